@@ -1,0 +1,3 @@
+"""Outage-recovery runbooks for clusters that run on Raft."""
+
+__version__ = "0.1.0"

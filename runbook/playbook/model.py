@@ -1,0 +1,154 @@
+"""The words of a playbook as frozen values. :mod:`runbook.playbook.parse` makes them; the engine obeys them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Effect(Enum):
+    """What a step does to the world. ``UNKNOWN`` is treated as a change."""
+
+    READ = "read"
+    CHANGE = "change"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One parameter or result field of a step, or one param of a playbook.
+
+    ``type`` is one of ``string int float bool duration list map any``; a duration is written ``30s`` and held as
+    float seconds. ``choices``, ``min`` and ``max`` bound the value (``min``/``max`` of a duration are seconds).
+    ``items`` names, for a list of maps, the keys each item has: ``for_each: dead.peers`` then knows ``item.id``.
+    """
+
+    name: str
+    type: str
+    summary: str
+    required: bool = False
+    default: Any = None
+    choices: tuple[Any, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    items: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class StepDeclaration:
+    """Everything a playbook may say to a step type and read from it. Validation, help and reference come from here."""
+
+    name: str
+    summary: str
+    effect: Effect
+    parameters: tuple[Field, ...] = ()
+    results: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+Scope = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A compiled expression: its text, the top-level names it reads, and a function of the scope."""
+
+    text: str
+    names: frozenset[str]
+    evaluate: Callable[[Scope], Any] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value as written: plain data, or data holding ``${{ }}`` expressions. ``resolve(scope)`` gives plain data."""
+
+    mark: Mark
+    resolve: Callable[[Scope], Any] = field(compare=False)
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When and how often a failed attempt is repeated. Seconds. Bounded by ``times``, by ``within``, or by both."""
+
+    times: int | None
+    wait_min: float
+    wait_max: float
+    jitter: bool
+    within: float | None
+    only_on: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """One entry of ``steps:``."""
+
+    id: str
+    uses: str
+    arguments: Mapping[str, Value]
+    mark: Mark
+    condition: Expression | None = None
+    for_each: Expression | None = None
+    retry: Retry | None = None
+
+
+@dataclass(frozen=True)
+class Guards:
+    """The playbook's ``guards:``, each a :class:`Value` as it may hold an expression; ``None`` where not written."""
+
+    max_changes: Value | None = None
+    min_voters: Value | None = None
+    never_worse: Value | None = None
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """A checked playbook. ``digest`` is the SHA-256 (hex) of the file's bytes."""
+
+    name: str
+    summary: str
+    path: str
+    digest: str
+    params: tuple[Field, ...]
+    guards: Guards
+    steps: tuple[StepSpec, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a playbook: where, what, and where it can be told, what was meant."""
+
+    mark: Mark
+    message: str
+    source: str = ""
+    suggestion: str | None = None
+
+    def render(self) -> str:
+        """``file:line:column: message``, the line itself, a caret under the place, and the suggestion."""
+        lines = [f"{self.mark}: {self.message}"]
+        if self.source:
+            lines += [f"    {self.source}", "    " + " " * (self.mark.column - 1) + "^"]
+        if self.suggestion:
+            lines.append(f"    {self.suggestion}")
+        return "\n".join(lines)
+
+
+class PlaybookError(Exception):
+    """The playbook cannot be used. Holds *every* fault found, in file order."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(fault.render() for fault in faults))
+        self.faults = faults

@@ -1,0 +1,164 @@
+"""A Raft cluster as it was seen at one moment: frozen values, so that a decision can be made again from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class MemberStatus(Enum):
+    """What gossip says of a member. ``FAILED`` is gossip's word; *dead* is ours and needs more."""
+
+    NONE = "none"
+    ALIVE = "alive"
+    LEAVING = "leaving"
+    LEFT = "left"
+    FAILED = "failed"
+
+
+class Reach(Enum):
+    """What happened when somebody tried to open a TCP connection, or to ask an HTTP question."""
+
+    ANSWERED = "answered"  # HTTP: a reply came. TCP: never used
+    ACCEPTED = "accepted"  # the connection opened; a frozen process does this too, so it proves neither life nor death
+    REFUSED = "refused"  # the host answered that nothing listens there
+    SILENT = "silent"  # no packet came back in time
+    UNREACHABLE = "unreachable"  # no route, or the name does not resolve
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server as listed in the Raft configuration.
+
+    ``id`` is what a removal names: the node's UUID on Raft protocol 3, its address on protocol 2.
+    ``name`` is the gossip name the answering server attached, ``None`` where it said ``(unknown)``.
+    """
+
+    id: str
+    address: str
+    voter: bool
+    name: str | None = None
+    protocol: int | None = None
+
+    @property
+    def label(self) -> str:
+        """How a person calls this server: its name where gossip has one, else its address."""
+        return self.name or self.address
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The set of peers one server holds. Order means nothing (FACTS 1.2), so it is kept sorted by id."""
+
+    peers: tuple[Peer, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "peers", tuple(sorted(self.peers, key=lambda peer: (peer.id, peer.address))))
+
+    @property
+    def voters(self) -> tuple[Peer, ...]:
+        return tuple(peer for peer in self.peers if peer.voter)
+
+    @property
+    def fingerprint(self) -> frozenset[tuple[str, str, bool]]:
+        """What a fence compares, as ``Index`` is always 0: (id, address, voter) of every peer."""
+        return frozenset((peer.id, peer.address, peer.voter) for peer in self.peers)
+
+    def peer(self, peer_id: str) -> Peer | None:
+        return next((peer for peer in self.peers if peer.id == peer_id), None)
+
+    def without(self, peer_id: str) -> Configuration:
+        return Configuration(tuple(peer for peer in self.peers if peer.id != peer_id))
+
+
+@dataclass(frozen=True)
+class Member:
+    """A server as one server's gossip sees it. ``raft_address`` is gossip IP and RPC port, as Raft writes it."""
+
+    name: str
+    status: MemberStatus
+    id: str | None
+    raft_address: str
+
+
+@dataclass(frozen=True)
+class Vantage:
+    """One server asked, by its own HTTP address, for what it sees. Every field but ``url`` may be missing.
+
+    ``server_id`` is who *answered* (``/v1/agent/self``), never who we meant to ask: behind a load balancer they differ.
+    ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers.
+    """
+
+    url: str
+    reach: Reach
+    server_id: str | None = None
+    name: str | None = None
+    raft_address: str | None = None
+    state: str | None = None
+    term: int | None = None
+    last_log_term: int | None = None
+    last_log_index: int | None = None
+    configuration: Configuration | None = None
+    members: tuple[Member, ...] | None = None
+    leader_address: str | None = None
+    expected_id: str | None = None
+    trouble: str | None = None
+
+    def member_for(self, peer: Peer) -> Member | None:
+        """This server's gossip entry for a peer: by id first, by address where the entry carries no other id."""
+        for member in self.members or ():
+            if member.id == peer.id:
+                return member
+        for member in self.members or ():
+            if member.raft_address == peer.address and member.id in (None, peer.address):
+                return member
+        return None
+
+
+@dataclass(frozen=True)
+class AutopilotSettings:
+    """The cluster's own clean-up policy: a second actor, and a floor under the number of voters."""
+
+    cleanup_dead_servers: bool
+    min_quorum: int
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """One gathered, timed, frozen picture. Everything that is decided is decided on such a value.
+
+    ``taken_at`` is seconds on the tool's own monotonic clock (never a server's).
+    ``configuration`` and ``leader_id`` come from a *default* (not stale) read, so they are ``None`` without a leader;
+    ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
+    ``probes`` is this host's own try at each peer's RPC port, by address.
+    ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked.
+    """
+
+    cluster: str
+    taken_at: float
+    configuration: Configuration | None
+    leader_id: str | None
+    vantages: tuple[Vantage, ...]
+    probes: Mapping[str, Reach] = field(default_factory=dict)
+    unhealthy: frozenset[str] | None = None
+    autopilot: AutopilotSettings | None = None
+    trouble: str | None = None
+    trouble_text: str | None = None
+
+    def vantage_of(self, peer_id: str) -> Vantage | None:
+        """The answer of the server with this id, if it answered."""
+        return next((v for v in self.vantages if v.server_id == peer_id and v.reach is Reach.ANSWERED), None)
+
+    @property
+    def answering(self) -> tuple[Vantage, ...]:
+        return tuple(v for v in self.vantages if v.reach is Reach.ANSWERED and v.server_id is not None)
+
+    @property
+    def best_configuration(self) -> Configuration | None:
+        """The leader's configuration, else (without a leader) the one held by the server with the newest log."""
+        if self.configuration is not None:
+            return self.configuration
+        known = [v for v in self.answering if v.configuration is not None]
+        newest = max(known, key=lambda v: (v.last_log_term or 0, v.last_log_index or 0), default=None)
+        return newest.configuration if newest else None
