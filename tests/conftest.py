@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+from collections.abc import Callable, Generator
+from pathlib import Path
+
 import pytest
+
+AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
+MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a promise broken in silence
+SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,3 +23,66 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def rewrite(request: pytest.FixtureRequest) -> bool:
     """Whether expected files are to be written anew."""
     return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(autouse=True)
+def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where this test's runs are kept. No test sees the developer's own cluster, token or runs."""
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "state"
+    monkeypatch.setenv("RUNBOOK_STATE_DIR", str(folder))
+    return folder
+
+
+def port_free_on(*hosts: str) -> int:
+    """A TCP port that nobody listens on at any of these loopback addresses, as simulated servers share one port."""
+    for _ in range(50):
+        with socket.create_server((hosts[0], 0)) as first:
+            port: int = first.getsockname()[1]
+            if all(_is_free(host, port) for host in hosts[1:]):
+                return port
+    raise AssertionError(f"no port is free on all of {', '.join(hosts)}")
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def free_port() -> Callable[..., int]:
+    """``free_port("127.0.0.1", "127.0.0.2")`` gives one port that is free on all the addresses named."""
+    return port_free_on
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for agent in AGENTS:
+        if item.get_closest_marker(agent) and not shutil.which(agent):
+            pytest.skip(f"no {agent} on PATH")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test of the agent that CI installs is a failure, whatever skipped it."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker(MUST_RUN_IN_CI):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.outcome = "failed"
+        report.longrepr = f"a test on a real {MUST_RUN_IN_CI} must run in CI, yet it was skipped: {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests met a real agent: a green line hides a skip."""
+    for agent in AGENTS:
+        counts = {
+            outcome: sum(agent in report.keywords for report in terminalreporter.getreports(outcome))
+            for outcome in ("passed", "failed", "error", "skipped")
+        }
+        if any(counts.values()):
+            told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+            terminalreporter.write_line(f"tests on real {agent} agents: {told}")

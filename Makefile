@@ -1,0 +1,44 @@
+# `make` alone says what there is. Nothing here names a package index: pip obeys the machine's own settings.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint bench clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+demo: .venv/runtime ## Break a practice cluster and recover it: the sixty-second tour
+	$(BIN)/runbook demo
+
+test: .venv/dev ## Run every test that this machine can run (ARGS="-k quorum" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint test ## Everything a change must pass: format, lint, types, tests
+
+lint: .venv/dev ## Formatting, lint and types, without the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/dev ## Measure start-up, a whole recovery and one look, as ratios in one run
+	$(BIN)/python -m benchmarks.bench
+
+clean: ## Remove everything that make made
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find runbook tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The two files are stamps: what they stand for is done once, and again when pyproject.toml changes. The demo needs no
+# development tools, so in an incident none are downloaded.
+.venv/runtime: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "runbook needs Python 3.10 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) install --editable .
+	@touch $@
+
+.venv/dev: .venv/runtime
+	$(PIP) install --editable '.[dev]'
+	@touch $@
