@@ -1,0 +1,198 @@
+"""The house rules of DESIGN 3 and 4 as pure functions: (path in the repository, its text) → what breaks the rule."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+Rule = Callable[[str, str], list[str]]
+
+FLOORS = {
+    "__init__": 0, "raft": 0, "playbook": 0, "events": 0, "progress": 0,
+    "cluster": 1, "lab": 1, "clock": 1,
+    "steps": 2,
+    "engine": 3,
+    "journal": 4, "report": 4, "fleet": 4,
+    "cli": 5, "__main__": 5,
+}  # fmt: skip
+NOT_FOR = {"journal": {"engine", "steps", "report"}, "report": {"engine", "steps", "journal"}}  # siblings over floor 0
+IMPURE_MODULES = {"time", "random", "os", "socket", "requests", "structlog", "logging", "subprocess", "threading"}
+IMPURE_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes"}
+CLOCK_METHODS = {"now", "utcnow", "today"}
+LOGGING_MODULES = {"structlog", "logging"}
+HTTP_MODULES = {"requests", "urllib3", "urllib.request", "http.client"}
+HTTP_DOOR = "runbook/cluster/http.py"
+YAML_LOADERS = re.compile(r"(full_|unsafe_|safe_)?load(_all)?")
+
+FUNCTION_LINES, FUNCTION_WALL, FILE_LINES = 50, 70, 300
+LONG_FUNCTIONS: frozenset[str] = frozenset()  # "path:name" of the few that may go up to the wall; each with its reason
+
+NODE_IS_A_SYNTAX_TREES_WORD = "runbook/playbook/"
+MACHINE_PATH = re.compile(r"(?<![\w.$}>-])/(work|tmp|root)/")
+REGISTRY = re.compile(r"\b(" + "|".join(("pypi", "pythonhosted", "debian", "npmjs", "golang")) + r")\.(org|net|com)\b")
+
+
+def unit_of(path: str) -> str:
+    """``runbook/raft/model.py`` → ``raft``; ``runbook/clock.py`` → ``clock``."""
+    return PurePosixPath(path).parts[1].removesuffix(".py")
+
+
+def imports_of(path: str, text: str) -> Iterator[tuple[int, str]]:
+    """Every import wherever it stands, as (line, absolute dotted name); also those by ``import_module("…")``."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = _absolute(path, node.level, node.module)
+            yield from ((node.lineno, f"{package}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) in {"import_module", "__import__"}:
+            yield from ((node.lineno, arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant))
+
+
+def _absolute(path: str, level: int, module: str | None) -> str:
+    if not level:
+        return module or ""
+    folders = list(PurePosixPath(path).parent.parts)
+    return ".".join(folders[: len(folders) - level + 1] + ([module] if module else []))
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is(name: str, modules: set[str]) -> bool:
+    return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def imports_go_down(path: str, text: str) -> list[str]:
+    here = unit_of(path)
+    if here not in FLOORS:
+        return [f"{path}: give {here} a floor"]
+    return [f"{path}:{line}: {here} imports {name}" for line, name in imports_of(path, text) if _goes_up(here, name)]
+
+
+def _goes_up(here: str, name: str) -> bool:
+    parts = name.split(".")
+    if parts[0] != "runbook" or len(parts) == 1 or parts[1] == "__version__":
+        return False
+    return FLOORS.get(parts[1], 99) > FLOORS[here] or parts[1] in NOT_FOR.get(here, set())
+
+
+def floor_0_is_pure(path: str, text: str) -> list[str]:
+    if FLOORS.get(unit_of(path)) != 0:
+        return []
+    faults = [f"{path}:{line}: imports {name}" for line, name in imports_of(path, text) if _is(name, IMPURE_MODULES)]
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return faults + [f"{path}:{call.lineno}: calls {_called(call)}" for call in calls if _touches_the_world(call)]
+
+
+def _touches_the_world(call: ast.Call) -> bool:
+    name = _called(call)
+    if isinstance(call.func, ast.Attribute) and name in CLOCK_METHODS:
+        return ast.unparse(call.func.value).split(".")[-1] in {"datetime", "date"}
+    return name == "open" or name in IMPURE_METHODS
+
+
+def steps_do_not_log(path: str, text: str) -> list[str]:
+    """The log is drawn from the events by report/, so nobody below may write one (I12)."""
+    if FLOORS.get(unit_of(path), 0) >= FLOORS["journal"]:
+        return []
+    return [f"{path}:{line}: imports {name}" for line, name in imports_of(path, text) if _is(name, LOGGING_MODULES)]
+
+
+def one_door_to_http(path: str, text: str) -> list[str]:
+    if path == HTTP_DOOR:
+        return []
+    return [f"{path}:{line}: imports {name}" for line, name in imports_of(path, text) if _is(name, HTTP_MODULES)]
+
+
+def yaml_is_composed(path: str, text: str) -> list[str]:
+    """Playbooks go through ``compose()`` for the marks; a loader would lose them, or build objects from tags."""
+    loads = [
+        call
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).startswith("yaml.")
+        and YAML_LOADERS.fullmatch(_called(call))
+    ]
+    named = [(line, name) for line, name in imports_of(path, text) if re.fullmatch(r"yaml\.\w*load(_all)?", name)]
+    return [f"{path}:{call.lineno}: {ast.unparse(call.func)}" for call in loads] + [
+        f"{path}:{line}: imports {name}" for line, name in named
+    ]
+
+
+def functions_are_short(path: str, text: str) -> list[str]:
+    coded = _lines_of_code(text)
+    functions = [item for item in ast.walk(ast.parse(text)) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [fault for function in functions if (fault := _too_long(path, function, coded))]
+
+
+def _too_long(path: str, function: ast.FunctionDef | ast.AsyncFunctionDef, coded: set[int]) -> str:
+    span = set(range(function.lineno, (function.end_lineno or 0) + 1))
+    lines = len((coded & span) - _docstring_lines(function))
+    wall = FUNCTION_WALL if f"{path}:{function.name}" in LONG_FUNCTIONS else FUNCTION_LINES
+    return f"{path}:{function.lineno}: {function.name} has {lines} lines of code" if lines > wall else ""
+
+
+def _lines_of_code(text: str) -> set[int]:
+    """Lines with more on them than space and a comment."""
+    blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in blank]
+    return {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+
+
+def _docstring_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
+    if ast.get_docstring(function, clean=False) is None:
+        return set()
+    return set(range(function.body[0].lineno, (function.body[0].end_lineno or 0) + 1))
+
+
+def files_are_short(path: str, text: str) -> list[str]:
+    lines = len(text.splitlines())
+    return [f"{path}: {lines} lines, more than {FILE_LINES}"] if lines > FILE_LINES else []
+
+
+def a_server_is_not_a_node(path: str, text: str) -> list[str]:
+    """In Nomad a node is a client machine (DESIGN 4). Names in JSON are strings, and strings are not looked at."""
+    if path.startswith(NODE_IS_A_SYNTAX_TREES_WORD):
+        return []
+    names = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.NAME]
+    return [f"{path}:{token.start[0]}: {token.string}" for token in names if "node" in _words(token.string)]
+
+
+def _words(identifier: str) -> set[str]:
+    """``NodeIDs`` and ``dead_nodes`` both hold the word node."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", identifier).lower()
+    return {word.removesuffix("s") for word in spaced.split("_")}
+
+
+def names_no_machine(path: str, text: str) -> list[str]:
+    """No path of somebody's machine and no package registry's host: a clone must work anywhere."""
+    faults = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = MACHINE_PATH.search(line) or REGISTRY.search(line)
+        if found:
+            faults.append(f"{path}:{number}: names {found.group()}")
+    return faults
+
+
+def targets_have_help(path: str, text: str) -> list[str]:
+    """Of a Makefile: every target that a person may type says what it does; files' own rules are not typed."""
+    targets = re.findall(r"^([a-z][\w-]*):(?!=)(.*)$", text, re.MULTILINE)
+    return [f"{path}: {name} has no help" for name, rest in targets if not re.search(r"## \S", rest)]
+
+
+PACKAGE_RULES: tuple[Rule, ...] = (
+    imports_go_down,
+    floor_0_is_pure,
+    steps_do_not_log,
+    one_door_to_http,
+    yaml_is_composed,
+    a_server_is_not_a_node,
+)
+PYTHON_RULES: tuple[Rule, ...] = (functions_are_short, files_are_short)

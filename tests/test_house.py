@@ -1,0 +1,160 @@
+"""The house rules hold in every file, and each rule is shown to catch what it forbids."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import house_rules as rules
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def files_of_the_repository() -> list[str]:
+    """Tracked files, and new ones that nobody asked git to ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False).stdout
+    return [path for path in listed.split("\0") if path and (ROOT / path).is_file()]
+
+
+PACKAGE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "runbook").rglob("*.py"))
+PYTHON = PACKAGE + sorted(
+    path.relative_to(ROOT).as_posix() for room in ("tests", "benchmarks") for path in (ROOT / room).rglob("*.py")
+)
+
+
+def faults_in(paths: list[str], rule: rules.Rule) -> str:
+    faults = [fault for path in paths for fault in rule(path, (ROOT / path).read_text(encoding="utf-8"))]
+    return "\n".join(faults)
+
+
+@pytest.mark.parametrize("rule", rules.PACKAGE_RULES, ids=lambda rule: rule.__name__)
+def test_the_package_keeps(rule: rules.Rule) -> None:
+    """Floors, purity, one door to the network, no log below the report, one word per thing."""
+    assert not faults_in(PACKAGE, rule)
+
+
+@pytest.mark.parametrize("rule", rules.PYTHON_RULES, ids=lambda rule: rule.__name__)
+def test_all_python_keeps(rule: rules.Rule) -> None:
+    """Sizes: what fits on a screen is read, what does not is trusted."""
+    assert not faults_in(PYTHON, rule)
+
+
+def test_every_module_has_a_docstring_that_says_what_it_is_for() -> None:
+    """The first line of a file is where a reader decides whether to read on."""
+    bare = [path for path in PACKAGE if not (ROOT / path).read_text(encoding="utf-8").startswith('"""')]
+    assert not bare
+
+
+def test_no_file_names_a_machine_or_a_package_registry() -> None:
+    """A clone must work anywhere, with the registry that its machine is set to."""
+    paths = files_of_the_repository()
+    if not paths:
+        pytest.skip("not a git working tree")
+    texts = [(path, (ROOT / path).read_text(encoding="utf-8", errors="replace")) for path in paths]
+    assert not [fault for path, text in texts for fault in rules.names_no_machine(path, text)]
+
+
+def test_every_make_target_has_a_help_line() -> None:
+    """`make` alone says everything that can be asked of it."""
+    assert not faults_in(["Makefile"], rules.targets_have_help)
+
+
+TMP = "/" + "tmp/"
+LONG = "def f():\n" + "    x = 1\n" * 50
+CAUGHT: list[tuple[rules.Rule, str, str]] = [
+    (rules.imports_go_down, "runbook/raft/quorum.py", "import runbook.cluster.port"),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from runbook.steps import catalog"),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from runbook import engine"),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from ..cluster import port"),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from .. import clock"),
+    (rules.imports_go_down, "runbook/events.py", "from . import journal"),
+    (rules.imports_go_down, "runbook/raft/__init__.py", "from ..lab import simulated"),
+    (rules.imports_go_down, "runbook/steps/base.py", "def f():\n    from runbook.engine import execute\n"),
+    (rules.imports_go_down, "runbook/steps/base.py", "import importlib\nimportlib.import_module('runbook.cli.main')"),
+    (rules.imports_go_down, "runbook/engine/plan.py", "from runbook.journal.store import Journal"),
+    (rules.imports_go_down, "runbook/journal/store.py", "from runbook.engine import plan"),
+    (rules.imports_go_down, "runbook/journal/store.py", "from runbook.report.log import line"),
+    (rules.imports_go_down, "runbook/report/log.py", "from runbook.steps import catalog"),
+    (rules.imports_go_down, "runbook/report/log.py", "from runbook.journal import store"),
+    (rules.imports_go_down, "runbook/report/log.py", "from runbook.cli import main"),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from runbook.nowhere import x"),
+    (rules.imports_go_down, "runbook/nowhere/new.py", "x = 1"),
+    (rules.floor_0_is_pure, "runbook/raft/liveness.py", "import time"),
+    (rules.floor_0_is_pure, "runbook/raft/liveness.py", "def f():\n    from random import random\n"),
+    (rules.floor_0_is_pure, "runbook/events.py", "import os.path"),
+    (rules.floor_0_is_pure, "runbook/progress.py", "from logging import getLogger"),
+    (rules.floor_0_is_pure, "runbook/playbook/parse.py", "text = open('playbook.yaml').read()"),
+    (rules.floor_0_is_pure, "runbook/playbook/parse.py", "text = path.read_text()"),
+    (rules.floor_0_is_pure, "runbook/playbook/parse.py", "f = path.open()"),
+    (rules.floor_0_is_pure, "runbook/raft/model.py", "from datetime import datetime\nat = datetime.now()"),
+    (rules.floor_0_is_pure, "runbook/raft/model.py", "import datetime\nat = datetime.date.today()"),
+    (rules.steps_do_not_log, "runbook/steps/snapshot.py", "import structlog"),
+    (rules.steps_do_not_log, "runbook/steps/snapshot.py", "def f():\n    from logging import getLogger\n"),
+    (rules.steps_do_not_log, "runbook/engine/execute.py", "import structlog.stdlib"),
+    (rules.one_door_to_http, "runbook/cluster/nomad.py", "import requests"),
+    (rules.one_door_to_http, "runbook/cli/doctor.py", "def f():\n    from requests.exceptions import Timeout\n"),
+    (rules.one_door_to_http, "runbook/lab/agents.py", "from urllib.request import urlopen"),
+    (rules.one_door_to_http, "runbook/lab/agents.py", "from http import client"),
+    (rules.yaml_is_composed, "runbook/playbook/parse.py", "import yaml\nyaml.load(text, Loader=yaml.CSafeLoader)"),
+    (rules.yaml_is_composed, "runbook/playbook/parse.py", "import yaml\nyaml.unsafe_load(text)"),
+    (rules.yaml_is_composed, "runbook/playbook/parse.py", "from yaml import full_load"),
+    (rules.a_server_is_not_a_node, "runbook/cluster/nomad.py", "dead_node = 1"),
+    (rules.a_server_is_not_a_node, "runbook/cluster/nomad.py", "class NodeView: ..."),
+    (rules.a_server_is_not_a_node, "runbook/cluster/nomad.py", "def f(nodes): ..."),
+    (rules.a_server_is_not_a_node, "runbook/cluster/nomad.py", "peer.nodeID = 1"),
+    (rules.functions_are_short, "runbook/cli/main.py", LONG),
+    (rules.functions_are_short, "runbook/cli/main.py", "class C:\n    async def f(self):\n" + "        x = 1\n" * 50),
+    (rules.files_are_short, "runbook/cli/main.py", "x = 1\n" * 301),
+    (rules.names_no_machine, "docs/quickstart.md", f"cd {TMP}clone"),
+    (rules.names_no_machine, "README.md", "pip install -i https://py" + "pi.org/simple"),
+    (rules.names_no_machine, ".ci/install-agents", "deb http://deb.deb" + "ian.org/debian bullseye main"),
+    (rules.targets_have_help, "Makefile", "demo: venv\n\trunbook demo\n"),
+    (rules.targets_have_help, "Makefile", "help: ## Say\ntest-all: ##\n"),
+]
+ALLOWED: list[tuple[rules.Rule, str, str]] = [
+    (rules.imports_go_down, "runbook/engine/plan.py", "from runbook.steps import catalog\nfrom . import retry"),
+    (
+        rules.imports_go_down,
+        "runbook/cluster/nomad.py",
+        "from runbook.clock import Clock\nfrom runbook import __version__",
+    ),
+    (rules.imports_go_down, "runbook/raft/quorum.py", "from .model import Peer\nimport dataclasses"),
+    (rules.imports_go_down, "runbook/__main__.py", "from runbook.cli.main import main"),
+    (rules.floor_0_is_pure, "runbook/clock.py", "import time"),
+    (rules.floor_0_is_pure, "runbook/progress.py", "opened = state.now\nclock.now()"),
+    (rules.steps_do_not_log, "runbook/report/log.py", "import structlog"),
+    (rules.one_door_to_http, rules.HTTP_DOOR, "import requests"),
+    (rules.one_door_to_http, "runbook/lab/simulated.py", "from http.server import BaseHTTPRequestHandler"),
+    (rules.yaml_is_composed, "runbook/playbook/parse.py", "import yaml\nyaml.compose(text, Loader=yaml.CSafeLoader)"),
+    (rules.yaml_is_composed, "runbook/journal/store.py", "import json\njson.loads(line)\nprofile.load(x)"),
+    (rules.a_server_is_not_a_node, "runbook/cluster/nomad.py", "name = reply['Node']  # a node is a client"),
+    (rules.a_server_is_not_a_node, "runbook/playbook/parse.py", "node.start_mark"),
+    (
+        rules.functions_are_short,
+        "runbook/cli/main.py",
+        "def f():\n    '''a\n" + "a\n" * 60 + "'''\n    # why\n\n    x = 1\n",
+    ),
+    (rules.names_no_machine, "docs/operating.md", "$HOME/work/x ${TMPDIR}" + TMP + " example.org docs/work/x"),
+    (rules.targets_have_help, "Makefile", "BIN := x\n.venv/dev: pyproject.toml\ntest: .venv/dev ## Run the tests\n"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "snippet"), CAUGHT)
+def test_the_rule_catches(rule: rules.Rule, path: str, snippet: str) -> None:
+    """A rule that catches nothing would pass for ever."""
+    assert rule(path, snippet)
+
+
+@pytest.mark.parametrize(("rule", "path", "snippet"), ALLOWED)
+def test_the_rule_allows(rule: rules.Rule, path: str, snippet: str) -> None:
+    """A rule that catches everything would soon be switched off."""
+    assert rule(path, snippet) == []
+
+
+def test_every_rule_is_proven() -> None:
+    """A rule added without a bad snippet would be a rule that nobody has seen to work."""
+    used = {*rules.PACKAGE_RULES, *rules.PYTHON_RULES, rules.names_no_machine, rules.targets_have_help}
+    assert used == {rule for rule, _, _ in CAUGHT}
