@@ -1,0 +1,154 @@
+"""The door for a playbook's bytes: refuses hostile, broken and foreign YAML before anything is built from it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+from runbook.playbook.faults import Faults, quoted
+from runbook.playbook.nodes import Grower, Node, Scalar
+
+MAX_BYTES = 1 << 20
+"""A playbook of a thousand steps has a tenth of this."""
+MAX_DEPTH = 40
+"""A playbook needs six or so; far below where any recursion hurts."""
+MAX_NODES = 10_000
+"""Values in one file: five hundred steps. Keeps the slowest file well under a second."""
+
+# Controls, and what makes a file read differently on a screen than here: other line breaks, and signs that turn the
+# direction of the text.
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_TAB_INDENT = re.compile(r"[ ]*\t[ \t]*[^\s#]")
+_HINTS = (
+    (
+        "mapping values are not allowed",
+        '": " is not possible here; check the indentation, or put text that holds ": " in quotes',
+    ),
+    ("could not find expected ':'", 'this line has no ": " after its key'),
+    ("found character that cannot start", "a value cannot begin with this character; put the value in quotes"),
+    ("did not find expected key", "this line's indentation fits nothing above it"),
+    (
+        "did not find expected '-' indicator",
+        'a list entry beginning with "- " was expected here; check the indentation',
+    ),
+    ("did not find expected ',' or ", "a , or the closing bracket was expected here"),
+    ("found unknown escape character", "unknown escape in double quotes; use single quotes, or \\\\ for a backslash"),
+)
+
+
+def read(data: bytes, path: str) -> tuple[Node, Faults]:
+    """The file's tree and its faults so far; raises ``PlaybookError`` where no tree can be shown."""
+    if len(data) > MAX_BYTES:
+        size = Faults(path, "")
+        size.fail(size.mark(1, 1), f"the file has {len(data):,} bytes; a playbook may have {MAX_BYTES:,}")
+    text, faults = _decode(data, path)
+    _refuse_characters(text, faults)
+    return _grow(text, faults), faults
+
+
+def _decode(data: bytes, path: str) -> tuple[str, Faults]:
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        faults = Faults(path, data.decode("utf-8", "replace"))
+        before = data[: error.start].decode("utf-8", "replace")
+        mark = faults.mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        faults.fail(mark, f"the file is not UTF-8: byte 0x{data[error.start]:02x} here", "Save it as UTF-8.")
+    return text, Faults(path, text)
+
+
+def _refuse_characters(text: str, faults: Faults) -> None:
+    for match in _FORBIDDEN.finditer(text):
+        before = match.start()
+        line_start = text.rfind("\n", 0, before) + 1
+        name = "a NUL byte" if match.group() == "\0" else f"the character U+{ord(match.group()):04X}"
+        faults.add(
+            faults.mark(text.count("\n", 0, before) + 1, before - line_start + 1), f"{name} has no place in a playbook"
+        )
+    faults.raise_if_any()
+
+
+def _loader() -> Any:
+    """libyaml's loader where PyYAML has it; the kind that resolves nothing, as we do that by YAML 1.2."""
+    import yaml
+
+    return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def _grow(text: str, faults: Faults) -> Node:
+    import yaml
+
+    try:
+        _survey(yaml.parse(text, Loader=_loader()), faults)
+        root = yaml.compose(text, Loader=_loader())
+    except yaml.YAMLError as error:
+        _explain(error, faults)
+    node = Grower(faults, text).grow(root) if root is not None else None
+    if node is None or (isinstance(node, Scalar) and node.raw == ""):
+        faults.fail(faults.mark(1, 1), "the file is empty", 'A playbook begins with "runbook: 1".')
+    return node
+
+
+def _survey(events: Any, faults: Faults) -> None:
+    """Look at the stream of events, which costs no memory, before a tree is made of it."""
+    import yaml
+
+    depth = nodes = documents = aliases = 0
+    for event in events:
+        mark = faults.mark(event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            _limit(documents <= 1, mark, "a playbook is one YAML document; a second one begins here", faults)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.NodeEvent):
+            nodes += 1
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            aliases += isinstance(event, yaml.AliasEvent)
+            _limit(nodes <= MAX_NODES, mark, f"the file holds more than {MAX_NODES:,} values", faults)
+            _limit(depth <= MAX_DEPTH, mark, f"nested deeper than {MAX_DEPTH} levels", faults)
+            _refuse_indirection(event, mark, faults)
+    if aliases:
+        faults.raise_if_any()
+
+
+def _limit(within: bool, mark: Any, message: str, faults: Faults) -> None:
+    if not within:
+        faults.fail(mark, message)
+
+
+def _refuse_indirection(event: Any, mark: Any, faults: Faults) -> None:
+    if event.anchor is not None:
+        faults.add(
+            mark, f"anchors and aliases ({quoted(event.anchor)}) are not part of the language; write the value out"
+        )
+    if getattr(event, "tag", None) is not None:
+        faults.add(mark, f"tags ({quoted(event.tag)}) are not part of the language; write the value alone")
+
+
+def _explain(error: Any, faults: Faults) -> NoReturn:
+    """Raise PyYAML's one error in plain words, at the place to look at."""
+    where = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if where is None:
+        faults.fail(faults.mark(1, 1), "this is not YAML")
+    line = faults.lines[where.line] if where.line < len(faults.lines) else ""
+    if "tab" in error.problem or line[where.column : where.column + 1] == "\t":
+        _tabs(where.line, faults)
+        faults.raise_if_any()
+    at_end = not line and where.line >= len(faults.lines) - 1
+    if error.context_mark is not None and (at_end or "end of stream" in error.problem):
+        opened = faults.mark(error.context_mark.line + 1, error.context_mark.column + 1)
+        faults.fail(opened, "YAML syntax: what is opened here is never closed")
+    plain = next((words for sign, words in _HINTS if error.problem.startswith(sign)), error.problem)
+    quotes = (
+        'Inside { } and [ ] an expression needs quotes: "${{ … }}".' if "${{" in line and "closing" in plain else None
+    )
+    faults.fail(faults.mark(where.line + 1, where.column + 1), f"YAML syntax: {plain}", quotes)
+
+
+def _tabs(first: int, faults: Faults) -> None:
+    for number, line in enumerate(faults.lines[first:], first + 1):
+        if number == first + 1 or _TAB_INDENT.match(line):
+            faults.add(faults.mark(number, line.find("\t") + 1), "a tab; YAML is indented with spaces")
