@@ -26,7 +26,7 @@ CLOCK_METHODS = {"now", "utcnow", "today"}
 LOGGING_MODULES = {"structlog", "logging"}
 HTTP_MODULES = {"requests", "urllib3", "urllib.request", "http.client"}
 HTTP_DOOR = "runbook/cluster/http.py"
-YAML_LOADERS = re.compile(r"(full_|unsafe_|safe_)?load(_all)?")
+YAML_LOADERS = re.compile(r"yaml\.(\w+_)?load(_all)?")
 
 FUNCTION_LINES, FUNCTION_WALL, FILE_LINES = 50, 70, 300
 LONG_FUNCTIONS: frozenset[str] = frozenset()  # "path:name" of the few that may go up to the wall; each with its reason
@@ -113,17 +113,9 @@ def one_door_to_http(path: str, text: str) -> list[str]:
 
 def yaml_is_composed(path: str, text: str) -> list[str]:
     """Playbooks go through ``compose()`` for the marks; a loader would lose them, or build objects from tags."""
-    loads = [
-        call
-        for call in ast.walk(ast.parse(text))
-        if isinstance(call, ast.Call)
-        and ast.unparse(call.func).startswith("yaml.")
-        and YAML_LOADERS.fullmatch(_called(call))
-    ]
-    named = [(line, name) for line, name in imports_of(path, text) if re.fullmatch(r"yaml\.\w*load(_all)?", name)]
-    return [f"{path}:{call.lineno}: {ast.unparse(call.func)}" for call in loads] + [
-        f"{path}:{line}: imports {name}" for line, name in named
-    ]
+    calls = [(node.lineno, ast.unparse(node.func)) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    used = calls + list(imports_of(path, text))
+    return [f"{path}:{line}: {name}" for line, name in used if YAML_LOADERS.fullmatch(name)]
 
 
 def functions_are_short(path: str, text: str) -> list[str]:
