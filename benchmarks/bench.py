@@ -1,0 +1,135 @@
+"""``make bench``: what the tool costs, as ratios taken in one run, because machines differ and ratios less so.
+
+Each line says what was done, our number, the number it is held against, the ratio, the aim (issue "Speed and memory"),
+and whether the aim was met. Medians; the two sides of a ratio take turns, so that a busy moment hits both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+RUNBOOK = str(Path(sys.executable).parent / "runbook")
+PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
+EXECUTE = [RUNBOOK, "execute", PLAYBOOK, "--yes"]
+NO_WAITS = ["confirm_for=0s", "looks=2", "watch_for=0s"]
+
+START_RUNS = 21
+RECOVERY_RUNS = 9
+LOOK_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process took: seconds on the wall, and its peak resident memory in megabytes."""
+
+    seconds: float
+    megabytes: float
+
+
+def run(command: list[str], environment: dict[str, str], expected: tuple[int, ...] = (0,)) -> Cost:
+    """Run to the end and measure. A run that ends otherwise than expected has no number, so it stops everything."""
+    with tempfile.TemporaryFile() as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in expected:
+            output.seek(0)
+            sys.exit(f"{' '.join(command)}\nended with {process.returncode}:\n{output.read().decode(errors='replace')}")
+    return Cost(seconds, usage.ru_maxrss / 1024)
+
+
+def say(what: str, ours: float, theirs: float, unit: str, aim: float, *, ratio: bool = True) -> None:
+    """One line. Without ``ratio`` the aim bounds our own number."""
+    judged = ours / theirs if ratio else ours
+    bound = f"< {aim:g}{'x' if ratio else ' ' + unit}"
+    verdict = "ok" if judged < aim else "over"
+    digits = 0 if unit == "MB" else 3
+    numbers = f"{ours:9.{digits}f} {unit:<2} {theirs:9.{digits}f} {unit:<2} {ours / theirs:7.2f}x"
+    print(f"{what:<48} {numbers}  {bound:<8}  {verdict}", flush=True)
+
+
+def bare_environment(**more: str) -> dict[str, str]:
+    """No settings of the person who measures; the state is a new folder for each run."""
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **more}
+
+
+def bench_start(what: str, command: list[str], aim: float) -> None:
+    environment = bare_environment()
+    pairs = [
+        (run(command, environment).seconds, run([PYTHON, "-c", "pass"], environment).seconds)
+        for _ in range(START_RUNS + 1)
+    ][1:]  # the first one compiles and fills the caches
+    say(what, median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs), "s", aim)
+
+
+@contextmanager
+def stub(servers: int, dead: int, hung: int) -> Iterator[str]:
+    """The URL of a stub cluster's first server; the stub ends when its standard input does."""
+    command = [PYTHON, "-m", "benchmarks.stub", str(servers), str(dead), str(hung)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        yield json.loads(process.stdout.readline())["url"]
+
+
+def ask(url: str, method: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as reply:  # noqa: S310
+        return bytes(reply.read())
+
+
+def recover(url: str, folder: Path) -> Cost:
+    """One whole ``runbook execute``, with a state folder of its own, against a cluster with one dead server of five."""
+    ask(f"{url}/reset", "POST")
+    params = [part for param in NO_WAITS for part in ("--param", param)]
+    with tempfile.TemporaryDirectory(dir=folder) as state:
+        return run(EXECUTE + params, bare_environment(NOMAD_ADDR=url, RUNBOOK_STATE_DIR=state))
+
+
+def replay(url: str, calls: Path, folder: Path) -> Cost:
+    ask(f"{url}/reset", "POST")
+    port = url.rpartition(":")[2]
+    command = [PYTHON, "-m", "benchmarks.floor", str(calls), PLAYBOOK, str(folder), port]
+    return run(command, bare_environment())
+
+
+def bench_recovery() -> None:
+    with tempfile.TemporaryDirectory() as name, stub(servers=5, dead=1, hung=0) as url:
+        folder, calls = Path(name), Path(name) / "calls.json"
+        recover(url, folder)
+        calls.write_bytes(ask(f"{url}/calls", "GET"))
+        recorded = json.loads(calls.read_text())
+        assert sum(call[0] == "DELETE" for call in recorded) == 1, "the run removed nothing"
+        replay(url, calls, folder)
+        pairs = [(recover(url, folder), replay(url, calls, folder)) for _ in range(RECOVERY_RUNS)]
+    ours = [cost for cost, _ in pairs]
+    theirs = [cost for _, cost in pairs]
+    what = f"execute, {len(recorded)} calls / a script making them"
+    say(what, median(c.seconds for c in ours), median(c.seconds for c in theirs), "s", 1.5)
+    say("... its peak memory", max(c.megabytes for c in ours), max(c.megabytes for c in theirs), "MB", 60, ratio=False)
+
+
+def main() -> None:
+    print(f"{'what':<48} {'ours':>12} {'theirs':>12} {'ratio':>8}  {'aim':<8}")
+    bench_start("runbook --help / python -c pass", [RUNBOOK, "--help"], 5)
+    bench_start("runbook validate / python -c pass", [RUNBOOK, "validate", PLAYBOOK], 8)
+    bench_recovery()
+
+
+if __name__ == "__main__":
+    main()
