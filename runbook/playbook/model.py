@@ -20,9 +20,10 @@ class Effect(Enum):
 class Field:
     """One parameter or result field of a step, or one param of a playbook.
 
-    ``type`` is one of ``string int float bool duration list map any``; a duration is written ``30s`` and held as
-    float seconds. ``choices``, ``min`` and ``max`` bound the value (``min``/``max`` of a duration are seconds).
-    ``items`` names, for a list of maps, the keys each item has: ``for_each: dead.peers`` then knows ``item.id``.
+    ``type`` is one of ``string int float bool duration list map any``, or of ``enum url path``, which are strings. A
+    duration is written ``30s`` and held as float seconds. ``choices``, ``min`` and ``max`` bound the value
+    (``min``/``max`` of a duration are seconds). ``items`` names, for a list of maps, the keys each item has:
+    ``for_each: dead.peers`` then knows ``item.id``.
     """
 
     name: str
@@ -94,7 +95,12 @@ class Retry:
 
 @dataclass(frozen=True)
 class StepSpec:
-    """One entry of ``steps:``."""
+    """One entry of ``steps:``.
+
+    ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``, which gives a list or UNKNOWN.
+    In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
+    "count": int}``. A step that was skipped has no entry in the scope.
+    """
 
     id: str
     uses: str

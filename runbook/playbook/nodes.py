@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -74,6 +74,15 @@ def kind(node: Node) -> str:
     if isinstance(node, Scalar):
         return describe(node.value)
     return "a list" if isinstance(node, ListNode) else "a mapping"
+
+
+def scalars(node: Node) -> Iterator[Scalar]:
+    """Every scalar of a value."""
+    if isinstance(node, Scalar):
+        yield node
+        return
+    for child in node.items if isinstance(node, ListNode) else [value for _, value in node.entries.values()]:
+        yield from scalars(child)
 
 
 class Grower:

@@ -9,7 +9,7 @@ from typing import Any
 
 from runbook.playbook.durations import format_duration, parse_duration
 from runbook.playbook.faults import did_you_mean, quoted
-from runbook.playbook.fields import MisfitError, allowed, fit
+from runbook.playbook.fields import MisfitError, allowed, fit, without_user
 from runbook.playbook.model import Field, Playbook
 from runbook.playbook.scalars import MAX_INT
 
@@ -20,7 +20,6 @@ MAX_PARAM = 100_000
 
 _INT = re.compile(r"[-+]?[0-9]{1,19}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
-_USER_IN_URL = re.compile(r"//[^/?#\s]*@")
 
 
 class ParamError(Exception):
@@ -74,7 +73,7 @@ def _typed(param: Field, text: str) -> object:
     try:
         value = read(text) if read else text
     except ValueError:
-        shown = quoted(_USER_IN_URL.sub("//…@", text))
+        shown = quoted(without_user(text))
         raise MisfitError(f"must be {allowed(param)}, not {shown}") from None
     return fit(param, value)
 
@@ -92,9 +91,8 @@ def _float(text: str) -> float:
 
 
 def _bool(text: str) -> bool:
-    return (
-        {"true": True, "false": False}[text.strip().lower()] if text.strip().lower() in ("true", "false") else _no(text)
-    )
+    word = text.strip().lower()
+    return word == "true" if word in ("true", "false") else _no(text)
 
 
 def _no(text: str) -> Any:
@@ -112,7 +110,7 @@ def _json(text: str) -> object:
     import json
 
     try:
-        return json.loads(text, parse_constant=_no)
+        return json.loads(text, parse_constant=_no, parse_int=_int, parse_float=_float)
     except RecursionError:
         raise ValueError(text) from None
 

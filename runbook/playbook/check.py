@@ -1,0 +1,223 @@
+"""Names and types of expressions, checked at load against the params and what the steps declare."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runbook.playbook.expressions import CONSTANTS
+from runbook.playbook.faults import closest, did_you_mean, quoted
+from runbook.playbook.operators import FUNCTIONS
+from runbook.playbook.shapes import ANY, BOOL, FLOAT, INT, NULL, STRING, Shape, common, family
+from runbook.playbook.syntax import OPERATORS, ParsedExpression, is_step_reference, literal_key
+
+RESERVED = frozenset({"params", "run", "steps", "item", "secrets", *CONSTANTS, *FUNCTIONS})
+"""Names with a meaning of their own in expressions, so that no step may have them as its id."""
+
+RUN = Shape("map", {"id": STRING, "name": STRING}, origin="run")
+
+
+@dataclass
+class Environment:
+    """What an expression may name where it stands. ``used`` collects the params that some expression reads."""
+
+    params: Mapping[str, Shape]
+    used: set[str] = field(default_factory=set)
+    steps: dict[str, Shape] = field(default_factory=dict)
+    item: Shape | None = None
+    no_item: str = '"item" exists only in the "with" of a step with for_each'
+    later: Mapping[str, int] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Every name that means something here."""
+        return ["params", "run", *self.steps, *(["item"] if self.item else [])]
+
+    def use_mentioned(self, text: str) -> None:
+        """Count what an unreadable expression mentions as used, so that one fault is not told twice."""
+        self.used |= set(re.findall(r"\w+", text)) & set(self.params)
+
+
+Complain = Callable[[int, str, "str | None"], None]
+"""Takes an offset in the expression's text, a message and a suggestion."""
+
+
+def check(parsed: ParsedExpression, environment: Environment, complain: Complain) -> Shape:
+    """The shape of the expression's value, after complaining of every name and type in it that cannot be right."""
+    return _Checker(parsed, environment, complain).shape(parsed.tree)
+
+
+class _Checker:
+    def __init__(self, parsed: ParsedExpression, environment: Environment, complain: Complain) -> None:
+        self._parsed = parsed
+        self._environment = environment
+        self._complain = complain
+
+    def shape(self, node: ast.expr) -> Shape:
+        if is_step_reference(node):
+            return self._step(node, literal_key(node) or "")
+        checkers: dict[type[ast.expr], Callable[[Any], Shape]] = {
+            ast.Constant: self._constant,
+            ast.Name: self._name,
+            ast.Attribute: self._member,
+            ast.Subscript: self._member,
+            ast.Compare: self._compare,
+            ast.BoolOp: self._logic,
+            ast.UnaryOp: self._unary,
+            ast.BinOp: self._arithmetic,
+            ast.IfExp: self._choice,
+            ast.List: self._list,
+            ast.Call: self._call,
+        }
+        return checkers[type(node)](node)
+
+    def _fault(self, node: ast.expr, message: str, suggestion: str | None = None) -> Shape:
+        self._complain(self._parsed.offset(node), message, suggestion)
+        return ANY
+
+    def _constant(self, node: ast.Constant) -> Shape:
+        return {str: STRING, bool: BOOL, int: INT, float: FLOAT}.get(type(node.value), NULL)
+
+    def _name(self, node: ast.Name) -> Shape:
+        name, environment = node.id, self._environment
+        if name in CONSTANTS:
+            return self._constant(ast.Constant(CONSTANTS[name]))
+        if name == "params":
+            environment.used |= set(environment.params)
+            return Shape("map", environment.params, origin="params")
+        if name == "run":
+            return RUN
+        if name == "item":
+            return environment.item or self._fault(node, environment.no_item)
+        if name in FUNCTIONS:
+            return self._fault(node, f"{quoted(name)} is a function", f"Write {name}(…).")
+        return self._step(node, name)
+
+    def _step(self, node: ast.expr, name: str) -> Shape:
+        environment = self._environment
+        if name in environment.steps:
+            return environment.steps[name]
+        if name in environment.later:
+            line = environment.later[name]
+            return self._fault(node, f"{quoted(name)} is used before it has a result: its step stands on line {line}")
+        if name in environment.params:
+            environment.used.add(name)
+            return self._fault(node, f"{quoted(name)} is a param", f"Write params.{name}.")
+        return self._fault(node, f"{quoted(name)} is not defined", did_you_mean(name, environment.names()))
+
+    def _member(self, node: ast.Attribute | ast.Subscript) -> Shape:
+        key = literal_key(node)
+        if key is not None and isinstance(node.value, ast.Name) and node.value.id == "params":
+            return self._param(node, key)
+        base = self.shape(node.value)
+        if isinstance(node, ast.Subscript) and key is None:
+            return self._indexed(node, base)
+        if base.type == "map":
+            return self._field(node, base, key or "")
+        if base.type in ("any", "null"):
+            return ANY
+        hint = "Take one with [0], or each with for_each." if base.type == "list" else None
+        return self._fault(node, f"{family(base)} has no field {quoted(key or '')}", hint)
+
+    def _param(self, node: ast.expr, key: str) -> Shape:
+        params, used = self._environment.params, self._environment.used
+        if key in params:
+            used.add(key)
+            return params[key]
+        meant = closest(key, params)
+        used |= {meant} if meant else set()  # or it would be told a second time, as unused
+        return self._fault(node, f"there is no param {quoted(key)}{_listed(params)}", did_you_mean(key, params))
+
+    def _field(self, node: ast.expr, base: Shape, key: str) -> Shape:
+        if base.fields is None or key in base.fields:
+            return base.fields[key] if base.fields is not None else ANY
+        message = f"{base.origin} has no {quoted(key)}{_listed(base.fields)}"
+        return self._fault(node, message, did_you_mean(key, base.fields))
+
+    def _indexed(self, node: ast.Subscript, base: Shape) -> Shape:
+        index = self.shape(node.slice)
+        if base.type == "list":
+            if family(index) not in (None, "a number"):
+                return self._fault(node, f"an item of a list is named by its number, not by {family(index)}")
+            return base.items or ANY
+        if base.type in ("map", "any", "null"):
+            return ANY
+        return self._fault(node, f"{family(base)} has no items")
+
+    def _compare(self, node: ast.Compare) -> Shape:
+        operands = [node.left, *node.comparators]
+        shapes = [self.shape(operand) for operand in operands]
+        for op, left, right, at in zip(node.ops, shapes, shapes[1:], operands, strict=False):
+            self._compare_pair(at, op, left, right)
+        return BOOL
+
+    def _compare_pair(self, at: ast.expr, op: ast.cmpop, left: Shape, right: Shape) -> None:
+        one, other = family(left), family(right)
+        symbol = quoted(OPERATORS[type(op)])
+        if one is None or other is None:
+            return
+        if isinstance(op, ast.In | ast.NotIn):
+            if right.type not in ("list", "map") and not (one == other == "a text"):
+                self._fault(at, f"{symbol} cannot look for {one} in {other}")
+        elif isinstance(op, ast.Eq | ast.NotEq):
+            if one != other and "null" not in (one, other):
+                self._fault(at, f"{one} never equals {other}", _unit(left, right))
+        elif one != other or one not in ("a number", "a text"):
+            self._fault(at, f"{symbol} cannot compare {one} with {other}", _unit(left, right))
+
+    def _logic(self, node: ast.BoolOp) -> Shape:
+        shapes = [self.shape(value) for value in node.values]
+        return shapes[0] if all(shape == shapes[0] for shape in shapes) else ANY
+
+    def _unary(self, node: ast.UnaryOp) -> Shape:
+        operand = self.shape(node.operand)
+        if isinstance(node.op, ast.Not):
+            return BOOL
+        if family(operand) not in (None, "a number"):
+            return self._fault(node, f"{quoted(OPERATORS[type(node.op)])} needs a number, not {family(operand)}")
+        return operand
+
+    def _arithmetic(self, node: ast.BinOp) -> Shape:
+        left, right = self.shape(node.left), self.shape(node.right)
+        one, other = family(left), family(right)
+        if isinstance(node.op, ast.Add) and {one, other} <= {None, "a text"}:
+            return STRING if one and other else ANY
+        if not {one, other} <= {None, "a number"}:
+            symbol = quoted(OPERATORS[type(node.op)])
+            return self._fault(node, f"{symbol} cannot join {one or 'this'} and {other or 'this'}")
+        if one is None or other is None:
+            return ANY
+        return INT if left == right == INT and not isinstance(node.op, ast.Div) else FLOAT
+
+    def _choice(self, node: ast.IfExp) -> Shape:
+        self.shape(node.test)
+        return common(self.shape(node.body), self.shape(node.orelse))
+
+    def _list(self, node: ast.List) -> Shape:
+        shapes = [self.shape(item) for item in node.elts]
+        same = bool(shapes) and all(shape == shapes[0] for shape in shapes)
+        return Shape("list", items=shapes[0] if same else None)
+
+    def _call(self, node: ast.Call) -> Shape:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        shapes = [self.shape(argument) for argument in node.args]
+        if len(shapes) > 1:
+            return ANY
+        wanted = {"a list", "a mapping", "a text"} if name == "len" else {"a list"}
+        if family(shapes[0]) not in wanted | {None}:
+            return self._fault(node, f"{name} needs {' or '.join(sorted(wanted))}, not {family(shapes[0])}")
+        if name == "sorted":
+            return Shape("list", items=shapes[0].items)
+        return {"len": INT, "any": BOOL, "all": BOOL}.get(name, shapes[0].items or ANY)
+
+
+def _listed(known: Iterable[str]) -> str:
+    names = sorted(known)
+    return f" (there is {', '.join(names)})" if 0 < len(names) <= 10 else ""
+
+
+def _unit(left: Shape, right: Shape) -> str | None:
+    durations = "duration" in (left.type, right.type)
+    return 'A duration is a number of seconds in an expression: 30, not "30s".' if durations else None

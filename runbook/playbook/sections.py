@@ -1,0 +1,102 @@
+"""A mapping of the language with its known keys: unknown, missing and unfit ones are told here for all sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runbook.playbook.faults import Faults, did_you_mean, quoted
+from runbook.playbook.fields import MisfitError, fit_written
+from runbook.playbook.model import Field, Mark
+from runbook.playbook.nodes import ListNode, MapNode, Node, Scalar, scalars
+from runbook.playbook.templates import OPEN
+
+
+class Section:
+    """One mapping of the file. ``what`` names it in faults; ``not_yet`` holds keys that later versions know."""
+
+    def __init__(
+        self,
+        node: MapNode,
+        what: str,
+        fields: tuple[Field, ...],
+        faults: Faults,
+        not_yet: Mapping[str, str] | None = None,
+    ) -> None:
+        self.node = node
+        self._what = what
+        self._fields = {field.name: field for field in fields}
+        self._faults = faults
+        self._not_yet = not_yet or {}
+        self._refuse_unknown()
+        self._refuse_missing()
+
+    def _refuse_unknown(self) -> None:
+        for name, (key, _) in self.node.entries.items():
+            if name in self._not_yet:
+                message = f"this version of runbook does not know {quoted(name)} yet: {self._not_yet[name]}"
+                self._faults.add(key.mark, message, "Take it out.")
+            elif name not in self._fields:
+                meant = did_you_mean(name, self._fields)
+                self._faults.add(key.mark, f"{self._what} has no key {quoted(name)}", meant or self._known())
+
+    def _known(self) -> str:
+        return f"Its keys are {', '.join(self._fields)}."
+
+    def _refuse_missing(self) -> None:
+        for name, field in self._fields.items():
+            if field.required and name not in self.node.entries:
+                self._faults.add(self.node.mark, f"{self._what} needs the key {quoted(name)}: {field.summary}")
+
+    def unread(self) -> list[Node]:
+        """The values of keys that this section does not have."""
+        return [value for name, (_, value) in self.node.entries.items() if name not in self._fields]
+
+    def get(self, name: str) -> Node | None:
+        """The value of a key, if it is there."""
+        return self.node.entries[name][1] if name in self.node.entries else None
+
+    def mark(self, name: str) -> Mark:
+        """The place of a key's value; of the section where it is not there."""
+        node = self.get(name)
+        return node.mark if node else self.node.mark
+
+    def key_mark(self, name: str) -> Mark:
+        """The place of a key that is there."""
+        return self.node.entries[name][0].mark
+
+    def value(self, name: str, field: Field | None = None) -> Any:
+        """The plain value of a key in its type; the default where it is absent, None where it is at fault."""
+        field = field or self._fields[name]
+        node = self.get(name)
+        if node is None:
+            return field.default
+        return fitted(node, field, f"{quoted(name)} of {self._what}", self._faults)
+
+    def wrong(self, name: str, message: str, suggestion: str | None = None) -> None:
+        """Keep a fault about the value of a key."""
+        self._faults.add(self.mark(name), f"{quoted(name)} of {self._what} {message}", suggestion)
+
+
+def fitted(node: Node, field: Field, label: str, faults: Faults) -> Any:
+    """The plain value at ``node`` if it fits ``field``; else None, with the fault kept."""
+    if not all(scalar.sound for scalar in scalars(node)):
+        return None
+    for scalar in scalars(node):
+        if OPEN in scalar.text:
+            faults.add(scalar.mark, f"{label} cannot hold an expression")
+            return None
+    try:
+        return fit_written(field, plain(node))
+    except MisfitError as misfit:
+        faults.add(node.mark, f"{label} {misfit}", misfit.suggestion)
+        return None
+
+
+def plain(node: Node) -> Any:
+    """The data at ``node``, expressions read as text."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, ListNode):
+        return [plain(item) for item in node.items]
+    return {name: plain(value) for name, (_, value) in node.entries.items()}

@@ -1,0 +1,80 @@
+"""What is known at load about the value of an expression: its type, its fields, its items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runbook.playbook.fields import NUMBERS, TEXTS
+from runbook.playbook.model import Field, StepDeclaration
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``type`` is that of a :class:`Field`, or ``null``. ``fields`` of a map and ``items`` of a list are None where
+    anything may be in it. ``origin`` says in words where a map comes from.
+    """
+
+    type: str
+    fields: Mapping[str, Shape] | None = None
+    items: Shape | None = None
+    origin: str = ""
+
+
+ANY = Shape("any")
+BOOL = Shape("bool")
+INT = Shape("int")
+FLOAT = Shape("float")
+STRING = Shape("string")
+NULL = Shape("null")
+
+_FAMILIES = {**dict.fromkeys(NUMBERS, "a number"), **dict.fromkeys(TEXTS, "a text")}
+_FAMILIES |= {"bool": "true or false", "list": "a list", "map": "a mapping", "null": "null"}
+
+
+def family(shape: Shape) -> str | None:
+    """What values of this shape are compared as, in words; None where anything is possible."""
+    return _FAMILIES.get(shape.type)
+
+
+def shape_of(field: Field) -> Shape:
+    """The shape of a param or of a result field. What may be null is not known."""
+    if field.items is not None:
+        fields = dict.fromkeys(field.items, ANY)
+        return Shape("list", items=Shape("map", fields, origin=f'an item of "{field.name}"'))
+    return Shape(field.type)
+
+
+def shape_of_param(param: Field) -> Shape:
+    """As :func:`shape_of`; a param that may be left out without a default may be null."""
+    return shape_of(param) if param.required or param.default is not None else ANY
+
+
+def shape_of_result(step_id: str, declaration: StepDeclaration | None, *, repeated: bool) -> Shape:
+    """The result of a step; of a step with ``for_each`` it is ``{results: [...], count: int}``."""
+    if declaration is None:
+        return ANY
+    origin = f'step "{step_id}" ({declaration.name})'
+    fields = {field.name: shape_of(field) for field in declaration.results}
+    if not repeated:
+        return Shape("map", fields, origin=origin)
+    each = Shape("map", fields, origin=f"one result of {origin}")
+    return Shape("map", {"results": Shape("list", items=each), "count": INT}, origin=f"{origin} with for_each")
+
+
+def common(left: Shape, right: Shape) -> Shape:
+    """The shape of a value that is one or the other."""
+    return left if left == right else ANY
+
+
+def fits(shape: Shape, field: Field) -> bool:
+    """Whether a value of this shape may fit the field, as far as can be known at load."""
+    if "any" in (shape.type, field.type):
+        return True
+    if field.type in TEXTS:
+        return shape.type in TEXTS
+    takes = {
+        "duration": {"duration", "int", "float", "string"},  # a text is read as a duration when the step begins
+        "float": NUMBERS,
+    }
+    return shape.type in takes.get(field.type, {field.type})
