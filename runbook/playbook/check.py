@@ -29,11 +29,16 @@ class Environment:
     steps: dict[str, Shape] = field(default_factory=dict)
     item: Shape | None = None
     no_item: str = '"item" exists only in the "with" of a step with for_each'
-    later: Mapping[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
+    expressions: int = 0
 
     def names(self) -> list[str]:
         """Every name that means something here."""
         return ["params", "run", *self.steps, *(["item"] if self.item else [])]
+
+    def knows(self, name: str) -> bool:
+        """Whether ``name`` means something here."""
+        return name in ("params", "run") or name in self.steps or (name == "item" and self.item is not None)
 
     def use_mentioned(self, text: str) -> None:
         """Count what an unreadable expression mentions as used, so that one fault is not told twice."""
@@ -54,11 +59,7 @@ class _Checker:
         self._parsed = parsed
         self._environment = environment
         self._complain = complain
-
-    def shape(self, node: ast.expr) -> Shape:
-        if is_step_reference(node):
-            return self._step(node, literal_key(node) or "")
-        checkers: dict[type[ast.expr], Callable[[Any], Shape]] = {
+        self._checkers: Mapping[type[ast.expr], Callable[[Any], Shape]] = {
             ast.Constant: self._constant,
             ast.Name: self._name,
             ast.Attribute: self._member,
@@ -71,10 +72,20 @@ class _Checker:
             ast.List: self._list,
             ast.Call: self._call,
         }
-        return checkers[type(node)](node)
+
+    def shape(self, node: ast.expr) -> Shape:
+        if is_step_reference(node):
+            return self._step(node, literal_key(node) or "")
+        return self._checkers[type(node)](node)
 
     def _fault(self, node: ast.expr, message: str, suggestion: str | None = None) -> Shape:
         self._complain(self._parsed.offset(node), message, suggestion)
+        return ANY
+
+    def _key_fault(self, node: ast.Attribute | ast.Subscript, message: str, suggestion: str | None = None) -> Shape:
+        """A fault about ``id`` of ``x.id`` or ``x["id"]``, told at the key."""
+        at = self._parsed.offset(node.slice) if isinstance(node, ast.Subscript) else self._parsed.last(node, node.attr)
+        self._complain(at, message, suggestion)
         return ANY
 
     def _constant(self, node: ast.Constant) -> Shape:
@@ -119,22 +130,22 @@ class _Checker:
         if base.type in ("any", "null"):
             return ANY
         hint = "Take one with [0], or each with for_each." if base.type == "list" else None
-        return self._fault(node, f"{family(base)} has no field {quoted(key or '')}", hint)
+        return self._key_fault(node, f"{family(base)} has no field {quoted(key or '')}", hint)
 
-    def _param(self, node: ast.expr, key: str) -> Shape:
+    def _param(self, node: ast.Attribute | ast.Subscript, key: str) -> Shape:
         params, used = self._environment.params, self._environment.used
         if key in params:
             used.add(key)
             return params[key]
         meant = closest(key, params)
         used |= {meant} if meant else set()  # or it would be told a second time, as unused
-        return self._fault(node, f"there is no param {quoted(key)}{_listed(params)}", did_you_mean(key, params))
+        return self._key_fault(node, f"there is no param {quoted(key)}{_listed(params)}", did_you_mean(key, params))
 
-    def _field(self, node: ast.expr, base: Shape, key: str) -> Shape:
+    def _field(self, node: ast.Attribute | ast.Subscript, base: Shape, key: str) -> Shape:
         if base.fields is None or key in base.fields:
             return base.fields[key] if base.fields is not None else ANY
         message = f"{base.origin} has no {quoted(key)}{_listed(base.fields)}"
-        return self._fault(node, message, did_you_mean(key, base.fields))
+        return self._key_fault(node, message, did_you_mean(key, base.fields))
 
     def _indexed(self, node: ast.Subscript, base: Shape) -> Shape:
         index = self.shape(node.slice)
@@ -186,7 +197,8 @@ class _Checker:
             return STRING if one and other else ANY
         if not {one, other} <= {None, "a number"}:
             symbol = quoted(OPERATORS[type(node.op)])
-            return self._fault(node, f"{symbol} cannot join {one or 'this'} and {other or 'this'}")
+            known = " and ".join(side for side in (one, other) if side)
+            return self._fault(node, f"{symbol} cannot join {known}" + ("" if one and other else " and anything"))
         if one is None or other is None:
             return ANY
         return INT if left == right == INT and not isinstance(node.op, ast.Div) else FLOAT

@@ -34,7 +34,7 @@ def identifier_fault(name: str, what: str) -> tuple[str, str | None] | None:
         return f"{quoted(name)} cannot be {what}: it is a word of the expression language", None
     if _IDENTIFIER.fullmatch(name):
         return None
-    better = re.sub(r"[^A-Za-z0-9_]+", "_", name)[:64].strip("_")
+    better = re.sub(r"[-. ]+", "_", name)
     rule = "it needs letters, digits and _, a digit not first, 64 at most"
     meant = f"Did you mean {quoted(better)}?" if _IDENTIFIER.fullmatch(better) else None
     return f"{quoted(name)} cannot be {what}: {rule}", meant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import NoReturn
 
 from runbook.playbook.model import Fault, Mark, PlaybookError
@@ -12,6 +13,8 @@ MAX_FAULTS = 100
 """Nobody reads more, and each costs a search for what was meant."""
 MAX_SOURCE = 160
 """Characters of a source line worth printing; a caret further right helps nobody."""
+MAX_KNOWN = 200
+"""Names compared with a misspelt one: a few milliseconds."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -39,7 +42,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
         return None
     from difflib import get_close_matches
 
-    by_lower = {name.lower(): name for name in known}
+    by_lower = {name.lower(): name for name in islice(known, MAX_KNOWN)}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 

@@ -17,6 +17,12 @@ TEXTS = frozenset({"string", "enum", "url", "path"})
 
 _URL = re.compile(r"https?://(?P<authority>[^\s/?#]+)(?:[/?#]\S*)?", re.IGNORECASE)
 _USER = re.compile(r"//[^/?#\s]*@")
+_NEVER = re.compile(r"(?!)")
+_BARE = {
+    "int": re.compile(r"-?[0-9]{1,18}"),
+    "float": re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?"),
+    "bool": re.compile("true|false"),
+}
 
 
 class MisfitError(ValueError):
@@ -77,7 +83,9 @@ def _refuse_bounds(field: Field, number: float) -> None:
 
 
 def _refuse(kind: str, value: Any) -> MisfitError:
-    return MisfitError(f"must be {_NAMES[kind]}, not {describe(value)}")
+    bare = isinstance(value, str) and _BARE.get(kind, _NEVER).fullmatch(value)
+    hint = f"Write {value} without quotes." if bare else None
+    return MisfitError(f"must be {_NAMES[kind]}, not {describe(value)}", hint)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,9 @@ from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.model import Mark
 from runbook.playbook.scalars import SurpriseError, resolve
 
+MAX_PLACED = 50_000
+"""Characters of a scalar within which places are told: each costs memory, and nobody counts further."""
+
 
 @dataclass(frozen=True)
 class Scalar:
@@ -28,26 +31,31 @@ class Scalar:
 
     def at(self, offset: int) -> Mark:
         """The place in the file of the character ``text[offset]``; of the whole scalar where escapes hide it."""
-        places = self._places
-        before = sum(1 for c in self.text[:offset] if not c.isspace())
-        if places is None or before >= len(places):
+        if self._places is None or offset >= len(self._places):
             return self.mark
-        head = self.raw[: places[before]]
+        head = self.raw[: self._places[offset]]
         breaks = head.count("\n")
         column = len(head) - head.rfind("\n") if breaks else self.mark.column + len(head)
         return Mark(self.mark.path, self.mark.line + breaks, column)
 
     @cached_property
     def _places(self) -> list[int] | None:
-        """Where in ``raw`` each character of ``text`` but white space stands: folding moves only white space."""
+        """Where in ``raw`` each character of ``text`` stands: folding moves only white space, escapes move all."""
         start, end = 0, len(self.raw)
+        if end > MAX_PLACED:
+            return None
         if self.style in ("'", '"'):
             start, end = 1, end - 1
         elif self.style in ("|", ">"):
             start = self.raw.find("\n") + 1
-        places = [i for i in range(start, end) if not self.raw[i].isspace()]
-        same = [self.raw[i] for i in places] == [c for c in self.text if not c.isspace()]
-        return places if same else None
+        solid = [i for i in range(start, end) if not self.raw[i].isspace()]
+        if [self.raw[i] for i in solid] != [c for c in self.text if not c.isspace()]:
+            return None
+        places, seen = [], 0
+        for character in self.text:
+            places.append(solid[seen] if seen < len(solid) else end)
+            seen += not character.isspace()
+        return places
 
 
 @dataclass(frozen=True)
@@ -103,13 +111,14 @@ class Grower:
     def _mark(self, node: Any) -> Mark:
         return self._faults.mark(node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def _scalar(self, node: Any) -> Scalar:
+    def _scalar(self, node: Any, *, is_key: bool = False) -> Scalar:
         mark, text, value, sound = self._mark(node), node.value, node.value, True
         if not node.style:
             try:
                 value = resolve(text)
             except SurpriseError as surprise:
-                self._faults.add(mark, str(surprise))
+                advice = f'write "{text}" in quotes' if is_key else surprise.advice
+                self._faults.add(mark, f"{surprise}; {advice}")
                 sound = False
         raw = self._text[node.start_mark.index : node.end_mark.index]
         return Scalar(mark, text, value, raw, node.style, sound)
@@ -134,7 +143,7 @@ class Grower:
         if not node.style and node.value == "<<":
             self._faults.add(self._mark(node), "merge keys (<<) are not part of the language; write the entries out")
             return None
-        key = self._scalar(node)
+        key = self._scalar(node, is_key=True)
         if key.sound and not isinstance(key.value, str):
             self._faults.add(key.mark, f'a key must be text, not {describe(key.value)}; write "{key.text}" in quotes')
             return None

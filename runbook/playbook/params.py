@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -85,7 +86,7 @@ def _int(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    if _FLOAT.fullmatch(text.strip()):
+    if _FLOAT.fullmatch(text.strip()) and math.isfinite(float(text)):
         return float(text)
     raise ValueError(text)
 

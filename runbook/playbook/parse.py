@@ -48,7 +48,7 @@ def parse(data: bytes, path: str, catalogue: Mapping[str, StepDeclaration]) -> P
     root, faults = read(data, path)
     if not isinstance(root, MapNode):
         faults.fail(root.mark, f"a playbook is a mapping, not {kind(root)}", 'It begins with "runbook: 1".')
-    section = Section(root, "a playbook", PLAYBOOK_KEYS, faults, NOT_YET)
+    section = Section(root, "the playbook", PLAYBOOK_KEYS, faults, NOT_YET)
     _refuse_version(section)
     params, marks = read_params(section.get("params"), faults)
     environment = Environment({name: shape_of_param(param) for name, param in params.items()})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 MAX_INT = 2**63 - 1
 """Far above any count, and it fits the machine word of whatever reads the journal."""
+MAX_FLOAT = 1e308
 MAX_NUMBER = 100
 """Characters. Longer text is no number, whatever its signs."""
 
@@ -29,7 +29,11 @@ _NOT_A_NUMBER = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)")
 
 
 class SurpriseError(ValueError):
-    """A plain scalar that YAML readers do not agree about; the text says what to write instead."""
+    """A plain scalar that YAML readers do not agree about: why, and the advice what to write for a value."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.advice = advice
 
 
 def resolve(text: str) -> object:
@@ -46,9 +50,12 @@ def _refuse_old_bool(text: str) -> None:
     lower = text.lower()
     if lower in _OLD_TRUE or lower in _OLD_FALSE:
         value = "true" if lower in _OLD_TRUE else "false"
-        raise SurpriseError(
-            f'unquoted {text} is {value} to some YAML readers and text to others; write {value}, or "{text}"'
-        )
+        raise _surprise(text, value, "text", f"{value}, or ")
+
+
+def _surprise(text: str, to_some: str, to_others: str, write: str = "") -> SurpriseError:
+    why = f"unquoted {text} is {to_some} to some YAML readers and {to_others} to others"
+    return SurpriseError(why, f'write {write}"{text}"')
 
 
 def _number_or_text(text: str) -> object:
@@ -65,32 +72,25 @@ def _number_or_text(text: str) -> object:
 def _integer(text: str) -> int:
     number = int(text, 0 if text[:2] in ("0o", "0x") else 10)
     if abs(number) > MAX_INT:
-        raise SurpriseError(f"this number is too large; the largest is {MAX_INT}")
+        raise SurpriseError("this number is too large", f"the largest is {MAX_INT}")
     return number
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):
-        raise SurpriseError("this number is too large")
+    if abs(number) > MAX_FLOAT:
+        raise SurpriseError("this number is too large", f"the largest is {MAX_FLOAT}")
     return number
 
 
 def _refuse_old_numbers(text: str) -> None:
     if _LEADING_ZERO.fullmatch(text):
-        plain = int(text.replace("_", ""), 10)
-        raise SurpriseError(
-            f'unquoted {text} is octal to some YAML readers and decimal to others; write {plain}, or "{text}"'
-        )
+        raise _surprise(text, "octal", "decimal", f"{int(text.replace('_', ''), 10)}, or ")
     if _SEXAGESIMAL.fullmatch(text):
-        raise SurpriseError(
-            f'unquoted {text} is a number in base 60 to some YAML readers and text to others; write "{text}"'
-        )
+        raise _surprise(text, "a number in base 60", "text")
     if _DATE.fullmatch(text):
-        raise SurpriseError(f'unquoted {text} is a date to some YAML readers and text to others; write "{text}"')
+        raise _surprise(text, "a date", "text")
     if _BINARY.fullmatch(text) or (_UNDERSCORES.fullmatch(text) and text.strip("+-_.")):
-        raise SurpriseError(
-            f'unquoted {text} is a number to some YAML readers and text to others; write the plain number, or "{text}"'
-        )
+        raise _surprise(text, "a number", "text", "the plain number, or ")
     if _NOT_A_NUMBER.fullmatch(text):
-        raise SurpriseError(f"{text} is not a finite number; a playbook has no use for it")
+        raise SurpriseError(f"{text} is not a finite number", "a playbook has no use for it")

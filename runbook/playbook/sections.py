@@ -84,7 +84,7 @@ def fitted(node: Node, field: Field, label: str, faults: Faults) -> Any:
         return None
     for scalar in scalars(node):
         if OPEN in scalar.text:
-            faults.add(scalar.mark, f"{label} cannot hold an expression")
+            faults.add(scalar.at(scalar.text.index(OPEN)), f"{label} cannot hold an expression")
             return None
     try:
         return fit_written(field, plain(node))

@@ -37,6 +37,11 @@ def family(shape: Shape) -> str | None:
     return _FAMILIES.get(shape.type)
 
 
+def in_words(shape: Shape) -> str:
+    """What a value of this shape is, in words that fit after *not*."""
+    return {"duration": "a duration", "float": "a float", "int": "an int"}.get(shape.type) or family(shape) or "this"
+
+
 def shape_of(field: Field) -> Shape:
     """The shape of a param or of a result field. What may be null is not known."""
     if field.items is not None:

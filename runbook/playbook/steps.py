@@ -42,11 +42,11 @@ def read_steps(
     """Every step that can be read; after it ``environment`` holds the results of all of them."""
     heads = list(_heads(node, faults)) if node else []
     _refuse_duplicates(heads, faults)
+    environment.later = {head.id: head.mark.line for head in reversed(heads)}
     steps = []
-    for number, head in enumerate(heads):
-        environment.later = {later.id: later.mark.line for later in reversed(heads[number:])}
+    for head in heads:
         steps.append(_StepReader(head, catalogue, environment, faults).read())
-    environment.later = {}
+        environment.later.pop(head.id, None)
     return tuple(steps)
 
 

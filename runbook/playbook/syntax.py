@@ -77,6 +77,12 @@ class ParsedExpression:
         flat = self.text.lstrip()
         return len(self.text) - len(flat) + len(flat.encode()[: node.col_offset].decode(errors="ignore"))
 
+    def last(self, node: ast.expr, word: str) -> int:
+        """Where ``word``, with which ``node`` ends, begins in the text."""
+        flat = self.text.lstrip()
+        end = len(flat.encode()[: node.end_col_offset].decode(errors="ignore"))
+        return len(self.text) - len(flat) + max(end - len(word), 0)
+
 
 def parse_expression(text: str) -> ParsedExpression | list[Problem]:
     """The parsed expression, or every problem of its syntax. A line break counts as a space."""
@@ -170,23 +176,28 @@ def is_step_reference(node: ast.expr) -> bool:
 
 
 def _problem(parsed: ParsedExpression, node: ast.expr) -> Problem | None:
-    at = parsed.offset(node)
+    fault = _fault(node)
+    return Problem(parsed.offset(node), *fault) if fault else None
+
+
+def _fault(node: ast.expr) -> tuple[str, str | None] | None:
+    """Why this part cannot stand in an expression, and what to write instead."""
     if isinstance(node, ast.Constant):
-        return _constant_problem(at, node.value)
+        return _constant_fault(node.value)
     if isinstance(node, ast.BinOp | ast.UnaryOp):
-        return _operator_problem(at, node.op)
+        return _operator_fault(node.op)
     if isinstance(node, ast.Compare):
-        return next((found for op in node.ops if (found := _operator_problem(at, op))), None)
+        return next((found for op in node.ops if (found := _operator_fault(op))), None)
     if isinstance(node, ast.Call):
-        return _call_problem(at, node)
+        return _call_fault(node)
     if isinstance(node, ast.Subscript):
         sliced = isinstance(node.slice, ast.Slice | ast.Tuple | ast.Starred)
-        return Problem(at, "slices are not part of the expression language") if sliced else None
+        return ("slices are not part of the expression language", None) if sliced else None
     if isinstance(node, ast.Name) and node.id == "steps":
-        return Problem(at, '"steps" needs the id of a step after it', "Write it like steps.dead.peers.")
+        return '"steps" needs the id of a step after it', "Write it like steps.dead.peers."
     if isinstance(node, _LEAVES_AND_BRANCHES):
         return None
-    return Problem(at, f"{_name(node)} is not part of the expression language")
+    return f"{_name(node)} is not part of the expression language", None
 
 
 def _name(node: ast.expr) -> str:
@@ -197,31 +208,31 @@ def _name(node: ast.expr) -> str:
     return names.get(type(node), "this")
 
 
-def _constant_problem(at: int, value: object) -> Problem | None:
-    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_INT):
-        return Problem(at, "this number is too large")
+def _constant_fault(value: object) -> tuple[str, str | None] | None:
+    if (isinstance(value, int) and value > MAX_INT) or (isinstance(value, float) and not math.isfinite(value)):
+        return "this number is too large", None
     if value is None or isinstance(value, str | int | float):
         return None
-    return Problem(at, "this is not part of the expression language")
+    return "this is not part of the expression language", None
 
 
-def _operator_problem(at: int, op: ast.AST) -> Problem | None:
+def _operator_fault(op: ast.AST) -> tuple[str, str | None] | None:
     if type(op) in OPERATORS:
         return None
     symbol, ours = _ABSENT.get(type(op), ("such an operator", None))
-    return Problem(at, f"{quoted(symbol)} is not part of the expression language", _write(ours))
+    return f"{quoted(symbol)} is not part of the expression language", _write(ours)
 
 
-def _call_problem(at: int, node: ast.Call) -> Problem | None:
+def _call_fault(node: ast.Call) -> tuple[str, str | None] | None:
     known = ", ".join(FUNCTIONS)
     if not isinstance(node.func, ast.Name):
-        return Problem(at, f"only functions can be called: {known}")
+        return f"only functions can be called: {known}", None
     if node.func.id not in FUNCTIONS:
         message = f"there is no function {quoted(node.func.id)}; there are {known}"
-        return Problem(at, message, did_you_mean(node.func.id, FUNCTIONS))
+        return message, did_you_mean(node.func.id, FUNCTIONS)
     _, wanted = FUNCTIONS[node.func.id]
     given = len(node.args)
     if node.keywords or not given or (wanted is not None and given != wanted):
         count = "one value" if wanted == 1 else "one value or more"
-        return Problem(at, f"{node.func.id} takes {count} in its parentheses")
+        return f"{node.func.id} takes {count} in its parentheses", None
     return None

@@ -16,10 +16,14 @@ from runbook.playbook.fields import MisfitError, fit, fit_written
 from runbook.playbook.model import Expression, Field, Scope, Value
 from runbook.playbook.nodes import ListNode, Node, Scalar, kind, scalars
 from runbook.playbook.operators import bounded_text
-from runbook.playbook.shapes import ANY, STRING, Shape, family, fits
+from runbook.playbook.shapes import ANY, STRING, Shape, family, fits, in_words
 from runbook.playbook.syntax import MAX_LENGTH, ParsedExpression, parse_expression
 
 OPEN = "${{"
+MAX_EXPRESSIONS = 100_000
+"""Characters of all expressions of a file, where each counts a hundred more: seven hundred of usual length. Bounds
+the time of compiling them.
+"""
 _TEMPLATE = re.compile(r"""\$\{\{((?:[^'"}]|'[^']*'|"[^"]*"|\}(?!\}))*)\}\}""")
 _MISSPELT_TEMPLATE = re.compile(
     r"(?<!\$)\{\{\s*(?P<a>[A-Za-z_]\w*)\.|\$\{\s*(?P<b>[A-Za-z_]\w*)\.|\$(?P<c>[A-Za-z_]\w*)\."
@@ -50,7 +54,7 @@ class Reader:
         if draft.sound and draft.shape is None:
             self._check_literal(node, field, label, draft)
         elif draft.shape is not None and not fits(draft.shape, field):
-            message = f"{label} must be {_article(field)}, not {family(draft.shape)}"
+            message = f"{label} must be {_article(field)}, not {in_words(draft.shape)}"
             self._faults.add(node.mark, message, _list_within(node, draft.shape) if field.type == "list" else None)
 
         def resolve(scope: Scope) -> Any:
@@ -109,12 +113,12 @@ class Reader:
         """What to write where a text was probably meant as an expression."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return None
-        names = self._environment.names()
+        knows = self._environment.knows
         dotted = _DOTTED.fullmatch(node.text) if not node.style else None
-        if dotted and dotted[1] in names:
+        if dotted and knows(dotted[1]):
             return f'Write "${{{{ {node.text} }}}}", or put it in quotes if it is text.'
         misspelt = _MISSPELT_TEMPLATE.search(node.text)
-        if misspelt and (misspelt["a"] or misspelt["b"] or misspelt["c"]) in names:
+        if misspelt and knows(misspelt["a"] or misspelt["b"] or misspelt["c"]):
             return 'An expression is written "${{ … }}".'
         return None
 
@@ -168,6 +172,9 @@ class Reader:
 
     def _expression(self, scalar: Scalar, text: str, start: int) -> tuple[Expression, Shape] | None:
         """The expression ``text``, which stands at offset ``start`` of ``scalar``."""
+        self._environment.expressions += len(text) + 100
+        if self._environment.expressions > MAX_EXPRESSIONS:
+            self._faults.fail(scalar.mark, "the expressions of this file are too many, or too long together")
         parsed = parse_expression(text)
         if not isinstance(parsed, ParsedExpression):
             self._environment.use_mentioned(text)

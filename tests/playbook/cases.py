@@ -1,0 +1,39 @@
+"""Playbooks for tests: the folders of good and bad files, and short ways to parse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runbook.playbook.model import Fault, Playbook, PlaybookError
+from runbook.playbook.parse import parse
+from tests.playbook.catalogue import CATALOGUE
+
+FILES = Path(__file__).parent.parent / "playbooks"
+GOOD = sorted(FILES.glob("good/*.yaml"))
+BAD = sorted(FILES.glob("bad/*.yaml"))
+
+
+def parsed(text: str) -> Playbook:
+    """The playbook that ``text`` holds."""
+    return parse(text.encode(), "playbook.yaml", CATALOGUE)
+
+
+def good(name: str) -> Playbook:
+    """One of the good files."""
+    return parse((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOGUE)
+
+
+def faults_of(data: bytes) -> tuple[Fault, ...]:
+    """Everything that is wrong with a playbook."""
+    with pytest.raises(PlaybookError) as caught:
+        parse(data, "playbook.yaml", CATALOGUE)
+    return caught.value.faults
+
+
+def one_line(fault: Fault) -> str:
+    """``line:column: message`` and the suggestion, as the ``.expected`` files have it."""
+    return f"{fault.mark.line}:{fault.mark.column}: {fault.message}" + (
+        f" | {fault.suggestion}" if fault.suggestion else ""
+    )

@@ -1,0 +1,105 @@
+"""Files made to hurt are refused in well under a second and in bounded memory."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import pytest
+import yaml
+
+from tests.playbook.cases import faults_of
+
+MIB = 1 << 20
+HEAD = "runbook: 1\nname: x\n"
+BILLION = "\n".join(
+    [
+        "a: &a [x,x,x,x,x,x,x,x,x]",
+        *(f"{b}: &{b} [{','.join(['*' + a] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+    ]
+)
+STEPS = HEAD + "steps:\n"
+
+HOSTILE = {
+    "aliases that explode": (BILLION, "anchors and aliases"),
+    "an alias to itself": ("a: &a [*a]", "anchors and aliases"),
+    "a hundred megabytes": ("#" * (100 * MIB), "the file has 104,857,600 bytes; a playbook may have 1,048,576"),
+    "a million lists in lists": ("[" * (MIB - 1), "nested deeper than 40 levels"),
+    "deep block lists": ("- " * 100_000, "nested deeper than 40 levels"),
+    "deep mappings": ("{a: " * 100_000, "nested deeper than 40 levels"),
+    "deep mappings in keys": ("? " * 100_000, "nested deeper than 40 levels"),
+    "deep indentation": ("".join(" " * i + "a:\n" for i in range(1_000)), "nested deeper than 40 levels"),
+    "half a million values": ("[" + "a," * (MIB // 2 - 10) + "]", "more than 10,000 values"),
+    "as many anchors as fit": ("- &a x\n" * 100_000, "100 faults or more"),
+    "as many documents as fit": ("--- a\n" * 100_000, "a second one begins here"),
+    "ten thousand unknown keys": ("".join(f"stepz{i}: 1\n" for i in range(4_900)), "100 faults or more"),
+    "a key of a megabyte": ("a" * (MIB - 10) + ": 1", "YAML syntax"),
+    "a quoted key of a megabyte": ('? "' + "s" * (MIB - 20) + '"\n: 1', "has no key"),
+    "a scalar of a megabyte": ("x: " + "s" * (MIB - 10), "has no key"),
+    "a name of a megabyte": ("runbook: 1\nname: " + "s" * (MIB - 100), '"name" of the playbook needs letters'),
+    "a number of a megabyte": ("runbook: " + "9" * (MIB - 10), '"runbook" of the playbook must be an int'),
+    "nothing but NUL bytes": ("\0" * MIB, "100 faults or more"),
+    "a comment and no more": ("#" * MIB, "the file is empty"),
+    "lines and no more": ("\n" * MIB, "the file is empty"),
+    "tabs and no more": ("a:\n" + "\t\n" * (MIB // 4), "a tab"),
+    "openings of expressions": (STEPS + "- uses: " + "${{ " * 200_000, "cannot hold an expression"),
+    "unclosed expressions": (STEPS + "- uses: x\n  with: { a: '" + "${{ '' " * 140_000 + "' }", "begins here"),
+    "a hundred thousand expressions": (
+        STEPS + "- uses: x\n  with: { a: '" + "${{1}}" * 150_000 + "' }",
+        "too many, or too long together",
+    ),
+    "large expressions": (
+        STEPS + "- uses: x\n  with:\n" + "".join(f"    a{i}: ${{{{ [{'1,' * 190}1] }}}}\n" for i in range(2_400)),
+        "too many, or too long together",
+    ),
+    "faults at the end of a long text": (
+        STEPS + "- uses: x\n  with: { a: '" + "y" * 1_000_000 + "${{ nobody }}" * 500 + "' }",
+        "is not defined",
+    ),
+    "thousands of steps": (STEPS + "- uses: raft.snapshot\n" * 3_300, "100 faults or more"),
+    "steps with ids alike": (
+        STEPS + "".join(f"- {{ id: a{i}, uses: x, if: b{i}.x }}\n" for i in range(1_400)),
+        "100 faults or more",
+    ),
+    "names alike": (
+        STEPS
+        + "".join(f"- {{ id: stepnumber{i}, uses: raft.snapshot }}\n" for i in range(1_900))
+        + "".join(f"- {{ uses: x, if: stepnumbers{i} }}\n" for i in range(90)),
+        "100 faults or more",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_file_is_refused_quickly(text: str, message: str) -> None:
+    """The worst of these takes a quarter of the second that is allowed for a slow machine."""
+    begun = time.perf_counter()
+    faults = faults_of(text.encode())
+    assert time.perf_counter() - begun < 1.0
+    assert any(message in fault.message for fault in faults)
+    assert sum(len(fault.render()) for fault in faults) < 100_000
+
+
+@pytest.mark.parametrize(
+    "name", ["aliases that explode", "deep mappings", "half a million values", "openings of expressions"]
+)
+def test_a_hostile_file_takes_bounded_memory(name: str) -> None:
+    """A file of a megabyte costs tens of them at most, however it is made."""
+    data = HOSTILE[name][0].encode()
+    tracemalloc.start()
+    try:
+        faults_of(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * MIB
+
+
+@pytest.mark.parametrize(
+    "name", ["aliases that explode", "a million lists in lists", "deep block lists", "deep mappings"]
+)
+def test_a_hostile_file_is_refused_without_libyaml(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pure Python parser is slower, and has no deeper recursion to fall into."""
+    monkeypatch.delattr(yaml, "CBaseLoader", raising=False)
+    text, message = HOSTILE[name]
+    assert any(message in fault.message for fault in faults_of(text.encode()))

@@ -1,0 +1,103 @@
+"""Whatever the input, nothing but our own errors comes out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runbook.playbook.expressions import UNKNOWN, ExpressionError, compile_expression
+from runbook.playbook.model import Mark, PlaybookError
+from runbook.playbook.parse import parse
+from tests.playbook.cases import BAD, GOOD
+from tests.playbook.catalogue import CATALOGUE
+
+QUICK = settings(max_examples=60, deadline=None)
+SEEDS = [path.read_bytes() for path in (*GOOD, *BAD)]
+PIECES = [
+    *"""
+    params dead item later .peers .count [0] ['id'] ( ) [ ] , + - * / // % < <= == != 1 2.5 'a' true null
+    len( min( any( steps.dead ** lambda: é @ # \\ .
+""".split(),
+    *(" and ", " or ", "not ", " in ", " not in ", " if ", " else ", "\n", " "),
+]
+SCOPE: dict[str, Any] = {
+    "params": {"count": 1},
+    "dead": {"peers": [{"id": "a"}], "count": 1},
+    "item": {"id": "a"},
+    "later": UNKNOWN,
+}
+WORDS = st.sampled_from(
+    """
+    id uses with if for_each retry raft.find_dead raft.remove_peer looks x params steps guards type int default on
+    ${{dead.peers}} ${{ 30s
+    """.split()
+)
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=8),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(WORDS, children, max_size=4),
+    max_leaves=12,
+)
+
+
+def parses_or_is_refused(data: bytes) -> None:
+    with contextlib.suppress(PlaybookError):
+        parse(data, "playbook.yaml", CATALOGUE)
+
+
+@QUICK
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    """A binary named by mistake is refused like any other file."""
+    parses_or_is_refused(data)
+
+
+@QUICK
+@given(st.text(max_size=300))
+def test_any_text(text: str) -> None:
+    """So is any text, with characters that cannot even be encoded."""
+    parses_or_is_refused(text.encode("utf-8", "surrogatepass"))
+
+
+@QUICK
+@given(st.text(alphabet="-:{}[]?|>&*!%#@'\"`$ \n\tax1,", max_size=60))
+def test_any_punctuation(text: str) -> None:
+    """YAML's own signs in any order."""
+    parses_or_is_refused(text.encode())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(SEEDS), st.integers(0, 2_000), st.integers(0, 60), st.sampled_from(SEEDS), st.integers(0, 2_000))
+def test_any_splice_of_real_playbooks(data: bytes, at: int, cut: int, other: bytes, begin: int) -> None:
+    """A torn edit: something cut out, something of another file put in."""
+    parses_or_is_refused(data[:at] + other[begin : begin + 40] + data[at + cut :])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(["params", "guards", "steps", "name", "runbook"]), TREES, max_size=5))
+def test_any_tree_in_the_place_of_a_section(tree: dict[str, Any]) -> None:
+    """JSON is YAML, so any data can stand anywhere."""
+    import json
+
+    parses_or_is_refused(json.dumps({"runbook": 1, "name": "x", **tree}).encode())
+
+
+@QUICK
+@given(st.text(max_size=120))
+def test_any_text_as_an_expression(text: str) -> None:
+    """Parsed or refused with our own error."""
+    evaluates_or_is_refused(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+def test_any_pieces_of_the_language_as_an_expression(pieces: list[str]) -> None:
+    """What parses can be evaluated, and fails with a sentence if it fails."""
+    evaluates_or_is_refused("".join(pieces))
+
+
+def evaluates_or_is_refused(text: str) -> None:
+    with contextlib.suppress(PlaybookError, ExpressionError):
+        compile_expression(text, Mark("playbook.yaml", 1, 1), text).evaluate(SCOPE)
