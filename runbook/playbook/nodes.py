@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.model import Mark
@@ -15,8 +14,7 @@ MAX_PLACED = 50_000
 """Characters of a scalar within which places are told: each costs memory, and nobody counts further."""
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One scalar. ``style`` is its quote, ``|`` or ``>``, empty or None (by libyaml or not) where it is plain.
 
     ``value`` is its YAML 1.2 value; ``sound`` is false where a fault about it is already told.
@@ -31,43 +29,43 @@ class Scalar:
 
     def at(self, offset: int) -> Mark:
         """The place in the file of the character ``text[offset]``; of the whole scalar where escapes hide it."""
-        if self._places is None or offset >= len(self._places):
+        places = _places(self.raw, self.text, self.style)
+        if places is None or offset >= len(places):
             return self.mark
-        head = self.raw[: self._places[offset]]
+        head = self.raw[: places[offset]]
         breaks = head.count("\n")
         column = len(head) - head.rfind("\n") if breaks else self.mark.column + len(head)
         return Mark(self.mark.path, self.mark.line + breaks, column)
 
-    @cached_property
-    def _places(self) -> list[int] | None:
-        """Where in ``raw`` each character of ``text`` stands: folding moves only white space, escapes move all."""
-        start, end = 0, len(self.raw)
-        if end > MAX_PLACED:
-            return None
-        if self.style in ("'", '"'):
-            start, end = 1, end - 1
-        elif self.style in ("|", ">"):
-            start = self.raw.find("\n") + 1
-        solid = [i for i in range(start, end) if not self.raw[i].isspace()]
-        if [self.raw[i] for i in solid] != [c for c in self.text if not c.isspace()]:
-            return None
-        places, seen = [], 0
-        for character in self.text:
-            places.append(solid[seen] if seen < len(solid) else end)
-            seen += not character.isspace()
-        return places
+
+@lru_cache(maxsize=4)
+def _places(raw: str, text: str, style: str | None) -> list[int] | None:
+    """Where in ``raw`` each character of ``text`` stands: folding moves only white space, escapes move all."""
+    start, end = 0, len(raw)
+    if end > MAX_PLACED:
+        return None
+    if style in ("'", '"'):
+        start, end = 1, end - 1
+    elif style in ("|", ">"):
+        start = raw.find("\n") + 1
+    solid = [i for i in range(start, end) if not raw[i].isspace()]
+    if [raw[i] for i in solid] != [c for c in text if not c.isspace()]:
+        return None
+    places, seen = [], 0
+    for character in text:
+        places.append(solid[seen] if seen < len(solid) else end)
+        seen += not character.isspace()
+    return places
 
 
-@dataclass(frozen=True)
-class ListNode:
+class ListNode(NamedTuple):
     """A YAML sequence."""
 
     mark: Mark
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class MapNode:
+class MapNode(NamedTuple):
     """A YAML mapping with text keys, each once; an entry is its key and its value."""
 
     mark: Mark

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runbook.playbook.fields import NUMBERS, TEXTS
 from runbook.playbook.model import Field, StepDeclaration
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """``type`` is that of a :class:`Field`, or ``null``. ``fields`` of a map and ``items`` of a list are None where
     anything may be in it. ``origin`` says in words where a map comes from.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runbook.playbook.check import RESERVED, Environment
 from runbook.playbook.declare import identifier_fault
@@ -27,8 +27,7 @@ ANYTHING = Field("", "any", "")
 """What a parameter takes that nobody declared: its own fault is told, and its expressions are checked all the same."""
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """What other steps need to know of a step before it is read."""
 
     section: Section

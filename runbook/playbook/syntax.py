@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runbook.playbook.faults import did_you_mean, quoted
 from runbook.playbook.operators import FUNCTIONS
@@ -56,8 +56,7 @@ _UNREADABLE = "this is not an expression that can be read"
 _FOREIGN = (("&&", "and"), ("||", "or"), ("===", "=="))
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong at ``offset`` (in characters) of an expression's text."""
 
     offset: int
@@ -65,8 +64,7 @@ class Problem:
     suggestion: str | None = None
 
 
-@dataclass(frozen=True)
-class ParsedExpression:
+class ParsedExpression(NamedTuple):
     """A text that is in the language: the tree holds nothing but what can be compiled."""
 
     text: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from runbook.playbook.check import Environment, check
 from runbook.playbook.durations import format_duration
@@ -31,8 +31,7 @@ _MISSPELT_TEMPLATE = re.compile(
 _DOTTED = re.compile(r"([A-Za-z_]\w*)(?:\.\w+|\[\d+\])+")
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A value before it is known what it must fit. ``shape`` is None for a literal."""
 
     evaluate: Evaluate
@@ -258,7 +257,7 @@ def _as_text(draft: Draft) -> Draft:
         value = draft.evaluate(scope)
         return value if value is UNKNOWN else as_text(value)
 
-    return replace(draft, evaluate=evaluate)
+    return draft._replace(evaluate=evaluate)
 
 
 def plain_text(value: Any) -> str:
