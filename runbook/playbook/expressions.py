@@ -24,7 +24,7 @@ from runbook.playbook.operators import (
     order,
     sign,
 )
-from runbook.playbook.syntax import ParsedExpression, is_step_reference, literal_key, parse_expression
+from runbook.playbook.syntax import ParsedExpression, children, is_step_reference, literal_key, parse_expression
 
 __all__ = ["UNKNOWN", "ExpressionError", "compile_expression", "finish"]
 
@@ -92,18 +92,14 @@ def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
 
 
 def _names(tree: ast.expr) -> Iterator[str]:
-    pending: list[ast.AST] = [tree]
+    pending = [tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.expr) and is_step_reference(node):
+        pending += children(node)
+        if is_step_reference(node):
             yield literal_key(node) or ""
-        elif isinstance(node, ast.Call):
-            pending += node.args
-        elif isinstance(node, ast.Name):
-            if node.id not in CONSTANTS:
-                yield node.id
-        else:
-            pending += ast.iter_child_nodes(node)
+        elif isinstance(node, ast.Name) and node.id not in CONSTANTS:
+            yield node.id
 
 
 def _build(node: ast.expr) -> Evaluate:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runbook.playbook.durations import format_duration, parse_duration
+from runbook.playbook.durations import MAX_DURATION, format_duration, parse_duration
 from runbook.playbook.faults import describe, did_you_mean, quoted
 from runbook.playbook.model import Field
 from runbook.playbook.operators import UNKNOWN, is_number
+from runbook.playbook.scalars import MAX_FLOAT
 
 NUMBERS = frozenset({"int", "float", "duration"})
 TEXTS = frozenset({"string", "enum", "url", "path"})
@@ -105,7 +105,7 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    if is_number(value) and math.isfinite(value):
+    if is_number(value) and abs(value) <= MAX_FLOAT:
         return float(value)
     raise _refuse("float", value)
 
@@ -117,7 +117,7 @@ def _bool(value: Any) -> bool:
 
 
 def _duration(value: Any) -> float:
-    if is_number(value) and math.isfinite(value) and value >= 0:
+    if is_number(value) and 0 <= value <= MAX_DURATION:
         return float(value)
     if isinstance(value, str):
         try:

@@ -61,10 +61,6 @@ class Section:
         node = self.get(name)
         return node.mark if node else self.node.mark
 
-    def key_mark(self, name: str) -> Mark:
-        """The place of a key that is there."""
-        return self.node.entries[name][0].mark
-
     def value(self, name: str, field: Field | None = None) -> Any:
         """The plain value of a key in its type; the default where it is absent, None where it is at fault."""
         field = field or self._fields[name]

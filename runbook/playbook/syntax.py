@@ -146,14 +146,15 @@ def _problems(parsed: ParsedExpression) -> Iterator[Problem]:
         if problem:
             yield problem
         else:
-            pending += [(child, depth + 1) for child in _children(node)]
+            pending += [(child, depth + 1) for child in children(node)]
 
 
-def _children(node: ast.expr) -> list[ast.expr]:
+def children(node: ast.expr) -> list[ast.expr]:
+    """The parts of ``node`` that have a value of their own: not a function's name, nor ``steps`` in ``steps.ID``."""
+    if isinstance(node, ast.Constant | ast.Name) or is_step_reference(node):
+        return []
     if isinstance(node, ast.Call):
         return node.args
-    if is_step_reference(node):
-        return []
     return [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
 
 

@@ -214,6 +214,15 @@ def test_a_text_cannot_grow_without_limit() -> None:
         expression.evaluate({"params": {"a": "x" * 5_001}})
 
 
+def test_a_number_of_any_size_may_come_from_a_server() -> None:
+    """Python's ints have no end, its floats have one."""
+    huge = {"params": {"n": 10**400}}
+    assert compiled("params.n > 1.5 and params.n == params.n").evaluate(huge) is True
+    for text in ("params.n / 3", "params.n + 1.5", "params.n + 1"):
+        with pytest.raises(ExpressionError, match="the number is too large"):
+            compiled(text).evaluate(huge)
+
+
 def test_data_nested_too_deeply_is_no_recursion_error() -> None:
     """A server's reply may be made to hurt as well."""
     data: list[Any] = []

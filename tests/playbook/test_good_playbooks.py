@@ -166,3 +166,15 @@ def test_defaults_of_a_retry() -> None:
     assert retry is not None
     assert (retry.times, retry.within, retry.only_on) == (2, None, None)
     assert (retry.wait_min, retry.wait_max, retry.jitter) == (1.0, 30.0, True)
+
+
+@pytest.mark.parametrize("seconds", [10**400, -1, float("nan"), 1e300, "soon", [30], True])
+def test_a_computed_duration_is_bounded(seconds: object) -> None:
+    """Whatever a server says, no wait becomes endless and nothing but our own error comes out."""
+    playbook = parsed(
+        "runbook: 1\nname: x\nparams: { p: { type: map } }\n"
+        'steps: [{ uses: raft.verify, with: { within: "${{ params.p.n }}" } }]'
+    )
+    assert arguments(playbook, "verify", {"params": {"p": {"n": 30}}}) == {"within": 30.0}
+    with pytest.raises(ExpressionError, match=r'parameter "within" must be a duration'):
+        arguments(playbook, "verify", {"params": {"p": {"n": seconds}}})

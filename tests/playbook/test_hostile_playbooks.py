@@ -73,9 +73,9 @@ HOSTILE = {
 @pytest.mark.parametrize(("text", "message"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_refused_quickly(text: str, message: str) -> None:
     """The worst of these takes a quarter of the second that is allowed for a slow machine."""
-    begun = time.perf_counter()
+    begun = time.process_time()  # what others do on this machine is not counted
     faults = faults_of(text.encode())
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
     assert any(message in fault.message for fault in faults)
     assert sum(len(fault.render()) for fault in faults) < 100_000
 
@@ -103,3 +103,13 @@ def test_a_hostile_file_is_refused_without_libyaml(name: str, monkeypatch: pytes
     monkeypatch.delattr(yaml, "CBaseLoader", raising=False)
     text, message = HOSTILE[name]
     assert any(message in fault.message for fault in faults_of(text.encode()))
+
+
+def test_whatever_the_yaml_parser_raises_is_told_as_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all of PyYAML's errors have a place, and none of them may reach an operator."""
+
+    def refuse(*_args: object, **_keywords: object) -> None:
+        raise yaml.YAMLError("no place")
+
+    monkeypatch.setattr(yaml, "parse", refuse)
+    assert [fault.message for fault in faults_of(b"runbook: 1")] == ["this is not YAML"]
