@@ -12,7 +12,7 @@ from runbook.playbook.model import Field, Guards, Playbook, StepDeclaration
 from runbook.playbook.nodes import MapNode, Node, kind, scalars
 from runbook.playbook.reader import read
 from runbook.playbook.sections import Section
-from runbook.playbook.shapes import shape_of_param
+from runbook.playbook.shapes import shape_of
 from runbook.playbook.steps import first_lines, read_steps
 from runbook.playbook.templates import Reader
 
@@ -51,7 +51,7 @@ def parse(data: bytes, path: str, catalogue: Mapping[str, StepDeclaration]) -> P
     section = Section(root, "the playbook", PLAYBOOK_KEYS, faults, NOT_YET)
     _refuse_version(section)
     params, marks = read_params(section.get("params"), faults)
-    environment = Environment({name: shape_of_param(param) for name, param in params.items()})
+    environment = Environment({name: shape_of(param) for name, param in params.items()})
     environment.later = first_lines(section.get("steps"))
     guards = _read_guards(section.get("guards"), environment, faults)
     steps = read_steps(section.get("steps"), catalogue, environment, faults)

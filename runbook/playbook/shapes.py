@@ -42,16 +42,11 @@ def in_words(shape: Shape) -> str:
 
 
 def shape_of(field: Field) -> Shape:
-    """The shape of a param or of a result field. What may be null is not known."""
+    """The shape of a param or of a result field; each may be null as well, and is compared with null freely."""
     if field.items is not None:
         fields = dict.fromkeys(field.items, ANY)
         return Shape("list", items=Shape("map", fields, origin=f'an item of "{field.name}"'))
     return Shape(field.type)
-
-
-def shape_of_param(param: Field) -> Shape:
-    """As :func:`shape_of`; a param that may be left out without a default may be null."""
-    return shape_of(param) if param.required or param.default is not None else ANY
 
 
 def shape_of_result(step_id: str, declaration: StepDeclaration | None, *, repeated: bool) -> Shape:

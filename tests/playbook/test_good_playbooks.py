@@ -166,6 +166,12 @@ def test_defaults_of_a_retry() -> None:
     assert retry is not None
     assert (retry.times, retry.within, retry.only_on) == (2, None, None)
     assert (retry.wait_min, retry.wait_max, retry.jitter) == (1.0, 30.0, True)
+    retry = step(good("expressions-everywhere"), "verify").retry
+    assert retry is not None
+    assert (retry.times, retry.jitter, retry.only_on) == (2, False, frozenset({"timeout"}))
+    retry = step(good("expressions-everywhere"), "remove").retry
+    assert retry is not None
+    assert (retry.times, retry.within, retry.wait_min, retry.wait_max) == (None, 90.0, 2.0, 2.0)
 
 
 @pytest.mark.parametrize("seconds", [10**400, -1, float("nan"), 1e300, "soon", [30], True])

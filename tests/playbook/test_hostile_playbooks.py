@@ -113,3 +113,10 @@ def test_whatever_the_yaml_parser_raises_is_told_as_a_fault(monkeypatch: pytest.
 
     monkeypatch.setattr(yaml, "parse", refuse)
     assert [fault.message for fault in faults_of(b"runbook: 1")] == ["this is not YAML"]
+
+
+def test_forty_levels_are_enough_and_one_more_is_refused() -> None:
+    """The limit is where it says it is."""
+    for levels, refused in ((40, False), (41, True)):
+        told = [fault.message for fault in faults_of(f"{'[' * levels}{']' * levels}".encode())]
+        assert ("nested deeper than 40 levels" in told) is refused

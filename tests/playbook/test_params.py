@@ -23,6 +23,8 @@ def with_param(declaration: str) -> Playbook:
         ("type: string", "012", "012"),
         ("type: int", "-12", -12),
         ("type: int", " 12 ", 12),
+        ("type: int, min: 1, max: 3", "1", 1),
+        ("type: int, min: 1, max: 3", "3", 3),
         ("type: float", "1e3", 1000.0),
         ("type: float", "2", 2.0),
         ("type: bool", "true", True),
@@ -105,6 +107,14 @@ def test_all_faults_are_told_at_once() -> None:
         'param "must" must be given (--param must=…): an int.',
     )
     assert str(caught.value) == "\n".join(caught.value.faults)
+
+
+def test_a_param_without_a_default_must_be_given() -> None:
+    """Unless it says that it need not: a step must not find null where nobody thought of it."""
+    assert bind_params(with_param("type: int, required: false"), {}) == {"p": None}
+    for declaration in ("type: int, summary: how many", "type: int, required: true, summary: how many"):
+        with pytest.raises(ParamError, match=r'param "p" must be given \(--param p=…\): an int; how many\.'):
+            bind_params(with_param(declaration), {})
 
 
 def test_a_playbook_without_params_says_so() -> None:
