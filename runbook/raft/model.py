@@ -146,9 +146,11 @@ class ClusterView:
     trouble: str | None = None
     trouble_text: str | None = None
 
-    def vantage_of(self, peer_id: str) -> Vantage | None:
-        """The answer of the server with this id, if it answered."""
-        return next((v for v in self.vantages if v.server_id == peer_id and v.reach is Reach.ANSWERED), None)
+    def vantage_of(self, peer: Peer) -> Vantage | None:
+        """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""
+        if peer.id == peer.address:
+            return next((v for v in self.answering if v.raft_address == peer.address), None)
+        return next((v for v in self.answering if v.server_id == peer.id), None)
 
     @property
     def answering(self) -> tuple[Vantage, ...]:

@@ -1,0 +1,13 @@
+"""The small sums of Raft, and nothing else. All count voters only: a non-voter never makes or breaks a quorum."""
+
+from __future__ import annotations
+
+
+def quorum(voters: int) -> int:
+    """How many voters must agree: floor(voters/2)+1. The *number*, not the group."""
+    return voters // 2 + 1
+
+
+def failure_tolerance(voters: int, live: int) -> int:
+    """How many more live voters may die before quorum is lost; never below 0, as autopilot counts it (FACTS 3.3)."""
+    return max(0, live - quorum(voters))

@@ -1,0 +1,86 @@
+"""May this peer be taken out now? A refusal is a value that carries its numbers and says what to do next.
+
+Nomad's removal call checks nothing (FACTS 2.3), so this guard is *the* guard, asked again just before each change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runbook.raft.liveness import Liveness, Verdict
+from runbook.raft.model import ClusterView, Peer
+from runbook.raft.quorum import quorum
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the playbook allows: the fewest voters that may be left, and how many changes one run may make."""
+
+    min_voters: int = 3
+    max_changes: int = 2
+
+
+@dataclass(frozen=True)
+class Unsafe:
+    """Why a peer may not be removed: a stable code, the sentence with its numbers, and the next action."""
+
+    code: str
+    sentence: str
+    next_action: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence}. {self.next_action}"
+
+
+def reason_unsafe_to_remove(
+    view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy, *, changes_so_far: int = 0
+) -> Unsafe | None:
+    """The first reason against removing ``peer`` (I1, I2, I3), or nothing. ``verdicts`` is by peer id."""
+    if view.configuration is None or view.leader_id is None:
+        return Unsafe("NoLeader", "the cluster has no leader, so no change can be made", "Bring servers back first")
+    return (
+        _reason_in_target(view, verdicts, peer)
+        or _reason_in_numbers(view, verdicts, peer, policy)
+        or _reason_in_budget(policy, changes_so_far)
+    )
+
+
+def _reason_in_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Unsafe | None:
+    if peer.id == view.leader_id:
+        return Unsafe("TargetIsLeader", f"{peer.label} is the leader", "Stop it first: another is then elected")
+    verdict = verdicts.get(peer.id)
+    if verdict is None or verdict.liveness is Liveness.UNKNOWN:
+        why = "; ".join(verdict.evidence) if verdict else "it was not judged"
+        return Unsafe("TargetUnknown", f"{peer.label} is not proven dead: {why}", "Look again, or stop its process")
+    if verdict.liveness is Liveness.ALIVE:
+        why = "; ".join(verdict.evidence)
+        return Unsafe("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
+    return None
+
+
+def _reason_in_numbers(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy) -> Unsafe | None:
+    assert view.configuration is not None  # noqa: S101 -- the caller has just refused a view without one
+    voters = len(view.configuration.voters)
+    live = sum(_is_alive(verdicts, voter) for voter in view.configuration.voters if voter.id != peer.id)
+    if live < quorum(voters):
+        sentence = f"{live} of {voters} voters are proven alive and {quorum(voters)} are needed"
+        return Unsafe("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
+    after = voters - peer.voter
+    floor = max(policy.min_voters, view.autopilot.min_quorum if view.autopilot else 0, 1)
+    if peer.voter and after < floor:
+        sentence = f"{after} voters would be left and the least allowed is {floor}"
+        return Unsafe("BelowMinimumVoters", sentence, "Add a replacement first, or lower min_voters by name")
+    return None
+
+
+def _reason_in_budget(policy: Policy, changes_so_far: int) -> Unsafe | None:
+    if changes_so_far < policy.max_changes:
+        return None
+    sentence = f"this run has made {changes_so_far} changes and may make {policy.max_changes}"
+    return Unsafe("TooManyChanges", sentence, "Look at the cluster, then raise max_changes or run again")
+
+
+def _is_alive(verdicts: Mapping[str, Verdict], peer: Peer) -> bool:
+    verdict = verdicts.get(peer.id)
+    return verdict is not None and verdict.liveness is Liveness.ALIVE
