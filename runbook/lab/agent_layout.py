@@ -1,0 +1,123 @@
+"""Where the agents of a lab live and what each is told: pure, so that a configuration can be read before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["consul", "nomad"]
+
+HTTP_PORTS: dict[Kind, int] = {"consul": 8500, "nomad": 4646}
+RPC_OFFSET: dict[Kind, int] = {
+    "consul": -200,
+    "nomad": 1,
+}  # from the HTTP port, so that the usual ports are the usual ones
+SERF_OFFSET: dict[Kind, int] = {"consul": -199, "nomad": 2}
+FIRST_HOST = 11
+OFF = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One lab: every server has the same ports, each at its own loopback address 127.0.<octet>.<11, 12, …>."""
+
+    kind: Kind
+    servers: int
+    binary: str
+    octet: int
+    http_port: int
+    cleanup_dead_servers: bool
+
+    @property
+    def names(self) -> list[str]:
+        return [f"s{number}" for number in range(1, self.servers + 1)]
+
+    @property
+    def hosts(self) -> list[str]:
+        return [self.host(name) for name in self.names]
+
+    @property
+    def ports(self) -> list[int]:
+        return [self.http_port, self.rpc_port, self.serf_port]
+
+    @property
+    def rpc_port(self) -> int:
+        return self.http_port + RPC_OFFSET[self.kind]
+
+    @property
+    def serf_port(self) -> int:
+        return self.http_port + SERF_OFFSET[self.kind]
+
+    def host(self, name: str) -> str:
+        return f"127.0.{self.octet}.{FIRST_HOST + self.names.index(name)}"
+
+    def address(self, name: str) -> str:
+        return f"http://{self.host(name)}:{self.http_port}"
+
+    def gossip_name(self, name: str) -> str:
+        """Nomad's members are called after their region too (FACTS 3.5)."""
+        return f"{name}.global" if self.kind == "nomad" else name
+
+    def config(self, name: str, data_dir: Path) -> dict[str, Any]:
+        """What the agent reads at its start, as JSON."""
+        settings = _consul(self, name) if self.kind == "consul" else _nomad(self, name)
+        common = {
+            "data_dir": str(data_dir),
+            "log_level": "INFO",
+            "disable_update_check": True,
+            "leave_on_terminate": False,  # a stopped server must stay a peer: the lab is there to show dead peers
+            "autopilot": {"cleanup_dead_servers": self.cleanup_dead_servers},
+        }
+        return common | settings
+
+    def command(self, config_file: Path) -> list[str]:
+        flag = "-config-file" if self.kind == "consul" else "-config"
+        return [self.binary, "agent", f"{flag}={config_file}"]
+
+
+def _consul(layout: Layout, name: str) -> dict[str, Any]:
+    host = layout.host(name)
+    return {
+        "node_name": name,
+        "server": True,
+        "bootstrap_expect": layout.servers,
+        "bind_addr": host,
+        "advertise_addr": host,
+        "client_addr": host,
+        "ports": {
+            "http": layout.http_port,
+            "server": layout.rpc_port,
+            "serf_lan": layout.serf_port,
+            "serf_wan": OFF,
+            "dns": OFF,
+            "grpc": OFF,
+        },
+        "retry_join": [f"{each}:{layout.serf_port}" for each in layout.hosts],
+        "retry_interval": "1s",
+        "raft_protocol": 3,
+        "performance": {"raft_multiplier": 1},  # Consul's default is 5: five times slower elections
+    }
+
+
+def _nomad(layout: Layout, name: str) -> dict[str, Any]:
+    host = layout.host(name)
+    return {
+        "name": name,
+        "bind_addr": host,
+        "advertise": dict.fromkeys(("http", "rpc", "serf"), host),
+        "ports": {"http": layout.http_port, "rpc": layout.rpc_port, "serf": layout.serf_port},
+        "leave_on_interrupt": False,
+        "server": {
+            "enabled": True,
+            "bootstrap_expect": layout.servers,
+            "raft_protocol": 3,  # not the default before 1.3.0, the only one since 1.4.0 (FACTS 2.1)
+            "raft_multiplier": 1,
+            "server_join": {
+                "retry_join": [f"{each}:{layout.serf_port}" for each in layout.hosts],
+                "retry_interval": "1s",
+            },
+        },
+        "client": {"enabled": False},
+        "consul": {"auto_advertise": False, "server_auto_join": False, "client_auto_join": False},
+    }

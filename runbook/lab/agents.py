@@ -1,0 +1,267 @@
+"""A lab of real agents: N `consul` or `nomad` servers on loopback, which a later command finds again in its folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from runbook.lab.agent_layout import Kind, Layout
+from runbook.lab.agent_place import find_place
+from runbook.lab.agent_process import AgentProcess
+from runbook.lab.ask import ask
+from runbook.lab.errors import LabError
+from runbook.lab.private_file import tail, write_private
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+STATE_FILE = "lab.json"
+POLL = 0.1  # seconds between two questions to the agents
+STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
+CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")  # Consul gives a number, Nomad the word (FACTS 7.1)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """One server as the operating system sees it; `state` is ``running``, ``frozen`` or ``stopped``."""
+
+    name: str
+    address: str
+    state: str
+    leader: bool
+
+
+class AgentLab:
+    """The same verbs as the simulated lab, over real servers. Needs Linux; nothing leaves the machine."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        servers: int = 5,
+        *,
+        folder: Path,
+        binary: str | None = None,
+        octet: int | None = None,
+        http_port: int | None = None,
+        cleanup_dead_servers: bool = False,
+    ) -> None:
+        """Choose where everything will be; nothing is started or written yet. Raises LabError.
+
+        Server s1 gets 127.0.<octet>.11, s2 .12 and so on; without an octet, one whose ports are free is found.
+        """
+        if (folder / STATE_FILE).exists():
+            raise LabError(f"there is a lab in {folder} already; end it with `runbook lab down` and remove the folder")
+        self.folder = folder.absolute()
+        self.layout = find_place(kind, servers, binary, octet, http_port, cleanup=cleanup_dead_servers)
+        self.processes: dict[str, AgentProcess] = {}
+
+    @classmethod
+    def load(cls, folder: Path) -> AgentLab:
+        """The lab that an earlier command started in this folder. Raises LabError."""
+        path = folder / STATE_FILE
+        lab = cls.__new__(cls)
+        lab.folder = folder.absolute()
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            lab.layout = Layout(**state["layout"])
+            lab.processes = {name: AgentProcess(**process) for name, process in state["processes"].items()}
+        except OSError as error:
+            raise LabError(f"there is no lab in {folder}: {error.strerror}; start one with `runbook lab up`") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise LabError(f"{path} is not the state of a lab; if its agents run, stop them by hand") from None
+        return lab
+
+    @property
+    def names(self) -> list[str]:
+        return self.layout.names
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where each server's HTTP API is, as ``http://IP:PORT``, in the order of `names`."""
+        return [self.layout.address(name) for name in self.names]
+
+    def start(self) -> None:
+        """Start every server that is not running. Raises LabError, with none left running."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"cannot make {self.folder}: {error.strerror}") from None
+        try:
+            for name in self.names:
+                if not self._is_running(name):
+                    self._spawn(name)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every server: SIGTERM, eight seconds at most, then SIGKILL. The folder stays."""
+        self._stop(self.names)
+
+    def kill(self, name: str) -> None:
+        """``kill -9``: the server is gone at once and tells nobody."""
+        self._known(name)
+        if process := self.processes.get(name):
+            process.kill()
+        self._forget(name)
+
+    def freeze(self, name: str) -> None:
+        """``kill -STOP``: it keeps its ports, accepts connections and answers nothing (FACTS 3.8)."""
+        self._process(name).freeze()
+
+    def thaw(self, name: str) -> None:
+        """``kill -CONT``: a frozen server goes on."""
+        self._process(name).thaw()
+
+    def restart(self, name: str) -> None:
+        """Stop the server if it runs, then start it with the same address, identity and data."""
+        self._known(name)
+        self._stop([name])
+        self._spawn(name)
+
+    def partition(self, *_names: str) -> NoReturn:
+        """Not for real agents: they share this machine's loopback, and cutting it would need a firewall and root."""
+        raise LabError("a lab of real agents cannot be partitioned; use the simulated lab, or freeze servers instead")
+
+    heal = partition
+
+    def status(self) -> list[AgentStatus]:
+        leader = self.leader()
+        return [AgentStatus(name, self.layout.address(name), self._state(name), name == leader) for name in self.names]
+
+    def leader(self) -> str | None:
+        """The one server that holds itself the leader and that another one, if any answers, follows."""
+        views = {name: self._leader_seen_by(name) for name in self._answering()}
+        enough = min(2, len(views))
+        led = [name for name in views if views[name] == name and list(views.values()).count(name) >= enough]
+        return led[0] if len(led) == 1 else None
+
+    def wait_for_leader(self, timeout: float = 30.0) -> str:
+        """The leader's name as soon as there is one. Raises LabError after `timeout` seconds, or if none can come."""
+        found = _poll(self._leader_or_no_hope, timeout)
+        if found is None:
+            raise LabError(f"no leader within {timeout:g} s: {self._told()}")
+        return found
+
+    def wait_for_gossip(self, name: str, status: str, timeout: float = 90.0) -> None:
+        """Until every other server that runs calls this one `status`. Raises LabError after `timeout` seconds.
+
+        Consul takes about six seconds to call a killed server failed, Nomad about forty (FACTS 7.2, 0).
+        """
+        self._known(name)
+        seen: dict[str, str] = {}
+
+        def agreed() -> bool:
+            seen.clear()
+            seen.update({other: self._gossip_of(other, name) for other in self._answering() if other != name})
+            return set(seen.values()) == {status}
+
+        if not _poll(agreed, timeout):
+            views = ", ".join(f"{other} says {view}" for other, view in seen.items()) or "no other server runs"
+            raise LabError(f"gossip did not call {name} {status} within {timeout:g} s: {views}")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _spawn(self, name: str) -> None:
+        config = self.folder / f"{name}.json"
+        write_private(config, json.dumps(self.layout.config(name, self.folder / f"{name}.data"), indent=1))
+        try:
+            process = AgentProcess.spawn(self.layout.command(config), self._log(name))
+        except OSError as error:
+            raise LabError(f"cannot start {self.layout.binary}: {error.strerror}") from None
+        self.processes[name] = process
+        try:
+            self._save()
+        except BaseException:
+            process.kill()  # nobody could find it again
+            raise
+
+    def _stop(self, names: list[str]) -> None:
+        processes = [self.processes[name] for name in names if name in self.processes]
+        for process in processes:
+            process.ask_to_stop()
+        deadline = time.monotonic() + STOP_WAIT
+        for process in processes:
+            if not process.gone_within(deadline - time.monotonic()):
+                process.kill()
+        self._forget(*names)
+
+    def _forget(self, *names: str) -> None:
+        forgotten = [self.processes.pop(name) for name in names if name in self.processes]
+        if forgotten:
+            self._save()
+
+    def _save(self) -> None:
+        processes = {name: asdict(process) for name, process in self.processes.items()}
+        state = {"layout": asdict(self.layout), "processes": processes}
+        write_private(self.folder / STATE_FILE, json.dumps(state, indent=1))
+
+    def _known(self, name: str) -> None:
+        if name not in self.names:
+            raise LabError(f"there is no server {name}; this lab has {', '.join(self.names)}")
+
+    def _process(self, name: str) -> AgentProcess:
+        self._known(name)
+        if not self._is_running(name):
+            raise LabError(f"{name} is not running; start it with `runbook lab restart {name}`")
+        return self.processes[name]
+
+    def _is_running(self, name: str) -> bool:
+        return name in self.processes and self.processes[name].running
+
+    def _state(self, name: str) -> str:
+        if not self._is_running(name):
+            return "stopped"
+        return "frozen" if self.processes[name].frozen else "running"
+
+    def _answering(self) -> list[str]:
+        return [name for name in self.names if self._state(name) == "running"]
+
+    def _leader_seen_by(self, name: str) -> str | None:
+        """`stale` makes Nomad answer at once from its own view, as Consul always does (FACTS 3.7)."""
+        seen = ask(self.layout.address(name), "/v1/status/leader?stale")
+        return next((each for each in self.names if seen == f"{self.layout.host(each)}:{self.layout.rpc_port}"), None)
+
+    def _gossip_of(self, other: str, name: str) -> str:
+        answer = ask(self.layout.address(other), "/v1/agent/members")
+        members: list[dict[str, Any]] = answer["Members"] if isinstance(answer, dict) else answer or []
+        wanted = self.layout.gossip_name(name)
+        status = next((member["Status"] for member in members if member["Name"] == wanted), "absent")
+        return CONSUL_STATUS[status] if isinstance(status, int) else str(status)
+
+    def _leader_or_no_hope(self) -> str | None:
+        """Agents that ended at their start will not elect anybody: say so now, not when time is up."""
+        if sum(self._is_running(name) for name in self.names) < len(self.names) // 2 + 1:
+            raise LabError(f"no leader can be elected: {self._told()}")
+        return self.leader()
+
+    def _told(self) -> str:
+        """How the servers are; a killed one is forgotten, so one that is remembered and gone ended by itself."""
+        states = ", ".join(f"{name} is {self._state(name)}" for name in self.names)
+        ended = next((name for name, process in self.processes.items() if not process.running), None)
+        log = f"the end of {self._log(ended)}:\n{tail(self._log(ended))}" if ended else f"logs are in {self.folder}"
+        return f"{states}; {log}"
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def _poll(look: Callable[[], Answer], timeout: float) -> Answer:
+    """The first true answer, or the last one when time is up."""
+    deadline = time.monotonic() + timeout
+    while not (answer := look()) and time.monotonic() < deadline:
+        time.sleep(POLL)
+    return answer
