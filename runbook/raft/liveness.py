@@ -77,8 +77,14 @@ def _doubt_from_here(view: ClusterView, peer: Peer) -> str | None:
         return f"port {peer.address} was not tried"
     if _probe(view, peer) in (Reach.ACCEPTED, Reach.ANSWERED):
         return f"port {peer.address} accepts connections: it may be frozen, stop the process first"
-    silent = next((v for v in view.vantages if v.expected_id == peer.id and v.reach is Reach.ACCEPTED), None)
-    return f"{silent.url} accepts connections and does not answer: it may be frozen" if silent else None
+    silent = next((v for v in view.vantages if _is_mute(v, peer)), None)
+    return f"{silent.url} accepts connections and does not say who it is: it may be frozen" if silent else None
+
+
+def _is_mute(vantage: Vantage, peer: Peer) -> bool:
+    """Something listens where this peer's HTTP API is expected, yet does not name itself."""
+    listens = vantage.reach in (Reach.ACCEPTED, Reach.ANSWERED)
+    return vantage.expected_id == peer.id and listens and vantage.server_id is None
 
 
 def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:

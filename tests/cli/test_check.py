@@ -1,0 +1,33 @@
+"""``runbook check`` where there is no cluster to look at: one line and code 3, never a traceback."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from runbook.cli.check import check_once
+
+
+def test_an_address_where_nothing_listens_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, free_port: Callable[..., int]
+) -> None:
+    monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    line, code = check_once(5, "nagios")
+    assert code == 3
+    assert line.startswith("RAFT UNKNOWN - ")
+    assert "nothing listens there" in line
+    assert "\n" not in line
+
+
+def test_a_server_that_never_answers_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        line, code = check_once(0.3, "nagios")
+    assert (line, code) == ("RAFT UNKNOWN - no whole look within 0.3 s", 3)
+
+
+def test_a_contradiction_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMAD_CLIENT_CERT", "certificate.pem")
+    line, code = check_once(1, "json")
+    assert code == 3
+    assert "give both or neither" in line
