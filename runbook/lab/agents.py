@@ -243,8 +243,8 @@ class AgentLab:
         return CONSUL_STATUS[status] if isinstance(status, int) else str(status)
 
     def _leader_or_no_hope(self) -> str | None:
-        """Agents that ended at their start will not elect anybody: say so now, not when time is up."""
-        if sum(self._is_running(name) for name in self.names) < len(self.names) // 2 + 1:
+        """With every agent gone, say so now and not when time is up: a wrong configuration ends them all at once."""
+        if not any(self._is_running(name) for name in self.names):
             raise LabError(f"no leader can be elected: {self._told()}")
         return self.leader()
 
