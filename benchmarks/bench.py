@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from runbook.cluster.hashicorp import STALE_TIMEOUT
+
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 RUNBOOK = str(Path(sys.executable).parent / "runbook")
@@ -124,11 +126,20 @@ def bench_recovery() -> None:
     say("... its peak memory", max(c.megabytes for c in ours), max(c.megabytes for c in theirs), "MB", 60, ratio=False)
 
 
+def bench_hung_look() -> None:
+    """Five servers, of which two accept and never answer: asked in parallel, they cost one time-out and not two."""
+    with stub(servers=5, dead=0, hung=2) as url:
+        environment = bare_environment(NOMAD_ADDR=url)
+        costs = [run([RUNBOOK, "check"], environment, expected=(0, 1, 2)) for _ in range(LOOK_RUNS)]
+    say("one look, 2 of 5 hung / one time-out", median(c.seconds for c in costs), STALE_TIMEOUT, "s", 1.5)
+
+
 def main() -> None:
     print(f"{'what':<48} {'ours':>12} {'theirs':>12} {'ratio':>8}  {'aim':<8}")
     bench_start("runbook --help / python -c pass", [RUNBOOK, "--help"], 5)
     bench_start("runbook validate / python -c pass", [RUNBOOK, "validate", PLAYBOOK], 8)
     bench_recovery()
+    bench_hung_look()
 
 
 if __name__ == "__main__":
