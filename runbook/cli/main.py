@@ -33,3 +33,17 @@ def diagnose() -> None:
     from runbook.cli.check import diagnosis
 
     click.echo(diagnosis())
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+def validate(files: tuple[str, ...]) -> None:
+    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2."""
+    from runbook.cli.validate import faults_of
+
+    told = [fault for file in files for fault in faults_of(file)]
+    for fault in told:
+        click.echo(fault, err=True)
+    if told:
+        sys.exit(2)
+    click.echo(f"{len(files)} good")
