@@ -1,0 +1,104 @@
+"""The journal: JSON lines, each fsynced before the caller goes on, each chained to the one before by SHA-256.
+
+A torn last line is what a crash leaves, and is told apart from a changed line in the middle, which is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START = "0" * 64
+LINE_LIMIT = 8 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
+
+
+class JournalError(Exception):
+    """The journal cannot be written, or what is written was changed. Names the file and the line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was read back: the events in order, and whether the last line was torn by a crash."""
+
+    events: tuple[Mapping[str, Any], ...]
+    torn: bool
+
+
+class Journal:
+    """Appends events to a new file: ``append`` returns when the event is safe on disk, so intents precede acts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._previous = START
+        self._index = 0
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}. Nothing was started; name another state folder") from None
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Write one event. Raises :class:`JournalError` when the disk does not take it: then nothing may be changed."""
+        line = {"index": self._index, **event, "previous": self._previous}
+        digest = _digest(line)
+        data = json.dumps({**line, "hash": digest}, separators=(",", ":")).encode() + b"\n"
+        try:
+            written = os.write(self._handle, data)
+            os.fsync(self._handle)
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error.strerror}. No further change will be made") from None
+        if written != len(data):
+            raise JournalError(f"{self._path}: the disk took {written} of {len(data)} bytes; is it full?")
+        self._previous = digest
+        self._index += 1
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def read(path: Path) -> Record:
+    """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow."""
+    events: list[Mapping[str, Any]] = []
+    previous = START
+    with path.open("rb") as file:
+        while data := file.readline(LINE_LIMIT):
+            event = _parsed(data) if data.endswith(b"\n") else None
+            if event is None and not file.readline(1):
+                return Record(tuple(events), torn=True)
+            if event is None or not _follows(event, len(events), previous):
+                raise JournalError(f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out")
+            previous = str(event["hash"])
+            events.append({key: value for key, value in event.items() if key not in ("hash", "previous")})
+    return Record(tuple(events), torn=False)
+
+
+def _parsed(data: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(data)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _follows(event: dict[str, Any], index: int, previous: str) -> bool:
+    line = {key: value for key, value in event.items() if key != "hash"}
+    return event.get("index") == index and event.get("previous") == previous and event.get("hash") == _digest(line)
+
+
+def _digest(line: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(line, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is only safe when its folder's entry is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

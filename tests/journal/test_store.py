@@ -1,0 +1,64 @@
+"""What a journal promises: what was appended comes back, a torn end is told, a changed line is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from runbook.journal.store import Journal, JournalError, read
+
+EVENTS = [{"kind": "run_started"}, {"kind": "removal_requested", "peer": "id-5"}, {"kind": "removal_confirmed"}]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "run" / "journal.jsonl"
+    journal = Journal(path)
+    for event in EVENTS:
+        journal.append(event)
+    journal.close()
+    return path
+
+
+def test_what_was_appended_comes_back_in_order(path: Path) -> None:
+    record = read(path)
+    assert [dict(event) for event in record.events] == [{"index": n, **event} for n, event in enumerate(EVENTS)]
+    assert not record.torn
+
+
+def test_nobody_else_may_read_it(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_every_prefix_is_read_as_far_as_it_is_whole(path: Path) -> None:
+    """I8: whatever a crash leaves, the whole lines before it count."""
+    data = path.read_bytes()
+    ends = [place + 1 for place, byte in enumerate(data) if byte == ord("\n")]
+    for length in range(len(data) + 1):
+        path.write_bytes(data[:length])
+        record = read(path)
+        assert len(record.events) == sum(end <= length for end in ends)
+        assert record.torn == (length not in (0, *ends))
+
+
+@pytest.mark.parametrize("line", range(len(EVENTS)))
+def test_a_changed_line_is_named(path: Path, line: int) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b"r", b"R", 1)
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError, match=rf"journal.jsonl:{line + 1}: "):
+        read(path)
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_a_line_that_was_taken_out_is_noticed(path: Path, line: int) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    del lines[line]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError):
+        read(path)
+
+
+def test_a_journal_is_never_written_over(path: Path) -> None:
+    with pytest.raises(JournalError, match="Nothing was started"):
+        Journal(path)
