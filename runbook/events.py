@@ -1,0 +1,162 @@
+"""What can happen in a run. Journal, log and screen all speak these words, so they cannot disagree (I12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened; ``kind`` is its name in the journal, in the log and in every promise to a reader."""
+
+    kind: ClassVar[str]
+
+    def record(self) -> dict[str, Any]:
+        """The event as plain data for the journal."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+Emit = Callable[[Event], None]  # returns when the event is safe on disk
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    kind = "run.started"
+    playbook: str
+    digest: str
+    cluster: str
+    who: str
+    dry_run: bool
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StepStarted(Event):
+    kind = "step.started"
+    step: str
+    uses: str
+
+
+@dataclass(frozen=True)
+class Looked(Event):
+    """One look at the cluster, as the verdicts it led to, by peer label."""
+
+    kind = "cluster.looked"
+    step: str
+    leader: str | None
+    voters: int
+    live_voters: int
+    verdicts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    kind = "step.waiting"
+    step: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class AttemptFailed(Event):
+    kind = "attempt.failed"
+    step: str
+    attempt: int
+    trouble: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RemovalRequested(Event):
+    """The intent: on disk before the request leaves."""
+
+    kind = "removal.requested"
+    step: str
+    peer: str
+    address: str
+    name: str
+    voters_after: int
+
+
+@dataclass(frozen=True)
+class RemovalWouldBeRequested(Event):
+    """A dry run stops here: what it would have sent."""
+
+    kind = "removal.would_be_requested"
+    step: str
+    peer: str
+    address: str
+    name: str
+    voters_after: int
+
+
+@dataclass(frozen=True)
+class RemovalConfirmed(Event):
+    kind = "removal.confirmed"
+    step: str
+    peer: str
+    name: str
+
+
+@dataclass(frozen=True)
+class AlreadyGone(Event):
+    kind = "removal.already_gone"
+    step: str
+    peer: str
+
+
+@dataclass(frozen=True)
+class RemovalUnsettled(Event):
+    kind = "removal.unsettled"
+    step: str
+    peer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StepCompleted(Event):
+    kind = "step.completed"
+    step: str
+    message: str
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StepSkipped(Event):
+    kind = "step.skipped"
+    step: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RunCompleted(Event):
+    kind = "run.completed"
+    message: str
+
+
+@dataclass(frozen=True)
+class RunRefused(Event):
+    kind = "run.refused"
+    step: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RunFailed(Event):
+    kind = "run.failed"
+    step: str
+    trouble: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RunInterrupted(Event):
+    kind = "run.interrupted"
+    step: str
+    message: str
+
+
+ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
