@@ -1,0 +1,200 @@
+"""What a simulated cluster consists of: servers with their logs and gossip, and who can hear whom. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from runbook.lab.settings import Settings
+from runbook.raft.model import Configuration, MemberStatus, Peer
+
+FIRST_TERM = 2  # what a cluster is at when it has just formed, as in the captured replies
+FIRST_INDEX = 6
+ELECTION_TIMEOUT = 1.0  # seconds; the real one is drawn between this and twice this, as hashicorp/raft does
+
+
+class Process(Enum):
+    RUNNING = "running"
+    FROZEN = "frozen"
+    KILLED = "killed"
+
+
+class Role(Enum):
+    """In the words of ``stats.raft.state``."""
+
+    FOLLOWER = "Follower"
+    CANDIDATE = "Candidate"
+    LEADER = "Leader"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a Raft log; only changes of the configuration carry anything that matters here."""
+
+    term: int
+    index: int
+    configuration: Configuration | None = None
+
+
+@dataclass
+class Seen:
+    """What one server's gossip holds about another: ``uuid`` is the member's tag ``id``."""
+
+    status: MemberStatus
+    uuid: str
+    heard_at: float
+
+
+@dataclass(frozen=True)
+class ServerHealth:
+    """One row of autopilot's picture; times in seconds of the model's clock, ``None`` where Nomad shows a zero."""
+
+    id: str
+    name: str
+    address: str
+    status: MemberStatus
+    leader: bool
+    voter: bool
+    healthy: bool
+    last_contact: float | None
+    last_term: int
+    last_index: int
+    stable_since: float | None
+
+
+@dataclass
+class Server:
+    """One server agent. ``raft_id`` is its UUID on protocol 3 and its address on protocol 2; ``life`` counts starts."""
+
+    name: str
+    host: str
+    address: str
+    uuid: str
+    raft_id: str
+    process: Process = Process.RUNNING
+    life: int = 1
+    group: int = 0
+    term: int = FIRST_TERM
+    voted: tuple[int, str] | None = None
+    role: Role = Role.FOLLOWER
+    leader: str | None = None
+    log: list[Entry] = field(default_factory=list)
+    committed: int = 0
+    heard_at: float = 0.0
+    campaign_at: float = 0.0
+    gossip: dict[str, Seen] = field(default_factory=dict)
+    gossip_pace: float = 1.0
+    reconcile_at: float = 0.0
+    autopilot_at: float = 0.0
+    health_at: float = 0.0
+    health: tuple[ServerHealth, ...] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.process is Process.RUNNING
+
+    @property
+    def leads(self) -> bool:
+        return self.role is Role.LEADER
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The latest one in its own log, committed or not (FACTS 1.2); ``None`` before any was received."""
+        return self._newest_configuration(len(self.log))
+
+    @property
+    def committed_configuration(self) -> Configuration | None:
+        return self._newest_configuration(self.committed)
+
+    @property
+    def configuration_index(self) -> int:
+        """Index of the latest configuration entry in its log; 0 if there is none."""
+        return next((entry.index for entry in reversed(self.log) if entry.configuration), 0)
+
+    @property
+    def changing(self) -> bool:
+        """Whether its latest configuration is not committed yet; Raft then takes no further change."""
+        return self.configuration_index > self.committed
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(term, index) of its last log entry: what decides whose log is newer."""
+        return (self.log[-1].term, self.log[-1].index) if self.log else (0, 0)
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        return self.configuration.peers if self.configuration else ()
+
+    def _newest_configuration(self, upto: int) -> Configuration | None:
+        return next((entry.configuration for entry in reversed(self.log[:upto]) if entry.configuration), None)
+
+
+@dataclass
+class World:
+    """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings."""
+
+    settings: Settings
+    servers: dict[str, Server]
+    random: Random
+    autopilot: dict[str, Any]
+    now: float = 0.0
+
+    def at(self, address: str) -> Server | None:
+        """Who is behind a Raft address: packets go to addresses, whatever id they were meant for."""
+        return next((server for server in self.servers.values() if server.address == address), None)
+
+    def hear(self, one: Server, other: Server) -> bool:
+        """Whether two servers hear each other: both run, and no partition lies between them."""
+        return one.running and other.running and one.group == other.group
+
+    def draw_timeout(self) -> float:
+        return self.now + self.random.uniform(ELECTION_TIMEOUT, 2 * ELECTION_TIMEOUT)
+
+    def new_uuid(self) -> str:
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+
+def form(settings: Settings) -> World:
+    """A cluster that formed a while ago: one leader, equal logs, everybody known to everybody."""
+    random = Random(settings.seed)  # noqa: S311 - a lab must be repeatable, and guards no secret
+    world = World(settings, {}, random, _autopilot(settings))
+    for name in settings.names:
+        world.servers[name] = _server(world, name)
+    configuration = Configuration(
+        tuple(Peer(server.raft_id, server.address, voter=True) for server in world.servers.values())
+    )
+    log = [Entry(1, 1, configuration), *(Entry(FIRST_TERM, index) for index in range(2, FIRST_INDEX + 1))]
+    leader = random.choice(list(world.servers.values()))
+    for server in world.servers.values():
+        server.log, server.committed, server.leader = list(log), FIRST_INDEX, leader.address
+        server.gossip = {each.name: Seen(MemberStatus.ALIVE, each.uuid, 0.0) for each in world.servers.values()}
+    leader.role = Role.LEADER
+    leader.reconcile_at, leader.autopilot_at = settings.reconcile_every, 10.0
+    return world
+
+
+def _server(world: World, name: str) -> Server:
+    host, uuid = world.settings.host(name), world.new_uuid()
+    address = f"{host}:{world.settings.rpc_port}"
+    server = Server(name, host, address, uuid, uuid if world.settings.raft_protocol == 3 else address)
+    server.campaign_at = world.draw_timeout()
+    server.gossip_pace = world.random.uniform(0.9, 1.2)  # 35 to 48 s were measured (FACTS 0)
+    return server
+
+
+def _autopilot(settings: Settings) -> dict[str, Any]:
+    return {
+        "LastContactThreshold": "200ms",
+        "ServerStabilizationTime": "10s",
+        "CleanupDeadServers": settings.cleanup,
+        "MaxTrailingLogs": 250,
+        "MinQuorum": settings.min_quorum,
+        "EnableRedundancyZones": False,
+        "DisableUpgradeMigration": False,
+        "EnableCustomUpgrades": False,
+        "CreateIndex": 4,
+        "ModifyIndex": 4,
+    }
