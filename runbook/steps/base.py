@@ -1,0 +1,110 @@
+"""What a step is given, and the two ways in which it ends early. Steps never log: they emit events or return data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runbook.clock import Clock
+from runbook.cluster.port import Cluster, ClusterError, Trouble
+from runbook.events import Emit, Looked
+from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
+from runbook.raft.model import ClusterView, Configuration
+from runbook.raft.quorum import failure_tolerance, quorum
+from runbook.raft.removal import Policy, Unsafe
+
+
+class RefusedError(Exception):
+    """A guard said no; the act it guards was not done. Refused is not failed."""
+
+    def __init__(self, reason: Unsafe) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@dataclass
+class Memory:
+    """What one run remembers from step to step."""
+
+    looks: list[ClusterView] = field(default_factory=list)
+    confirm_for: float = 30.0
+    least_looks: int = 2
+    changes: int = 0
+    tolerance_at_start: int | None = None
+    planned: Configuration | None = None
+    gone: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The world as a step may touch it."""
+
+    cluster: Cluster
+    clock: Clock
+    emit: Emit
+    folder: Path
+    step: str
+    policy: Policy
+    dry_run: bool
+    memory: Memory
+
+    def look(self) -> ClusterView:
+        """One look, told as an event."""
+        view = self.cluster.look()
+        self.emit(_looked(self.step, view))
+        return view
+
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """The verdict on every peer of the newest look, over all looks that are remembered."""
+        looks = self.memory.looks
+        newest = looks[-1].best_configuration
+        spread = {"confirm_for": self.memory.confirm_for, "least_looks": self.memory.least_looks}
+        return {peer.id: judge(looks, peer, **spread) for peer in newest.peers} if newest else {}  # type: ignore[arg-type]
+
+
+def led(view: ClusterView) -> Configuration:
+    """The leader's configuration. Without one there is no changing call at all (FACTS 9.3): the way out is named."""
+    if view.configuration is not None:
+        return view.configuration
+    if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value):
+        raise ClusterError(Trouble(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
+    raise ClusterError(Trouble.NO_LEADER, *_without_leader(view))
+
+
+def _without_leader(view: ClusterView) -> tuple[str, str]:
+    seen = view.best_configuration
+    voters = seen.voters if seen else ()
+    live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
+    if not voters or live >= quorum(len(voters)):
+        return f"there is no leader, though {live} of {len(voters)} voters answer", "Wait for an election and run again"
+    missing = ", ".join(p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE)
+    what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
+    return what, (
+        f"Send no removal. Start {quorum(len(voters)) - live} of {missing} again with their data; "
+        "only if their disks are lost, recover with peers.json on the survivors"
+    )
+
+
+def tolerance(view: ClusterView) -> int:
+    """Failure tolerance by our own verdicts of this one look."""
+    voters = led(view).voters
+    live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
+    return failure_tolerance(len(voters), live)
+
+
+def _looked(step: str, view: ClusterView) -> Looked:
+    seen = view.best_configuration
+    judged = [judge_once(view, peer) for peer in seen.peers] if seen else []
+    leader = seen.peer(view.leader_id) if seen and view.leader_id else None
+    return Looked(
+        step=step,
+        leader=leader.label if leader else None,
+        voters=sum(v.peer.voter for v in judged),
+        live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
+        verdicts={v.peer.label: v.liveness.value for v in judged},
+    )
+
+
+Output = dict[str, Any]

@@ -1,0 +1,51 @@
+"""``raft.find_dead``: several looks, and only who is dead in all of them is dead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runbook.events import Waiting
+from runbook.raft.liveness import Liveness, Verdict
+from runbook.steps.base import Context, Output, led
+
+SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s (FACTS 0)
+
+
+def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+    """Look until every peer is proven alive or dead, or until the time for it is over."""
+    memory = context.memory
+    memory.confirm_for, memory.least_looks = arguments["confirm_for"], arguments["looks"]
+    pause = max(memory.confirm_for / (memory.least_looks - 1), 0.05)
+    until = context.clock.monotonic() + memory.confirm_for + SETTLE
+    verdicts = _look(context)
+    while _undecided(verdicts) and context.clock.monotonic() < until:
+        names = ", ".join(verdict.peer.label for verdict in _undecided(verdicts))
+        context.emit(Waiting(context.step, round(pause, 1), f"nothing is proven yet of {names}"))
+        context.clock.sleep(pause)
+        verdicts = _look(context)
+    dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
+    return _told(dead, _undecided(verdicts)), {"peers": [_item(verdict) for verdict in dead], "count": len(dead)}
+
+
+def _look(context: Context) -> list[Verdict]:
+    view = context.look()
+    led(view)
+    looks = context.memory.looks
+    looks.append(view)
+    while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
+        del looks[0]
+    return list(context.verdicts().values())
+
+
+def _undecided(verdicts: list[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]
+
+
+def _item(verdict: Verdict) -> dict[str, Any]:
+    peer = verdict.peer
+    return {"id": peer.id, "address": peer.address, "name": peer.label, "voter": peer.voter}
+
+
+def _told(dead: list[Verdict], undecided: list[Verdict]) -> str:
+    lines = [f"{v.peer.label} is {v.liveness.value}: {'; '.join(v.evidence)}" for v in (*dead, *undecided)]
+    return "\n".join(lines) if lines else "every server is alive"

@@ -1,0 +1,58 @@
+"""``raft.verify``: everybody agrees, several looks in a row, and nobody has been added back (FACTS 2.8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.events import Waiting
+from runbook.raft.model import ClusterView
+from runbook.steps.base import Context, Output, led, tolerance
+from runbook.steps.remove_peer import PAUSE
+
+
+def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+    """Wait for agreement; then, only if something was removed, watch past the leader's next reconcile."""
+    if context.dry_run and context.memory.gone:
+        return "not verified: a dry run removed nothing", {"voters": 0, "tolerance": 0}
+    view = _agreement(context, arguments["within"], arguments["successes"])
+    if context.memory.gone:
+        view = _watch(context, arguments["watch_for"], view)
+    output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
+    return f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output
+
+
+def _agreement(context: Context, within: float, successes: int) -> ClusterView:
+    until = context.clock.monotonic() + within
+    agreed = 0
+    while True:
+        view = context.look()
+        agreed = agreed + 1 if _agrees(context, view) else 0
+        if agreed >= successes:
+            return view
+        if context.clock.monotonic() >= until:
+            what = f"the servers did not agree {successes} times in a row within {within:g} s"
+            raise ClusterError(Trouble.TIMEOUT, what, "Run runbook diagnose")
+        context.clock.sleep(PAUSE if agreed == 0 else PAUSE / 4)
+
+
+def _agrees(context: Context, view: ClusterView) -> bool:
+    if view.configuration is None or any(view.configuration.peer(gone) for gone in context.memory.gone):
+        return False
+    fingerprints = {v.configuration.fingerprint for v in view.answering if v.configuration}
+    return fingerprints == {view.configuration.fingerprint}
+
+
+def _watch(context: Context, seconds: float, view: ClusterView) -> ClusterView:
+    """Gossip that still calls a removed server alive makes the leader add it back at its 60 s reconcile."""
+    until = context.clock.monotonic() + seconds
+    while (left := until - context.clock.monotonic()) > 0:
+        pause = min(10.0, left)
+        context.emit(Waiting(context.step, round(left, 1), "watching that no removed server is added back"))
+        context.clock.sleep(pause)
+        view = context.look()
+        back = [p.label for p in led(view).peers if p.id in context.memory.gone]
+        if back:
+            what = f"{', '.join(back)} was removed and the leader has added it back"
+            raise ClusterError(Trouble.REJECTED, what, "Its process still runs: stop it, then run again")
+    return view
