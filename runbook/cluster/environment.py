@@ -1,11 +1,18 @@
-"""Which cluster, and with which credentials: read from the environment as the cluster's own command line reads it."""
+"""Which cluster, and with which credentials: read from the environment as the cluster's own command line reads it.
+
+One extension: ``NOMAD_ADDR`` and ``CONSUL_HTTP_ADDR`` may hold several addresses with commas between, so that the one
+server whose address was noted down may be the one that died. Any that answers is used to find the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from runbook.cluster.hashicorp import CONSUL, NOMAD, HashiCorpCluster
+from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
+from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -17,72 +24,145 @@ class SettingsError(Exception):
 
 
 def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> HashiCorpCluster:
-    """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646`` (FACTS 6.1)."""
-    if "CONSUL_HTTP_ADDR" in environment and "NOMAD_ADDR" not in environment:
+    """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646`` (FACTS 6.1).
+
+    Several addresses may be given with commas between. Raises :class:`SettingsError` naming the variable, and never
+    showing a secret, before anything is sent.
+    """
+    if environment.get("CONSUL_HTTP_ADDR") and not environment.get("NOMAD_ADDR"):
         return _consul(environment, read_only)
     return _nomad(environment, read_only)
 
 
 def _nomad(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
-    token = environment.get("NOMAD_TOKEN")
-    settings = Settings(
-        headers={"X-Nomad-Token": token} if token else {},
-        basic_auth=_basic(environment.get("NOMAD_HTTP_AUTH")),
-        verify=_verify(environment, "NOMAD", environment.get("NOMAD_SKIP_VERIFY") in _TRUE),
-        certificate=_certificate(environment, "NOMAD"),
-        read_only=read_only,
-    )
-    address = _address(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", "NOMAD_ADDR")
-    return HashiCorpCluster(NOMAD, (address,), settings, environment.get("NOMAD_REGION") or None)
+    token = _secret("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
+    skip = environment.get("NOMAD_SKIP_VERIFY") in _TRUE
+    settings = _settings(environment, "NOMAD", {"X-Nomad-Token": token} if token else {}, skip, read_only)
+    addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", NOMAD, _as_given)
+    return HashiCorpCluster(NOMAD, addresses, settings, environment.get("NOMAD_REGION") or None)
 
 
 def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
-    token = environment.get("CONSUL_HTTP_TOKEN")
-    if "CONSUL_HTTP_TOKEN_FILE" in environment:
-        token = _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])
-    settings = Settings(
-        headers={"X-Consul-Token": token} if token else {},
-        basic_auth=_basic(environment.get("CONSUL_HTTP_AUTH")),
-        verify=_verify(environment, "CONSUL", environment.get("CONSUL_HTTP_SSL_VERIFY") in _FALSE),
-        certificate=_certificate(environment, "CONSUL"),
+    token = _secret("CONSUL_HTTP_TOKEN", environment.get("CONSUL_HTTP_TOKEN"))
+    if environment.get("CONSUL_HTTP_TOKEN_FILE"):
+        token = _secret("CONSUL_HTTP_TOKEN_FILE", _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])) or token
+    skip = environment.get("CONSUL_HTTP_SSL_VERIFY") in _FALSE
+    settings = _settings(environment, "CONSUL", {"X-Consul-Token": token} if token else {}, skip, read_only)
+    with_tls = environment.get("CONSUL_HTTP_SSL") in _TRUE
+    addresses = _addresses(environment["CONSUL_HTTP_ADDR"], CONSUL, _with_tls if with_tls else _without_scheme)
+    return HashiCorpCluster(CONSUL, addresses, settings, None)
+
+
+def _settings(
+    environment: Mapping[str, str], prefix: str, headers: dict[str, str], skip_verify: bool, read_only: bool
+) -> Settings:
+    http = "NOMAD_HTTP_AUTH" if prefix == "NOMAD" else "CONSUL_HTTP_AUTH"
+    user, colon, password = _secret(http, environment.get(http)).partition(":")
+    return Settings(
+        headers=headers,
+        basic_auth=(user, password) if user or colon else None,
+        verify=_verify(environment, prefix, skip_verify),
+        certificate=_certificate(environment, prefix),
         read_only=read_only,
+        server_name=environment.get(f"{prefix}_TLS_SERVER_NAME") or None,
     )
-    address = environment["CONSUL_HTTP_ADDR"]
-    if "://" not in address:
-        scheme = "https" if environment.get("CONSUL_HTTP_SSL") in _TRUE else "http"
-        address = f"{scheme}://{address}"
-    return HashiCorpCluster(CONSUL, (_address(address, "CONSUL_HTTP_ADDR"),), settings, None)
 
 
-def _address(text: str, name: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise SettingsError(f"{name} must be an http:// or https:// address")
-    return text.rstrip("/")
+# -- addresses
 
 
-def _basic(text: str | None) -> tuple[str, str] | None:
-    if not text:
-        return None
-    user, _, password = text.partition(":")
-    return user, password
+def _addresses(text: str, dialect: Dialect, with_scheme: Callable[[str], str]) -> tuple[str, ...]:
+    given = [part.strip() for part in text.split(",") if part.strip()]
+    if not given:
+        raise SettingsError(f"{dialect.variable} names no address")
+    return tuple(dict.fromkeys(_address(address, dialect, with_scheme) for address in given))
+
+
+def _address(given: str, dialect: Dialect, with_scheme: Callable[[str], str]) -> str:
+    """The words never repeat an address that is wrong: it may hold a password."""
+    if given.startswith("unix:"):
+        raise SettingsError(f"{dialect.variable}: unix:// addresses are not supported; give http://HOST:{dialect.port}")
+    address = with_scheme(given).rstrip("/")
+    try:
+        parts = urlsplit(address)
+        whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        whole = False
+    if "@" in address:
+        auth = dialect.variable.replace("ADDR", "AUTH") if dialect is CONSUL else "NOMAD_HTTP_AUTH"
+        raise SettingsError(f"{dialect.variable} must hold no user or password; put them as USER:PASSWORD in {auth}")
+    if not (whole and parts.scheme in ("http", "https") and not parts.query and not parts.fragment):
+        example = f"http://HOST:{dialect.port}"
+        raise SettingsError(f"{dialect.variable} must be an http:// or https:// address, such as {example}")
+    return address
+
+
+def _as_given(address: str) -> str:
+    return address
+
+
+def _without_scheme(address: str) -> str:
+    return address if "://" in address else f"http://{address}"
+
+
+def _with_tls(address: str) -> str:
+    """``CONSUL_HTTP_SSL`` wins over an address that says http, as it does for Consul's own client."""
+    return f"https://{address.partition('://')[2] or address}"
+
+
+# -- credentials and TLS
+
+
+def _secret(name: str, text: str | None) -> str:
+    """What can stand in a header: anything else would be told by the library, with the value."""
+    stripped = (text or "").strip()
+    if not (stripped.isascii() and stripped.isprintable()) and not name.endswith("_HTTP_AUTH"):
+        raise SettingsError(f"{name} holds characters that no token has")
+    return stripped
 
 
 def _verify(environment: Mapping[str, str], prefix: str, skip: bool) -> bool | str:
+    """The CA file before the folder, as the clusters' own clients choose; else the system's own CAs, as they do."""
+    named = [name for name in (f"{prefix}_CACERT", f"{prefix}_CAPATH") if environment.get(name)]
+    for name in named:
+        _readable(name, environment[name], is_folder=name.endswith("PATH"))
     if skip:
         return False
-    return environment.get(f"{prefix}_CACERT") or environment.get(f"{prefix}_CAPATH") or True
+    return environment[named[0]] if named else _system_authorities()
+
+
+def _system_authorities() -> bool | str:
+    """The library would otherwise trust a list of its own, which lacks what a company added to its machines."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
 
 
 def _certificate(environment: Mapping[str, str], prefix: str) -> tuple[str, str] | None:
-    certificate = environment.get(f"{prefix}_CLIENT_CERT")
-    key = environment.get(f"{prefix}_CLIENT_KEY")
+    names = (f"{prefix}_CLIENT_CERT", f"{prefix}_CLIENT_KEY")
+    certificate, key = (environment.get(name) for name in names)
     if bool(certificate) != bool(key):
         raise SettingsError(f"{prefix}_CLIENT_CERT and {prefix}_CLIENT_KEY go together: give both or neither")
-    return (certificate, key) if certificate and key else None
+    if not certificate or not key:
+        return None
+    for name, path in zip(names, (certificate, key), strict=True):
+        _readable(name, path, is_folder=False)
+    return certificate, key
+
+
+def _readable(name: str, path: str, *, is_folder: bool) -> None:
+    there = Path(path).is_dir() if is_folder else Path(path).is_file()
+    if not there:
+        raise SettingsError(f"{name}: {path}: no such {'folder' if is_folder else 'file'}")
+    if not os.access(path, os.R_OK):
+        raise SettingsError(f"{name}: {path}: this user may not read it")
 
 
 def _token_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path}: {error.strerror}") from None
+    except ValueError:
+        raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path}: not a text file") from None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from runbook.cluster import wire
-from runbook.cluster.http import CONNECT_TIMEOUT, Door, NoAnswerError, Reply, Settings, all_at_once
+from runbook.cluster import http, wire
+from runbook.cluster.archive import keep_archive
+from runbook.cluster.dialects import CONSUL as CONSUL
+from runbook.cluster.dialects import NOMAD as NOMAD
+from runbook.cluster.dialects import Dialect, error_of
+from runbook.cluster.http import Door, NoAnswerError, Reply, Settings
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.cluster.threads import gather
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
@@ -23,34 +25,18 @@ READ_TIMEOUT = 10.0  # above the 5 s (Nomad) and 7 s (Consul) a leaderless serve
 CHANGE_TIMEOUT = 20.0
 STATE_TIMEOUT = 120.0
 STATE_LIMIT = 4 * 1024**3
+RAFT = "/v1/operator/raft/configuration"
+
+T = TypeVar("T")
+Question = tuple[Literal["http", "raft"], str]  # a server's URL, or the address of its Raft port
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """Where Nomad and Consul differ."""
+class Seen:
+    """One server's words, and what kept it from saying all of them."""
 
-    kind: str
-    role: str
-    region_parameter: str
-    snapshot_path: str
-    permission: str
-
-
-NOMAD = Dialect("nomad", "nomad", "region", "/v1/operator/snapshot", "a management token in NOMAD_TOKEN")
-CONSUL = Dialect("consul", "consul", "dc", "/v1/snapshot", "operator:write and agent:read in CONSUL_HTTP_TOKEN")
-
-_MEANINGS = (  # what a 500's text contains, lower case (FACTS 2.2); unknown text of a change is ambiguous
-    ("no cluster leader", Trouble.NO_LEADER),
-    ("node is not the leader", Trouble.UNAVAILABLE),
-    ("not ready to serve consistent reads", Trouble.UNAVAILABLE),
-    ("leadership transfer in progress", Trouble.UNAVAILABLE),
-    ("raft is already shutdown", Trouble.UNAVAILABLE),
-    ("failed to get conn", Trouble.UNAVAILABLE),
-    ("was not found in the raft configuration", Trouble.NOT_A_PEER),
-    ("need at least one voter", Trouble.REJECTED),
-    ("operation not supported with current protocol", Trouble.REJECTED),
-    ("no path to region", Trouble.REJECTED),
-)
+    vantage: Vantage
+    error: ClusterError | None = None
 
 
 class HashiCorpCluster:
@@ -61,201 +47,217 @@ class HashiCorpCluster:
         self._dialect = dialect
         self._settings = settings
         self._region = region
-        self._entries = addresses
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._doors: dict[str, Door] = {}
+        self._route = self._entries = addresses
 
     def look(self) -> ClusterView:
         """Everybody in parallel: at most one time-out for the servers that hang, one for a cluster without a leader."""
-        known = self._ask_vantages(list(self._expected))
-        found = self._candidates(known)
-        self._expected.update(found)
-        vantages = _one_each([*known, *self._ask_vantages(list(found))])
-        configuration, leader_id, error = self._read_configuration(vantages)
-        best = configuration or next((v.configuration for v in vantages if v.configuration), None)
-        addresses = sorted({peer.address for peer in best.peers}) if best else []
-        probes = all_at_once([_probing(address) for address in addresses], CONNECT_TIMEOUT + 1)
-        return ClusterView(
+        seen, probes = self._ask_everybody()
+        vantages = _one_each([each.vantage for each in seen])
+        answering = sorted((v for v in vantages if v.server_id), key=_worth, reverse=True)
+        configuration, leader_id, error = self._read_configuration(answering, seen)
+        peers = configuration.peers if configuration else ()
+        late = gather({p.address for p in peers} - probes.keys(), probe, lambda _: (), http.CONNECT_TIMEOUT + 1)
+        view = ClusterView(
             cluster=self.name,
             taken_at=time.monotonic(),
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
-            probes={address: reach or Reach.SILENT for address, reach in zip(addresses, probes, strict=True)},
-            autopilot=self._read_autopilot(vantages),
+            probes={address: reach for address, reach in {**probes, **late}.items() if reach},
+            autopilot=self._read_autopilot(answering) if configuration else None,
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
         )
+        self._route = self._route_by(view)
+        return view
 
     def remove_peer(self, peer: Peer) -> None:
-        """By id on protocol 3, by address on protocol 2 (FACTS 2.1); one peer a request, a second is dropped."""
+        """By id on protocol 3, by address on protocol 2 (FACTS 2.1); one peer a request, a second is dropped.
+
+        Asked of the leader itself where the last look met it, else of a given address that answered.
+        """
         named = "address" if peer.protocol == 2 else "id"
         value = peer.address if named == "address" else peer.id
-        self._try_doors(self._entries, "DELETE", f"/v1/operator/raft/peer?{named}={quote(value, safe='')}")
+        path = f"/v1/operator/raft/peer?{named}={quote(value, safe='')}"
+        reply = self._first(self._route, CHANGE_TIMEOUT, lambda url, left: self._checked(url, "DELETE", path, left))
+        if reply.body.lstrip().startswith(b"<"):
+            what = f"DELETE {path} was answered with a page: {reply.text}"
+            raise ClusterError(
+                Trouble.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
+            )
 
     def save_state(self, path: Path) -> str:
         """The state snapshot, its Digest verified where the server gives one (FACTS 3.4)."""
-        reply = self._try_doors(self._entries, "GET", self._dialect.snapshot_path, STATE_TIMEOUT, STATE_LIMIT)
-        digest = hashlib.sha256(reply.body).digest()
-        told = {key.lower(): value for key, value in reply.headers.items()}.get("digest", "")
-        if told and told.removeprefix("sha-256=") != base64.b64encode(digest).decode():
-            raise ClusterError(Trouble.BAD_REPLY, "the state snapshot does not match its Digest", "Take it again")
-        if reply.body[:2] != b"\x1f\x8b":
-            raise ClusterError(Trouble.BAD_REPLY, f"no gzip archive came but: {reply.text}")
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(reply.body)
-            file.flush()
-            os.fsync(file.fileno())
-        return digest.hex()
+        asked = self._dialect.snapshot_path
+
+        def save(url: str, left: float) -> str:
+            return keep_archive(path, lambda file: self._checked(url, "GET", asked, left, STATE_LIMIT, file))
+
+        return self._first(self._route, STATE_TIMEOUT, save)
 
     # -- asking
 
-    def _door(self, url: str) -> Door:
-        return self._doors.setdefault(url, Door(url, self._settings))
+    def _get(self, url: str, path: str, until: float) -> Any:
+        reply = self._checked(url, "GET", path, max(0.01, until - time.monotonic()))
+        if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
+            what = f"GET {url}{path} left out what this token may not see"
+            raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
+        return wire.decode(reply.body, url + path)
 
-    def _get(self, url: str, path: str, timeout: float = STALE_TIMEOUT) -> Any:
-        return wire.decode(self._checked(url, "GET", path, timeout).body, url + path)
-
-    def _checked(self, url: str, method: str, path: str, timeout: float, limit: int | None = None) -> Reply:
+    def _checked(
+        self, url: str, method: str, path: str, timeout: float, limit: int = http.BODY_LIMIT, into: Any = None
+    ) -> Reply:
         if self._region:
             path += f"{'&' if '?' in path else '?'}{self._dialect.region_parameter}={quote(self._region, safe='')}"
-        door = self._door(url)
-        reply = door.ask(method, path, timeout=timeout, **({"limit": limit} if limit else {}))
-        if reply.status in (200, 429) and not (reply.status == 429 and not reply.body.startswith(b"{")):
+        door = self._doors.setdefault(url, Door(url, self._settings))
+        reply = door.ask(method, path, timeout=timeout, limit=limit, into=into)
+        if reply.status == 200:
             return reply
-        raise self._explain(f"{method} {url}{path.split('?')[0]}", method, reply)
+        raise error_of(f"{method} {url}{path.split('?')[0]}", method, reply, self._dialect)
 
-    def _explain(self, place: str, method: str, reply: Reply) -> ClusterError:
-        what = f"{place} answered {reply.status}: {reply.text}"
-        if reply.status in (401, 403):
-            return ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
-        if reply.status == 429:
-            return ClusterError(Trouble.UNAVAILABLE, what, "The server limits connections from this host")
-        text = reply.text.lower()
-        trouble = next((meaning for words, meaning in _MEANINGS if words in text), None)
-        if trouble is None:
-            change = method != "GET" and reply.status >= 500
-            trouble = Trouble.AMBIGUOUS if change else Trouble.REJECTED
-        return ClusterError(trouble, what)
-
-    def _try_doors(
-        self, urls: tuple[str, ...], method: str, path: str, timeout: float = CHANGE_TIMEOUT, limit: int | None = None
-    ) -> Reply:
-        """The first server that can be asked; a second one only where the request surely did not arrive."""
+    def _first(self, urls: tuple[str, ...], seconds: float, ask: Callable[[str, float], T]) -> T:
+        """From the first server that can be asked; from a second one only where the request surely did not arrive."""
+        until = time.monotonic() + seconds
         for url in urls[:-1]:
             try:
-                return self._checked(url, method, path, timeout, limit)
+                return ask(url, max(0.01, until - time.monotonic()))
             except NoAnswerError as error:
                 if error.trouble is Trouble.AMBIGUOUS:
                     raise
-        return self._checked(urls[-1], method, path, timeout, limit)
+        return ask(urls[-1], max(0.01, until - time.monotonic()))
 
     # -- looking
 
-    def _ask_vantages(self, urls: list[str]) -> list[Vantage]:
-        works: list[Callable[[], Vantage]] = [lambda url=url: self._ask_vantage(url) for url in urls]  # type: ignore[misc]
-        answers = all_at_once(works, 3 * STALE_TIMEOUT + 1)
-        return [
-            answer or Vantage(url, Reach.ACCEPTED, expected_id=self._expected.get(url), trouble="no answer in time")
-            for url, answer in zip(urls, answers, strict=True)
-        ]
+    def _ask_everybody(self) -> tuple[list[Seen], dict[str, Reach]]:
+        """Every known server and, as soon as an answer names them, the others and all their Raft ports."""
+        met: set[str | None] = {None}
 
-    def _ask_vantage(self, url: str) -> Vantage:
-        expected = self._expected.get(url)
+        def follow(answer: Seen | Reach) -> Iterable[Question]:
+            if isinstance(answer, Reach):
+                return
+            met.add(answer.vantage.server_id)
+            for peer in answer.vantage.configuration.peers if answer.vantage.configuration else ():
+                yield "raft", peer.address
+            for url in self._named_by(answer.vantage, met):
+                yield "http", url
+
+        first: list[Question] = [("http", url) for url in self._expected]
+        answers = gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
+        seen = [self._complete(url, answers["http", url]) for kind, url in answers if kind == "http"]
+        return seen, {place: answer for (_, place), answer in answers.items() if isinstance(answer, Reach)}
+
+    def _ask(self, question: Question) -> Seen | Reach:
+        kind, place = question
+        return self._ask_vantage(place) if kind == "http" else probe(place)
+
+    def _ask_vantage(self, url: str) -> Seen:
+        """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""
+        until = time.monotonic() + STALE_TIMEOUT
+        vantage = Vantage(url, Reach.ACCEPTED)
         try:
-            own = self._get(url, "/v1/agent/self")
-            return self._vantage(url, expected, {key.lower(): value for key, value in own.items()})
+            own = self._get(url, "/v1/agent/self", until)
+            vantage, region = wire.own_words(own, self._dialect.role, url)
+            if vantage.server_id:
+                held, _ = wire.configuration(self._get(url, f"{RAFT}?stale", until), url)
+                vantage = replace(vantage, configuration=held)
+            return Seen(replace(vantage, members=self._members(vantage, region, until)))
         except NoAnswerError as error:
-            return Vantage(url, error.reach, expected_id=expected, trouble=str(error))
-        except (ClusterError, AttributeError, KeyError, TypeError, ValueError) as error:
-            return Vantage(url, Reach.ANSWERED, expected_id=expected, trouble=str(error))
+            reach = Reach.ANSWERED if vantage.server_id else error.reach
+            return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
+        except ClusterError as error:
+            return Seen(replace(vantage, reach=Reach.ANSWERED, trouble=str(error)), error)
 
-    def _vantage(self, url: str, expected: str | None, own: dict[str, Any]) -> Vantage:
-        me = wire.member(own["member"])
-        region = self._region or own["member"]["Tags"].get("region", own["member"]["Tags"].get("dc"))
-        raft = (own.get("stats") or {}).get("raft") or {}
-        held, _ = wire.configuration(self._get(url, "/v1/operator/raft/configuration?stale"), url)
-        return Vantage(
-            url=url,
-            reach=Reach.ANSWERED,
-            server_id=me.id,
-            name=me.name,
-            raft_address=me.raft_address,
-            state=raft.get("state"),
-            term=wire.number(raft.get("term")),
-            last_log_term=wire.number(raft.get("last_log_term")),
-            last_log_index=wire.number(raft.get("last_log_index")),
-            configuration=held,
-            members=wire.members(self._get(url, "/v1/agent/members"), self._dialect.role, region, url),
-            expected_id=expected,
-        )
+    def _members(self, vantage: Vantage, region: str | None, until: float) -> tuple[Member, ...]:
+        """Its gossip; one that lacks the server itself was cut by an ACL, and absence from it would prove nothing."""
+        told = self._get(vantage.url, "/v1/agent/members", until)
+        everywhere = wire.members(told, self._dialect.role, None, vantage.url)
+        if vantage.server_id and not any(member.raft_address == vantage.raft_address for member in everywhere):
+            what = f"{vantage.url}/v1/agent/members does not list that server itself"
+            raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
+        return wire.members(told, self._dialect.role, self._region or region, vantage.url)
 
-    def _candidates(self, known: list[Vantage]) -> dict[str, str | None]:
+    def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
         """HTTP addresses are not published (FACTS 3.8): gossip's IP and the port we used, believed if its id fits."""
-        asked = {v.server_id for v in known if v.server_id}
-        found: dict[str, str | None] = {}
-        for vantage in known:
-            parts = urlsplit(vantage.url)
-            for member in vantage.members or ():
-                url = f"{parts.scheme}://{_host(member)}:{parts.port}"
-                if member.id not in asked and url not in self._expected:
-                    found.setdefault(url, member.id)
-        return found
+        parts = urlsplit(vantage.url)
+        for member in vantage.members or ():
+            url = f"{parts.scheme}://{member.raft_address.rpartition(':')[0]}:{parts.port or self._dialect.port}"
+            if member.id not in met:
+                self._expected[url] = self._expected.get(url) or member.id
+                yield url
+
+    def _complete(self, url: str, answer: Seen | Reach | None) -> Seen:
+        expected = self._expected[url]
+        if isinstance(answer, Seen):
+            return replace(answer, vantage=replace(answer.vantage, expected_id=expected))
+        silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
+        return Seen(silence, ClusterError(Trouble.TIMEOUT, f"{url}: no answer in time"))
 
     def _read_configuration(
-        self, vantages: tuple[Vantage, ...]
+        self, answering: list[Vantage], seen: list[Seen]
     ) -> tuple[Configuration | None, str | None, ClusterError | None]:
         """The leader's own words, believed when the server it names does not itself deny it (FACTS 9 row 17)."""
-        answering = tuple(v.url for v in vantages if v.server_id)
+        if not answering:
+            return None, None, self._why_nobody(seen)
         try:
-            reply = self._try_doors(answering or self._entries, "GET", "/v1/operator/raft/configuration", READ_TIMEOUT)
-            configuration, leader = wire.configuration(wire.decode(reply.body, self.name), self.name)
+            urls = tuple(vantage.url for vantage in answering)
+            reply = self._first(urls, READ_TIMEOUT, lambda url, left: self._checked(url, "GET", RAFT, left))
+            configuration, leader = wire.configuration(wire.decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
         except ClusterError as error:
             return None, None, error
-        denying = next((v for v in vantages if v.server_id == leader and v.state not in (None, "Leader")), None)
-        if leader is None or denying is not None:
+        named = next((v for v in answering if leader in (v.server_id, v.raft_address)), None)
+        if leader is None or (named is not None and named.state not in (None, "Leader")):
             return None, None, ClusterError(Trouble.NO_LEADER, "no server both is named and calls itself leader")
         return configuration, leader, None
 
-    def _read_autopilot(self, vantages: tuple[Vantage, ...]) -> AutopilotSettings | None:
-        url = next((v.url for v in vantages if v.server_id), None)
+    def _why_nobody(self, seen: list[Seen]) -> ClusterError:
+        """No server says who it is: every reason, and of these a refused token before all."""
+        errors = [each.error for each in seen if each.error]
+        if not errors:
+            what = "; ".join(each.vantage.trouble or f"{each.vantage.url} has no server id" for each in seen)
+            return ClusterError(Trouble.UNREACHABLE, what, f"Name a server in {self._dialect.variable}")
+        worst = next((error for error in errors if error.trouble is Trouble.FORBIDDEN), errors[0])
+        what = "; ".join(dict.fromkeys(error.what for error in [worst, *errors][:4]))
+        return ClusterError(worst.trouble, what, worst.next_action)
+
+    def _read_autopilot(self, answering: list[Vantage]) -> AutopilotSettings | None:
+        until = time.monotonic() + STALE_TIMEOUT
         try:
-            read = self._get(url, "/v1/operator/autopilot/configuration?stale") if url else {}
+            read = self._get(answering[0].url, "/v1/operator/autopilot/configuration?stale", until)
             return AutopilotSettings(bool(read["CleanupDeadServers"]), int(read.get("MinQuorum", 0)))
-        except (ClusterError, KeyError, TypeError, ValueError):
+        except (ClusterError, *wire.ODD):
             return None
 
+    def _route_by(self, view: ClusterView) -> tuple[str, ...]:
+        """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
+        peer = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
+        leader = view.vantage_of(peer) if peer else None
+        answering = [vantage.url for vantage in view.answering]
+        given = [url for url in self._entries if url in answering]
+        return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
 
-def _host(member: Member) -> str:
-    return member.raft_address.rpartition(":")[0]
+
+def _worth(vantage: Vantage) -> tuple[bool, int]:
+    """Who is asked for the leader's configuration: the leader of the highest term, else one that may be asked."""
+    return vantage.configuration is not None, (vantage.term or 0) if vantage.state == "Leader" else -1
 
 
 def _one_each(vantages: list[Vantage]) -> tuple[Vantage, ...]:
     """Two addresses of one server are one vantage: its opinion counts once."""
-    seen: set[str] = set()
-    kept: list[Vantage] = []
-    for vantage in vantages:
-        if vantage.server_id is None or vantage.server_id not in seen:
-            kept.append(vantage)
-        if vantage.server_id:
-            seen.add(vantage.server_id)
-    return tuple(kept)
-
-
-def _probing(address: str) -> Callable[[], Reach]:
-    return lambda: probe(address)
+    kept = {vantage.server_id or vantage.url: vantage for vantage in reversed(vantages)}
+    return tuple(vantage for vantage in vantages if kept[vantage.server_id or vantage.url] is vantage)
 
 
 def probe(address: str) -> Reach:
     """Can this host open the port? Accepting proves neither life nor death (FACTS 3.8)."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+        socket.create_connection((host.strip("[]"), int(port)), http.CONNECT_TIMEOUT).close()
     except ConnectionRefusedError:
         return Reach.REFUSED
     except TimeoutError:
         return Reach.SILENT
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return Reach.UNREACHABLE
     return Reach.ACCEPTED

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import errno
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any
 
+from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.cluster.threads import within as within  # also for those who bound a whole look
 from runbook.raft.model import Reach
 
 if TYPE_CHECKING:
     import requests
 
-T = TypeVar("T")
-
 CONNECT_TIMEOUT = 3.0  # seconds (FACTS 9 row 30: probes 2-3 s)
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
+PIECE = 64 * 1024
+SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies
+NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
+
+_thread = threading.local()  # each exchange has a thread of its own, so the thread knows which flight its bytes are of
 
 
 class NoAnswerError(ClusterError):
@@ -30,18 +39,36 @@ class NoAnswerError(ClusterError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``."""
+    """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``.
+
+    ``server_name`` is the name that TLS asks for and checks instead of the address's host.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
     verify: bool | str = True
     certificate: tuple[str, str] | None = None
     read_only: bool = False
+    server_name: str | None = None
+
+    @property
+    def basic_code(self) -> str:
+        return base64.b64encode(":".join(self.basic_auth).encode()).decode() if self.basic_auth else ""
+
+    def hide_in(self, body: bytes) -> bytes:
+        """What a server or a proxy echoes of our secrets is not for logs (I13)."""
+        told = [*self.headers.values(), self.basic_code]
+        if self.basic_auth:
+            told.append(self.basic_auth[1])
+        for secret in (text.encode() for text in told):
+            if len(secret) >= SECRET_LENGTH:
+                body = body.replace(secret, b"(secret)")
+        return body
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole HTTP reply."""
+    """A whole HTTP reply; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,128 +88,181 @@ class Door:
         self._settings = settings
         self._session: requests.Session | None = None
 
-    def ask(self, method: str, path: str, *, timeout: float, limit: int = BODY_LIMIT) -> Reply:
+    def ask(
+        self, method: str, path: str, *, timeout: float, limit: int = BODY_LIMIT, into: IO[bytes] | None = None
+    ) -> Reply:
         """One request, given up after ``timeout`` seconds whatever the server does (a byte a second included).
 
-        Raises :class:`NoAnswerError`; for a changing method whose fate is not known its trouble is ``AMBIGUOUS``.
+        The body of a 200 goes ``into`` a file where one is given. Raises :class:`NoAnswerError`. For a changing method
+        its trouble is ``AMBIGUOUS`` if the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none
+        is sent after the deadline.
         """
         if self._settings.read_only and method != "GET":
             raise ClusterError(Trouble.REJECTED, f"a dry run sends no {method} {path}")
+        flight = Flight(timeout)
         try:
-            return within(timeout, lambda: self._exchange(method, path, timeout, limit))
-        except TimeoutError:
-            raise self._gave_up(method, path, timeout) from None
+            return within(timeout, lambda: self._exchange(flight, method, path, limit, into))
+        except (TimeoutError, GivenUpError):
+            flight.give_up()
+            raise _gave_up(flight, method, self.base + path, timeout) from None
+        except KeyboardInterrupt:
+            flight.give_up()
+            raise
 
-    def _gave_up(self, method: str, path: str, timeout: float) -> NoAnswerError:
-        trouble = Trouble.TIMEOUT if method == "GET" else Trouble.AMBIGUOUS
-        what = f"{method} {self.base}{path}: no whole answer within {timeout:g} s"
-        return NoAnswerError(Reach.ACCEPTED, trouble, what, "The server accepts connections and may be frozen")
-
-    def _exchange(self, method: str, path: str, timeout: float, limit: int) -> Reply:
+    def _exchange(self, flight: Flight, method: str, path: str, limit: int, into: IO[bytes] | None) -> Reply:
         import requests
+        from urllib3.exceptions import HTTPError
 
-        until = time.monotonic() + timeout
+        _thread.flight = flight
+        session = self._kept() if method == "GET" else self._fresh()
+        left = max(0.001, flight.until - time.monotonic())
         try:
-            with self._open().request(
+            with session.request(
                 method,
                 self.base + path,
-                timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the flight's own end comes first
                 stream=True,
                 allow_redirects=False,
                 verify=self._settings.verify,
                 cert=self._settings.certificate,
             ) as answer:
-                body = self._read(answer, until, limit)
-                return Reply(answer.status_code, dict(answer.headers), body)
-        except (requests.exceptions.RequestException, OSError) as error:
-            raise self._explain(method, path, error) from error
+                sink = into if answer.status_code == 200 else None
+                body = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
+                return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, body)
+        except _TooMuchError as error:
+            raise ClusterError(_fate(flight, method, Trouble.BAD_REPLY), str(error), "Is this its API?") from None
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            raise self._explain(flight, method, path, error) from None
+        finally:
+            flight.land()
+            if session is not self._session:
+                session.close()
 
-    def _open(self) -> requests.Session:
-        import requests
-
+    def _kept(self) -> requests.Session:
         if self._session is None:
-            self._session = requests.Session()
-            self._session.trust_env = False  # no proxy, no .netrc: the token goes to the server that was named
-            self._session.headers.update(self._settings.headers)
-            self._session.auth = self._settings.basic_auth
+            self._session = self._fresh()
         return self._session
 
-    def _read(self, answer: requests.Response, until: float, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        for part in answer.iter_content(64 * 1024):
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                what = f"{answer.url} sent more than {limit // 1024**2} MiB"
-                raise ClusterError(Trouble.BAD_REPLY, what, "Is this the server's own API?")
-            if time.monotonic() > until:
-                raise TimeoutError
-        return b"".join(parts)
-
-    def _explain(self, method: str, path: str, error: Exception) -> NoAnswerError:
-        """Which of the many ways to fail it was, and what to check (never the token)."""
+    def _fresh(self) -> requests.Session:
+        """A changing request has a connection of its own: one that was kept may be closed under it (FACTS 2.2)."""
         import requests
 
-        place = f"{method} {self.base}{path}"
-        words = str(error)
-        sent = method != "GET" and not isinstance(error, requests.exceptions.ConnectTimeout)
-        if isinstance(error, requests.exceptions.SSLError):
-            return NoAnswerError(
-                Reach.ACCEPTED, Trouble.UNREACHABLE, f"{place}: TLS failed ({_short(words)})", "Check the CA and names"
-            )
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            return NoAnswerError(Reach.SILENT, Trouble.UNREACHABLE, f"{place}: no answer", "Check routes and firewalls")
-        if "refused" in words:
-            return NoAnswerError(
-                Reach.REFUSED, Trouble.UNREACHABLE, f"{place}: nothing listens there", "Check the address"
-            )
-        if "resolve" in words or "Name or service" in words:
-            return NoAnswerError(
-                Reach.UNREACHABLE, Trouble.UNREACHABLE, f"{place}: the name does not resolve", "Check DNS"
-            )
-        if "unreachable" in words or "No route" in words:
-            return NoAnswerError(Reach.UNREACHABLE, Trouble.UNREACHABLE, f"{place}: no route", "Check the network")
-        trouble = Trouble.AMBIGUOUS if sent else Trouble.TIMEOUT
-        return NoAnswerError(Reach.ACCEPTED, trouble, f"{place}: the connection broke ({_short(words)})", "Look again")
+        session = requests.Session()
+        session.trust_env = False  # no proxy, no .netrc: the token goes to the server that was named
+        session.headers.update({"Accept-Encoding": "identity", **self._settings.headers})
+        if self._settings.basic_auth:
+            session.headers["Authorization"] = f"Basic {self._settings.basic_code}"
+        _tether(session, self._settings)
+        return session
+
+    def _explain(self, flight: Flight, method: str, path: str, error: Exception) -> NoAnswerError:
+        """Which of the many ways to fail it was, and what to check (never the token)."""
+        reach, what, next_action = _what_happened(flight, error)
+        words = self._settings.hide_in(what.encode()).decode()
+        trouble = _fate(flight, method, Trouble.TIMEOUT if flight.sent else Trouble.UNREACHABLE)
+        return NoAnswerError(reach, trouble, f"{method} {self.base}{path}: {words}", next_action)
 
 
-def _short(words: str) -> str:
-    return " ".join(words.split())[-160:]
+class _TooMuchError(Exception):
+    """A body over its limit."""
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of ``work``, or ``TimeoutError``. The thread is a daemon, so a hung server cannot hold the exit."""
-    box: list[T] = []
-    error: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            box.append(work())
-        except BaseException as caught:
-            error.append(caught)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if error:
-        raise error[0]
-    if not box:
-        raise TimeoutError
-    return box[0]
+def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[bytes] | None) -> Iterator[bytes]:
+    size = 0
+    for piece in answer.iter_content(PIECE):
+        size += len(piece)
+        if size > limit:
+            raise _TooMuchError(f"{answer.url} sent more than {limit // 1024**2} MiB")
+        if time.monotonic() > flight.until:
+            raise GivenUpError
+        if sink is None:
+            yield piece
+        else:
+            sink.write(piece)
 
 
-def all_at_once(works: list[Callable[[], T]], seconds: float) -> list[T | None]:
-    """Every result in order, ``None`` for what did not come in time: one hung server does not make a look slow."""
-    box: list[T | None] = [None] * len(works)
+def _fate(flight: Flight, method: str, otherwise: Trouble) -> Trouble:
+    return Trouble.AMBIGUOUS if method != "GET" and flight.sent else otherwise
 
-    def run(place: int) -> None:
-        box[place] = works[place]()
 
-    threads = [threading.Thread(target=run, args=(place,), daemon=True) for place in range(len(works))]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return list(box)
+def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswerError:
+    if not flight.connected:
+        reach, what, advice = Reach.SILENT, "no connection", "Check DNS, routes and firewalls; nothing was sent"
+    elif not flight.sent:
+        reach, what, advice = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
+    else:
+        reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
+    unsent = Trouble.TIMEOUT if method == "GET" else Trouble.UNREACHABLE
+    return NoAnswerError(reach, _fate(flight, method, unsent), f"{method} {place}: {what} within {timeout:g} s", advice)
+
+
+def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:
+    """By the types in the chain of causes, as words differ between versions and hold the address itself."""
+    import ssl
+
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return Reach.ACCEPTED, f"TLS failed ({_short(error)})", "Check https://, the CA, the names and the client key"
+    if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
+        return Reach.UNREACHABLE, "the name does not resolve", "Check the name and DNS"
+    if not flight.connected and any(isinstance(cause, TimeoutError) for cause in causes):
+        return Reach.SILENT, "no packet came back", "Check routes and firewalls"
+    if not flight.connected and any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return Reach.REFUSED, "nothing listens there", "Check the address, and that the agent runs"
+    if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
+        return Reach.UNREACHABLE, "no route", "Check the network"
+    if not flight.connected:
+        return Reach.UNREACHABLE, f"no connection ({_short(error)})", "Check the address"
+    return Reach.ACCEPTED, f"the connection broke ({_short(error)})", "Look again"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[-160:]
+
+
+def _tether(session: requests.Session, settings: Settings) -> None:
+    """Every connection of this session asks its flight before it sends; nothing is sent again (FACTS 2.6)."""
+    from requests.adapters import HTTPAdapter
+
+    adapter = HTTPAdapter(max_retries=0)
+    tls: dict[str, Any] = {"server_hostname": settings.server_name} if settings.server_name else {}
+    adapter.init_poolmanager(1, 1, **tls)
+    adapter.poolmanager.pool_classes_by_scheme = _pools()
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    if settings.verify is False:
+        import urllib3
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for by name
+
+
+@cache
+def _pools() -> dict[str, Any]:
+    """urllib3's own pools with connections that know their flight; here, as importing urllib3 is slow."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Tethered(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            line = super()._new_conn()
+            _thread.flight.connect(line)
+            return line
+
+        def send(self, data: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            _thread.flight.connect(self.sock)
+            _thread.flight.depart()
+            super().send(data)
+
+    class TetheredTLS(Tethered, HTTPSConnection):
+        pass
+
+    plain = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": Tethered})
+    return {"http": plain, "https": type("TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": TetheredTLS})}

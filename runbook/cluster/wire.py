@@ -6,12 +6,16 @@ The two differ in little (FACTS 7): capital letters in ``agent/self``, a bare ar
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.raft.model import Configuration, Member, MemberStatus, Peer
+from runbook.raft.model import Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")
+SERVERS_LIMIT = 100  # far above any Raft cluster; each one named is asked, so a broken reply must not name thousands
+_PORT = re.compile(r".:\d{1,5}$")
+ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
 def decode(body: bytes, url: str) -> Any:
@@ -28,8 +32,8 @@ def decode(body: bytes, url: str) -> Any:
 def configuration(reply: Any, url: str) -> tuple[Configuration, str | None]:
     """The peers, and the id of the one flagged as leader. ``Servers: null`` is an empty configuration (FACTS 1.2)."""
     try:
-        servers = [(_peer(entry), entry.get("Leader") is True) for entry in reply["Servers"] or ()]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        servers = [(_peer(entry), entry.get("Leader") is True) for entry in _few(reply["Servers"])]
+    except ODD as error:
         raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable Raft configuration ({error!r})") from None
     leaders = [peer.id for peer, leads in servers if leads]
     return Configuration(tuple(peer for peer, _ in servers)), leaders[0] if len(leaders) == 1 else None
@@ -38,6 +42,8 @@ def configuration(reply: Any, url: str) -> tuple[Configuration, str | None]:
 def _peer(entry: dict[str, Any]) -> Peer:
     if not (isinstance(entry["ID"], str) and isinstance(entry["Address"], str) and isinstance(entry["Voter"], bool)):
         raise ValueError("ID, Address or Voter has the wrong type")
+    if not (entry["ID"] and _PORT.search(entry["Address"])):
+        raise ValueError("ID or Address is not whole")
     protocol = str(entry.get("RaftProtocol", entry.get("ProtocolVersion", "")))
     name = entry.get("Node")
     return Peer(
@@ -51,11 +57,17 @@ def _peer(entry: dict[str, Any]) -> Peer:
 
 def members(reply: Any, role: str, region: str | None, url: str) -> tuple[Member, ...]:
     """Servers of this region only: the list holds federated regions and client agents too (FACTS 3.5, 7.2)."""
-    entries = reply.get("Members") if isinstance(reply, dict) else reply
     try:
-        return tuple(member(entry) for entry in entries or () if _belongs(entry, role, region))
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        entries = reply.get("Members") if isinstance(reply, dict) else reply
+        return tuple(member(entry) for entry in _few([e for e in entries or () if _belongs(e, role, region)]))
+    except ODD as error:
         raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable members ({error!r})") from None
+
+
+def _few(entries: list[Any] | None) -> list[Any]:
+    if entries and len(entries) > SERVERS_LIMIT:
+        raise ValueError(f"{len(entries)} servers, more than {SERVERS_LIMIT}")
+    return entries or []
 
 
 def _belongs(entry: dict[str, Any], role: str, region: str | None) -> bool:
@@ -67,8 +79,40 @@ def member(entry: dict[str, Any]) -> Member:
     """One gossip entry. ``Addr`` and the tag ``port`` make the address as Raft writes it (FACTS 1.2)."""
     status, tags, host = entry["Status"], entry["Tags"], str(entry["Addr"])
     host = f"[{host}]" if ":" in host else host
-    word = CONSUL_STATUS[status] if isinstance(status, int) else str(status)
-    return Member(str(entry["Name"]), MemberStatus(word), tags.get("id"), f"{host}:{tags['port']}")
+    word = CONSUL_STATUS[status] if isinstance(status, int) and status >= 0 else str(status)
+    server_id = tags.get("id")
+    if not isinstance(server_id, str | None) or not str(tags["port"]).isdigit():
+        raise ValueError("the tag id or port has the wrong type")
+    return Member(str(entry["Name"]), MemberStatus(word), server_id, f"{host}:{tags['port']}")
+
+
+def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
+    """Who answers at this address, with its own Raft numbers, and its region: from ``/v1/agent/self`` (FACTS 3.6).
+
+    A client agent is no server: it has no ``server_id``, yet its gossip names the servers.
+    """
+    try:
+        own = {key.lower(): value for key, value in reply.items()}
+        tags, settings = own["member"].get("Tags") or {}, own.get("config") or {}
+        region = tags.get("region", tags.get("dc")) or settings.get("Region") or settings.get("Datacenter")
+        if tags.get("role") != role:
+            return Vantage(url, Reach.ANSWERED, trouble=f"{url} is a client agent and not a server"), region
+        me, raft = member(own["member"]), (own.get("stats") or {}).get("raft") or {}
+        vantage = Vantage(
+            url=url,
+            reach=Reach.ANSWERED,
+            server_id=me.id,
+            name=me.name,
+            raft_address=me.raft_address,
+            state=raft.get("state"),
+            term=number(raft.get("term")),
+            last_log_term=number(raft.get("last_log_term")),
+            last_log_index=number(raft.get("last_log_index")),
+        )
+        return vantage, region
+    except ODD as error:
+        what = f"{url}/v1/agent/self is not readable ({error!r})"
+        raise ClusterError(Trouble.BAD_REPLY, what, "Is this a server of the cluster?") from None
 
 
 def number(text: Any) -> int | None:

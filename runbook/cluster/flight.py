@@ -1,0 +1,84 @@
+"""One request on its way: the one place where it is decided whether its bytes may still leave."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: what the kernel still holds is thrown away, not sent later
+
+
+class GivenUpError(Exception):
+    """Its time was over, or it had been sent already: these bytes do not leave."""
+
+
+class Flight:
+    """A request that leaves at most once and never after its time.
+
+    The thread that sends and the one that gives up meet at a lock. ``sent`` says that bytes may have left; while it is
+    false, the server surely has nothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+        self.connected = False
+        self.sent = False
+        self._over = False
+        self._turn = threading.Lock()
+        self._line: socket.socket | None = None
+
+    def connect(self, line: socket.socket) -> None:
+        """A connection is open. A handle of our own is kept, as TLS takes the given one apart."""
+        with self._turn:
+            self.connected = True
+            self._refuse_if_over()
+            if self._line is None:
+                self._line = socket.socket(fileno=os.dup(line.fileno()))
+
+    def depart(self) -> None:
+        """Just before the first byte. Raises :class:`GivenUpError` when it is too late, or for a second time."""
+        with self._turn:
+            self._refuse_if_over()
+            if self.sent:
+                raise GivenUpError("a request is sent once")
+            self._limit_resending()
+            self.sent = True
+
+    def give_up(self) -> None:
+        """From now on nothing leaves: not what waits for a handshake, and not what the kernel would send again."""
+        with self._turn:
+            self._over = True
+            if self._line is not None:
+                self._cut(self._line)
+            self._drop_handle()
+
+    def land(self) -> None:
+        """The exchange is over, well or badly."""
+        with self._turn:
+            self._drop_handle()
+
+    def _refuse_if_over(self) -> None:
+        if self._over or time.monotonic() >= self.until:
+            raise GivenUpError("its time is over")
+
+    def _limit_resending(self) -> None:
+        """Unacknowledged bytes die at the deadline even if this process dies before it."""
+        if self._line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            left = max(1, int((self.until - time.monotonic()) * 1000))
+            self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, left)
+
+    def _cut(self, line: socket.socket) -> None:
+        """Wakes the thread that reads or writes; its closing then resets the connection."""
+        try:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            line.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other side was first
+
+    def _drop_handle(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None

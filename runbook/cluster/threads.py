@@ -1,0 +1,66 @@
+"""Threads that cannot hold anybody up: a time-out for one piece of work, and many pieces of work at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """The result of ``work``, or ``TimeoutError``. The thread is a daemon, so a hung server cannot hold the exit."""
+    results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+    threading.Thread(target=lambda: results.put(_outcome(work)), daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
+
+
+def gather(
+    first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
+) -> dict[Key, T | None]:
+    """``ask`` of every key at once, and of each one that ``follow`` draws from an answer as soon as it is known.
+
+    In the order of asking; ``None`` for what did not come in time. One hung server does not make the others slow.
+    """
+    asked: dict[Key, T | None] = {}
+    results: queue.SimpleQueue[tuple[Key, T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def start(key: Key) -> None:
+        asked[key] = None
+        work = lambda: results.put((key, *_outcome(lambda: ask(key))))  # noqa: E731
+        threading.Thread(target=work, daemon=True).start()
+
+    for key in dict.fromkeys(first):
+        start(key)
+    until = time.monotonic() + seconds
+    waiting = len(asked)
+    while waiting and (left := until - time.monotonic()) > 0:
+        try:
+            key, result, error = results.get(timeout=left)
+        except queue.Empty:
+            break
+        if error is not None:
+            raise error
+        asked[key] = result
+        news = [key for key in follow(result) if key not in asked]  # type: ignore[arg-type]
+        for key in dict.fromkeys(news):
+            start(key)
+        waiting += len(dict.fromkeys(news)) - 1
+    return asked
+
+
+def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    try:
+        return work(), None
+    except BaseException as error:
+        return None, error
