@@ -24,6 +24,7 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 @dataclass(frozen=True)
 class RunStarted(Event):
     kind = "run.started"
+    run: str
     playbook: str
     digest: str
     cluster: str
@@ -69,6 +70,15 @@ class AttemptFailed(Event):
 
 
 @dataclass(frozen=True)
+class Approved(Event):
+    """A person at the terminal agreed to the changes of this run."""
+
+    kind = "change.approved"
+    step: str
+    who: str
+
+
+@dataclass(frozen=True)
 class RemovalRequested(Event):
     """The intent: on disk before the request leaves."""
 
@@ -108,7 +118,19 @@ class AlreadyGone(Event):
 
 
 @dataclass(frozen=True)
+class RemovalFailed(Event):
+    """The request surely changed nothing: it did not arrive, or was answered with a no."""
+
+    kind = "removal.failed"
+    step: str
+    peer: str
+    message: str
+
+
+@dataclass(frozen=True)
 class RemovalUnsettled(Event):
+    """Nobody knows whether it was done; only a look can tell."""
+
     kind = "removal.unsettled"
     step: str
     peer: str
@@ -146,10 +168,13 @@ class RunRefused(Event):
 
 @dataclass(frozen=True)
 class RunFailed(Event):
+    """``detail`` is a traceback, kept in the journal when somebody asked for it, and shown to nobody."""
+
     kind = "run.failed"
     step: str
     trouble: str
     message: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Trouble(Enum):
     TIMEOUT = "timeout"
     FORBIDDEN = "forbidden"
     NO_LEADER = "no_leader"
+    QUORUM_LOST = "quorum_lost"  # no leader can be elected by waiting: too few voters live
     UNAVAILABLE = "unavailable"  # said no for now, nothing was written: a later attempt may succeed
     NOT_A_PEER = "not_a_peer"
     AMBIGUOUS = "ambiguous"  # a change may or may not have been made: only a look can tell

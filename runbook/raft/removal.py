@@ -15,10 +15,13 @@ from runbook.raft.quorum import quorum
 
 @dataclass(frozen=True)
 class Policy:
-    """What the playbook allows: the fewest voters that may be left, and how many changes one run may make."""
+    """What the playbook allows: the fewest voters left, the most changes of one run, and whether a failure tolerance
+    that has fallen since the run began forbids any more of them.
+    """
 
     min_voters: int = 3
     max_changes: int = 2
+    never_worse: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Memory:
     looks: list[ClusterView] = field(default_factory=list)
     confirm_for: float = 30.0
     least_looks: int = 2
-    changes: int = 0
+    asked: set[str] = field(default_factory=set)  # ids of the peers whose removal was requested, or would have been
     tolerance_at_start: int | None = None
     planned: Configuration | None = None
     gone: set[str] = field(default_factory=set)
@@ -54,6 +54,8 @@ class Context:
         """One look, told as an event."""
         view = self.cluster.look()
         self.emit(_looked(self.step, view))
+        if self.memory.tolerance_at_start is None and view.configuration is not None:
+            self.memory.tolerance_at_start = tolerance(view)
         return view
 
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -70,21 +72,34 @@ def led(view: ClusterView) -> Configuration:
         return view.configuration
     if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value):
         raise ClusterError(Trouble(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
-    raise ClusterError(Trouble.NO_LEADER, *_without_leader(view))
+    raise ClusterError(*_without_leader(view))
 
 
-def _without_leader(view: ClusterView) -> tuple[str, str]:
+def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
     seen = view.best_configuration
     voters = seen.voters if seen else ()
     live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
     if not voters or live >= quorum(len(voters)):
-        return f"there is no leader, though {live} of {len(voters)} voters answer", "Wait for an election and run again"
+        what = f"there is no leader, though {live} of {len(voters)} voters answer"
+        return Trouble.NO_LEADER, what, "Wait for an election and run again"
     missing = ", ".join(p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE)
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
-    return what, (
-        f"Send no removal. Start {quorum(len(voters)) - live} of {missing} again with their data; "
-        "only if their disks are lost, recover with peers.json on the survivors"
+    return (
+        Trouble.QUORUM_LOST,
+        what,
+        (
+            f"Send no removal. Start {quorum(len(voters)) - live} of {missing} again with their data; "
+            "only if their disks are lost, recover with peers.json on the survivors"
+        ),
     )
+
+
+def as_if_gone(view: ClusterView, gone: Iterable[str]) -> ClusterView:
+    """The view of a dry run's second removal: what the leader would hold if the first had been made."""
+    configuration = led(view)
+    for peer_id in gone:
+        configuration = configuration.without(peer_id)
+    return replace(view, configuration=configuration)
 
 
 def tolerance(view: ClusterView) -> int:

@@ -15,6 +15,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     if not arguments["remove"]:
         return "nothing to remove", {"removals": []}
+    if not context.memory.looks:  # then nothing is confirmed, and the refusal will say so
+        context.memory.looks.append(context.look())
     view = context.memory.looks[-1]
     configuration = led(view)
     context.memory.planned = configuration

@@ -6,6 +6,7 @@ from typing import Any
 
 from runbook.events import Waiting
 from runbook.raft.liveness import Liveness, Verdict
+from runbook.raft.model import Reach
 from runbook.steps.base import Context, Output, led
 
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s (FACTS 0)
@@ -16,11 +17,11 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     memory = context.memory
     memory.confirm_for, memory.least_looks = arguments["confirm_for"], arguments["looks"]
     pause = max(memory.confirm_for / (memory.least_looks - 1), 0.05)
-    until = context.clock.monotonic() + memory.confirm_for + SETTLE
+    began = context.clock.monotonic()
     verdicts = _look(context)
-    while _undecided(verdicts) and context.clock.monotonic() < until:
-        names = ", ".join(verdict.peer.label for verdict in _undecided(verdicts))
-        context.emit(Waiting(context.step, round(pause, 1), f"nothing is proven yet of {names}"))
+    while waited_for := _worth_waiting_for(context, verdicts, context.clock.monotonic() - began):
+        reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
+        context.emit(Waiting(context.step, round(pause, 1), reason))
         context.clock.sleep(pause)
         verdicts = _look(context)
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
@@ -35,6 +36,17 @@ def _look(context: Context) -> list[Verdict]:
     while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
         del looks[0]
     return list(context.verdicts().values())
+
+
+def _worth_waiting_for(context: Context, verdicts: list[Verdict], waited: float) -> list[Verdict]:
+    """Gossip makes up its mind late; a process that is frozen needs a person, and time alone proves nothing of it."""
+    memory, undecided = context.memory, _undecided(verdicts)
+    if waited < memory.confirm_for:
+        return undecided
+    if waited >= memory.confirm_for + SETTLE:
+        return []
+    probes = memory.looks[-1].probes
+    return [verdict for verdict in undecided if probes.get(verdict.peer.address) is not Reach.ACCEPTED]
 
 
 def _undecided(verdicts: list[Verdict]) -> list[Verdict]:

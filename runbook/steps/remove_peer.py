@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.events import AlreadyGone, RemovalConfirmed, RemovalRequested, RemovalUnsettled, RemovalWouldBeRequested
+from runbook.events import (
+    AlreadyGone,
+    RemovalConfirmed,
+    RemovalFailed,
+    RemovalRequested,
+    RemovalUnsettled,
+    RemovalWouldBeRequested,
+)
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Unsafe, reason_unsafe_to_remove
-from runbook.steps.base import Context, Output, RefusedError, led, tolerance
+from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
 
 SETTLE = 60.0  # seconds: a few elections (FACTS 0), and then a person must look
 PAUSE = 1.0  # seconds between looks: above one leader lease of 0.5 s (FACTS 9 row 9)
@@ -21,29 +28,28 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     peer = led(view).peer(arguments["peer"])
     if peer is None:
         context.emit(AlreadyGone(context.step, arguments["peer"]))
+        context.memory.gone.add(arguments["peer"])
         return "already gone", {"id": arguments["peer"], "outcome": "already_gone"}
     context.memory.looks.append(view)
+    if context.dry_run:
+        view = as_if_gone(view, context.memory.gone)
     _guard(context, view, peer)
+    context.memory.asked.add(peer.id)
     told = (context.step, peer.id, peer.address, peer.label, len(led(view).voters) - peer.voter)
     if context.dry_run:
         context.emit(RemovalWouldBeRequested(*told))
-        context.memory.gone.add(peer.id)
-        context.memory.changes += 1
-        return f"would remove {peer.label}", {"id": peer.id, "outcome": "removed"}
-    context.emit(RemovalRequested(*told))
-    context.memory.changes += 1
-    _remove(context, peer)
+    else:
+        _remove(context, peer, RemovalRequested(*told))
     context.memory.gone.add(peer.id)
-    return f"{peer.label} removed", {"id": peer.id, "outcome": "removed"}
+    return f"{peer.label} {'would be ' * context.dry_run}removed", {"id": peer.id, "outcome": "removed"}
 
 
 def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
+    others = context.memory.asked - {peer.id}
     reason = (
         _reason_in_drift(context, view)
         or _reason_in_decline(context, view)
-        or reason_unsafe_to_remove(
-            view, context.verdicts(), peer, context.policy, changes_so_far=context.memory.changes
-        )
+        or reason_unsafe_to_remove(view, context.verdicts(), peer, context.policy, changes_so_far=len(others))
     )
     if reason is not None:
         raise RefusedError(reason)
@@ -64,28 +70,39 @@ def _reason_in_drift(context: Context, view: ClusterView) -> Unsafe | None:
 
 def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
     start = context.memory.tolerance_at_start
-    if start is None or tolerance(view) >= start:
+    if not context.policy.never_worse or start is None or tolerance(view) >= start:
         return None
     sentence = f"failure tolerance fell from {start} to {tolerance(view)} during this run"
     return Unsafe("NeverWorse", sentence, "Find out which server went away before anything else is changed")
 
 
-def _remove(context: Context, peer: Peer) -> None:
-    error: ClusterError | None = None
+def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> None:
+    """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
-        context.cluster.remove_peer(peer)
-    except ClusterError as caught:
-        error = caught
-        if caught.trouble in UNWRITTEN:
-            context.memory.changes -= 1
-            context.emit(RemovalUnsettled(context.step, peer.id, f"nothing was written: {caught}"))
-            raise
-    if _settled_gone(context, peer):
+        context.emit(intent)
+        error = _asked(context, peer)
+        settled = _settled_gone(context, peer)
+    except KeyboardInterrupt:
+        context.emit(RemovalUnsettled(context.step, peer.id, "interrupted before it was known to be done"))
+        raise
+    if settled:
         context.emit(RemovalConfirmed(context.step, peer.id, peer.label))
         return
-    message = f"{peer.label} is still listed or the servers disagree after {SETTLE:g} s"
+    message = f"{peer.label} is still listed, or the servers disagree, after {SETTLE:g} s"
     context.emit(RemovalUnsettled(context.step, peer.id, message))
-    raise ClusterError(Trouble.AMBIGUOUS, message if error is None else f"{error}; {message}", "Run runbook diagnose")
+    raise ClusterError(Trouble.AMBIGUOUS, f"{error}; {message}" if error else message, "Run runbook diagnose")
+
+
+def _asked(context: Context, peer: Peer) -> ClusterError | None:
+    """Nothing, or why the answer leaves open what was done. Raises where it is sure that nothing was."""
+    try:
+        context.cluster.remove_peer(peer)
+    except ClusterError as error:
+        if error.trouble not in UNWRITTEN:
+            return error
+        context.emit(RemovalFailed(context.step, peer.id, str(error)))
+        raise
+    return None
 
 
 def _settled_gone(context: Context, peer: Peer) -> bool:

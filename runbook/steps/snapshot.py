@@ -19,21 +19,27 @@ def run(context: Context, _arguments: dict[str, Any]) -> tuple[str, Output]:
     view = context.look()
     configuration = led(view)
     _keep(context.folder / "snapshot.json", view)
-    try:
-        digest = context.cluster.save_state(context.folder / "state.snap")
-        state = f"state.snap kept, SHA-256 {digest[:12]}…"
-    except ClusterError as error:
-        state = f"no state snapshot: {error}"
-    context.memory.tolerance_at_start = tolerance(view)
+    state = _state(context)
     voters = len(configuration.voters)
     output = {
         "voters": voters,
         "quorum": quorum(voters),
-        "tolerance": context.memory.tolerance_at_start,
+        "tolerance": tolerance(view),
         "leader": view.leader_id,
         "fingerprint": sorted(map(list, configuration.fingerprint)),
     }
     return f"{voters} voters, quorum {quorum(voters)}, failure tolerance {output['tolerance']}; {state}", output
+
+
+def _state(context: Context) -> str:
+    """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne."""
+    path = context.folder / "state.snap"
+    try:
+        digest = context.cluster.save_state(path)
+    except (ClusterError, OSError) as error:
+        path.unlink(missing_ok=True)  # a full disk must be left with room for the journal
+        return f"no state snapshot: {error}"
+    return f"state.snap kept, SHA-256 {digest[:12]}…"
 
 
 def _keep(path: Path, view: ClusterView) -> None:

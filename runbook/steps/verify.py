@@ -7,19 +7,24 @@ from typing import Any
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView
-from runbook.steps.base import Context, Output, led, tolerance
+from runbook.steps.base import Context, Output, as_if_gone, led, tolerance
 from runbook.steps.remove_peer import PAUSE
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Wait for agreement; then, only if something was removed, watch past the leader's next reconcile."""
     if context.dry_run and context.memory.gone:
-        return "not verified: a dry run removed nothing", {"voters": 0, "tolerance": 0}
+        return _foretold(as_if_gone(context.look(), context.memory.gone))
     view = _agreement(context, arguments["within"], arguments["successes"])
     if context.memory.gone:
         view = _watch(context, arguments["watch_for"], view)
     output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
     return f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output
+
+
+def _foretold(view: ClusterView) -> tuple[str, Output]:
+    output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
+    return f"it would be {output['voters']} voters with failure tolerance {output['tolerance']}", output
 
 
 def _agreement(context: Context, within: float, successes: int) -> ClusterView:

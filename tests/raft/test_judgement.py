@@ -6,6 +6,7 @@ A world is one word a server: ``a`` its API answers, ``d`` proven dead, ``f`` fr
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize(("letters", "target", "policy", "code"), REASONS)
-def test_reasons(letters: str, target: int, policy: dict[str, int], code: str | None) -> None:
+def test_reasons(letters: str, target: int, policy: dict[str, Any], code: str | None) -> None:
     reason = reason_unsafe_to_remove(world(letters), verdicts(letters), peer(target), Policy(**policy))
     assert (reason.code if reason else None) == code
     assert reason is None or (reason.next_action and str(reason).endswith(reason.next_action))

@@ -1,0 +1,66 @@
+"""``runbook runs`` and ``runbook show``: what was done, told from the journals alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from runbook.journal.store import JournalError, read
+from runbook.progress import ProgressError, fold
+from runbook.report.screen import Screen, summary
+
+
+class NoRunError(Exception):
+    """No run, or more than one, has this name."""
+
+
+def listed(state: Path) -> list[str]:
+    """A line for each run, the newest last."""
+    rows = [_row(folder) for folder in _folders(state)]
+    return rows or [f"there are no runs in {state / 'runs'}"]
+
+
+def _folders(state: Path) -> list[Path]:
+    try:
+        return sorted(folder for folder in (state / "runs").iterdir() if (folder / "journal.jsonl").exists())
+    except OSError:
+        return []
+
+
+def _row(folder: Path) -> str:
+    try:
+        progress = fold(read(folder / "journal.jsonl").events)
+    except (JournalError, ProgressError, OSError) as error:
+        return f"{folder.name}  unreadable: {error}"
+    state = "no ending" if progress.state == "running" else progress.state
+    cluster = progress.started["cluster"] if progress.started else "?"
+    removed = [removal.name for removal in progress.removals if removal.state == "gone" and removal.asked_at]
+    told = f"removed {', '.join(removed)}" if removed else "dry run" if progress.dry_run else ""
+    return f"{folder.name}  {state:<11}  {cluster}  {told}".rstrip()
+
+
+def folder_of(state: Path, name: str) -> Path:
+    """The run with this name, or the only one that begins with it; ``last`` is the newest. Raises NoRunError."""
+    folders = _folders(state)
+    fit = folders[-1:] if name == "last" else [folder for folder in folders if folder.name.startswith(name)]
+    exact = [folder for folder in fit if folder.name == name]
+    if len(exact or fit) == 1:
+        return (exact or fit)[0]
+    if fit:
+        raise NoRunError(f"{len(fit)} runs begin with {name}: {', '.join(folder.name for folder in fit)}")
+    raise NoRunError(f"there is no run {name} in {state / 'runs'}; `runbook runs` lists them")
+
+
+def shown(folder: Path, form: str) -> list[str]:
+    """The run as the screen showed it, and what stands now. Raises NoRunError where the record cannot be trusted."""
+    try:
+        record = read(folder / "journal.jsonl")
+        progress = fold(record.events)
+    except (JournalError, ProgressError, OSError) as error:
+        raise NoRunError(f"{error}. What it says is not to be relied on") from None
+    if form == "json":
+        return [json.dumps(event, ensure_ascii=False) for event in record.events]
+    screen = Screen()
+    lines = [line for event in record.events for line in screen.lines(event)]
+    torn = ["the last line of the journal is torn, as a crash leaves it"] if record.torn else []
+    return [*lines, *torn, "", *summary(progress, str(folder))]

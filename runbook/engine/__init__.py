@@ -1,0 +1,1 @@
+"""From a playbook to a run: bind, execute, retry."""

@@ -1,0 +1,75 @@
+"""Retries: each attempt is an event, and no sleep outlives the deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from runbook.clock import Clock
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.events import AttemptFailed, Emit, Waiting
+from runbook.playbook.model import Retry
+from runbook.playbook.retries import RETRYABLE
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+
+# A playbook knows three words. A change without an answer is a time-out that a look has to settle, and every attempt
+# begins with a look; a server that cannot be reached now may be left out by the next look.
+_WORDS = {Trouble.AMBIGUOUS: "timeout", Trouble.UNREACHABLE: "unavailable"}
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How attempts are told and spaced. ``chance`` gives a number from 0 to 1 for the jitter."""
+
+    clock: Clock
+    emit: Emit
+    chance: Callable[[], float]
+
+    def of(self, step: str, work: Callable[[], T], retry: Retry | None) -> T:
+        """The result of the first attempt that succeeds, or what the last one raised; a refusal is never retried."""
+        if retry is None:
+            return work()
+        from tenacity import Retrying, retry_if_exception
+
+        until = self.clock.monotonic() + retry.within if retry.within is not None else float("inf")
+
+        def wait(state: RetryCallState) -> float:
+            return max(0.0, min(self._pause(retry, state.attempt_number), until - self.clock.monotonic()))
+
+        def over(state: RetryCallState) -> bool:
+            enough = retry.times is not None and state.attempt_number >= retry.times
+            return enough or self.clock.monotonic() >= until
+
+        return Retrying(
+            retry=retry_if_exception(lambda error: _may_pass(error, retry)),
+            stop=over,
+            wait=wait,
+            sleep=self.clock.sleep,
+            after=lambda state: self._tell_failure(step, state),
+            before_sleep=lambda state: self._tell_pause(step, state),
+            reraise=True,
+        )(work)
+
+    def _pause(self, retry: Retry, attempt: int) -> float:
+        """Doubled each time from the shortest to the longest; jitter takes a part away, never below the shortest."""
+        longest = min(retry.wait_max, retry.wait_min * 2.0 ** min(attempt - 1, 30))
+        return retry.wait_min + (longest - retry.wait_min) * self.chance() if retry.jitter else longest
+
+    def _tell_failure(self, step: str, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ClusterError):
+            self.emit(AttemptFailed(step, state.attempt_number, error.trouble.value, str(error)))
+
+    def _tell_pause(self, step: str, state: RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self.emit(Waiting(step, round(seconds, 1), f"attempt {state.attempt_number + 1} follows"))
+
+
+def _may_pass(error: BaseException, retry: Retry) -> bool:
+    wanted = retry.only_on if retry.only_on is not None else frozenset(RETRYABLE)
+    return isinstance(error, ClusterError) and _WORDS.get(error.trouble, error.trouble.value) in wanted

@@ -1,0 +1,39 @@
+"""One structlog line an event, as JSON: for a terminal that is none, for a log collector, for a grep afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+_WARNINGS = frozenset({"attempt.failed", "removal.unsettled", "removal.failed", "run.refused", "run.interrupted"})
+_ERRORS = frozenset({"run.failed"})
+
+
+def json_log(stream: TextIO, run: str) -> Callable[[Mapping[str, Any]], None]:
+    """A function that writes one event as one line. Every line names its run, so that many can share a log."""
+    import structlog
+
+    logger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.EventRenamer("event"),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.BoundLogger,
+        cache_logger_on_first_use=True,
+        run=run,
+    )
+
+    def write(event: Mapping[str, Any]) -> None:
+        data = {key: value for key, value in event.items() if key not in ("kind", "at", "run", "detail")}
+        level = _level(str(event["kind"]))
+        getattr(logger, level)(str(event["kind"]), timestamp=event["at"], **data)
+
+    return write
+
+
+def _level(kind: str) -> str:
+    if kind in _ERRORS:
+        return "error"
+    return "warning" if kind in _WARNINGS else "info"
