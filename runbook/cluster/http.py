@@ -251,7 +251,11 @@ def _pools() -> dict[str, Any]:
     class Tethered(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             line = super()._new_conn()
-            _thread.flight.connect(line)
+            try:
+                _thread.flight.connect(line)
+            except GivenUpError:
+                line.close()
+                raise
             return line
 
         def send(self, data: Any) -> None:

@@ -1,0 +1,259 @@
+"""No byte of a removal leaves after its deadline, and none leaves twice."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from runbook.cluster import http
+from runbook.cluster.flight import Flight, GivenUpError
+from runbook.cluster.http import Door, NoAnswerError, Settings
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.raft.model import Reach
+from tests.cluster.stub import Stub, no_reply, reply, reset, silence, stub
+
+DELETE = "/v1/operator/raft/peer?id=s3-id"
+NO_CHECK = Settings(verify=False)
+
+
+@pytest.fixture
+def idle() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The two ends of a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+        with near, far:
+            yield near, far
+
+
+def removal_fails(door: Door, timeout: float = 0.3) -> NoAnswerError:
+    with pytest.raises(NoAnswerError) as caught:
+        door.ask("DELETE", DELETE, timeout=timeout)
+    return caught.value
+
+
+def test_a_handshake_that_ends_too_late_sends_no_removal() -> None:
+    """The server shakes hands after we have given up: it gets no request, and we say that surely nothing was sent."""
+    with stub(lambda *_: reply(), tls_delay=0.6) as late:
+        error = removal_fails(Door(late.url, NO_CHECK))
+        time.sleep(0.8)
+        assert late.connections == 1
+        assert late.heads == []
+        assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.ACCEPTED)
+        assert "nothing was sent" in str(error)
+
+
+def test_a_handshake_in_time_sends_the_removal_once() -> None:
+    """The counterpart: the same server, asked with patience, gets the request."""
+    with stub(lambda *_: reply(), tls_delay=0.1) as server:
+        assert Door(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=3).status == 200
+        assert server.asked("DELETE") == [DELETE]
+
+
+def test_a_name_that_resolves_too_late_sends_no_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can interrupt a resolver, so the request must not leave when it comes back."""
+    resolve = socket.getaddrinfo
+
+    def late(*args: object, **more: object) -> object:
+        time.sleep(0.6)
+        return resolve(*args, **more)  # type: ignore[arg-type]
+
+    with stub(lambda *_: reply()) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", late)
+        error = removal_fails(Door(server.url, Settings()))
+        time.sleep(0.6)
+        assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.SILENT)
+        assert server.heads == []
+
+
+def test_a_removal_without_an_answer_is_ambiguous_and_its_connection_ends() -> None:
+    """Its fate is not known, and it is not sent again to find out."""
+    with stub(lambda *_: read_on) as server:
+        error = removal_fails(Door(server.url, Settings()))
+        assert (error.trouble, error.reach) == (Trouble.AMBIGUOUS, Reach.ACCEPTED)
+        deadline = time.monotonic() + 2
+        while not server.ends and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.ends
+        assert len(server.heads) == 1
+
+
+def read_on(server: Stub, line: socket.socket) -> None:
+    while line.recv(1):
+        pass
+
+
+@pytest.mark.parametrize("ending", [reset, no_reply], ids=["reset", "closed"])
+def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
+    """No library may try again by itself: the first one may have been carried out."""
+    with stub(lambda *_: ending) as server:  # type: ignore[arg-type]
+        assert removal_fails(Door(server.url, Settings()), 2).trouble is Trouble.AMBIGUOUS
+        time.sleep(0.1)
+        assert server.asked("DELETE") == [DELETE]
+
+
+def test_a_removal_never_uses_a_connection_that_was_kept() -> None:
+    """One that the server has closed meanwhile would make the removal's fate unknown for nothing."""
+    with stub(lambda *_: reply()) as server:
+        door = Door(server.url, Settings())
+        for method in ("GET", "GET", "DELETE", "DELETE"):
+            door.ask(method, DELETE, timeout=2)
+        assert server.connections == 3  # the two reads share one
+
+
+def test_a_read_after_the_server_closed_its_connection_is_answered() -> None:
+    """A restarted server is not taken for a broken one."""
+    with stub(lambda *_: reply(b"", 200, "Keep-Alive: yes")) as server:
+        door = Door(server.url, Settings())
+        door.ask("GET", "/", timeout=2)
+        port = server.port
+    with stub(lambda *_: reply(), port=port):
+        assert door.ask("GET", "/", timeout=2).status == 200
+
+
+def test_a_dry_run_opens_no_connection_for_a_change() -> None:
+    """Not one request with a changing method, not even a TCP connection for it."""
+    with stub(lambda *_: reply()) as server:
+        with pytest.raises(ClusterError, match="dry run") as caught:
+            Door(server.url, Settings(read_only=True)).ask("DELETE", DELETE, timeout=1)
+        assert caught.value.trouble is Trouble.REJECTED
+        time.sleep(0.1)
+        assert server.connections == 0
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """The token and the removal go to the server that was named, and nowhere else."""
+    with stub(lambda *_: reply()) as elsewhere, stub(lambda *_: reply(b"", 307, f"Location: {elsewhere.url}/")) as here:
+        assert Door(here.url, Settings()).ask("DELETE", DELETE, timeout=2).status == 307
+        assert elsewhere.connections == 0
+
+
+def test_a_flight_leaves_once() -> None:
+    """Whatever a library does, a second departure is refused."""
+    once = Flight(5)
+    once.depart()
+    with pytest.raises(GivenUpError):
+        once.depart()
+
+
+def test_a_flight_does_not_leave_after_its_time() -> None:
+    """Even before anybody has noticed that the time is over."""
+    late = Flight(0)
+    with pytest.raises(GivenUpError):
+        late.depart()
+    assert not late.sent
+
+
+def test_a_flight_does_not_leave_once_given_up(idle: tuple[socket.socket, socket.socket]) -> None:
+    """And a connection that opens later is of no use to it."""
+    given_up = Flight(5)
+    given_up.give_up()
+    with pytest.raises(GivenUpError):
+        given_up.connect(idle[0])
+    with pytest.raises(GivenUpError):
+        given_up.depart()
+    assert not given_up.sent
+
+
+def test_giving_up_stops_even_bytes_that_were_about_to_be_written(idle: tuple[socket.socket, socket.socket]) -> None:
+    """The thread was held up between its permission and its write: the write fails."""
+    near, far = idle
+    leaving = Flight(5)
+    leaving.connect(near)
+    leaving.depart()
+    leaving.give_up()
+    with pytest.raises(OSError, match="pipe|reset"):
+        near.sendall(b"DELETE")
+
+
+def test_giving_up_throws_away_what_the_kernel_has_not_sent(idle: tuple[socket.socket, socket.socket]) -> None:
+    """Bytes in the sending queue would otherwise go on being sent for minutes, as soon as the network heals."""
+    near, far = idle
+    leaving = Flight(5)
+    leaving.connect(near)
+    leaving.depart()
+    near.setblocking(False)
+    queued = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            queued += near.send(b" " * 65536)
+    leaving.give_up()
+    near.close()
+    arrived = 0
+    far.settimeout(1)
+    with contextlib.suppress(ConnectionResetError):
+        while piece := far.recv(65536):
+            arrived += len(piece)
+    assert arrived < queued
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system cannot limit resending")
+def test_the_kernel_does_not_send_again_after_the_deadline(idle: tuple[socket.socket, socket.socket]) -> None:
+    """Should this very process be killed, the kernel gives up when we would have."""
+    leaving = Flight(5)
+    leaving.connect(idle[0])
+    leaving.depart()
+    assert 0 < idle[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 5000
+    leaving.land()
+
+
+def test_exactly_one_of_departing_and_giving_up_wins() -> None:
+    """From two threads at once, many times: what was given up first never leaves."""
+    for _ in range(300):
+        contested = Flight(5)
+        left: list[bool] = []
+        both = threading.Barrier(2)
+
+        def depart(contested: Flight = contested, left: list[bool] = left, both: threading.Barrier = both) -> None:
+            both.wait()
+            try:
+                contested.depart()
+                left.append(True)
+            except GivenUpError:
+                left.append(False)
+
+        thread = threading.Thread(target=depart)
+        thread.start()
+        both.wait()
+        contested.give_up()
+        known = contested.sent
+        thread.join()
+        assert left == [known]
+
+
+def test_a_hung_read_leaves_no_thread_behind() -> None:
+    """A run may look hundreds of times at a server that hangs."""
+    with stub(lambda *_: silence) as server:
+        before = threading.active_count()
+        with pytest.raises(NoAnswerError):
+            Door(server.url, Settings()).ask("GET", "/", timeout=0.2)
+        deadline = time.monotonic() + 2
+        while threading.active_count() > before + 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert threading.active_count() <= before + 1  # the stub's own thread for this connection
+
+
+def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the handshake hangs: the request does not leave behind the operator's back."""
+    with stub(lambda *_: reply(), tls_delay=0.3) as server:
+
+        def interrupted(seconds: float, work: object) -> None:
+            threading.Thread(target=quietly, args=(work,), daemon=True).start()
+            time.sleep(0.1)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(http, "within", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Door(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=5)
+        time.sleep(0.5)
+        assert server.heads == []
+
+
+def quietly(work: object) -> None:
+    with contextlib.suppress(NoAnswerError, GivenUpError):
+        work()  # type: ignore[operator]
