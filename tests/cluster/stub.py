@@ -19,6 +19,7 @@ Table = Callable[[str, str], Answer]  # (method, path with its query) → what t
 
 SELF, MEMBERS, RAFT = "/v1/agent/self", "/v1/agent/members", "/v1/operator/raft/configuration"
 CERTIFICATE = Path(__file__).with_name("server.pem")
+TLS_HELLO = b"\x16"  # the first byte of a client that speaks TLS
 NAME_IN_CERTIFICATE = "server.global.nomad"
 
 
@@ -32,6 +33,7 @@ class Stub:
     tls_delay: float | None = None
     heads: list[tuple[float, str]] = field(default_factory=list)  # (monotonic seconds, a request's whole head)
     connections: int = 0
+    lines: list[socket.socket] = field(default_factory=list)  # the listener and every connection
     ends: list[str] = field(default_factory=list)  # how each connection ended: "closed" or "reset"
     sent: int = 0
     over: threading.Event = field(default_factory=threading.Event)
@@ -54,18 +56,26 @@ class Stub:
 
     def serve(self, listener: socket.socket) -> None:
         threads = []
-        while not self.over.is_set():
-            with suppress(TimeoutError):
+        with listener, suppress(OSError):
+            while not self.over.is_set():
                 line, _ = listener.accept()
                 self.connections += 1
+                self.lines.append(line)
                 threads.append(threading.Thread(target=self._talk, args=(line,)))
                 threads[-1].start()
         for thread in threads:
             thread.join(5)
 
+    def stop(self) -> None:
+        """Nobody listens any more, and open connections end."""
+        self.over.set()
+        for line in self.lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
     def _talk(self, line: socket.socket) -> None:
         try:
-            line.settimeout(5)
+            line.settimeout(10)
             with line if self.tls_delay is None else self._shake(line, self.tls_delay) as line:
                 while head := self._head(line):
                     self.heads.append((time.monotonic(), head))
@@ -87,32 +97,27 @@ class Stub:
     def _head(self, line: socket.socket) -> str:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            line.settimeout(0.05)
-            try:
-                piece = line.recv(1)
-            except TimeoutError:
-                if self.over.is_set():
-                    return ""
-                continue
+            piece = line.recv(1)
             if not piece:
                 return ""
             head += piece
-        line.settimeout(5)
+            if head == TLS_HELLO:
+                line.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nBad Request")
+                return ""
         return head.decode()
 
 
 @contextmanager
 def stub(table: Table, *, host: str = "127.0.0.1", port: int = 0, tls_delay: float | None = None) -> Iterator[Stub]:
-    with socket.create_server((host, port)) as listener:
-        listener.settimeout(0.05)
-        server = Stub(table, host, listener.getsockname()[1], tls_delay)
-        thread = threading.Thread(target=server.serve, args=(listener,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            thread.join(10)
+    listener = socket.create_server((host, port))
+    server = Stub(table, host, listener.getsockname()[1], tls_delay, lines=[listener])
+    thread = threading.Thread(target=server.serve, args=(listener,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(10)
 
 
 def reply(body: bytes | str | Any = b"", status: int = 200, *headers: str, length: int | None = None) -> bytes:

@@ -31,7 +31,7 @@ def idle() -> Iterator[tuple[socket.socket, socket.socket]]:
             yield near, far
 
 
-def removal_fails(door: Door, timeout: float = 0.3) -> NoAnswerError:
+def removal_fails(door: Door, timeout: float = 0.2) -> NoAnswerError:
     with pytest.raises(NoAnswerError) as caught:
         door.ask("DELETE", DELETE, timeout=timeout)
     return caught.value
@@ -39,9 +39,9 @@ def removal_fails(door: Door, timeout: float = 0.3) -> NoAnswerError:
 
 def test_a_handshake_that_ends_too_late_sends_no_removal() -> None:
     """The server shakes hands after we have given up: it gets no request, and we say that surely nothing was sent."""
-    with stub(lambda *_: reply(), tls_delay=0.6) as late:
+    with stub(lambda *_: reply(), tls_delay=0.4) as late:
         error = removal_fails(Door(late.url, NO_CHECK))
-        time.sleep(0.8)
+        time.sleep(0.4)
         assert late.connections == 1
         assert late.heads == []
         assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.ACCEPTED)
@@ -60,13 +60,13 @@ def test_a_name_that_resolves_too_late_sends_no_removal(monkeypatch: pytest.Monk
     resolve = socket.getaddrinfo
 
     def late(*args: object, **more: object) -> object:
-        time.sleep(0.6)
+        time.sleep(0.4)
         return resolve(*args, **more)  # type: ignore[arg-type]
 
     with stub(lambda *_: reply()) as server:
         monkeypatch.setattr(socket, "getaddrinfo", late)
         error = removal_fails(Door(server.url, Settings()))
-        time.sleep(0.6)
+        time.sleep(0.4)
         assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.SILENT)
         assert server.heads == []
 
@@ -240,7 +240,7 @@ def test_a_hung_read_leaves_no_thread_behind() -> None:
 
 def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the handshake hangs: the request does not leave behind the operator's back."""
-    with stub(lambda *_: reply(), tls_delay=0.3) as server:
+    with stub(lambda *_: reply(), tls_delay=0.2) as server:
 
         def interrupted(seconds: float, work: object) -> None:
             threading.Thread(target=quietly, args=(work,), daemon=True).start()
@@ -250,7 +250,7 @@ def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(http, "within", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Door(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=5)
-        time.sleep(0.5)
+        time.sleep(0.3)
         assert server.heads == []
 
 

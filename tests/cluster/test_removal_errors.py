@@ -1,0 +1,105 @@
+"""What each refusal of a removal means (FACTS 2.2): a retry, an exit code and a person's next step hang on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.http import Settings
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.raft.model import Peer
+from tests.cluster.stub import Answer, reply, stub
+
+UUID = "382fe9e9-0ab6-0469-9bcc-cdf28c56c5d2"
+TABLE = [
+    (500, f'id "{UUID}" was not found in the Raft configuration', Trouble.NOT_A_PEER),
+    (500, 'address "127.0.0.12:4647" was not found in the Raft configuration', Trouble.NOT_A_PEER),
+    (500, "No cluster leader", Trouble.NO_LEADER),
+    (500, "Not ready to serve consistent reads", Trouble.UNAVAILABLE),
+    (500, "node is not the leader", Trouble.UNAVAILABLE),
+    (500, "leadership transfer in progress", Trouble.UNAVAILABLE),
+    (500, "raft is already shutdown", Trouble.UNAVAILABLE),
+    (500, "failed to get conn: dial tcp 127.0.0.12:4647: connect: connection refused", Trouble.UNAVAILABLE),
+    (500, "leadership lost while committing log", Trouble.AMBIGUOUS),
+    (500, "need at least one voter in configuration: {[]}", Trouble.REJECTED),
+    (500, "Need at least one voter in configuration: {[]}", Trouble.REJECTED),
+    (500, "operation not supported with current protocol version", Trouble.REJECTED),
+    (500, "No path to region", Trouble.REJECTED),
+    (500, "No servers found", Trouble.REJECTED),
+    (500, "EOF", Trouble.AMBIGUOUS),
+    (500, "acl token lookup failed: index error: UUID must be 36 characters", Trouble.FORBIDDEN),
+    (500, "Permission denied", Trouble.FORBIDDEN),
+    (500, "", Trouble.AMBIGUOUS),
+    (500, "words of a release that is not written yet", Trouble.AMBIGUOUS),
+    (400, "Must specify the peer's ID to remove", Trouble.REJECTED),
+    (400, "Removing a peer by address is not supported in the current raft protocol version", Trouble.REJECTED),
+    (403, "Permission denied", Trouble.FORBIDDEN),
+    (403, "ACL token not found", Trouble.FORBIDDEN),
+    (403, "ACL not found", Trouble.FORBIDDEN),
+    (401, "", Trouble.FORBIDDEN),
+    (404, "Invalid method", Trouble.REJECTED),
+    (405, "", Trouble.REJECTED),
+    (429, "Your IP is issuing too many concurrent connections, please rate limit your calls", Trouble.UNAVAILABLE),
+    (502, "Bad Gateway", Trouble.AMBIGUOUS),
+    (503, "No cluster leader", Trouble.NO_LEADER),
+    (503, "Service Unavailable", Trouble.AMBIGUOUS),
+    (504, "Gateway Timeout", Trouble.AMBIGUOUS),
+]
+PREFIXES = ("", "rpc error: ", "rpc error: rpc error: ", "rpc error making call: ", "Bad request: ")
+
+
+def ask(
+    answer: Answer, peer: Peer, dialect: Dialect = NOMAD, region: str | None = None
+) -> tuple[str, ClusterError | None]:
+    """The path that was asked, and the error."""
+    with stub(lambda *_: answer) as server:
+        target = HashiCorpCluster(dialect, (server.url,), Settings(), region)
+        error = None
+        try:
+            target.remove_peer(peer)
+        except ClusterError as caught:
+            error = caught
+        (path,) = server.asked("DELETE")
+        return path, error
+
+
+@pytest.mark.parametrize(("status", "text", "trouble"), TABLE, ids=lambda value: str(value)[:40])
+def test_a_refusal_has_its_class(status: int, text: str, trouble: Trouble) -> None:
+    """Behind any number of forwarding prefixes; and the words of the server are told."""
+    by_id = Peer(UUID, "127.0.0.12:4647", voter=True, protocol=3)
+    answers = [prefix + text for prefix in PREFIXES] if text else [""]
+    with stub(lambda *_: reply(answers[len(server.heads) - 1], status)) as server:
+        target = HashiCorpCluster(NOMAD, (server.url,), Settings(), None)
+        for answer in answers:
+            with pytest.raises(ClusterError) as caught:
+                target.remove_peer(by_id)
+            assert caught.value.trouble is trouble, answer
+            assert f"{status}: {answer or '(nothing)'}" in str(caught.value)
+
+
+def test_what_to_remove_is_named_by_id() -> None:
+    """Also where the protocol is not told, and whatever stands in the id (FACTS 2.1)."""
+    odd = Peer("a&id=b c/ü", "127.0.0.12:4647", voter=True)
+    assert ask(reply(), odd) == ("/v1/operator/raft/peer?id=a%26id%3Db%20c%2F%C3%BC", None)
+
+
+def test_what_to_remove_is_named_by_address_on_protocol_2() -> None:
+    """There the id is the address, and releases of that time take it so."""
+    old = Peer("127.0.0.12:4647", "127.0.0.12:4647", voter=True, protocol=2)
+    assert ask(reply(), old) == ("/v1/operator/raft/peer?address=127.0.0.12%3A4647", None)
+
+
+@pytest.mark.parametrize(("dialect", "parameter"), [(NOMAD, "region"), (CONSUL, "dc")])
+def test_the_region_goes_with_every_request(dialect: Dialect, parameter: str) -> None:
+    """A federated server would otherwise act on its own region (FACTS 9 row 23)."""
+    path, error = ask(reply(), Peer(UUID, "127.0.0.12:4647", voter=True), dialect, "eu west")
+    assert error is None
+    assert path == f"/v1/operator/raft/peer?id={UUID}&{parameter}=eu%20west"
+
+
+@pytest.mark.parametrize(("dialect", "permission"), [(NOMAD, "a management token"), (CONSUL, "operator:write")])
+def test_a_refused_token_names_the_permission(dialect: Dialect, permission: str) -> None:
+    """The operator must know what to ask for at three in the morning."""
+    _, error = ask(reply("Permission denied", 403), Peer(UUID, "127.0.0.12:4647", voter=True), dialect)
+    assert permission in str(error)
