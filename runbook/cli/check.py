@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.cluster.http import within
@@ -15,18 +16,34 @@ from runbook.raft.health import Health, health_of
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 
-def check_once(timeout: float, form: str) -> tuple[str, int]:
+def check_once(timeout: float, form: str, textfile: Path | None = None) -> tuple[str, int]:
     """The line to print and the plugin's exit code. Never raises, never longer than ``timeout`` seconds."""
     started = time.monotonic()
+    health, trouble = _health(timeout)
+    seconds = time.monotonic() - started
+    if textfile is not None:
+        try:
+            write_textfile(textfile, health, seconds)
+        except OSError as error:
+            return f"RAFT UNKNOWN - {textfile}: {error.strerror}", 3
+    if health is None:
+        return (json.dumps({"status": "UNKNOWN", "sentence": trouble}) if form == "json" else _unknown(trouble)), 3
+    return (_as_json(health, seconds) if form == "json" else _as_nagios(health, seconds)), health.level
+
+
+def _unknown(trouble: str) -> str:
+    return f"RAFT UNKNOWN - {trouble.replace('|', '/')}"
+
+
+def _health(timeout: float) -> tuple[Health | None, str]:
+    """What one look tells, or why there was none."""
     try:
         cluster = cluster_from(os.environ, read_only=True)
-        health = within(timeout, lambda: health_of(cluster.look()))
+        return within(timeout, lambda: health_of(cluster.look())), ""
     except TimeoutError:
-        return f"RAFT UNKNOWN - no whole look within {timeout:g} s", 3
+        return None, f"no whole look within {timeout:g} s"
     except Exception as error:
-        return f"RAFT UNKNOWN - {' '.join(str(error).split())}", 3
-    seconds = time.monotonic() - started
-    return (_as_json(health, seconds) if form == "json" else _as_nagios(health, seconds)), health.level
+        return None, " ".join(str(error).split())
 
 
 def _as_nagios(health: Health, seconds: float) -> str:
@@ -41,6 +58,41 @@ def _as_nagios(health: Health, seconds: float) -> str:
 def _as_json(health: Health, seconds: float) -> str:
     numbers = {key: value for key, value in asdict(health).items() if key != "verdicts"}
     return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)})
+
+
+_GAUGES = (
+    ("status", "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", lambda health: health.level),
+    ("voters", "Voters in the Raft configuration.", lambda health: health.voters),
+    ("live_voters", "Voters that answer.", lambda health: health.live_voters),
+    ("failure_tolerance", "How many more voters may fail.", lambda health: health.failure_tolerance),
+    ("dead", "Peers that look dead.", lambda health: health.dead),
+    ("unknown", "Peers of which nothing is proven.", lambda health: health.unknown),
+    ("leader", "Whether there is a leader.", lambda health: int(health.has_leader)),
+)
+
+
+def write_textfile(path: Path, health: Health | None, seconds: float) -> None:
+    """For node_exporter's textfile collector: whole or not at all, and readable by the collector's own user.
+
+    Without a look only the status (3) and the seconds are told: numbers of an hour ago would look like numbers of now.
+    """
+    told = (
+        [(name, text, read(health)) for name, text, read in _GAUGES]
+        if health and health.voters
+        else [(*_GAUGES[0][:2], 3)]
+    )
+    told.append(("check_seconds", "How long the check took.", round(seconds, 3)))
+    lines = [
+        f"# HELP runbook_raft_{name} {text}\n# TYPE runbook_raft_{name} gauge\nrunbook_raft_{name} {value}\n"
+        for name, text, value in told
+    ]
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.chmod(0o644)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def diagnosis() -> str:

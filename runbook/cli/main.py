@@ -116,11 +116,14 @@ def demo() -> None:
 @main.command()
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds in all.")
 @click.option("--format", "form", type=click.Choice(["nagios", "json"]), default="nagios", show_default=True)
-def check(timeout: float, form: str) -> None:
+@click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
+def check(timeout: float, form: str, textfile: str | None) -> None:
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+    from pathlib import Path
+
     from runbook.cli.check import check_once
 
-    line, code = check_once(timeout, form)
+    line, code = check_once(timeout, form, Path(textfile) if textfile else None)
     click.echo(line)
     sys.exit(code)
 
