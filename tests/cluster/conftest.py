@@ -6,7 +6,7 @@ import pytest
 
 from runbook.cluster import hashicorp, http
 
-PATIENCE = 0.4  # seconds; stands for every time-out
+PATIENCE = 0.3  # seconds; stands for every time-out
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""The state snapshot is on disk as a whole, verified and private, or not at all."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from runbook.cluster.hashicorp import CONSUL, NOMAD, HashiCorpCluster
+from runbook.cluster.http import Settings
+from runbook.cluster.port import ClusterError, Trouble
+from tests.cluster.stub import Answer, Stub, reply, stub
+
+STATE = gzip.compress(os.urandom(300_000))
+DIGEST = "Digest: sha-256=" + base64.b64encode(hashlib.sha256(STATE).digest()).decode()
+
+
+def save(path: Path, answer: Answer) -> str:
+    with stub(lambda *_: answer) as server:
+        return HashiCorpCluster(NOMAD, (server.url,), Settings(), None).save_state(path)
+
+
+@pytest.mark.parametrize("headers", [(DIGEST,), ()], ids=["with a Digest", "without, as Consul"])
+def test_a_whole_snapshot_is_kept_for_nobody_else(tmp_path: Path, headers: tuple[str, ...]) -> None:
+    """It holds the cluster's secrets."""
+    path = tmp_path / "state.snap"
+    assert save(path, reply(STATE, 200, *headers)) == hashlib.sha256(STATE).hexdigest()
+    assert path.read_bytes() == STATE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def broken_off(server: Stub, line: socket.socket) -> None:
+    line.sendall(reply(STATE[:1000], length=len(STATE)))
+    line.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble", "words"),
+    [
+        (reply(STATE + b"x", 200, DIGEST), Trouble.BAD_REPLY, "does not match its Digest"),
+        (reply(STATE[:-9]), Trouble.BAD_REPLY, "no whole gzip archive"),
+        (reply(STATE[:5000] + b"\0" + STATE[5001:]), Trouble.BAD_REPLY, "no whole gzip archive"),
+        (reply("<html>login</html>"), Trouble.BAD_REPLY, "it begins: <html>login"),
+        (reply("Permission denied", 403), Trouble.FORBIDDEN, "a management token"),
+        (reply("No cluster leader", 500), Trouble.NO_LEADER, "No cluster leader"),
+        (reply("Raft error when taking snapshot: cannot take snapshot now", 500), Trouble.UNAVAILABLE, "cannot take"),
+        (broken_off, Trouble.TIMEOUT, "the connection broke"),
+    ],
+    ids=["digest", "short", "flipped", "page", "forbidden", "no leader", "not now", "broken off"],
+)
+def test_what_is_not_whole_is_not_kept(tmp_path: Path, answer: Answer, trouble: Trouble, words: str) -> None:
+    """Not even a part of it, and an older one is left alone."""
+    path = tmp_path / "state.snap"
+    path.write_bytes(b"older")
+    with pytest.raises(ClusterError, match=words) as caught:
+        save(path, answer)
+    assert caught.value.trouble is trouble
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_server_is_asked_when_one_breaks_off(tmp_path: Path) -> None:
+    """A read may be asked again; it begins a new file."""
+    path = tmp_path / "state.snap"
+    with stub(lambda *_: broken_off) as bad, stub(lambda *_: reply(STATE)) as good:
+        HashiCorpCluster(CONSUL, (bad.url, good.url), Settings(), None).save_state(path)
+        assert good.asked("GET") == ["/v1/snapshot"]
+    assert path.read_bytes() == STATE
