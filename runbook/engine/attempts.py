@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A playbook knows three words. A change without an answer is a time-out that a look has to settle, and every attempt
-# begins with a look; a server that cannot be reached now may be left out by the next look.
-_WORDS = {Trouble.AMBIGUOUS: "timeout", Trouble.UNREACHABLE: "unavailable"}
+# To a playbook, a change without an answer is a time-out: every attempt begins with a look, which settles it.
+_WORDS = {Trouble.AMBIGUOUS: "timeout"}
 
 
 @dataclass(frozen=True)
