@@ -193,7 +193,9 @@ def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswe
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
     unsent = Trouble.TIMEOUT if method == "GET" else Trouble.UNREACHABLE
-    return NoAnswerError(reach, _fate(flight, method, unsent), f"{method} {place}: {what} within {timeout:.3g} s", advice)
+    return NoAnswerError(
+        reach, _fate(flight, method, unsent), f"{method} {place}: {what} within {timeout:.3g} s", advice
+    )
 
 
 def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:
