@@ -2,9 +2,172 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from runbook.lab.agent_layout import Kind
+    from runbook.lab.place import Lab
+
+MOST_SERVERS = 9
+PORTS = click.IntRange(1024, 65533)  # RPC and gossip have the next two
+REAL_GOSSIP_DELAY = 40.0
 
 
 @click.group()
 def lab() -> None:
-    """A cluster on this machine to break and to recover."""
+    """A cluster on this machine to break and to recover.
+
+    Five simulated Nomad servers unless asked otherwise, each at its own loopback address 127.0.0.11, .12, …
+    They answer what real servers answer, and curl, nomad and runbook may be pointed at them.
+    """
+
+
+@lab.command()
+@click.option("--servers", type=click.IntRange(1, MOST_SERVERS), default=5, show_default=True)
+@click.option("--kind", type=click.Choice(["simulated", "nomad", "consul"]), default="simulated", show_default=True)
+@click.option("--raft-protocol", type=click.Choice(["2", "3"]), help="3 unless given; 2 is that of Nomad up to 1.3.")
+@click.option(
+    "--gossip-delay",
+    type=click.FloatRange(min=0, min_open=True, max=3600),
+    metavar="SECONDS",
+    help="Until gossip calls a dead server failed: 40 as in reality unless given; 2 is handy.",
+)
+@click.option("--http-port", type=PORTS, metavar="PORT", help="Nomad's 4646 (Consul's 8500) if free unless given.")
+def up(servers: int, kind: str, raft_protocol: str | None, gossip_delay: float | None, http_port: int | None) -> None:
+    """Start the lab; the line on stdout is for the shell: eval "$(runbook lab up)".
+
+    It goes on until `runbook lab down`, a simulated one for 12 hours at most. Kinds nomad and consul are real servers
+    and need that binary on PATH.
+    """
+    from runbook.lab.place import start_agents, start_simulated
+
+    with _told():
+        if kind == "simulated":
+            started: Lab = start_simulated(
+                _folder(),
+                servers=servers,
+                raft_protocol=int(raft_protocol or 3),
+                gossip_delay=gossip_delay or REAL_GOSSIP_DELAY,
+                http_port=http_port,
+            )
+        else:
+            if raft_protocol or gossip_delay:
+                raise click.UsageError("--raft-protocol and --gossip-delay are of the simulated lab only")
+            started = start_agents(_folder(), _kind(kind), servers=servers, http_port=http_port)
+        click.echo(_table(started), err=True)
+        click.echo(started.export)
+
+
+@lab.command()
+def status() -> None:
+    """Show every server: HTTP address, Raft address, state, leader, id."""
+    with _told():
+        click.echo(_table(_lab()))
+
+
+@lab.command()
+@click.argument("name")
+def kill(name: str) -> None:
+    """Kill a server as by kill -9: it is gone at once and tells nobody."""
+    with _told():
+        _lab().kill(name)
+
+
+@lab.command()
+@click.argument("name")
+def freeze(name: str) -> None:
+    """Freeze a server as by kill -STOP: it takes connections and never answers."""
+    with _told():
+        _lab().freeze(name)
+
+
+@lab.command()
+@click.argument("name")
+def thaw(name: str) -> None:
+    """Let a frozen server go on."""
+    with _told():
+        _lab().thaw(name)
+
+
+@lab.command()
+@click.argument("name")
+@click.option("--wiped", is_flag=True, help="Without its data, and so with a new id.")
+def restart(name: str, wiped: bool) -> None:
+    """Start a server anew at its address, killing it first if it runs."""
+    with _told():
+        _lab().restart(name, wiped=wiped)
+
+
+@lab.command()
+@click.argument("groups", nargs=-1, required=True, metavar="A,B C,D,E")
+def partition(groups: tuple[str, ...]) -> None:
+    """Cut the network between groups of servers; those not named are one more group."""
+    with _told():
+        _lab().partition([[name.strip() for name in group.split(",")] for group in groups])
+
+
+@lab.command()
+def heal() -> None:
+    """End a partition."""
+    with _told():
+        _lab().heal()
+
+
+@lab.command()
+def down() -> None:
+    """End the lab and remove it, all but its logs."""
+    from runbook.lab.place import take_down
+
+    with _told():
+        if not take_down(_folder()):
+            click.echo(f"there is no lab in {_folder()}: nothing to do", err=True)
+
+
+def _lab() -> Lab:
+    from runbook.lab.place import find_lab
+
+    return find_lab(_folder())
+
+
+def _table(lab: Lab) -> str:
+    return "\n".join(
+        f"{row.name:<4}{row.address:<24}{row.rpc:<22}{row.state:<9}{'leader' if row.leader else '':<8}{row.id}".rstrip()
+        for row in lab.status()
+    )
+
+
+def _folder() -> Path:
+    from runbook.cli.state import state_folder
+
+    return state_folder(os.environ) / "lab"
+
+
+def _kind(kind: str) -> Kind:
+    return "consul" if kind == "consul" else "nomad"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Every error as one sentence and exit 1: no traceback reaches an operator."""
+    from runbook.cli import exit_codes
+    from runbook.lab.errors import LabError
+
+    try:
+        yield
+    except LabError as error:
+        text = str(error)
+    except OSError as error:
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except RuntimeError:  # Path.home() found neither HOME nor an entry for this user
+        text = "this user has no home folder: set RUNBOOK_STATE_DIR to a folder for runs and the lab"
+    else:
+        return
+    click.echo(f"runbook: {text}", err=True)
+    sys.exit(exit_codes.FAILED)

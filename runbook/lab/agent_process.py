@@ -45,6 +45,12 @@ class AgentProcess:
         stat = _stat(pid)
         return cls(pid, stat.began if stat else "")
 
+    @classmethod
+    def this(cls) -> AgentProcess:
+        """The process that asks."""
+        stat = _stat(os.getpid())
+        return cls(os.getpid(), stat.began if stat else "")
+
     @property
     def running(self) -> bool:
         """Whether it still is there, frozen or not."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -16,25 +17,17 @@ from runbook.lab.agent_process import AgentProcess
 from runbook.lab.ask import ask
 from runbook.lab.errors import LabError
 from runbook.lab.private_file import tail, write_private
+from runbook.lab.status import ServerStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 STATE_FILE = "lab.json"
+ADDRESS_VARIABLES: dict[Kind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
 POLL = 0.1  # seconds between two questions to the agents
 STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")  # Consul gives a number, Nomad the word (FACTS 7.1)
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class AgentStatus:
-    """One server as the operating system sees it; `state` is ``running``, ``frozen`` or ``stopped``."""
-
-    name: str
-    address: str
-    state: str
-    leader: bool
 
 
 class AgentLab:
@@ -56,7 +49,7 @@ class AgentLab:
         Server s1 gets 127.0.<octet>.11, s2 .12 and so on; without an octet, one whose ports are free is found.
         """
         if (folder / STATE_FILE).exists():
-            raise LabError(f"there is a lab in {folder} already; end it with `runbook lab down` and remove the folder")
+            raise LabError(f"there is a lab in {folder} already; end it with `runbook lab down`")
         self.folder = folder.absolute()
         self.layout = find_place(kind, servers, binary, octet, http_port, cleanup=cleanup_dead_servers)
         self.processes: dict[str, AgentProcess] = {}
@@ -74,7 +67,9 @@ class AgentLab:
         except OSError as error:
             raise LabError(f"there is no lab in {folder}: {error.strerror}; start one with `runbook lab up`") from None
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise LabError(f"{path} is not the state of a lab; if its agents run, stop them by hand") from None
+            raise LabError(
+                f"{path} is not the state of a lab; if its agents run, stop them by hand, then remove it"
+            ) from None
         return lab
 
     @property
@@ -119,21 +114,38 @@ class AgentLab:
         """``kill -CONT``: a frozen server goes on."""
         self._process(name).thaw()
 
-    def restart(self, name: str) -> None:
-        """Stop the server if it runs, then start it with the same address, identity and data."""
+    def restart(self, name: str, *, wiped: bool = False) -> None:
+        """Stop the server if it runs, then start it at the same address; ``wiped`` loses its data and so its id."""
         self._known(name)
         self._stop([name])
+        if wiped:
+            self._wipe(name)
         self._spawn(name)
 
-    def partition(self, *_names: str) -> NoReturn:
+    def partition(self, _groups: list[list[str]]) -> NoReturn:
         """Not for real agents: they share this machine's loopback, and cutting it would need a firewall and root."""
         raise LabError("a lab of real agents cannot be partitioned; use the simulated lab, or freeze servers instead")
 
-    heal = partition
+    def heal(self) -> NoReturn:
+        """Nothing to heal, see `partition`."""
+        self.partition([])
 
-    def status(self) -> list[AgentStatus]:
+    def down(self) -> None:
+        """Stop every server and remove everything but the logs. Raises LabError, OSError."""
+        self.stop()
+        for name in self.names:
+            self._wipe(name)
+            self._config(name).unlink(missing_ok=True)
+        (self.folder / STATE_FILE).unlink(missing_ok=True)
+
+    @property
+    def export(self) -> str:
+        """The shell line that points ``runbook`` and the servers' own command line at the lab."""
+        return f"export {ADDRESS_VARIABLES[self.layout.kind]}={self.addresses[0]}"
+
+    def status(self) -> list[ServerStatus]:
         leader = self.leader()
-        return [AgentStatus(name, self.layout.address(name), self._state(name), name == leader) for name in self.names]
+        return [self._row(name, leader) for name in self.names]
 
     def leader(self) -> str | None:
         """The one server that holds itself the leader and that another one, if any answers, follows."""
@@ -176,8 +188,8 @@ class AgentLab:
         self.stop()
 
     def _spawn(self, name: str) -> None:
-        config = self.folder / f"{name}.json"
-        write_private(config, json.dumps(self.layout.config(name, self.folder / f"{name}.data"), indent=1))
+        config = self._config(name)
+        write_private(config, json.dumps(self.layout.config(name, self._data(name)), indent=1))
         try:
             process = AgentProcess.spawn(self.layout.command(config), self._log(name))
         except OSError as error:
@@ -255,8 +267,22 @@ class AgentLab:
         log = f"the end of {self._log(ended)}:\n{tail(self._log(ended))}" if ended else f"logs are in {self.folder}"
         return f"{states}; {log}"
 
+    def _row(self, name: str, leader: str | None) -> ServerStatus:
+        rpc = f"{self.layout.host(name)}:{self.layout.rpc_port}"
+        return ServerStatus(name, self.layout.address(name), rpc, self._state(name), name == leader)
+
+    def _wipe(self, name: str) -> None:
+        if self._data(name).exists():
+            shutil.rmtree(self._data(name))
+
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+    def _data(self, name: str) -> Path:
+        return self.folder / f"{name}.data"
+
+    def _config(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
 
 
 def _poll(look: Callable[[], Answer], timeout: float) -> Answer:

@@ -17,6 +17,7 @@ class Model:
         """Raises LabError where the settings are none that a cluster could have."""
         settings.at_least(0)  # says now if the version cannot be read
         self.world: World = form(settings)
+        duties.perform(self.world)  # it formed a while ago, so its leader has looked at everybody's health
         self._ticks = 0
 
     def advance(self, now: float) -> None:

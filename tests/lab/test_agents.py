@@ -180,7 +180,7 @@ WRONG_USES: list[tuple[Callable[[Path, AgentLab], object], str]] = [
     (lambda tmp, _: AgentLab("consul", folder=tmp / "x", binary="sh", http_port=100), "ports 1024-65535"),
     (lambda tmp, _: AgentLab("consul", folder=tmp / "lab", binary="sh"), "there is a lab in .* already"),
     (lambda tmp, _: AgentLab.load(tmp / "nowhere"), "no lab in .*start one with"),
-    (lambda _, lab: lab.partition("s1"), "cannot be partitioned; use the simulated lab"),
+    (lambda _, lab: lab.partition([["s1"]]), "cannot be partitioned; use the simulated lab"),
     (lambda _, lab: lab.heal(), "cannot be partitioned"),
     (lambda _, lab: lab.kill("s9"), "no server s9; this lab has s1, s2, s3"),
     (lambda _, lab: AgentLab.load(lab.folder).freeze("s3"), "s3 is not running; start it with"),
