@@ -92,6 +92,19 @@ def test_a_token_refused_by_all_is_forbidden_although_another_address_is_dead(im
         assert "http://127.0.0.9:1" in str(view.trouble_text)
 
 
+def test_a_leader_that_denies_it_is_none(impatient: float) -> None:
+    """A server that was frozen may name itself, or another, from before (FACTS 9 row 17)."""
+    raft = {"state": "Follower", "term": "8"}
+    tags = {"role": "nomad", "region": "global", "id": "s1-id", "port": "1"}
+    denying = reply({"member": {"Name": "s1.global", "Addr": HOSTS["s1"], "Status": "alive", "Tags": tags},
+                     "stats": {"raft": raft}})  # fmt: skip
+    with servers("s1", "s2", "s3", odd={"s1": {SELF: denying}}) as running:
+        view = cluster(running["s2"].url).look()
+        assert view.trouble == "no_leader"
+        assert view.configuration is None
+        assert view.leader_id is None
+
+
 def test_a_client_agent_is_asked_for_the_servers(impatient: float) -> None:
     """The default address is often that of a client agent: no server, but its gossip names them (FACTS 3.5)."""
     client = reply({"config": {"Region": "global"}, "member": {"Name": "", "Addr": None, "Tags": None}, "stats": {}})

@@ -48,6 +48,13 @@ def test_answers_lead_to_more_questions_while_others_are_awaited() -> None:
     free.set()
 
 
+def test_a_key_that_is_named_twice_is_asked_and_awaited_once() -> None:
+    """Waiting for an answer that nobody gives would cost the whole limit."""
+    began = time.monotonic()
+    assert gather(["a"], lambda key: key, lambda key: ["b", "b"] if key == "a" else ["a"], 5) == {"a": "a", "b": "b"}
+    assert time.monotonic() - began < 1
+
+
 def test_nothing_to_ask_takes_no_time() -> None:
     """No key, no wait."""
     began = time.monotonic()
