@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from runbook.lab.call import Answer, Ask
 from runbook.lab.endpoints import answer
 from runbook.lab.model import TICK, Model
+from runbook.lab.settings import Settings
 
 CONFIGURATION = "/v1/operator/raft/configuration"
 PEER = "/v1/operator/raft/peer"
@@ -78,3 +79,38 @@ def peers(model: Model, server: str) -> dict[str, dict[str, Any]]:
 def followers(model: Model) -> list[str]:
     """Who runs and does not lead."""
     return [name for name, server in model.world.servers.items() if server.running and name != model.leader()]
+
+
+def cluster(servers: int = 3, **settings: Any) -> Model:
+    return Model(Settings(servers=servers, **settings))
+
+
+def leader_of(model: Model) -> str:
+    name = model.leader()
+    assert name is not None
+    return name
+
+
+def statuses(model: Model, of: str) -> set[str]:
+    """What the gossip of the other running servers says of one."""
+    others = [server for server in model.world.servers.values() if server.running and server.name != of]
+    return {server.gossip[of].status.value for server in others}
+
+
+def seconds_until(model: Model, true: Callable[[], Any], limit: float) -> float:
+    began = model.world.now
+    while not true():
+        assert model.world.now - began < limit, f"not within {limit:g} s"
+        wait(model, 0.05)
+    return model.world.now - began
+
+
+def terms(model: Model) -> int:
+    return max(server.term for server in model.world.servers.values() if server.running)
+
+
+def remove(model: Model, name: str, at: str | None = None) -> tuple[int, bytes]:
+    """DELETE the peer that this server is, by id, asking the leader unless said otherwise."""
+    target = f"{PEER}?id={model.server(name).raft_id}"
+    reply = told(model, at or leader_of(model), target, "DELETE")
+    return reply.status, reply.body

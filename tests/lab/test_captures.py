@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,12 @@ def one_dead() -> Iterator[SimulatedLab]:
 @pytest.fixture(scope="module")
 def no_leader() -> Iterator[SimulatedLab]:
     for lab in release_1_0_18(dead=2):
-        until(lambda: lab.leader() is None)
+        until(partial(is_leaderless, lab))
         yield lab
+
+
+def is_leaderless(lab: SimulatedLab) -> bool:
+    return lab.leader() is None
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -95,8 +100,7 @@ def asked(lab: SimulatedLab, method: str, target: str) -> Reply:
     """Of the one running server that does not lead, or of the last one alive."""
     rows = [row for row in lab.status()["servers"] if row["state"] == "running"]
     asked = next((row for row in rows if row["name"] != lab.leader()), rows[0])
-    address, id = asked["rpc"], asked["id"]
-    return send(asked["http"], target.format(address=address, id=id), method)
+    return send(asked["http"], target.format(address=asked["rpc"], id=asked["id"]), method)
 
 
 def assert_alike(reply: Reply, real: Reply) -> None:
