@@ -136,12 +136,11 @@ class _HttpHandler(BaseHTTPRequestHandler):
         chunked = len(body) > CHUNKED_ABOVE
         if chunked:
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-        pieces = PIECES if sending.seconds else 1
-        step = -(-len(body) // pieces) or 1
-        self.wfile.write(self._head(answer, chunked) + body[: step if sending.seconds else len(body)])
-        for start in range(step, len(body), step):
-            time.sleep(sending.seconds / pieces)
-            self.wfile.write(body[start : start + step])
+        first, *rest = _pieces(body, PIECES if sending.seconds else 1)
+        self.wfile.write(self._head(answer, chunked) + first)
+        for piece in rest:
+            time.sleep(sending.seconds / len(rest))
+            self.wfile.write(piece)
 
     def _head(self, answer: Answer, chunked: bool) -> bytes:
         headers = {"Vary": "Accept-Encoding", "Date": self.date_time_string(), **answer.headers}
@@ -151,6 +150,12 @@ class _HttpHandler(BaseHTTPRequestHandler):
         status = HTTPStatus(answer.status)
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _pieces(body: bytes, most: int) -> list[bytes]:
+    """So many of equal length, but for the last; at least one, however short the body."""
+    step = -(-len(body) // most) or 1
+    return [body[start : start + step] for start in range(0, len(body), step)] or [b""]
 
 
 def _advice(error: OSError, host: str) -> str:

@@ -155,7 +155,11 @@ class SimulatedLab:
     def restart(self, name: str, *, wiped: bool = False) -> None:
         """Kill it if it lives, and start it; ``wiped`` loses its data directory, and so its id. Raises LabError."""
         self.kill(name)
-        self._open(name)
+        try:
+            self._open(name)
+        except LabError:
+            self._close(name)  # one of the two ports may be open already
+            raise
         with self._running.model() as model:
             model.restart(name, wiped=wiped)
 

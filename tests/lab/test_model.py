@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runbook.lab.errors import LabError
+from runbook.lab.model import Model
 from tests.lab.asking import (
     CONFIGURATION,
     cluster,
