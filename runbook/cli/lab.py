@@ -109,8 +109,11 @@ def restart(name: str, wiped: bool) -> None:
 @click.argument("groups", nargs=-1, required=True, metavar="A,B C,D,E")
 def partition(groups: tuple[str, ...]) -> None:
     """Cut the network between groups of servers; those not named are one more group."""
+    named = [group.split(",") for group in groups]
+    if not all(all(group) for group in named):
+        raise click.UsageError("write the groups like s1,s2 s3,s4,s5")
     with _told():
-        _lab().partition([[name.strip() for name in group.split(",")] for group in groups])
+        _lab().partition(named)
 
 
 @lab.command()
@@ -137,9 +140,10 @@ def _lab() -> Lab:
 
 
 def _table(lab: Lab) -> str:
+    rows = [(row.name, row.address, row.rpc, row.state, "leader" if row.leader else "", row.id) for row in lab.status()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        f"{row.name:<4}{row.address:<24}{row.rpc:<22}{row.state:<9}{'leader' if row.leader else '':<8}{row.id}".rstrip()
-        for row in lab.status()
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

@@ -32,11 +32,8 @@ def main(folder: str, wishes: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     try:
-        lab = start_lab(request_log=Path(folder) / REQUEST_LOG, **json.loads(wishes))
-        try:
+        with start_lab(request_log=Path(folder) / REQUEST_LOG, **json.loads(wishes)) as lab:
             serve(Path(folder), lab, over)
-        finally:
-            lab.stop()
     except LabError as error:
         sys.exit(str(error))
     except OSError as error:

@@ -84,7 +84,9 @@ class SimulatedLab:
         self.stop()
 
     def start(self) -> None:
-        """Listen everywhere and let time pass. Raises LabError, with nothing left open."""
+        """Listen everywhere and let time pass; once started, it just goes on. Raises LabError, with nothing open."""
+        if self._ticker:
+            return
         for _ in range(PORT_TRIES if any(self._picks) else 1):
             try:
                 self._open_everything()
