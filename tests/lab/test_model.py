@@ -108,9 +108,10 @@ def test_the_leader_may_be_removed_and_comes_back() -> None:
     seconds_until(model, lambda: peers(model, leader_of(model))[address]["Voter"], 40)
 
 
-def test_a_removal_after_quorum_is_lost_ends_in_the_dead_end() -> None:
+@pytest.mark.parametrize("version", ["1.0.18", "1.11.3"])
+def test_a_removal_after_quorum_is_lost_ends_in_the_dead_end(version: str) -> None:
     """FACTS 2.6: with it sent, two of three alive are not enough; without it they would be."""
-    model = cluster(3)
+    model = cluster(3, version=version)
     leader = leader_of(model)
     removed, other = followers(model)
     model.kill(removed)
