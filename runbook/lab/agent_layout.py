@@ -64,7 +64,7 @@ class Layout:
         settings = _consul(self, name) if self.kind == "consul" else _nomad(self, name)
         common = {
             "data_dir": str(data_dir),
-            "log_level": "INFO",
+            "log_level": "DEBUG",  # then a log lists every HTTP request: what was sent can be proven
             "disable_update_check": True,
             "leave_on_terminate": False,  # a stopped server must stay a peer: the lab is there to show dead peers
             "autopilot": {"cleanup_dead_servers": self.cleanup_dead_servers},

@@ -46,6 +46,12 @@ def execute(lab: AgentLab, state: Path, *options: str) -> Outcome:
     return Outcome(done.returncode, done.stdout + done.stderr, events)
 
 
+def removals_received(lab: AgentLab) -> int:
+    """What the servers' own logs list: proof from the other side of the wire."""
+    logs = [(lab.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace") for name in lab.names]
+    return sum(log.count("method=DELETE") for log in logs)
+
+
 def followers(lab: AgentLab) -> list[str]:
     leader = lab.wait_for_leader(60)
     return [row.name for row in lab.status() if row.state == "running" and row.name != leader]
@@ -94,9 +100,10 @@ def test_two_of_five_go_one_after_the_other(lab: AgentLab, tmp_path: Path) -> No
     for name in dead:
         lab.kill(name)
     outcome = execute(lab, tmp_path / "runs", "--dry-run")
-    assert (outcome.code, outcome.asked) == (0, []), outcome.text
+    assert (outcome.code, outcome.asked, removals_received(lab)) == (0, [], 0), outcome.text
     outcome = execute(lab, tmp_path / "runs")
     assert (outcome.code, sorted(outcome.asked)) == (0, sorted(dead)), outcome.text
+    assert removals_received(lab) == 2
     kinds = [event["kind"] for event in outcome.events if event["kind"].startswith("removal.")]
     assert kinds == ["removal.requested", "removal.confirmed"] * 2
 
@@ -107,7 +114,7 @@ def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Pa
     for name in followers(lab)[:3]:
         lab.kill(name)
     outcome = execute(lab, tmp_path / "runs")
-    assert (outcome.code, outcome.asked) == (4, []), outcome.text
+    assert (outcome.code, outcome.asked, removals_received(lab)) == (4, [], 0), outcome.text
     assert "quorum is lost: 2 of 5 voters answer and 3 are needed" in outcome.text
 
 
