@@ -67,7 +67,8 @@ class FakeCluster:
     def look(self) -> ClusterView:
         self.looks += 1
         self.clock.sleep(0.01)
-        self.at_look.pop(self.looks, lambda _cluster: None)(self)
+        if self.looks in self.at_look:
+            self.at_look[self.looks](self)
         alive = [number for number in self.held if number not in self.dead]
         leader = self.leader if self.leader in alive else None
         status = {n: MemberStatus.FAILED if n in self.dead else MemberStatus.ALIVE for n in self.held}
