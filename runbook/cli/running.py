@@ -85,7 +85,7 @@ def _world(cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Man
         keep_tracebacks=manner.verbose,
         claim=claim.hold,
         may_change=claim.refuse_in_cooldown,
-        ask=_answer if manner.ask else lambda _question, _answers: None,
+        choose=_answer if manner.ask else lambda _question, _answers: None,
     )
 
 

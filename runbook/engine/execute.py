@@ -31,7 +31,7 @@ from runbook.playbook.fields import MisfitError
 from runbook.playbook.model import Effect, StepSpec
 from runbook.progress import RunProgress
 from runbook.raft.removal import Unsafe
-from runbook.steps.base import Ask, Context, RefusedError
+from runbook.steps.base import Choose, Context, RefusedError
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
 
@@ -43,7 +43,7 @@ class World:
     """Every door a run may use.
 
     ``claim`` holds the cluster that has these peers, ``may_change`` is asked once before the first change: both raise
-    :class:`RefusedError`. Then ``approve``: who agreed, or None for no. ``ask`` is :data:`runbook.steps.base.Ask`.
+    :class:`RefusedError`. Then ``approve``: who agreed, or None for no. ``choose`` is :data:`runbook.steps.base.Choose`.
     """
 
     cluster: Cluster
@@ -56,7 +56,7 @@ class World:
     keep_tracebacks: bool
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     may_change: Callable[[], None] = lambda: None
-    ask: Ask = lambda _question, _answers: None
+    choose: Choose = lambda _question, _answers: None
 
 
 def execute(plan: Plan, world: World, past: RunProgress = NOTHING_YET) -> Ending:
@@ -187,7 +187,7 @@ class _Run:
             dry_run=world.dry_run,
             memory=self._memory,
             claim=self._claim,
-            ask=world.ask,
+            choose=world.choose,
         )
 
     def _claim(self, peers: frozenset[str]) -> None:

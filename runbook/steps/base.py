@@ -24,7 +24,7 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-Ask = Callable[[str, tuple[str, ...]], "str | None"]
+Choose = Callable[[str, tuple[str, ...]], "str | None"]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Context:
     """The world as a step may touch it.
 
     ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
-    peers: it raises :class:`RefusedError` where another run has it. ``ask`` puts a question to the person at the
+    peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
     terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
     """
 
@@ -61,7 +61,7 @@ class Context:
     dry_run: bool
     memory: Memory
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
-    ask: Ask = lambda _question, _answers: None
+    choose: Choose = lambda _question, _answers: None
 
     def look(self) -> ClusterView:
         """One look, told as an event."""

@@ -53,4 +53,5 @@ def _policy(context: Context, already: int) -> Policy:
 
 def _line(peer: Peer, after: ClusterView) -> str:
     voters = len(led(after).voters)
-    return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}"
+    why = "gossip has no member for it" if peer.name is None else "gossip still has a member for it, which stays failed"
+    return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}; to be removed by id ({why})"

@@ -157,7 +157,7 @@ def _was_done(context: Context, peer_id: str) -> bool:
 def _told_by_a_person(context: Context, peer_id: str) -> tuple[Settled, str]:
     """Nobody is asked without a terminal: then nothing more is changed."""
     question = f"Was {_name(context, peer_id)} removed? The servers do not agree"
-    answer = context.ask(question, ("done", "not done"))
+    answer = context.choose(question, ("done", "not done"))
     if answer is None:
         sentence = f"it cannot be told whether the removal of {_name(context, peer_id)} took effect: servers disagree"
         advice = "Run runbook diagnose; bring back the servers that are silent; then resume this run at a terminal"

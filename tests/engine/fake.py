@@ -164,5 +164,5 @@ class Run:
             approve=lambda: "",
             dry_run=dry_run,
             keep_tracebacks=True,
-            ask=lambda _question, _answers: self.answer,
+            choose=lambda _question, _answers: self.answer,
         )
