@@ -43,7 +43,7 @@ class World:
     """Every door a run may use.
 
     ``claim`` holds the cluster that has these peers, ``may_change`` is asked once before the first change: both raise
-    :class:`RefusedError`. Then ``approve``: who agreed, or None for no. ``choose`` is :data:`runbook.steps.base.Choose`.
+    :class:`RefusedError`. Then ``approve``: who agreed, or None for no. ``choose`` is as a step is given it.
     """
 
     cluster: Cluster
