@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +29,21 @@ class Absence(NamedTuple):
 
     why: str
     condition: str | None = None
+
+
+class _Changed(AbstractContextManager[None]):
+    """A context manager without a generator: a file has ten thousand of them."""
+
+    def __init__(self, attributes: dict[str, Any], names: dict[str, Any]) -> None:
+        self._attributes = attributes
+        self._names = names
+        self._before = {name: attributes[name] for name in names}
+
+    def __enter__(self) -> None:
+        self._attributes.update(self._names)
+
+    def __exit__(self, *_error: object) -> None:
+        self._attributes.update(self._before)
 
 
 @dataclass
@@ -83,24 +98,15 @@ class Environment:
             return None
         return absence.why
 
-    @contextmanager
-    def changed(self, **names: Any) -> Iterator[None]:
+    def changed(self, **names: Any) -> AbstractContextManager[None]:
         """These attributes are others for a while."""
-        before = {name: getattr(self, name) for name in names}
-        vars(self).update(names)
-        try:
-            yield
-        finally:
-            vars(self).update(before)
+        return _Changed(vars(self), names)
 
-    @contextmanager
-    def given(self, condition: Expression | None) -> Iterator[None]:
+    def given(self, condition: Expression | None) -> AbstractContextManager[None]:
         """Inside a step with this ``if``: what it asked for need not be asked again."""
         if condition is None:
-            yield
-            return
-        with self.changed(asked=self.asked | condition.asks, conditions=(*self.conditions, condition.text)):
-            yield
+            return nullcontext()
+        return self.changed(asked=self.asked | condition.asks, conditions=(*self.conditions, condition.text))
 
     @contextmanager
     def ended(self, ids: Iterable[str], why: str) -> Iterator[None]:

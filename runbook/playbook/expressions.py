@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from runbook.playbook.faults import MAX_SOURCE, quoted
@@ -77,7 +77,7 @@ def compile_expression(text: str, mark: Mark, source_line: str) -> Expression:
 
 def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
     """Compile a parsed expression; an error of its evaluation names ``mark`` and the text."""
-    evaluate = _build(parsed.tree)
+    evaluate, names, secrets, asks = _compiled(parsed)
     text = parsed.text.strip()
 
     def evaluated(scope: Scope) -> Any:
@@ -88,9 +88,14 @@ def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
         except RecursionError:
             raise ExpressionError(f"{mark}: in {quoted(text)}: the data is nested too deeply") from None
 
+    return Expression(text, names, evaluated, secrets, asks)
+
+
+@lru_cache(maxsize=512)
+def _compiled(parsed: ParsedExpression) -> tuple[Evaluate, frozenset[str], frozenset[str], frozenset[str]]:
     reads = list(_reads(parsed.tree))
     names, secrets, asks = (frozenset(name for kind, name in reads if kind == wanted) for wanted in ("", "secret", "ask"))
-    return Expression(text, names, evaluated, secrets, asks)
+    return _build(parsed.tree), names, secrets, asks
 
 
 def _reads(tree: ast.expr) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -104,27 +104,27 @@ class Grower:
     Whatever is hostile ends the reading at the event that shows it: ``limits`` bounds depth and size.
     """
 
-    def __init__(self, faults: Faults, text: str, events: Iterator[Any], limits: Limits) -> None:
+    def __init__(self, faults: Faults, text: str, next_event: Callable[[], Any], limits: Limits) -> None:
         self._faults = faults
         self._text = text
-        self._events = events
+        self._next = next_event
         self._limits = limits
         self._depth = self._seen = 0
         self.aliases = 0
 
     def grow(self, event: Any) -> Node:
         """The value that begins with ``event``; every fault of its scalars and keys is kept in ``faults``."""
-        self._count(event)
-        kind_of_event = type(event).__name__
-        if kind_of_event == "ScalarEvent":
+        what = type(event).__name__
+        if what == "ScalarEvent":
             return self._scalar(event)
-        if kind_of_event == "AliasEvent":
+        self._count(event)
+        if what == "AliasEvent":
             self.aliases += 1
             return Scalar(self._mark(event), "", None, "", None, sound=False)
         self._depth += 1
         if self._depth > self._limits.depth:
             self._faults.fail(self._mark(event), f"nested deeper than {self._limits.depth} levels")
-        grown = self._list(event) if kind_of_event == "SequenceStartEvent" else self._mapping(event)
+        grown = self._list(event) if what == "SequenceStartEvent" else self._mapping(event)
         self._depth -= 1
         return grown
 
@@ -144,28 +144,30 @@ class Grower:
         return Mark(self._faults.path, place.line + 1, place.column + 1)
 
     def _scalar(self, event: Any, *, is_key: bool = False) -> Scalar:
-        mark, text, value, sound = self._mark(event), event.value, event.value, True
-        if not event.style:
+        self._count(event)
+        begin, text, style, sound = event.start_mark, event.value, event.style, True
+        value = text
+        mark = Mark(self._faults.path, begin.line + 1, begin.column + 1)
+        if not style:
             try:
                 value = resolve(text)
             except SurpriseError as surprise:
                 advice = f'write "{text}" in quotes' if is_key else surprise.advice
                 self._faults.add(mark, f"{surprise}; {advice}")
                 sound = False
-        raw = self._text[event.start_mark.index : event.end_mark.index]
-        return Scalar(mark, text, value, raw, event.style, sound)
+        return Scalar(mark, text, value, self._text[begin.index : event.end_mark.index], style, sound)
 
     def _list(self, start: Any) -> ListNode:
         items = []
-        while type(event := next(self._events)).__name__ != "SequenceEndEvent":
+        while type(event := self._next()).__name__ != "SequenceEndEvent":
             items.append(self.grow(event))
         return ListNode(self._mark(start), tuple(items))
 
     def _mapping(self, start: Any) -> MapNode:
         entries: dict[str, tuple[Scalar, Node]] = {}
-        while type(event := next(self._events)).__name__ != "MappingEndEvent":
+        while type(event := self._next()).__name__ != "MappingEndEvent":
             key = self._key(event)
-            value = self.grow(next(self._events))
+            value = self.grow(self._next())
             if key is None:
                 continue
             if key.text in entries:
@@ -180,7 +182,6 @@ class Grower:
             self._faults.add(self._mark(event), "a key must be text, not a list or a mapping")
             self.grow(event)
             return None
-        self._count(event)
         if not event.style and event.value == "<<":
             self._faults.add(self._mark(event), "merge keys (<<) are not part of the language; write the entries out")
             return None

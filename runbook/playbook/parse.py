@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from runbook.playbook.declare import read_params, told_unused
 from runbook.playbook.environment import Environment
@@ -46,6 +47,25 @@ def parse(data: bytes, path: str, catalogue: Mapping[str, StepDeclaration]) -> P
 
     Raises :class:`PlaybookError`, and nothing else, with every fault.
     """
+    with _without_collector():
+        return _parse(data, path, catalogue)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Nothing here makes a cycle, and looking through a growing tree for some is half of the time for a large file."""
+    import gc
+
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _parse(data: bytes, path: str, catalogue: Mapping[str, StepDeclaration]) -> Playbook:
     root, faults = read(data, path)
     if not isinstance(root, MapNode):
         faults.fail(root.mark, f"a playbook is a mapping, not {kind(root)}", 'It begins with "runbook: 1".')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from runbook.playbook.faults import Faults, quoted
@@ -83,9 +83,9 @@ def _grow(text: str, faults: Faults) -> Node:
     import yaml
 
     try:
-        events = _events(text)
-        grower = Grower(faults, text, events, Limits(MAX_DEPTH, MAX_NODES))
-        root = _root(grower, events, faults)
+        loader = _loader()(text)
+        grower = Grower(faults, text, loader.get_event, Limits(MAX_DEPTH, MAX_NODES))
+        root = _root(grower, loader.get_event, faults)
     except yaml.YAMLError as error:
         _explain(error, faults)
     if grower.aliases:
@@ -95,25 +95,16 @@ def _grow(text: str, faults: Faults) -> Node:
     return root
 
 
-def _events(text: str) -> Iterator[Any]:
-    """The parser's events, without what the tree has no use for: begin and end of the stream and of a document."""
-    loader = _loader()(text)
-    try:
-        while (event := loader.get_event()) is not None:
-            if type(event).__name__ not in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
-                yield event
-    finally:
-        loader.dispose()
-
-
-def _root(grower: Grower, events: Iterator[Any], faults: Faults) -> Node | None:
-    """The one document's value. Only the *start* of a document comes before it."""
-    if next(events, None) is None:
+def _root(grower: Grower, next_event: Callable[[], Any], faults: Faults) -> Node | None:
+    """The one document's value: there are events for the begin and the end of the stream, and of the document."""
+    next_event()
+    if type(next_event()).__name__ == "StreamEndEvent":
         return None
-    root = grower.grow(next(events))
-    second = next(events, None)
-    if second is not None:
-        place = faults.mark(second.start_mark.line + 1, second.start_mark.column + 1)
+    root = grower.grow(next_event())
+    next_event()
+    after = next_event()
+    if type(after).__name__ != "StreamEndEvent":
+        place = faults.mark(after.start_mark.line + 1, after.start_mark.column + 1)
         faults.fail(place, "a playbook is one YAML document; a second one begins here")
     return root
 

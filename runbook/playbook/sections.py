@@ -64,7 +64,7 @@ class Section:
         node = self.get(name)
         if node is None:
             return field.default
-        return fitted(node, field, f"{quoted(name)} of {self._what}", self._faults)
+        return fitted(node, field, f'"{name}" of {self._what}', self._faults)
 
     def wrong(self, name: str, message: str, suggestion: str | None = None) -> None:
         """Keep a fault about the value of a key."""
@@ -73,9 +73,9 @@ class Section:
 
 def fitted(node: Node, field: Field, label: str, faults: Faults) -> Any:
     """The plain value at ``node`` if it fits ``field``; else None, with the fault kept."""
-    if not all(scalar.sound for scalar in scalars(node)):
-        return None
-    for scalar in scalars(node):
+    for scalar in (node,) if isinstance(node, Scalar) else tuple(scalars(node)):
+        if not scalar.sound:
+            return None
         if OPEN in scalar.text:
             faults.add(scalar.at(scalar.text.index(OPEN)), f"{label} cannot hold an expression")
             return None

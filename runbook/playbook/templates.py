@@ -54,8 +54,8 @@ class Reader:
 
     def value(self, node: Node, field: Field, label: str) -> Value:
         """The value at ``node`` for ``field``; ``label`` names it where it does not fit, at load or when resolved."""
-        with self._environment.changed(place=None if field.secret_ok else label):
-            draft = self._draft(node)
+        self._environment.place = None if field.secret_ok else label
+        draft = self._draft(node)
         if draft.sound and draft.shape is None:
             self._check_literal(node, field, label, draft)
         elif draft.shape is not None and not fits(draft.shape, field):
@@ -204,10 +204,10 @@ class Reader:
             return None
         if not node.sound:
             return None
-        with self._environment.changed(place=f'"{key}"'):
-            whole = _whole(node.text)
-            if whole or OPEN not in node.text:
-                return self._expression(node, *(whole or (node.text, 0)))
+        self._environment.place = f'"{key}"'
+        whole = _whole(node.text)
+        if whole or OPEN not in node.text:
+            return self._expression(node, *(whole or (node.text, 0)))
         self._environment.use_mentioned(node.text)
         self._faults.add(node.mark, f"{key} takes one expression", "Write the whole without ${{ and }}.")
         return None
