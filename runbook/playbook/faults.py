@@ -21,6 +21,8 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 def quoted(text: str, limit: int = 60) -> str:
     """``text`` in double quotes on one line, shortened, with nothing in it that a terminal would obey."""
+    if len(text) <= limit and text.isprintable():
+        return f'"{text}"'
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
     return f'"{shown}"' if len(text) <= limit else f'"{shown[: limit - 1]}…"'
 

@@ -242,6 +242,11 @@ def _if_ordered(name: str, items: list[Any], then: Callable[[Any], Any]) -> Any:
     raise ExpressionError(f"{name} needs numbers only, or texts only")
 
 
+def _map(value: Any, key: Any) -> Any:
+    """``map(dead.peers, "name")``: what each item of a list has under a key."""
+    return UNKNOWN if value is UNKNOWN else [member(item, key) for item in _items("map", value)]
+
+
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | None]] = {
     "len": (_length, 1),
     "any": (_any, 1),
@@ -249,5 +254,6 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | None]] = {
     "min": (_extreme("min", min), None),
     "max": (_extreme("max", max), None),
     "sorted": (_sorted, 1),
+    "map": (_map, 2),
 }
 """Each function that an expression may call, and how many arguments it takes (None: one or more)."""
