@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,11 @@ from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration
 from runbook.raft.quorum import failure_tolerance, quorum
 from runbook.raft.removal import Policy, Unsafe
+from runbook.steps.trouble import StepError, StepTrouble
+
+Output = dict[str, Any]
+Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
+Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
 
 class RefusedError(Exception):
@@ -39,7 +44,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Context:
-    """The world as a step may touch it."""
+    """The world as a step may touch it.
+
+    No body outlives ``until`` (seconds of the clock's ``monotonic``). ``playbooks`` are the paths of those that are
+    running, the outermost first.
+    """
 
     cluster: Cluster
     clock: Clock
@@ -49,6 +58,17 @@ class Context:
     policy: Policy
     dry_run: bool
     memory: Memory
+    until: float | None = None
+    ask: Ask | None = None
+    play: Play | None = None
+    playbooks: tuple[str, ...] = ()
+
+    def left(self, seconds: float) -> float:
+        """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""
+        left = seconds if self.until is None else min(seconds, self.until - self.clock.monotonic())
+        if left <= 0:
+            raise StepError(StepTrouble.TIMEOUT, f"the time of step {self.step} is over", "Give it a longer timeout")
+        return left
 
     def look(self) -> ClusterView:
         """One look, told as an event."""
@@ -120,6 +140,3 @@ def _looked(step: str, view: ClusterView) -> Looked:
         live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
         verdicts={v.peer.label: v.liveness.value for v in judged},
     )
-
-
-Output = dict[str, Any]
