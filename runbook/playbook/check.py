@@ -269,7 +269,9 @@ def _asked(parsed: ParsedExpression) -> frozenset[str]:
     """The steps whose outcome the expression asks for: reading their results in it is then no slip."""
     if OUTCOME not in parsed.text:
         return frozenset()
-    return frozenset(step for part in ast.walk(parsed.tree) if isinstance(part, ast.Call) and (step := asked_step(part)))
+    return frozenset(
+        step for part in ast.walk(parsed.tree) if isinstance(part, ast.Call) and (step := asked_step(part))
+    )
 
 
 def _listed(known: Iterable[str]) -> str:

@@ -128,7 +128,9 @@ class _Parser:
         if character in "*+?{":
             raise ValueError(f'"{character}" has nothing before it to repeat; write \\{character} for the sign itself')
         if character in "^$":
-            raise ValueError(f'"{character}" is possible only at its begin or end; write \\{character} for the sign itself')
+            raise ValueError(
+                f'"{character}" is possible only at its begin or end; write \\{character} for the sign itself'
+            )
         return _Character("." if character == "." else re.escape(character))
 
     def _group(self) -> _Tree:
