@@ -27,7 +27,9 @@ STEP: Mapping[tuple[str, str], str] = {
     ("new", "step.started"): "running",
     ("new", "step.skipped"): "skipped",
     ("running", "step.completed"): "completed",
+    ("running", "step.failed"): "failed",
     ("running", "step.started"): "running",  # once more, by a resumed run
+    ("failed", "step.started"): "running",
     ("running", "step.skipped"): "skipped",
 }
 REMOVAL: Mapping[tuple[str, str], str] = {
@@ -89,6 +91,7 @@ class RunProgress:
     """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
 
     ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
+    ``resumed`` counts how often it was gone on with, ``completed_in`` says how often that was when each step completed.
     """
 
     state: str = "new"
@@ -104,6 +107,9 @@ class RunProgress:
     items: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     peers: frozenset[str] = frozenset()
     acknowledged: bool = False
+    resumed: int = 0
+    completed_in: Mapping[str, int] = field(default_factory=dict)
+    undo: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -141,7 +147,7 @@ def _run_after(progress: RunProgress, kind: str, event: Mapping[str, Any]) -> Ru
     if kind == "run.started":
         return replace(progress, state=state, started=event)
     if kind == "run.resumed":
-        return replace(progress, state=state, ended=None)
+        return replace(progress, state=state, ended=None, resumed=progress.resumed + 1)
     if kind == "run.acknowledged":
         return replace(progress, acknowledged=True)
     return replace(progress, state=state, ended=event)
@@ -159,10 +165,18 @@ def _step_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
     known = dict(progress.steps or {})
     step = str(event["step"])
     known[step] = _next(STEP, known.get(step, "new"), str(event["kind"]))
-    outputs = progress.outputs
-    if known[step] == "completed":
-        outputs = {**outputs, step: event["output"]}
-    return replace(progress, steps=known, step=step, outputs=outputs)
+    progress = replace(progress, steps=known, step=step)
+    return _completed(progress, step, event) if known[step] == "completed" else progress
+
+
+def _completed(progress: RunProgress, step: str, event: Mapping[str, Any]) -> RunProgress:
+    undo = {**progress.undo, step: str(event["undo"])} if event.get("undo") else progress.undo
+    return replace(
+        progress,
+        outputs={**progress.outputs, step: event["output"]},
+        completed_in={**progress.completed_in, step: progress.resumed},
+        undo=undo,
+    )
 
 
 def _item_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
@@ -202,5 +216,5 @@ _FOLDS: Mapping[str, Callable[[RunProgress, Mapping[str, Any]], RunProgress]] = 
     "cluster.looked": _look_after,
     "cluster.claimed": _claim_after,
     "item.completed": _item_after,
-    **dict.fromkeys(("step.started", "step.skipped", "step.completed"), _step_after),
+    **dict.fromkeys(("step.started", "step.skipped", "step.completed", "step.failed"), _step_after),
 }

@@ -124,7 +124,7 @@ def _manner(
 
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    return Manner(dry_run, ask, form, verbose, Override(take_over, override == "cooldown", reason))
+    return Manner(dry_run, ask, yes, form, verbose, Override(take_over, override == "cooldown", reason))
 
 
 def _given(params: tuple[str, ...]) -> dict[str, str]:

@@ -17,16 +17,17 @@ from runbook.cli import exit_codes
 from runbook.cli.claim import Claim, Override
 from runbook.cli.interrupts import Interrupts
 from runbook.clock import Clock, SystemClock
-from runbook.cluster.port import Cluster
-from runbook.engine.execute import Ending, World, execute
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.resume import NOTHING_YET
+from runbook.engine.world import AGREE_WITHIN, World
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal, read
 from runbook.progress import RunProgress, fold
 from runbook.report.screen import Screen, summary
+from runbook.secrets import Redactor, Vault
 
-ANSWER_WITHIN = 600.0  # seconds a person may take to answer
 Write = Callable[[Mapping[str, Any]], None]
 
 
@@ -36,6 +37,7 @@ class Manner:
 
     dry_run: bool = False
     ask: bool = False
+    yes: bool = False
     form: str = "text"
     verbose: bool = False
     override: Override = field(default_factory=Override)
@@ -58,21 +60,34 @@ def person() -> str:
 
 
 def conduct(
-    plan: Plan, cluster: Cluster, manner: Manner, state: Path, journal: Journal, first: Event, past: RunProgress | None
+    plan: Plan,
+    cluster: HashiCorpCluster,
+    manner: Manner,
+    state: Path,
+    journal: Journal,
+    first: Event,
+    past: RunProgress | None,
 ) -> int:
     """Run, or go on, to an ending; the exit code. ``first`` is what the journal is told before anything happens."""
     clock, interrupts, who = SystemClock(), Interrupts(), person()
     folder = state / "runs" / plan.run
+    redactor = Redactor()
+    vault = Vault(os.environ, redactor)
+    vault.foresee(plan.playbook.secrets)
+    for secret in cluster.secrets:
+        redactor.learn(secret)
     with interrupts.caught():
-        emit = _emitting(journal, clock, interrupts, _writer(manner, plan.run))
+        emit = _emitting(journal, redactor, clock, interrupts, _writer(manner, plan.run))
         claim = Claim(plan, state, who, emit, manner.override, clock)
         emit(first)
-        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim), past or NOTHING_YET)
+        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, vault), past or NOTHING_YET)
     claim.release()  # whoever dies before this leaves its name in the lock
     return _ended(ending, folder)
 
 
-def _world(cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Manner, claim: Claim) -> World:
+def _world(
+    cluster: HashiCorpCluster, clock: Clock, emit: Emit, folder: Path, manner: Manner, claim: Claim, vault: Vault
+) -> World:
     who = person()
     return World(
         cluster=cluster,
@@ -80,21 +95,23 @@ def _world(cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Man
         emit=emit,
         folder=folder,
         chance=random.random,
-        approve=lambda: _agreed(who) if manner.ask else "",
+        approve=lambda sentence, seconds: _agreed(who, sentence, seconds) if manner.ask else "",
         dry_run=manner.dry_run,
         keep_tracebacks=manner.verbose,
         claim=claim.hold,
         may_change=claim.refuse_in_cooldown,
-        choose=_answer if manner.ask else lambda _question, _answers: None,
+        choose=_answer if manner.ask else _nobody,
+        agree=lambda sentence, seconds: _may_go_on(manner, who, sentence, seconds),
+        vault=vault,
     )
 
 
-def _emitting(journal: Journal, clock: Clock, interrupts: Interrupts, write: Write) -> Emit:
-    """Journal first; what is shown comes after, and a terminal that went away does not end the run."""
+def _emitting(journal: Journal, redactor: Redactor, clock: Clock, interrupts: Interrupts, write: Write) -> Emit:
+    """Journal first, with no secret in it; what is shown comes after, and a lost terminal does not end the run."""
 
     def emit(event: Event) -> None:
         with interrupts.held():
-            record = {"at": clock.now(), **event.record()}
+            record = {"at": clock.now(), **redactor.hide(event.record())}
             journal.append(record)
             with contextlib.suppress(OSError, ValueError):
                 write(record)
@@ -121,19 +138,29 @@ def _writer(manner: Manner, run: str) -> Write:
 # -- the person at the terminal
 
 
-def _agreed(who: str) -> str | None:
+def _agreed(who: str, sentence: str, seconds: float) -> str | None:
     """Who said yes at this terminal; nobody, when the answer is another or does not come in time."""
-    answer = _answer("Remove what is named above, one after the other?", ("y", "N"))
-    return who if answer == "y" else None
+    return who if _answer(sentence, ("y", "N"), seconds) == "y" else None
 
 
-def _answer(question: str, answers: tuple[str, ...]) -> str | None:
-    """One of the answers, as typed; None for any other, and after ten minutes of silence."""
+def _may_go_on(manner: Manner, who: str, sentence: str, seconds: float) -> str | None:
+    """For the step ``approve``: without a terminal only ``--yes`` agrees, given beforehand and in general."""
+    if manner.ask:
+        return _agreed(who, sentence, seconds)
+    return f"{who} (--yes)" if manner.yes else None
+
+
+def _answer(question: str, answers: tuple[str, ...], seconds: float = AGREE_WITHIN) -> str | None:
+    """One of the answers, as typed; None for any other, and after so many seconds of silence."""
     print(f"{question} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
-    ready, _, _ = select.select([sys.stdin], [], [], ANSWER_WITHIN)
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
     answer = sys.stdin.readline().strip().lower() if ready else ""
     answer = {"yes": "y"}.get(answer, answer)
     return answer if answer in answers else None
+
+
+def _nobody(_question: str, _answers: tuple[str, ...]) -> None:
+    """Without a terminal there is no person to ask."""
 
 
 def _ended(ending: Ending, folder: Path) -> int:

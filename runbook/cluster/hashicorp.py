@@ -51,6 +51,7 @@ class HashiCorpCluster:
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
         self._region = region
+        self.secrets = settings.secrets
         self._network = network or SystemNetwork(settings)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses

@@ -57,12 +57,14 @@ class Settings:
     def basic_code(self) -> str:
         return base64.b64encode(":".join(self.basic_auth).encode()).decode() if self.basic_auth else ""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+        return (*self.headers.values(), self.basic_code, self.basic_auth[1] if self.basic_auth else "")
+
     def hide_in(self, body: bytes) -> bytes:
         """What a server or a proxy echoes of our secrets is not for logs (I13)."""
-        told = [*self.headers.values(), self.basic_code]
-        if self.basic_auth:
-            told.append(self.basic_auth[1])
-        for secret in (text.encode() for text in told):
+        for secret in (text.encode() for text in self.secrets):
             if len(secret) >= SECRET_LENGTH:
                 body = body.replace(secret, b"(secret)")
         return body

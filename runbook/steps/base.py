@@ -17,6 +17,7 @@ from runbook.raft.removal import Fence, Policy, Unsafe
 from runbook.steps.trouble import StepError, StepTrouble
 
 Output = dict[str, Any]
+Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
 Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
@@ -27,9 +28,6 @@ class RefusedError(Exception):
     def __init__(self, reason: Unsafe) -> None:
         super().__init__(str(reason))
         self.reason = reason
-
-
-Choose = Callable[[str, tuple[str, ...]], "str | None"]
 
 
 @dataclass
@@ -69,6 +67,7 @@ class Context:
     memory: Memory
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
+    reads: bool = False  # the step says that it changes nothing: then a dry run does it too
     until: float | None = None
     ask: Ask | None = None
     play: Play | None = None

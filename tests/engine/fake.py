@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine.execute import Ending, World, execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind
 from runbook.engine.resume import NOTHING_YET
+from runbook.engine.world import World
 from runbook.events import Event, RunStarted
 from runbook.playbook.parse import parse
 from runbook.progress import RunProgress, fold
@@ -161,7 +162,7 @@ class Run:
             emit=self.emit,
             folder=self.folder,
             chance=lambda: 0.0,
-            approve=lambda: "",
+            approve=lambda _sentence, _seconds: "",
             dry_run=dry_run,
             keep_tracebacks=True,
             choose=lambda _question, _answers: self.answer,
