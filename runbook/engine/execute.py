@@ -11,6 +11,7 @@ from runbook.engine.walk import Walk
 from runbook.engine.world import World as World
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.progress import RunProgress
+from runbook.steps.base import Memory
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 
@@ -47,12 +48,15 @@ def _or_nothing_goes_on(emit: Emit) -> Emit:
 
 def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
     memory = restored(plan.playbook, past)
-    runner = StepRunner(world, memory, past, plan.policy, changes=plan.changes)
+    runner = StepRunner(plan, world, memory, past)
     failure = Walk(runner, plan.playbook, past).whole(plan.scope)
-    if failure is None:
-        told = "would be recovered" if world.dry_run else "recovered"
-        ending: Ending = RunCompleted(told if memory.gone else "nothing to do")
-    else:
-        ending = failure.ending
+    ending = failure.ending if failure else RunCompleted(_told(plan, memory, world))
     world.emit(ending)
     return ending
+
+
+def _told(plan: Plan, memory: Memory, world: World) -> str:
+    if memory.gone:
+        return "would be recovered" if world.dry_run else "recovered"
+    removes = any(step.uses == "raft.remove_peer" for step in plan.playbook.every_step())
+    return "nothing to do" if removes else "done"

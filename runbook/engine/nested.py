@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 class Nesting:
     """Which playbooks are within each other just now."""
 
-    def __init__(self) -> None:
-        self._inner: list[str] = []
+    def __init__(self, outermost: str) -> None:
+        self._paths = [outermost]
 
-    def running(self, outermost: str) -> tuple[str, ...]:
+    @property
+    def running(self) -> tuple[str, ...]:
         """Their paths, the outermost first."""
-        return (outermost, *self._inner) if not self._inner or self._inner[-1] != outermost else tuple(self._inner)
+        return tuple(self._paths)
 
     def play(
         self, runner: StepRunner, doing: Doing, scope: Scope, path: str, given: Mapping[str, Any]
@@ -42,11 +43,11 @@ class Nesting:
         params = _params(playbook, given)
         inner = plan.bound(playbook, str(scope["run"]["id"]), params)
         runner.stricter(inner.policy)
-        self._inner.append(path)
+        self._paths.append(path)
         try:
             failure = doing.walk.enter(doing, path, playbook, inner.scope, dict(params))
         finally:
-            self._inner.pop()
+            self._paths.pop()
         if failure is not None:
             raise StoppedError(failure)
         return f"{playbook.name} ended well", {"outcome": "success"}

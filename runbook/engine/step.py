@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.engine.attempts import Attempts
 from runbook.engine.deadline import BoundedClock
 from runbook.engine.nested import Nesting
+from runbook.engine.plan import Plan
 from runbook.engine.scope import Scope, in_round
 from runbook.engine.world import AGREE_WITHIN, World
 from runbook.events import Approved, ClusterClaimed, ItemCompleted, Waiting
@@ -41,20 +42,15 @@ class Doing:
 class StepRunner:
     """Shared by all steps of a run, those of playbooks within it too."""
 
-    def __init__(self, world: World, memory: Memory, past: RunProgress, policy: Policy, *, changes: bool) -> None:
+    def __init__(self, plan: Plan, world: World, memory: Memory, past: RunProgress) -> None:
         self.world = world
         self._memory = memory
         self._past = past
-        self._policy = policy
-        self._changes = changes
+        self._policy = plan.policy
+        self._changes = plan.changes
         self._approved = world.dry_run
         self._asked_to_change = False
-        self._started: set[str] = set()
-        self._nesting = Nesting()
-
-    def started(self, place: str) -> bool:
-        """Whether this process has begun it."""
-        return place in self._started
+        self._nesting = Nesting(plan.playbook.path)
 
     def plain(self, result: Any) -> Any:
         """As JSON can hold it: what a dry run cannot know is said in words."""
@@ -66,7 +62,6 @@ class StepRunner:
 
     def do(self, doing: Doing, scope: Scope, items: list[Any]) -> tuple[str, Any, str]:
         """What is told of it, its result, and how a person takes it back. Raises whatever ends the step."""
-        self._started.add(doing.place)
         spec = doing.spec
         self._ask_before_a_change(spec)
         done = self._past.items.get(doing.place, ())
@@ -93,11 +88,13 @@ class StepRunner:
             after = {**scope, "result": output}
             if spec.until is None or self._holds(spec.until.condition, after):
                 break
-            if clock.monotonic() - began >= spec.until.within:
+            left = began + spec.until.within - clock.monotonic()
+            if left <= 0:
                 what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {message}"
                 raise StepError(StepTrouble.TIMEOUT, what)
-            self.world.emit(Waiting(doing.place, spec.until.every, f"until {spec.until.condition.text}"))
-            clock.sleep(spec.until.every)
+            pause = min(spec.until.every, left)
+            self.world.emit(Waiting(doing.place, round(pause, 1), f"until {spec.until.condition.text}"))
+            clock.sleep(pause)
         self._assert(spec, after)
         return (
             message,
@@ -158,7 +155,7 @@ class StepRunner:
     def _was_done(self, doing: Doing) -> bool:
         """A change that an earlier process began, and of which nobody saw the end. Only a person can tell."""
         spec, declaration = doing.spec, CATALOG[doing.spec.uses]
-        begun = (self._past.steps or {}).get(doing.place) == "running"
+        begun = self._past.steps.get(doing.place) == "running"
         if not begun or spec.effect is Effect.READ or not declaration.guarded or spec.uses in SETTLES_ITSELF:
             return False
         sentence = f"step {doing.place} ({spec.uses}) was begun before, and its end was not seen"
@@ -190,7 +187,7 @@ class StepRunner:
             until=doing.until,
             ask=self._agreed,
             play=lambda path, params: self._nesting.play(self, doing, scope, path, params),
-            playbooks=self._nesting.running(doing.playbook.path),
+            playbooks=self._nesting.running,
         )
 
     def _agreed(self, sentence: str, seconds: float) -> str:

@@ -17,6 +17,7 @@ from runbook.engine.step import Doing, StepRunner
 from runbook.events import PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
 from runbook.playbook.model import Playbook, StepSpec
 from runbook.progress import RunProgress
+from runbook.steps.trouble import unexpected
 
 Found = tuple[str, Any]  # what is told of a finished step, and its result
 
@@ -54,7 +55,7 @@ class Walk:
 
     def _step(self, spec: StepSpec, scope: Scope, prefix: str) -> None:
         place = prefix + spec.id
-        before = (self._past.steps or {}).get(place)
+        before = self._past.steps.get(place)
         if before == "completed":
             self._keep(spec, scope, self._past.outputs[place])
             failure = self._ended((), spec.finally_, scope, None, prefix, self._past.completed_in[place])
@@ -68,11 +69,13 @@ class Walk:
 
     def _taken(self, spec: StepSpec, scope: Scope, place: str, prefix: str) -> Failure | None:
         """The step and its handlers, for the first time or again."""
+        begun = False
         try:
             items = self._items(spec, scope, place)
             if items is None:
                 return None
             self._runner.world.emit(StepStarted(place, spec.uses or "block"))
+            begun = True
             with self._bounded(spec):
                 message, result, undo = self._done(spec, scope, place, prefix, items)
             self._keep(spec, scope, result)
@@ -80,13 +83,10 @@ class Walk:
             failure = None
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
-            self._tell(place, failure)
+            if begun and failure.outcome != "interrupted":
+                self._runner.world.emit(StepFailed(place, failure.outcome, failure.message))
             scope["outcomes"][spec.id] = failure.outcome
         return self._ended(spec.on_failure, spec.finally_, scope, failure, prefix, self._past.resumed)
-
-    def _tell(self, place: str, failure: Failure) -> None:
-        if failure.outcome != "interrupted" and (self._runner.started(place)):
-            self._runner.world.emit(StepFailed(place, failure.outcome, failure.message))
 
     def _keep(self, spec: StepSpec, scope: Scope, result: Any) -> None:
         scope[spec.id] = result
@@ -98,7 +98,7 @@ class Walk:
         if items:
             return items
         scope["outcomes"][spec.id] = "skipped"
-        if (self._past.steps or {}).get(place) != "skipped":
+        if self._past.steps.get(place) != "skipped":
             self._runner.world.emit(StepSkipped(place, why))
         return None
 
@@ -151,6 +151,8 @@ class Walk:
         self, doing: Doing, path: str, playbook: Playbook, scope: Scope, params: dict[str, Any]
     ) -> Failure | None:
         """Its steps in this record, behind the name of the step that runs it; no more time than that step has."""
+        if self._past.entered.get(doing.place, playbook.digest) != playbook.digest:
+            raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._runner.world.emit(PlaybookEntered(doing.place, path, playbook.digest, params))
         inner = Walk(self._runner, playbook, self._past, f"{doing.place}/")
         inner._until = doing.until  # noqa: SLF001 - its own kind
