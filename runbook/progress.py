@@ -171,4 +171,65 @@ class _Folding:
             raise ProgressError(f"{kind} after the run was {self._plain.state}")
         if family in ("run", "removal"):
             (self._take_run if family == "run" else self._take_removal)(kind, event)
-        elif kind in
+        elif kind in self._takes:
+            self._takes[kind](event)
+
+    def _take_run(self, kind: str, event: Mapping[str, Any]) -> None:
+        state, plain = _next(RUN, self._plain.state, kind), self._plain
+        if kind == "run.started":
+            self._plain = replace(plain, state=state, started=event)
+        elif kind == "run.resumed":
+            self._plain = replace(plain, state=state, ended=None, resumed=plain.resumed + 1)
+        elif kind == "run.acknowledged":
+            self._plain = replace(plain, acknowledged=True)
+        else:
+            self._plain = replace(plain, state=state, ended=event)
+
+    def _take_look(self, event: Mapping[str, Any]) -> None:
+        unproven = tuple(name for name, verdict in event["verdicts"].items() if verdict == "unknown")
+        self._plain = replace(self._plain, unproven=unproven)
+        if event["leader"] is not None:  # without a leader nobody knows the configuration for sure
+            numbers = Numbers(event["voters"], event["live_voters"])
+            self._plain = replace(self._plain, before=self._plain.before or numbers, now=numbers)
+
+    def _take_step(self, event: Mapping[str, Any]) -> None:
+        step = str(event["step"])
+        self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
+        if self._plain.step != step:
+            self._plain = replace(self._plain, step=step)
+        if self._steps[step] == "completed":
+            self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
+            if event.get("undo"):
+                self._undo[step] = str(event["undo"])
+
+    def _take_item(self, event: Mapping[str, Any]) -> None:
+        step, number = str(event["step"]), int(event["item"])
+        done = self._items.setdefault(step, [])
+        if number != len(done):
+            raise ProgressError(f"item {number} of step {step} cannot follow {len(done)} finished ones")
+        done.append(event)
+
+    def _take_claim(self, event: Mapping[str, Any]) -> None:
+        self._plain = replace(self._plain, peers=frozenset(event["peers"]))
+
+    def _take_entry(self, event: Mapping[str, Any]) -> None:
+        self._entered[str(event["step"])] = str(event["digest"])
+
+    def _take_removal(self, kind: str, event: Mapping[str, Any]) -> None:
+        """The one that was touched last stands last."""
+        peer = str(event["peer"])
+        new = self._removals.pop(peer, None) or Removal(peer, peer, "", "new", 0, "")
+        state, at = _next(REMOVAL, new.state, kind), str(event.get("at", ""))
+        name = str(event.get("name") or new.name)
+        if state in ("asked", "foretold"):
+            address, after = str(event["address"]), int(event["voters_after"])
+            self._removals[peer] = Removal(peer, name, address, state, after, at, step=str(event["step"]))
+        else:
+            self._removals[peer] = replace(new, state=state, name=name, message=str(event.get("message", "")))
+
+
+def _next(table: Mapping[tuple[str, str], str], state: str, kind: str) -> str:
+    try:
+        return table[state, kind]
+    except KeyError:
+        raise ProgressError(f"{kind} cannot follow {state}") from None
