@@ -66,3 +66,14 @@ def test_an_error_in_one_of_many_is_told() -> None:
     """A defect must not look like a server that is silent."""
     with pytest.raises(ZeroDivisionError):
         gather([1, 0], lambda key: 1 // key, lambda _: [], 5)
+
+
+def test_threads_are_used_again_but_for_those_that_hang() -> None:
+    """A look asks a dozen questions, and to start a thread costs as much as to ask one; a hung one answers nobody."""
+    free = threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.05, lambda: free.wait(5))
+    before = threading.active_count()
+    assert [within(5, lambda number=number: number) for number in range(100)] == list(range(100))  # type: ignore[misc]
+    assert threading.active_count() <= before + 2
+    free.set()
