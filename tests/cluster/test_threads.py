@@ -69,7 +69,7 @@ def test_an_error_in_one_of_many_is_told() -> None:
 
 
 def test_threads_are_used_again_but_for_those_that_hang() -> None:
-    """A look asks a dozen questions, and to start a thread costs as much as to ask one; a hung one gets no more work."""
+    """A look asks a dozen questions, and starting a thread costs as much as asking one; who hangs gets no more work."""
     free, hung = threading.Event(), list[threading.Thread]()
 
     def hang() -> None:
