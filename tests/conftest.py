@@ -80,7 +80,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say how many tests met a real agent: a green line hides a skip."""
     for agent in AGENTS:
         counts = {
-            outcome: sum(agent in report.keywords for report in terminalreporter.getreports(outcome))
+            outcome: sum(agent in getattr(report, "keywords", ()) for report in terminalreporter.getreports(outcome))
             for outcome in ("passed", "failed", "error", "skipped")
         }
         if any(counts.values()):
