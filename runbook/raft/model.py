@@ -87,7 +87,9 @@ class Vantage:
     """One server asked, by its own HTTP address, for what it sees. Every field but ``url`` may be missing.
 
     ``server_id`` is who *answered* (``/v1/agent/self``), never who we meant to ask: behind a load balancer they differ.
-    ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers.
+    ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers; ``leader_address`` is the
+    leader it believes in. ``other_id`` is a second server that answered at the same address when it was asked again,
+    so what else was said there is nobody's in particular (FACTS 3.8). ``forbidden`` says that a token was refused.
     """
 
     url: str
@@ -103,6 +105,8 @@ class Vantage:
     members: tuple[Member, ...] | None = None
     leader_address: str | None = None
     expected_id: str | None = None
+    other_id: str | None = None
+    forbidden: bool = False
     trouble: str | None = None
 
     def member_for(self, peer: Peer) -> Member | None:
@@ -118,10 +122,14 @@ class Vantage:
 
 @dataclass(frozen=True)
 class AutopilotSettings:
-    """The cluster's own clean-up policy: a second actor, and a floor under the number of voters."""
+    """The cluster's own clean-up policy: a second actor, and a floor under the number of voters.
+
+    ``zeroed``: its thresholds are 0 s, as a partial write leaves them, and then no server is ever healthy (FACTS 3.2).
+    """
 
     cleanup_dead_servers: bool
     min_quorum: int
+    zeroed: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,8 @@ class ClusterView:
     ``configuration`` and ``leader_id`` come from a *default* (not stale) read, so they are ``None`` without a leader;
     ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
     ``probes`` is this host's own try at each peer's RPC port, by address.
-    ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked.
+    ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
+    voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s (FACTS 3.3).
     """
 
     cluster: str
