@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +13,9 @@ from runbook.cluster.archive import keep_archive
 from runbook.cluster.dialects import CONSUL as CONSUL
 from runbook.cluster.dialects import NOMAD as NOMAD
 from runbook.cluster.dialects import Dialect, error_of
-from runbook.cluster.http import Door, NoAnswerError, Reply, Settings
+from runbook.cluster.http import NoAnswerError, Reply, Settings
+from runbook.cluster.network import Network, SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.cluster.threads import gather
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
@@ -42,13 +40,19 @@ class Seen:
 class HashiCorpCluster:
     """A cluster reached by one or more HTTP addresses; the other servers' are found in gossip and verified."""
 
-    def __init__(self, dialect: Dialect, addresses: tuple[str, ...], settings: Settings, region: str | None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        addresses: tuple[str, ...],
+        settings: Settings,
+        region: str | None,
+        network: Network | None = None,
+    ) -> None:
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
-        self._settings = settings
         self._region = region
+        self._network = network or SystemNetwork(settings)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
-        self._doors: dict[str, Door] = {}
         self._route = self._entries = addresses
 
     def look(self) -> ClusterView:
@@ -58,10 +62,11 @@ class HashiCorpCluster:
         answering = sorted((v for v in vantages if v.server_id), key=_worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen)
         peers = configuration.peers if configuration else ()
-        late = gather({p.address for p in peers} - probes.keys(), probe, lambda _: (), http.CONNECT_TIMEOUT + 1)
+        untried = sorted({p.address for p in peers} - probes.keys())
+        late = self._network.gather(untried, self._network.probe, lambda _: (), http.CONNECT_TIMEOUT + 1)
         view = ClusterView(
             cluster=self.name,
-            taken_at=time.monotonic(),
+            taken_at=self._network.monotonic(),
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
@@ -100,7 +105,7 @@ class HashiCorpCluster:
     # -- asking
 
     def _get(self, url: str, path: str, until: float) -> Any:
-        reply = self._checked(url, "GET", path, max(0.01, until - time.monotonic()))
+        reply = self._checked(url, "GET", path, max(0.01, until - self._network.monotonic()))
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
             raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
@@ -111,22 +116,21 @@ class HashiCorpCluster:
     ) -> Reply:
         if self._region:
             path += f"{'&' if '?' in path else '?'}{self._dialect.region_parameter}={quote(self._region, safe='')}"
-        door = self._doors.setdefault(url, Door(url, self._settings))
-        reply = door.ask(method, path, timeout=timeout, limit=limit, into=into)
+        reply = self._network.ask(url, method, path, timeout=timeout, limit=limit, into=into)
         if reply.status == 200:
             return reply
         raise error_of(f"{method} {url}{path.split('?')[0]}", method, reply, self._dialect)
 
     def _first(self, urls: tuple[str, ...], seconds: float, ask: Callable[[str, float], T]) -> T:
         """From the first server that can be asked; from a second one only where the request surely did not arrive."""
-        until = time.monotonic() + seconds
+        until = self._network.monotonic() + seconds
         for url in urls[:-1]:
             try:
-                return ask(url, max(0.01, until - time.monotonic()))
+                return ask(url, max(0.01, until - self._network.monotonic()))
             except NoAnswerError as error:
                 if error.trouble is Trouble.AMBIGUOUS:
                     raise
-        return ask(urls[-1], max(0.01, until - time.monotonic()))
+        return ask(urls[-1], max(0.01, until - self._network.monotonic()))
 
     # -- looking
 
@@ -144,17 +148,17 @@ class HashiCorpCluster:
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
-        answers = gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
+        answers = self._network.gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
         seen = [self._complete(url, answers["http", url]) for kind, url in answers if kind == "http"]
         return seen, {place: answer for (_, place), answer in answers.items() if isinstance(answer, Reach)}
 
     def _ask(self, question: Question) -> Seen | Reach:
         kind, place = question
-        return self._ask_vantage(place) if kind == "http" else probe(place)
+        return self._ask_vantage(place) if kind == "http" else self._network.probe(place)
 
     def _ask_vantage(self, url: str) -> Seen:
         """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""
-        until = time.monotonic() + STALE_TIMEOUT
+        until = self._network.monotonic() + STALE_TIMEOUT
         vantage = Vantage(url, Reach.ACCEPTED)
         try:
             own = self._get(url, "/v1/agent/self", until)
@@ -222,7 +226,7 @@ class HashiCorpCluster:
         return ClusterError(worst.trouble, what, worst.next_action)
 
     def _read_autopilot(self, answering: list[Vantage]) -> AutopilotSettings | None:
-        until = time.monotonic() + STALE_TIMEOUT
+        until = self._network.monotonic() + STALE_TIMEOUT
         try:
             read = self._get(answering[0].url, "/v1/operator/autopilot/configuration?stale", until)
             return AutopilotSettings(bool(read["CleanupDeadServers"]), int(read.get("MinQuorum", 0)))
@@ -247,17 +251,3 @@ def _one_each(vantages: list[Vantage]) -> tuple[Vantage, ...]:
     """Two addresses of one server are one vantage: its opinion counts once."""
     kept = {vantage.server_id or vantage.url: vantage for vantage in reversed(vantages)}
     return tuple(vantage for vantage in vantages if kept[vantage.server_id or vantage.url] is vantage)
-
-
-def probe(address: str) -> Reach:
-    """Can this host open the port? Accepting proves neither life nor death (FACTS 3.8)."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), http.CONNECT_TIMEOUT).close()
-    except ConnectionRefusedError:
-        return Reach.REFUSED
-    except TimeoutError:
-        return Reach.SILENT
-    except (OSError, ValueError, OverflowError):
-        return Reach.UNREACHABLE
-    return Reach.ACCEPTED
