@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +13,12 @@ from runbook.cluster.archive import keep_archive
 from runbook.cluster.dialects import CONSUL as CONSUL
 from runbook.cluster.dialects import NOMAD as NOMAD
 from runbook.cluster.dialects import Dialect, error_of
-from runbook.cluster.http import Door, NoAnswerError, Reply, Settings
+from runbook.cluster.http import NoAnswerError, Reply, Settings
+from runbook.cluster.network import Network, SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.seen import Seen, one_each, why_nobody, worth
-from runbook.cluster.threads import gather
 from runbook.raft.leadership import reason_not_leading
-from runbook.raft.model import ClusterView, Configuration, Member, Peer, Reach, Vantage
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 10.0  # above the 5 s (Nomad) and 7 s (Consul) a leaderless server holds a request (FACTS 9 row 30)
@@ -29,22 +27,28 @@ STATE_TIMEOUT = 120.0
 STATE_LIMIT = 4 * 1024**3
 RAFT = "/v1/operator/raft/configuration"
 SELF = "/v1/agent/self"
-AUTOPILOT = {"settings": "/v1/operator/autopilot/configuration?stale", "health": "/v1/operator/autopilot/health"}
+AUTOPILOT = "/v1/operator/autopilot"
 
 T = TypeVar("T")
-Question = tuple[Literal["http", "raft", "settings", "health"], str]  # a server's URL, or the address of its Raft port
+Question = tuple[Literal["http", "raft", "autopilot"], str]  # a server's URL, or the address of its Raft port
 
 
 class HashiCorpCluster:
     """A cluster reached by one or more HTTP addresses; the other servers' are found in gossip and verified."""
 
-    def __init__(self, dialect: Dialect, addresses: tuple[str, ...], settings: Settings, region: str | None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        addresses: tuple[str, ...],
+        settings: Settings,
+        region: str | None,
+        network: Network | None = None,
+    ) -> None:
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
-        self._settings = settings
         self._region = region
+        self._network = network or SystemNetwork(settings)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
-        self._doors: dict[str, Door] = {}
         self._route = self._entries = addresses
 
     def look(self) -> ClusterView:
@@ -54,15 +58,18 @@ class HashiCorpCluster:
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen)
         late = self._ask_afterwards(answering, configuration, probes)
+        settings, opinion = next(
+            (said for (kind, _), said in late.items() if kind == "autopilot" and said), (None, None)
+        )
         view = ClusterView(
             cluster=self.name,
-            taken_at=time.monotonic(),
+            taken_at=self._network.monotonic(),
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
             probes={**probes, **{place: said for (_, place), said in late.items() if isinstance(said, Reach)}},
-            unhealthy=_first_of(late, "health", wire.unhealthy),
-            autopilot=_first_of(late, "settings", wire.autopilot_settings),
+            unhealthy=opinion,
+            autopilot=settings,
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
         )
@@ -95,28 +102,27 @@ class HashiCorpCluster:
 
     # -- asking
 
-    def _get(self, url: str, path: str, until: float) -> Any:
-        reply = self._checked(url, "GET", path, max(0.01, until - time.monotonic()))
+    def _get(self, url: str, path: str, until: float, fine: tuple[int, ...] = (200,)) -> Any:
+        reply = self._checked(url, "GET", path, max(0.01, until - self._network.monotonic()), fine=fine)
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
             raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
         return wire.decode(reply.body, url + path)
 
     def _checked(
-        self, url: str, method: str, path: str, timeout: float, limit: int = http.BODY_LIMIT, into: Any = None
+        self,
+        url: str,
+        method: str,
+        path: str,
+        timeout: float,
+        limit: int = http.BODY_LIMIT,
+        into: Any = None,
+        fine: tuple[int, ...] = (200,),
     ) -> Reply:
-        door = self._doors.setdefault(url, Door(url, self._settings))
-        reply = door.ask(method, self._in_region(path), timeout=timeout, limit=limit, into=into)
-        if reply.status == 200:
+        reply = self._network.ask(url, method, self._in_region(path), timeout=timeout, limit=limit, into=into)
+        if reply.status in fine:
             return reply
         raise error_of(f"{method} {url}{path.split('?')[0]}", method, reply, self._dialect)
-
-    def _ask_anew(self, url: str, path: str, seconds: float, fine: tuple[int, ...] = (200,)) -> Any:
-        """Through a connection of its own: another question may be under way, or another server behind the address."""
-        reply = Door(url, self._settings).ask("GET", self._in_region(path), timeout=max(0.01, seconds))
-        if reply.status in fine:
-            return wire.decode(reply.body, url + path)
-        raise error_of(f"GET {url}{path.split('?')[0]}", "GET", reply, self._dialect)
 
     def _in_region(self, path: str) -> str:
         if not self._region:
@@ -125,14 +131,14 @@ class HashiCorpCluster:
 
     def _first(self, urls: tuple[str, ...], seconds: float, ask: Callable[[str, float], T]) -> T:
         """From the first server that can be asked; from a second one only where the request surely did not arrive."""
-        until = time.monotonic() + seconds
+        until = self._network.monotonic() + seconds
         for url in urls[:-1]:
             try:
-                return ask(url, max(0.01, until - time.monotonic()))
+                return ask(url, max(0.01, until - self._network.monotonic()))
             except NoAnswerError as error:
                 if error.trouble is Trouble.AMBIGUOUS:
                     raise
-        return ask(urls[-1], max(0.01, until - time.monotonic()))
+        return ask(urls[-1], max(0.01, until - self._network.monotonic()))
 
     # -- looking
 
@@ -150,15 +156,15 @@ class HashiCorpCluster:
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
-        answers = gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
+        answers = self._network.gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
         seen = [self._complete(url, answers["http", url]) for kind, url in answers if kind == "http"]
         return seen, {place: answer for (_, place), answer in answers.items() if isinstance(answer, Reach)}
 
     def _ask(self, question: Question) -> Any:
         kind, place = question
-        if kind in AUTOPILOT:
-            return self._ask_autopilot(place, AUTOPILOT[kind])
-        return self._ask_vantage(place) if kind == "http" else probe(place)
+        if kind == "autopilot":
+            return self._ask_autopilot(place)
+        return self._ask_vantage(place) if kind == "http" else self._network.probe(place)
 
     def _ask_afterwards(
         self, answering: list[Vantage], configuration: Configuration | None, probes: dict[str, Reach]
@@ -166,22 +172,25 @@ class HashiCorpCluster:
         """What only a leader's configuration leads to, all at once: autopilot, and the ports nobody named before."""
         if configuration is None:
             return {}
-        questions: list[Question] = [
-            ("raft", address) for address in {p.address for p in configuration.peers} - {*probes}
-        ]
-        questions += [("settings", answering[0].url), ("health", answering[0].url)]
-        return gather(questions, self._ask, lambda _: (), max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
+        untried = sorted({p.address for p in configuration.peers} - probes.keys())
+        questions: list[Question] = [("autopilot", answering[0].url), *(("raft", address) for address in untried)]
+        seconds = max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1
+        return self._network.gather(questions, self._ask, lambda _: (), seconds)
 
-    def _ask_autopilot(self, url: str, path: str) -> Any:
-        """Nothing if it does not tell. Health is 429 where somebody is ill, and only the body counts (FACTS 3.3)."""
+    def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None]:
+        """Its settings and its opinion of the servers, as far as it tells them in time."""
+        until = self._network.monotonic() + STALE_TIMEOUT
+        settings = opinion = None
         try:
-            return self._ask_anew(url, path, STALE_TIMEOUT, (200, 429))
+            settings = wire.autopilot_settings(self._get(url, f"{AUTOPILOT}/configuration?stale", until))
+            opinion = wire.unhealthy(self._get(url, f"{AUTOPILOT}/health", until, (200, 429)))
         except ClusterError:
-            return None
+            pass  # it is one voice among several
+        return settings, opinion
 
     def _ask_vantage(self, url: str) -> Seen:
         """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""
-        until = time.monotonic() + STALE_TIMEOUT
+        until = self._network.monotonic() + STALE_TIMEOUT
         vantage = Vantage(url, Reach.ACCEPTED)
         try:
             vantage, region = wire.own_words(self._get(url, SELF, until), self._dialect.role, url)
@@ -202,10 +211,9 @@ class HashiCorpCluster:
         host = urlsplit(vantage.url).hostname
         if vantage.server_id is None or f"{vantage.raft_address}".rpartition(":")[0].strip("[]") == host:
             return None
+        second_door = f"{vantage.url}/"  # the same place by another connection, which a balancer may lead elsewhere
         try:
-            again, _ = wire.own_words(
-                self._ask_anew(vantage.url, SELF, until - time.monotonic()), self._dialect.role, vantage.url
-            )
+            again, _ = wire.own_words(self._get(second_door, SELF, until), self._dialect.role, vantage.url)
         except ClusterError:
             return None
         return again.server_id if again.server_id != vantage.server_id else None
@@ -259,21 +267,3 @@ class HashiCorpCluster:
         answering = [vantage.url for vantage in view.answering]
         given = [url for url in self._entries if url in answering]
         return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
-
-
-def probe(address: str) -> Reach:
-    """Can this host open the port? Accepting proves neither life nor death (FACTS 3.8)."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), http.CONNECT_TIMEOUT).close()
-    except ConnectionRefusedError:
-        return Reach.REFUSED
-    except TimeoutError:
-        return Reach.SILENT
-    except (OSError, ValueError, OverflowError):
-        return Reach.UNREACHABLE
-    return Reach.ACCEPTED
-
-
-def _first_of(answers: dict[Question, Any], kind: str, read: Callable[[Any], T | None]) -> T | None:
-    return next((read(said) for (asked, _), said in answers.items() if asked == kind and said is not None), None)

@@ -38,13 +38,13 @@ def _plain(value: Any) -> Any:
 
 def view_from(data: Mapping[str, Any]) -> ClusterView:
     """The view that was recorded. Raises KeyError, TypeError or ValueError for anything else."""
-    told = dict(data)
+    told: Data = dict(data)
     told["configuration"] = _configuration(told.get("configuration"))
     told["vantages"] = tuple(_vantage(each) for each in told["vantages"])
     told["probes"] = {address: Reach(word) for address, word in told.get("probes", {}).items()}
     told["unhealthy"] = frozenset(told["unhealthy"]) if "unhealthy" in told else None
     told["autopilot"] = _autopilot(told["autopilot"]) if "autopilot" in told else None
-    return ClusterView(**{"leader_id": None, **told})
+    return ClusterView(leader_id=told.pop("leader_id", None), **told)
 
 
 def _vantage(data: Mapping[str, Any]) -> Vantage:
@@ -61,7 +61,7 @@ def _configuration(data: Mapping[str, Any] | None) -> Configuration | None:
 
 
 def _member(data: Mapping[str, Any]) -> Member:
-    return Member(**{"id": None, **data, "status": MemberStatus(data["status"])})
+    return Member(data["name"], MemberStatus(data["status"]), data.get("id"), data["raft_address"])
 
 
 def _autopilot(data: Mapping[str, Any]) -> AutopilotSettings:

@@ -52,7 +52,8 @@ def _servers(view: ClusterView) -> Iterator[str]:
     listed = {word for peer in seen.peers for word in (peer.id, peer.address)}
     for vantage in view.answering:
         if not {vantage.server_id, vantage.raft_address} & listed:
-            yield f"  {'alive':<8} {vantage.name or vantage.url:<{wide}}  {vantage.raft_address}; not in the configuration"
+            name = vantage.name or vantage.url
+            yield f"  {'alive':<8} {name:<{wide}}  {vantage.raft_address}; not in the configuration"
 
 
 def _facts(view: ClusterView, peer: Peer) -> str:
@@ -61,7 +62,8 @@ def _facts(view: ClusterView, peer: Peer) -> str:
     sighting = sighting_of(view, peer)
     if own is not None:
         return f"{peer.address}; {role}{_numbers(own)}; {sighting.gossip_words}"
-    return f"{peer.address}; {role}; {'looks dead: ' if sighting.looks_dead else ''}{sighting.words}; {sighting.gossip_words}"
+    looks = "looks dead: " if sighting.looks_dead else ""
+    return f"{peer.address}; {role}; {looks}{sighting.words}; {sighting.gossip_words}"
 
 
 def _numbers(vantage: Vantage) -> str:

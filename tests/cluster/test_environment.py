@@ -10,6 +10,7 @@ import pytest
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Door, Settings
+from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import ClusterError
 from runbook.raft.model import Peer
 from tests.cluster.stub import CERTIFICATE, NAME_IN_CERTIFICATE, reply, stub
@@ -23,7 +24,12 @@ def entries(environment: dict[str, str]) -> tuple[str, ...]:
 
 
 def settings(environment: dict[str, str]) -> Settings:
-    return cluster_from(environment, read_only=True)._settings
+    return settings_of(cluster_from(environment, read_only=True))
+
+
+def settings_of(cluster: HashiCorpCluster) -> Settings:
+    assert isinstance(cluster._network, SystemNetwork)
+    return cluster._network._settings
 
 
 @pytest.mark.parametrize(
@@ -133,8 +139,8 @@ def test_secrets_are_sent_and_never_shown() -> None:
         head = server.heads[0][1]
     assert "X-Nomad-Token: secret-token\r\n" in head
     assert "Authorization: Basic bcO2bml0b3I6aHVudGVyMmh1bnRlcjI6eA==\r\n" in head
-    assert PASSWORD not in repr(target._settings) + repr(vars(target))
-    assert "secret-token" not in repr(target._settings) + repr(vars(target))
+    assert PASSWORD not in repr(settings_of(target)) + repr(vars(target))
+    assert "secret-token" not in repr(settings_of(target)) + repr(vars(target))
 
 
 def test_no_proxy_and_no_netrc_come_between(monkeypatch: pytest.MonkeyPatch) -> None:

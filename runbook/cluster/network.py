@@ -1,0 +1,65 @@
+"""All that an adapter asks of the world: replies, open ports, many answers at once, and the time."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import IO, Protocol, TypeVar
+
+from runbook.cluster import http, threads
+from runbook.cluster.http import Door, Reply, Settings
+from runbook.raft.model import Reach
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+
+
+class Network(Protocol):
+    """One narrow door, so that the adapter itself can be met by a cluster that lives in virtual time."""
+
+    def monotonic(self) -> float:
+        """Seconds that only rise."""
+
+    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+        """As :meth:`runbook.cluster.http.Door.ask` of the door at ``url``."""
+
+    def probe(self, address: str) -> Reach:
+        """Can this host open the port? Accepting proves neither life nor death (FACTS 3.8)."""
+
+    def gather(
+        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
+    ) -> dict[Key, T | None]:
+        """As :func:`runbook.cluster.threads.gather`."""
+
+
+class SystemNetwork:
+    """This machine's own: a door to each server, kept open between requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._doors: dict[str, Door] = {}
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+        door = self._doors.setdefault(url, Door(url, self._settings))
+        return door.ask(method, path, timeout=timeout, limit=limit, into=into)
+
+    def probe(self, address: str) -> Reach:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), http.CONNECT_TIMEOUT).close()
+        except ConnectionRefusedError:
+            return Reach.REFUSED
+        except TimeoutError:
+            return Reach.SILENT
+        except (OSError, ValueError, OverflowError):
+            return Reach.UNREACHABLE
+        return Reach.ACCEPTED
+
+    def gather(
+        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
+    ) -> dict[Key, T | None]:
+        return threads.gather(first, ask, follow, seconds)
