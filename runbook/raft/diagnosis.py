@@ -68,7 +68,7 @@ def _healthy(scene: Scene) -> Finding:
         "Healthy",
         Severity.OK,
         Certainty.CERTAIN,
-        f"healthy: {scene.numbers}; {scene.tolerance} more may fail",
+        f"{scene.numbers}; {scene.tolerance or 'no'} more may fail",
         (f"{scene.leader.label} leads" if scene.leader else "there is a leader",),
         "Nothing to do",
     )
@@ -105,7 +105,7 @@ def _access(scene: Scene) -> Iterator[Finding]:
 def _dark(scene: Scene, *, forbidden: bool) -> Finding:
     answering = len(scene.view.answering)
     told = (scene.view.trouble_text,) if scene.view.trouble_text else ()
-    reasons = tuple(v.trouble for v in scene.view.vantages if v.trouble and v.trouble not in "".join(told))
+    reasons = tuple(v.trouble for v in scene.view.vantages if v.trouble)
     if forbidden:
         sentence, next_action = "this token may not read the cluster", "Give a token with the permission that is named"
     elif answering:
@@ -121,7 +121,7 @@ def _dark(scene: Scene, *, forbidden: bool) -> Finding:
         Severity.CRITICAL,
         Certainty.CERTAIN,
         sentence,
-        (*told, *reasons) or ("no address gave a reason",),
+        reasons or told or ("no address gave a reason",),
         next_action,
         tuple(server_of(v) for v in scene.view.vantages),
     )

@@ -13,7 +13,9 @@ from runbook.raft.without_quorum import former_leaders
 
 MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default (FACTS 3.2)
 AGAIN = "Look again in a minute: gossip takes up to 48 s to notice a death"
-WINDOW = "One look is no proof: the playbook looks again over its whole confirm_for before it removes"
+GONE_FOR_GOOD = "Start it again with its data; if that cannot be, remove it: the playbook first looks again for a while"
+TOO_FEW = "Start it again with its data, or add a replacement first: a removal would leave {left} voters"
+LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
 
 def server_findings(scene: Scene) -> Iterator[Finding]:
@@ -61,13 +63,13 @@ def _dead(scene: Scene, s: Sighting) -> str:
 
 
 _SENTENCES = {
-    "DeadLeader": "{who} led and does not answer; {leader} has been elected since",
-    "StalePeer": "{who} is in the configuration and no gossip knows it",
-    "DeadFollower": "{who} does not answer",
-    "NonVoterStuck": "{who} is a non-voter and does not answer: it will never vote",
-    "HungServer": "{who} accepts connections and says nothing: it hangs, and that is not dead",
-    "Unreachable": "{who} accepts connections and its HTTP API is out of reach from here",
-    "ObserversDisagree": "this host hears nothing of {who}, which gossip calls alive",
+    "DeadLeader": "no sign of life from the former leader {who}; {leader} has been elected since",
+    "StalePeer": "no sign of life from {who}, and no gossip knows of it",
+    "DeadFollower": "no sign of life from {who}",
+    "NonVoterStuck": "no sign of life from the non-voter {who}: it will never vote",
+    "HungServer": "connections to {who} open and nothing is said: a process that hangs is not dead",
+    "Unreachable": "the HTTP API of {who} is out of reach from here, though a process listens",
+    "ObserversDisagree": "this host hears nothing of {who}, and gossip says alive",
 }
 _NEXT = {
     "HungServer": "Stop its process by hand (a frozen one may wake up and go on); then it can be judged",
@@ -80,8 +82,10 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
     sure = certainty is Certainty.LIKELY
     leader = scene.leader.label if scene.leader else "another"
     peers = [s.peer for s in sightings]
-    default = WINDOW if sure else AGAIN
-    removable = name not in _NEXT and sure and scene.live >= scene.needed
+    left = len(scene.voters) - sum(peer.voter for peer in peers)
+    enough = left >= LEAST_VOTERS or left == len(scene.voters)
+    removable = name not in _NEXT and sure and enough and scene.live >= scene.needed
+    default = AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW.format(left=left)
     return Finding(
         name,
         Severity.WARNING,
@@ -95,9 +99,10 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
 
 
 def _lagging(scene: Scene) -> Iterator[Finding]:
-    """Behind by its own numbers. Autopilot's *unhealthy* alone counts only where no server is missing (FACTS 3.3)."""
+    """Behind by its own numbers. Autopilot's *unhealthy* alone counts only where nobody is missed (FACTS 3.3)."""
     own = scene.view.vantage_of(scene.leader) if scene.leader else None
-    everybody = all(s.answers for s in scene.sightings) and not (scene.view.autopilot and scene.view.autopilot.zeroed)
+    zeroed = scene.view.autopilot is not None and scene.view.autopilot.zeroed
+    everybody = not zeroed and all(s.answers and _contradiction(scene, s) is None for s in scene.sightings)
     for sighting in scene.voters:
         vantage = scene.view.vantage_of(sighting.peer)
         if vantage is None or sighting.peer == scene.leader:

@@ -129,7 +129,7 @@ def _clones(scene: Scene) -> list[Member]:
 
 def _zombies(scene: Scene) -> Iterator[Finding]:
     """Alive in gossip and out of the configuration, or back in it as a non-voter after one of our runs removed it."""
-    if scene.phase is Phase.DARK:
+    if scene.phase is not Phase.LED:  # then nobody adds a server, and nobody knows for sure who is listed
         return
     for member in _members(scene).values():
         certainty = _zombie(scene, member)
@@ -185,7 +185,7 @@ def _is_back(peer: Peer, appearance: Appearance) -> Finding:
 
 def _even(scene: Scene) -> Iterator[Finding]:
     voters = len(scene.voters)
-    if voters and voters % 2 == 0:
+    if scene.phase is Phase.LED and voters % 2 == 0:
         yield Finding(
             "EvenVoters",
             Severity.NOTICE,

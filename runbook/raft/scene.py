@@ -82,9 +82,15 @@ class Scene:
 
     @property
     def insiders(self) -> tuple[Vantage, ...]:
-        """Servers that answer and are in the configuration: the words of others are hearsay."""
-        own = [self.view.vantage_of(peer) for peer in self.configuration.peers]
-        return tuple(vantage for vantage in own if vantage is not None)
+        """Servers that answer and are in the configuration, else in their own: the words of others are hearsay.
+
+        Without a leader, who is in the configuration depends on whom one asks (FACTS 2.6), so all who think they are
+        count.
+        """
+        own = [vantage for peer in self.configuration.peers if (vantage := self.view.vantage_of(peer))]
+        if self.view.leader_id is None:
+            own += [v for v in self.view.answering if v not in own and v.configuration and v.configuration.peers]
+        return tuple(own)
 
     @property
     def numbers(self) -> str:

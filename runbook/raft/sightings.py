@@ -73,7 +73,7 @@ class Sighting:
 
     @property
     def evidence(self) -> str:
-        """``s3.global looks dead: nothing listens at 10.0.0.3:4647; gossip of 2 servers: failed``."""
+        """``s3.global looks dead: nothing listens at its port; gossip of 2 servers: failed``."""
         look = "looks dead" if self.looks_dead else self.appearance.value
         return f"{self.peer.label} {look}: {self.words}; {self.gossip_words}"
 
@@ -101,11 +101,11 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
         return Appearance.ANSWERS, f"its own HTTP API answers at {own.url}"
     other = next((v for v in view.answering if v.raft_address == peer.address and v.server_id != peer.id), None)
     if other is not None:
-        return Appearance.REPLACED, f"at {peer.address} now answers {other.server_id}"
+        return Appearance.REPLACED, f"at its address now answers {other.server_id}"
     mute = next((v for v in view.vantages if _mute(v, peer)), None)
     if mute is not None and mute.forbidden:
         return Appearance.REFUSES_US, f"{mute.url} refuses this token"
-    return _from_the_port(view.probes.get(peer.address), peer.address, mute)
+    return _from_the_port(view.probes.get(peer.address), mute)
 
 
 def _mute(vantage: Vantage, peer: Peer) -> bool:
@@ -114,15 +114,15 @@ def _mute(vantage: Vantage, peer: Peer) -> bool:
     return vantage.expected_id == peer.id and listens and vantage.server_id is None
 
 
-def _from_the_port(reach: Reach | None, address: str, mute: Vantage | None) -> tuple[Appearance, str]:
+def _from_the_port(reach: Reach | None, mute: Vantage | None) -> tuple[Appearance, str]:
     if reach in (Reach.ACCEPTED, Reach.ANSWERED):
-        return Appearance.HANGS, f"{address} accepts connections and its HTTP API does not answer"
+        return Appearance.HANGS, "its port accepts connections and its HTTP API does not answer"
     if mute is not None:
         return Appearance.HANGS, f"{mute.url} accepts connections and does not say who it is"
     if reach is Reach.REFUSED:
-        return Appearance.DOWN, f"nothing listens at {address}, and the machine answers"
+        return Appearance.DOWN, "nothing listens at its port, and its machine says so"
     if reach is Reach.SILENT:
-        return Appearance.SILENT, f"no packet comes back from {address}"
+        return Appearance.SILENT, "not a packet comes back"
     if reach is Reach.UNREACHABLE:
-        return Appearance.SILENT, f"there is no way to {address} from here"
-    return Appearance.UNTRIED, f"{address} was not tried"
+        return Appearance.SILENT, "there is no way to it from here"
+    return Appearance.UNTRIED, "its port was not tried"

@@ -5,8 +5,9 @@ vote anywhere. A voter of which nothing came back may live behind a cut. So a ma
 the voters out of sight are enough for a quorum of their own; if they are, one cut explains what otherwise takes as many
 deaths, and that is said first, because recovering by hand on the wrong side makes two clusters out of one.
 
-Telling *for now* from *for good*: no request shows a disk. What can be seen is that another id answers at a voter's
-address, for then its data were wiped. All else is said as *possible*, and left to a person.
+Telling *for now* from *for good*: no request shows a disk. What can be seen hints at it only: another id answers at a
+voter's address (its data were wiped), it left on purpose, or no gossip knows it any more. So *for good* is never more
+than *possible*, and a person decides.
 """
 
 from __future__ import annotations
@@ -66,14 +67,10 @@ def _no_leader(scene: Scene) -> str:
 def _lost(scene: Scene) -> Iterator[Finding]:
     if len(scene.hidden) >= scene.needed:
         yield _parted(scene)
-    replaced = [s for s in scene.missing if s.appearance is Appearance.REPLACED]
-    if len(scene.voters) - len(replaced) < scene.needed:
-        yield _for_good(scene, replaced, Certainty.LIKELY)
-        return
     yield _for_now(scene)
-    forgotten = [s for s in scene.missing if s in replaced or _forgotten(s)]
-    if len(scene.voters) - len(forgotten) < scene.needed:
-        yield _for_good(scene, forgotten, Certainty.POSSIBLE)
+    gone = [s for s in scene.missing if s.appearance is Appearance.REPLACED or _written_off(s)]
+    if len(scene.voters) - len(gone) < scene.needed:
+        yield _for_good(scene, gone)
 
 
 def _parted(scene: Scene) -> Finding:
@@ -100,25 +97,26 @@ def _for_now(scene: Scene) -> Finding:
     reached = [s for s in scene.missing if s.appearance in (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US)]
     enough = scene.live + len(reached) >= scene.needed
     lacking = scene.needed - scene.live
-    back = [s.peer for s in scene.missing if s.appearance is not Appearance.REPLACED]
+    back = [s.peer for s in scene.missing if s.appearance is not Appearance.REPLACED] or [s.peer for s in scene.missing]
+    start = f"Start {named(back)}" if len(back) <= lacking else f"Start {lacking} of {named(back)}"
     return Finding(
         "QuorumLostTransient",
         Severity.CRITICAL,
         Certainty.LIKELY if enough else Certainty.POSSIBLE,
         f"quorum is lost: {scene.numbers}",
         (*_evidence(scene.missing), *_terms(scene), "whether their disks live cannot be seen from here"),
-        f"{NO_REMOVAL}. Start {lacking} of {named(back)} again with the data it has; {BY_HAND}",
+        f"{NO_REMOVAL}. {start} again with the data it has; {BY_HAND}",
         tuple(server_of(peer) for peer in back),
     )
 
 
-def _for_good(scene: Scene, gone: list[Sighting], certainty: Certainty) -> Finding:
+def _for_good(scene: Scene, gone: list[Sighting]) -> Finding:
     peers = [s.peer for s in gone]
     return Finding(
         "QuorumLostPermanent",
         Severity.CRITICAL,
-        certainty,
-        f"quorum may be lost for good: {scene.numbers}, and {named(peers)} will hardly vote again",
+        Certainty.POSSIBLE,
+        f"quorum may be lost for good: {named(peers)} may never come back with their data",
         (*_evidence(tuple(gone)), *_terms(scene), "whether their old disks exist somewhere only a person knows"),
         f"{NO_REMOVAL}. Look for the old data of {named(peers)} first; "
         "if they are lost, recover with peers.json on all survivors",
@@ -174,9 +172,9 @@ def _at_risk(scene: Scene) -> Finding:
     )
 
 
-def _forgotten(sighting: Sighting) -> bool:
-    """No gossip knows it any more: it was gone for days, or everybody else was started after it had gone."""
-    return bool(sighting.gossip) and all(word == "absent" for word, _ in sighting.gossip)
+def _written_off(sighting: Sighting) -> bool:
+    """It left on purpose, or no gossip knows it: it was gone for days, or the others were started after it had gone."""
+    return bool(sighting.gossip) and all(word in ("absent", "left") for word, _ in sighting.gossip)
 
 
 def _evidence(sightings: tuple[Sighting, ...]) -> tuple[str, ...]:

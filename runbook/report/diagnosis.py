@@ -16,16 +16,19 @@ MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NO
 
 def lines_of(view: ClusterView, findings: Sequence[Finding]) -> list[str]:
     """Everything, at most 100 columns wide where words allow it."""
-    told = [line for finding in findings for line in (*_finding(finding), "")]
+    said: set[str] = set()
+    told = [line for finding in findings for line in (*_finding(finding, said), "")]
     return [f"{view.cluster}, as this host sees it", "", *told, *_servers(view)]
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: Finding, said: set[str]) -> Iterator[str]:
+    """Evidence that stands under a worse finding is not read again."""
     sure = "" if finding.severity is Severity.OK else f" ({finding.certainty.value})"
     head = f"{MARKS[finding.severity]:<9} {finding.name}{sure}: {finding.sentence}"
     yield from _wrapped(head, "", " " * 10)
-    for words in finding.evidence:
+    for words in (words for words in finding.evidence if words not in said):
         yield from _wrapped(words, " " * 10 + "- ", " " * 12)
+    said.update(finding.evidence)
     if finding.severity is not Severity.OK:
         yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16)
     if finding.playbook:
@@ -44,7 +47,7 @@ def _servers(view: ClusterView) -> Iterator[str]:
         return
     yield "servers"
     wide = max(len(peer.label) for peer in seen.peers)
-    for peer in seen.peers:
+    for peer in sorted(seen.peers, key=lambda peer: (peer.label, peer.id)):
         verdict = judge_once(view, peer)
         yield from _wrapped(
             f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13)
