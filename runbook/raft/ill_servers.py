@@ -13,15 +13,16 @@ from runbook.raft.without_quorum import former_leaders
 
 MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default (FACTS 3.2)
 AGAIN = "Look again in a minute: gossip takes up to 48 s to notice a death"
-GONE_FOR_GOOD = "Start it again with its data; if that cannot be, remove it: the playbook first looks again for a while"
-TOO_FEW = "Start it again with its data, or add a replacement first: a removal would leave {left} voters"
+GONE_FOR_GOOD = "Start {it} again; if that cannot be, remove {it}: the playbook first looks again for a while"
+TOO_FEW = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
 LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
 
 def server_findings(scene: Scene) -> Iterator[Finding]:
-    """What holds for single servers. Without a leader the silent ones are evidence of the quorum's finding instead."""
+    """What holds for single servers. Where a quorum is not seen, the silent ones are evidence of that finding instead."""
     if scene.phase is Phase.LED:
-        yield from _grouped(scene)
+        if scene.live >= scene.needed:
+            yield from _grouped(scene)
         yield from _lagging(scene)
         yield from _not_yet_voters(scene)
     yield from _disagreements(scene)
@@ -84,15 +85,16 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
     peers = [s.peer for s in sightings]
     left = len(scene.voters) - sum(peer.voter for peer in peers)
     enough = left >= LEAST_VOTERS or left == len(scene.voters)
-    removable = name not in _NEXT and sure and enough and scene.live >= scene.needed
-    default = AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW.format(left=left)
+    removable = name not in _NEXT and sure and enough
+    default = AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW
+    words = {"it": "it" if len(peers) == 1 else "them", "left": left}
     return Finding(
         name,
         Severity.WARNING,
         certainty,
         _SENTENCES[name].format(who=named(peers), leader=leader),
         tuple(s.evidence for s in sightings),
-        _NEXT.get(name, default),
+        _NEXT.get(name, default).format(**words),
         tuple(server_of(peer) for peer in peers),
         REMOVE_DEAD_PEERS if removable else None,
     )
@@ -198,9 +200,11 @@ def _contradiction(scene: Scene, s: Sighting) -> str | None:
 
 
 def _two_leaders(scene: Scene) -> Iterator[Finding]:
+    """Two that say so of themselves, or followers of two that both answer; one that has gone is told as DeadLeader."""
     leaders = [v for v in scene.insiders if v.state == "Leader"]
-    named_ones = {v.leader_address for v in scene.insiders if v.leader_address}
-    if len(leaders) < 2 and len(named_ones) < 2:
+    gone = {s.peer.address for s in former_leaders(scene)}
+    followed = {v.leader_address for v in scene.insiders if v.leader_address} - gone
+    if len(leaders) < 2 and len(followed) < 2:
         return
     labels = {peer.address: peer.label for peer in scene.configuration.peers}
     words = [

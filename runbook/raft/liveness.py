@@ -96,6 +96,8 @@ def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:
         doubt = _doubt_of(vantage, peer)
         if doubt is not None:
             return f"gossip of {vantage.name or vantage.url}: {doubt}"
+    if peer.name is not None and leader.member_for(peer) is None:
+        return f"the leader calls it {peer.name}, yet its list of members lacks it: was that list cut by an ACL?"
     return None
 
 

@@ -110,14 +110,18 @@ class Vantage:
     trouble: str | None = None
 
     def member_for(self, peer: Peer) -> Member | None:
-        """This server's gossip entry for a peer: by id first, by address where the entry carries no other id."""
-        for member in self.members or ():
-            if member.id == peer.id:
-                return member
-        for member in self.members or ():
-            if member.raft_address == peer.address and member.id in (None, peer.address):
-                return member
-        return None
+        """This server's gossip entry for a peer: by id first, by address where the entry carries no other id.
+
+        On protocol 2 the peer's id is its address, while gossip may carry a UUID: there only the address counts. Of
+        several entries one that is not gone is taken: a sign of life outweighs a left-over.
+        """
+        members, by_address = self.members or (), peer.id == peer.address
+        same_id = [member for member in members if member.id == peer.id]
+        same_place = [m for m in members if m.raft_address == peer.address and (by_address or m.id is None)]
+        found = same_id or same_place
+        return next(
+            (m for m in found if m.status not in (MemberStatus.FAILED, MemberStatus.LEFT)), next(iter(found), None)
+        )
 
 
 @dataclass(frozen=True)

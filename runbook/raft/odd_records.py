@@ -14,8 +14,8 @@ RECONCILE = "the leader compares gossip with its configuration every 60 s"
 
 def record_findings(scene: Scene) -> Iterator[Finding]:
     """What holds for the lists themselves: configurations and gossip."""
-    yield from _divergence(scene)
     yield from _addresses_twice(scene)
+    yield from _divergence(scene)
     yield from _identities_twice(scene)
     yield from _zombies(scene)
     yield from _even(scene)
@@ -49,8 +49,10 @@ def _difference(held: Configuration, best: Configuration) -> str:
     also = [p for p in held.peers if best.peer(p.id) is None]
     lacks = [p for p in best.peers if held.peer(p.id) is None]
     other = [p for p in held.peers if (b := best.peer(p.id)) and (b.address, b.voter) != (p.address, p.voter)]
+    same = {p.label for p in also} & {p.label for p in lacks}
     words = [("also lists", also), ("lacks", lacks), ("has another address or vote for", other)]
-    return ", ".join(f"{verb} {named(peers)}" for verb, peers in words if peers)
+    told = [f"{verb} {named(peers)}" for verb, peers in words if peers]
+    return ", ".join(told) + (f" ({', '.join(sorted(same))} under another id)" if same else "")
 
 
 def _addresses_twice(scene: Scene) -> Iterator[Finding]:
@@ -185,7 +187,8 @@ def _is_back(peer: Peer, appearance: Appearance) -> Finding:
 
 def _even(scene: Scene) -> Iterator[Finding]:
     voters = len(scene.voters)
-    if scene.phase is Phase.LED and voters % 2 == 0:
+    newcomers = [s for s in scene.sightings if s.answers and not s.peer.voter]
+    if scene.phase is Phase.LED and voters % 2 == 0 and not newcomers:
         yield Finding(
             "EvenVoters",
             Severity.NOTICE,

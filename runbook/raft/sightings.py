@@ -60,8 +60,8 @@ class Sighting:
 
     @property
     def looks_dead(self) -> bool:
-        """For a person's eyes: nothing listens or nothing comes back, and all gossip agrees."""
-        return self.said_gone and self.appearance in (Appearance.DOWN, Appearance.SILENT)
+        """For a person's eyes: its machine says that nothing listens, and all gossip agrees. Silence may be a cut."""
+        return self.said_gone and self.appearance is Appearance.DOWN
 
     @property
     def gossip_words(self) -> str:
@@ -86,9 +86,10 @@ def sighting_of(view: ClusterView, peer: Peer) -> Sighting:
 
 
 def sightings_of(view: ClusterView) -> tuple[Sighting, ...]:
-    """Every peer of the best configuration that is known, in its order."""
+    """Every peer of the best configuration that is known, in the order in which a person looks for it."""
     seen = view.best_configuration
-    return tuple(sighting_of(view, peer) for peer in seen.peers) if seen else ()
+    peers = sorted(seen.peers, key=lambda peer: (peer.label, peer.id)) if seen else []
+    return tuple(sighting_of(view, peer) for peer in peers)
 
 
 def _word(member: Member | None) -> str:

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook.raft.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, named, server_of
+from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.quorum import failure_tolerance, quorum
 from runbook.raft.scene import Phase, Scene
 from runbook.raft.sightings import Appearance, Sighting
 
 BY_HAND = "only if their disks are lost, recover with peers.json on the survivors"
+BY_HAND_NEVER_YET = "first make sure that they are down and not merely out of sight"
 NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harder"
 
 
@@ -97,6 +99,7 @@ def _for_now(scene: Scene) -> Finding:
     reached = [s for s in scene.missing if s.appearance in (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US)]
     enough = scene.live + len(reached) >= scene.needed
     lacking = scene.needed - scene.live
+    by_hand = BY_HAND_NEVER_YET if len(scene.hidden) >= scene.needed else BY_HAND
     back = [s.peer for s in scene.missing if s.appearance is not Appearance.REPLACED] or [s.peer for s in scene.missing]
     start = f"Start {named(back)}" if len(back) <= lacking else f"Start {lacking} of {named(back)}"
     return Finding(
@@ -105,7 +108,7 @@ def _for_now(scene: Scene) -> Finding:
         Certainty.LIKELY if enough else Certainty.POSSIBLE,
         f"quorum is lost: {scene.numbers}",
         (*_evidence(scene.missing), *_terms(scene), "whether their disks live cannot be seen from here"),
-        f"{NO_REMOVAL}. {start} again with the data it has; {BY_HAND}",
+        f"{NO_REMOVAL}. {start} again with the data it has; {by_hand}",
         tuple(server_of(peer) for peer in back),
     )
 
@@ -149,7 +152,7 @@ def _led_yet_too_few(scene: Scene) -> Finding:
 
 
 def _at_risk(scene: Scene) -> Finding:
-    dead = [s for s in scene.missing if s.looks_dead]
+    dead = [s for s in scene.missing if judge_once(scene.view, s.peer).liveness is Liveness.DEAD]
     after = failure_tolerance(len(scene.voters) - len(dead), scene.live)
     gain = f"Removing {named([s.peer for s in dead])} makes it {len(scene.voters) - len(dead)} voters, of which "
     if not scene.missing:

@@ -47,7 +47,7 @@ def _servers(view: ClusterView) -> Iterator[str]:
         return
     yield "servers"
     wide = max(len(peer.label) for peer in seen.peers)
-    for peer in sorted(seen.peers, key=lambda peer: (peer.label, peer.id)):
+    for peer in (sighting.peer for sighting in sightings_of(view)):
         verdict = judge_once(view, peer)
         yield from _wrapped(
             f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13)
