@@ -19,7 +19,7 @@ LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person n
 
 
 def server_findings(scene: Scene) -> Iterator[Finding]:
-    """What holds for single servers. Where a quorum is not seen, the silent ones are evidence of that finding instead."""
+    """What holds for single servers. Where no quorum is seen, the silent ones are evidence of that finding instead."""
     if scene.phase is Phase.LED:
         if scene.live >= scene.needed:
             yield from _grouped(scene)
