@@ -34,10 +34,70 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True)
+class RunResumed(Event):
+    """Somebody goes on with a run that had stopped. ``torn``: a crash had left a last line that was cut off."""
+
+    kind = "run.resumed"
+    who: str
+    cluster: str
+    torn: bool
+
+
+@dataclass(frozen=True)
+class RunAcknowledged(Event):
+    """Somebody has looked at what a finished run did: its cool-down is over."""
+
+    kind = "run.acknowledged"
+    who: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class ClusterClaimed(Event):
+    """From here on no other run of this state folder may change the cluster that has these peers."""
+
+    kind = "cluster.claimed"
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LockTakenOver(Event):
+    """In the journals of both: ``run`` died with the lock, ``by`` has it now."""
+
+    kind = "lock.taken_over"
+    run: str
+    by: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class GuardOverridden(Event):
+    """A person set a guard aside by name."""
+
+    kind = "guard.overridden"
+    guard: str
+    who: str
+    reason: str
+    refusal: str
+
+
+@dataclass(frozen=True)
 class StepStarted(Event):
     kind = "step.started"
     step: str
     uses: str
+
+
+@dataclass(frozen=True)
+class ItemCompleted(Event):
+    """One round of a step with ``for_each``: what a resumed run need not do again."""
+
+    kind = "item.completed"
+    step: str
+    item: int
+    message: str
+    output: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -104,17 +164,23 @@ class RemovalWouldBeRequested(Event):
 
 @dataclass(frozen=True)
 class RemovalConfirmed(Event):
+    """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
+
     kind = "removal.confirmed"
     step: str
     peer: str
     name: str
+    message: str = ""
 
 
 @dataclass(frozen=True)
 class AlreadyGone(Event):
+    """Somebody else was faster: the cluster's own clean-up, or a person."""
+
     kind = "removal.already_gone"
     step: str
     peer: str
+    name: str
 
 
 @dataclass(frozen=True)

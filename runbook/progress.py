@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runbook.raft.quorum import failure_tolerance
@@ -14,23 +14,35 @@ RUN: Mapping[tuple[str, str], str] = {
     ("running", "run.refused"): "refused",
     ("running", "run.failed"): "failed",
     ("running", "run.interrupted"): "interrupted",
+    ("running", "run.resumed"): "running",  # the process had died without an ending
+    ("refused", "run.resumed"): "running",
+    ("failed", "run.resumed"): "running",
+    ("interrupted", "run.resumed"): "running",
+    ("completed", "run.acknowledged"): "completed",
+    ("refused", "run.acknowledged"): "refused",
+    ("failed", "run.acknowledged"): "failed",
+    ("interrupted", "run.acknowledged"): "interrupted",
 }
 STEP: Mapping[tuple[str, str], str] = {
     ("new", "step.started"): "running",
     ("new", "step.skipped"): "skipped",
     ("running", "step.completed"): "completed",
+    ("running", "step.started"): "running",  # once more, by a resumed run
+    ("running", "step.skipped"): "skipped",
 }
 REMOVAL: Mapping[tuple[str, str], str] = {
     ("new", "removal.requested"): "asked",
     ("new", "removal.would_be_requested"): "foretold",
-    ("new", "removal.already_gone"): "gone",
+    ("new", "removal.already_gone"): "vanished",
     ("asked", "removal.confirmed"): "gone",
+    ("asked", "removal.already_gone"): "vanished",
     ("asked", "removal.failed"): "failed",
     ("asked", "removal.unsettled"): "unsettled",
     ("failed", "removal.requested"): "asked",
-    ("failed", "removal.already_gone"): "gone",
-    ("unsettled", "removal.requested"): "asked",
-    ("unsettled", "removal.already_gone"): "gone",
+    ("failed", "removal.already_gone"): "vanished",
+    ("unsettled", "removal.confirmed"): "gone",
+    ("unsettled", "removal.failed"): "failed",
+    ("unsettled", "removal.unsettled"): "unsettled",
 }
 
 
@@ -52,7 +64,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of one intent: ``asked`` with nothing after it means that the outcome is not known."""
+    """What became of one intent: ``asked`` with nothing after it means that the outcome is not known.
+
+    ``gone`` is our doing, ``vanished`` somebody else's.
+    """
 
     peer: str
     name: str
@@ -61,11 +76,20 @@ class Removal:
     voters_after: int
     asked_at: str
     message: str = ""
+    step: str = ""
+
+    @property
+    def unsettled(self) -> bool:
+        """Asked for, and nobody has seen what became of it."""
+        return self.state in ("asked", "unsettled")
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """A run as far as its journal tells. ``state`` is ``running`` where no ending was written."""
+    """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
+
+    ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
+    """
 
     state: str = "new"
     started: Mapping[str, Any] | None = None
@@ -76,6 +100,10 @@ class RunProgress:
     before: Numbers | None = None
     now: Numbers | None = None
     unproven: tuple[str, ...] = ()
+    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    items: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    peers: frozenset[str] = frozenset()
+    acknowledged: bool = False
 
     @property
     def dry_run(self) -> bool:
@@ -99,23 +127,23 @@ def fold(events: Iterable[Mapping[str, Any]]) -> RunProgress:
 def _after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
     kind = str(event["kind"])
     family = kind.split(".")[0]
-    if family != "run" and progress.state != "running":
+    if family not in ("run", "lock") and progress.state != "running":
         raise ProgressError(f"{kind} after the run was {progress.state}")
     if family == "run":
         return _run_after(progress, kind, event)
-    if kind == "cluster.looked":
-        return _look_after(progress, event)
     if family == "removal":
         return replace(progress, removals=_removals_after(progress.removals, kind, event))
-    if (kind.startswith("step.") and kind != "step.waiting") or kind == "step.started":
-        return _step_after(progress, kind, event)
-    return progress
+    return _FOLDS[kind](progress, event) if kind in _FOLDS else progress
 
 
 def _run_after(progress: RunProgress, kind: str, event: Mapping[str, Any]) -> RunProgress:
     state = _next(RUN, progress.state, kind)
-    if state == "running":
+    if kind == "run.started":
         return replace(progress, state=state, started=event)
+    if kind == "run.resumed":
+        return replace(progress, state=state, ended=None)
+    if kind == "run.acknowledged":
+        return replace(progress, acknowledged=True)
     return replace(progress, state=state, ended=event)
 
 
@@ -127,11 +155,26 @@ def _look_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
     return replace(progress, before=progress.before or numbers, now=numbers, unproven=unproven)
 
 
-def _step_after(progress: RunProgress, kind: str, event: Mapping[str, Any]) -> RunProgress:
+def _step_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
     known = dict(progress.steps or {})
     step = str(event["step"])
-    known[step] = _next(STEP, known.get(step, "new"), kind)
-    return replace(progress, steps=known, step=step)
+    known[step] = _next(STEP, known.get(step, "new"), str(event["kind"]))
+    outputs = progress.outputs
+    if known[step] == "completed":
+        outputs = {**outputs, step: event["output"]}
+    return replace(progress, steps=known, step=step, outputs=outputs)
+
+
+def _item_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
+    step, number = str(event["step"]), int(event["item"])
+    done = progress.items.get(step, ())
+    if number != len(done):
+        raise ProgressError(f"item {number} of step {step} cannot follow {len(done)} finished ones")
+    return replace(progress, items={**progress.items, step: (*done, event)})
+
+
+def _claim_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
+    return replace(progress, peers=frozenset(event["peers"]))
 
 
 def _removals_after(removals: tuple[Removal, ...], kind: str, event: Mapping[str, Any]) -> tuple[Removal, ...]:
@@ -140,9 +183,11 @@ def _removals_after(removals: tuple[Removal, ...], kind: str, event: Mapping[str
     new = Removal(peer, peer, "", "new", 0, "") if old is None else old
     state, at = _next(REMOVAL, new.state, kind), str(event.get("at", ""))
     if state in ("asked", "foretold"):
-        new = Removal(peer, str(event["name"]), str(event["address"]), state, int(event["voters_after"]), at)
+        name, address = str(event["name"]), str(event["address"])
+        new = Removal(peer, name, address, state, int(event["voters_after"]), at, step=str(event["step"]))
     else:
-        new = replace(new, state=state, message=str(event.get("message", "")))
+        name = str(event.get("name") or new.name)
+        new = replace(new, state=state, name=name, message=str(event.get("message", "")))
     return (*(removal for removal in removals if removal is not old), new)
 
 
@@ -151,3 +196,11 @@ def _next(table: Mapping[tuple[str, str], str], state: str, kind: str) -> str:
         return table[state, kind]
     except KeyError:
         raise ProgressError(f"{kind} cannot follow {state}") from None
+
+
+_FOLDS: Mapping[str, Callable[[RunProgress, Mapping[str, Any]], RunProgress]] = {
+    "cluster.looked": _look_after,
+    "cluster.claimed": _claim_after,
+    "item.completed": _item_after,
+    **dict.fromkeys(("step.started", "step.skipped", "step.completed"), _step_after),
+}

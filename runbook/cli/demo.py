@@ -13,7 +13,7 @@ from runbook.lab.errors import LabError
 from runbook.lab.simulated import SimulatedLab
 
 PLAYBOOK = Path(runbook.__file__).parent / "shipped" / "remove-dead-peers.yaml"
-QUICK = {"confirm_for": "4s", "watch_for": "5s"}  # at 3 a.m. they are 30 s and 70 s
+QUICK = {"confirm_for": "4s", "watch_for": "5s", "cooldown": "0s"}  # at 3 a.m. they are 30 s, 70 s and 1 h
 
 
 def demonstrate() -> int:

@@ -22,5 +22,5 @@ def of(ending: RunCompleted | RunRefused | RunFailed | RunInterrupted) -> int:
     if isinstance(ending, RunFailed):
         return UNREACHABLE if ending.trouble in _NO_CLUSTER else FAILED
     if isinstance(ending, RunRefused):
-        return REFUSED
+        return LOCKED if ending.code == "Locked" else REFUSED
     return RECOVERED if isinstance(ending, RunCompleted) else INTERRUPTED

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from runbook import __version__
+
+if TYPE_CHECKING:
+    from runbook.cli.running import Manner
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class LazyGroup(click.Group):
@@ -29,19 +36,36 @@ def main() -> None:
     """Outage recovery for clusters that run on Raft."""
 
 
+def _said(*more: Any) -> Callable[[F], F]:
+    """How a run is told and asked about, and what a person sets aside: the same for a new run and a resumed one."""
+    options = [
+        *more,
+        click.option("--yes", is_flag=True, help="Do not ask at the terminal before the first change."),
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else json."
+        ),
+        click.option("--quiet", is_flag=True, help="Print only how it ended."),
+        click.option("-v", "--verbose", is_flag=True, help="Keep tracebacks in the journal."),
+        click.option("--override", type=click.Choice(["cooldown"]), help="Set this guard aside; needs --reason."),
+        click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
+        click.option("--reason", default="", help="Why, for the record."),
+    ]
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 @main.command()
 @click.argument("playbook")
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; may be repeated."
+@_said(
+    click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
+    click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
-@click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed.")
-@click.option("--yes", is_flag=True, help="Do not ask at the terminal before the first change.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else json.")
-@click.option("--quiet", is_flag=True, help="Print only how it ended.")
-@click.option("-v", "--verbose", is_flag=True, help="Keep tracebacks in the journal.")
-def execute(
-    playbook: str, params: tuple[str, ...], dry_run: bool, yes: bool, log_format: str | None, quiet: bool, verbose: bool
-) -> None:
+def execute(playbook: str, params: tuple[str, ...], dry_run: bool, **said: Any) -> None:
     """Run PLAYBOOK against the cluster that the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
@@ -49,12 +73,58 @@ def execute(
     """
     import os
 
+    given, manner = _given(params), _manner(dry_run, **said)
     from runbook.cli.execute import Wish, execute_playbook
 
-    form = log_format or ("text" if sys.stderr.isatty() else "json")
+    sys.exit(execute_playbook(Wish(playbook, given, manner), os.environ))
+
+
+@main.command()
+@click.argument("run")
+@_said()
+def resume(run: str, **said: Any) -> None:
+    """Go on with a RUN that stopped: a name, the beginning of one, or `last`.
+
+    What was finished is not done again; what was asked for and not seen is looked at first. Exit codes as execute's.
+    """
+    import os
+
+    manner = _manner(False, **said)
+    from runbook.cli.resume import resume_run
+
+    sys.exit(resume_run(run, manner, os.environ))
+
+
+@main.command()
+@click.argument("run")
+@click.option("--comment", required=True, help="What you saw, for the record.")
+def ack(run: str, comment: str) -> None:
+    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer."""
+    import os
+
+    from runbook.cli.resume import acknowledge
+
+    sys.exit(acknowledge(run, comment, os.environ))
+
+
+def _manner(
+    dry_run: bool,
+    yes: bool,
+    log_format: str | None,
+    quiet: bool,
+    verbose: bool,
+    override: str | None,
+    take_over: bool,
+    reason: str,
+) -> Manner:
+    if (override or take_over) and not reason.strip():
+        raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
+    from runbook.cli.claim import Override
+    from runbook.cli.running import Manner
+
+    form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    wish = Wish(playbook, _given(params), dry_run, ask, "none" if quiet else form, verbose)
-    sys.exit(execute_playbook(wish, os.environ))
+    return Manner(dry_run, ask, form, verbose, Override(take_over, override == "cooldown", reason))
 
 
 def _given(params: tuple[str, ...]) -> dict[str, str]:

@@ -34,7 +34,7 @@ def _row(folder: Path) -> str:
         return f"{folder.name}  unreadable: {error}"
     state = "no ending" if progress.state == "running" else progress.state
     cluster = progress.started["cluster"] if progress.started else "?"
-    removed = [removal.name for removal in progress.removals if removal.state == "gone" and removal.asked_at]
+    removed = [removal.name for removal in progress.removals if removal.state == "gone"]
     told = f"removed {', '.join(removed)}" if removed else "dry run" if progress.dry_run else ""
     return f"{folder.name}  {state:<11}  {cluster}  {told}".rstrip()
 

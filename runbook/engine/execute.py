@@ -12,9 +12,12 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster, ClusterError
 from runbook.engine.attempts import Attempts
 from runbook.engine.plan import Plan
+from runbook.engine.resume import NOTHING_YET, restored
 from runbook.events import (
     Approved,
+    ClusterClaimed,
     Emit,
+    ItemCompleted,
     RunCompleted,
     RunFailed,
     RunInterrupted,
@@ -26,8 +29,9 @@ from runbook.events import (
 from runbook.playbook.expressions import UNKNOWN, ExpressionError
 from runbook.playbook.fields import MisfitError
 from runbook.playbook.model import Effect, StepSpec
+from runbook.progress import RunProgress
 from runbook.raft.removal import Unsafe
-from runbook.steps.base import Context, Memory, RefusedError
+from runbook.steps.base import Choose, Context, RefusedError
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
 
@@ -36,7 +40,11 @@ Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 
 @dataclass(frozen=True)
 class World:
-    """Every door a run may use. ``approve`` is asked once, before the first change: who agreed, or None for no."""
+    """Every door a run may use.
+
+    ``claim`` holds the cluster that has these peers, ``may_change`` is asked once before the first change: both raise
+    :class:`RefusedError`. Then ``approve``: who agreed, or None for no. ``choose`` is as a step is given it.
+    """
 
     cluster: Cluster
     clock: Clock
@@ -46,25 +54,32 @@ class World:
     approve: Callable[[], str | None]
     dry_run: bool
     keep_tracebacks: bool
+    claim: Callable[[frozenset[str]], None] = lambda _peers: None
+    may_change: Callable[[], None] = lambda: None
+    choose: Choose = lambda _question, _answers: None
 
 
-def execute(plan: Plan, world: World) -> Ending:
-    """Every step in reading order. Raises only what ``emit`` raises: without a journal nothing may go on."""
-    run = _Run(plan, world)
+def execute(plan: Plan, world: World, past: RunProgress = NOTHING_YET) -> Ending:
+    """Every step in reading order; those that ``past`` holds as finished are not done again.
+
+    Raises only what ``emit`` raises: without a journal nothing may go on.
+    """
+    run = _Run(plan, world, past)
     ending = run.to_its_end()
     world.emit(ending)
     return ending
 
 
 class _Run:
-    def __init__(self, plan: Plan, world: World) -> None:
+    def __init__(self, plan: Plan, world: World, past: RunProgress) -> None:
         self._plan = plan
         self._world = world
-        self._memory = Memory()
+        self._past = past
+        self._memory = restored(plan.playbook, past)
         self._scope: dict[str, Any] = plan.scope
         self._attempts = Attempts(world.clock, world.emit, world.chance)
         self._approved = False
-        self._step = ""
+        self._step = past.step
 
     def to_its_end(self) -> Ending:
         try:
@@ -93,27 +108,59 @@ class _Run:
         return traceback.format_exc() if self._world.keep_tracebacks else ""
 
     def _take(self, spec: StepSpec) -> None:
-        if spec.condition is not None and spec.condition.evaluate(self._scope) is not True:
-            self._world.emit(StepSkipped(spec.id, f"not so: {spec.condition.text}"))
+        before = (self._past.steps or {}).get(spec.id)
+        if before == "completed":
+            self._scope[spec.id] = self._past.outputs[spec.id]
             return
-        items = [None] if spec.for_each is None else spec.for_each.evaluate(self._scope)
-        if items is UNKNOWN:
-            raise ExpressionError(f"step {spec.id}: for_each is not known")
+        items = self._items(spec)
         if not items:
-            self._world.emit(StepSkipped(spec.id, "nothing to do"))
-            self._scope[spec.id] = {"results": [], "count": 0}
+            if before != "skipped":
+                self._world.emit(StepSkipped(spec.id, self._why_skipped(spec)))
             return
         self._world.emit(StepStarted(spec.id, spec.uses))
         self._ask_before_the_first_change(spec)
-        told = [self._attempt(spec, {**self._scope, "item": item}) for item in items]
+        told = self._rounds(spec, items)
         results = [output for _, output in told]
         output = results[0] if spec.for_each is None else {"results": results, "count": len(results)}
         self._scope[spec.id] = output
         self._world.emit(StepCompleted(spec.id, "\n".join(message for message, _ in told), output))
 
+    def _items(self, spec: StepSpec) -> list[Any]:
+        """What the step is to be done for; nothing where its condition does not hold."""
+        if spec.condition is not None and spec.condition.evaluate(self._scope) is not True:
+            return []
+        if spec.for_each is None:
+            return [None]
+        items = spec.for_each.evaluate(self._scope)
+        if items is UNKNOWN:
+            raise ExpressionError(f"step {spec.id}: for_each is not known")
+        if not items:
+            self._scope[spec.id] = {"results": [], "count": 0}
+        return list(items)
+
+    def _why_skipped(self, spec: StepSpec) -> str:
+        if spec.id in self._scope:
+            return "nothing to do"
+        return f"not so: {spec.condition.text if spec.condition else ''}"
+
+    def _rounds(self, spec: StepSpec, items: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+        """Round by round; a resumed run goes on behind the last one that was finished."""
+        done = self._past.items.get(spec.id, ())
+        told = [(str(event["message"]), dict(event["output"])) for event in done]
+        for number, item in enumerate(items[len(done) :], start=len(done)):
+            message, output = self._attempt(spec, {**self._scope, "item": item})
+            if spec.for_each is not None:
+                self._world.emit(ItemCompleted(spec.id, number, message, output))
+            told.append((message, output))
+        return told
+
     def _ask_before_the_first_change(self, spec: StepSpec) -> None:
         """Before the step looks, as a person may take minutes to answer and the guard must see what is then."""
-        if self._approved or self._world.dry_run or CATALOG[spec.uses].effect is Effect.READ:
+        if self._approved or CATALOG[spec.uses].effect is Effect.READ:
+            return
+        self._world.may_change()
+        self._approved = self._world.dry_run
+        if self._approved:
             return
         who = self._world.approve()
         if who is None:
@@ -139,4 +186,15 @@ class _Run:
             policy=self._plan.policy,
             dry_run=world.dry_run,
             memory=self._memory,
+            claim=self._claim,
+            choose=world.choose,
         )
+
+    def _claim(self, peers: frozenset[str]) -> None:
+        """A run that goes on must meet the cluster that it began with; one that may change it holds it for itself."""
+        if self._past.peers and not self._past.peers & peers:
+            sentence = "none of the peers that this run began with is in this configuration: it is another cluster"
+            raise RefusedError(Unsafe("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
+        if self._plan.changes and not self._world.dry_run:
+            self._world.claim(peers)
+            self._world.emit(ClusterClaimed(tuple(sorted(peers))))

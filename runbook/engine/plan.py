@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runbook.playbook.model import Effect, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
@@ -13,12 +13,16 @@ from runbook.steps.catalog import CATALOG
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen: the playbook, its params, the policy that its guards make, and the run's name."""
+    """What will happen: the playbook, its params, the policy that its guards make, and the run's name.
+
+    ``cooldown`` is how many seconds after a recovery the next one needs an acknowledgement.
+    """
 
     playbook: Playbook
     run: str
     params: Mapping[str, object]
     policy: Policy
+    cooldown: float = 0.0
 
     @property
     def scope(self) -> dict[str, object]:
@@ -33,19 +37,25 @@ class Plan:
 
 def bind(playbook: Playbook, run: str, given: Mapping[str, str]) -> Plan:
     """Raises :class:`runbook.playbook.params.ParamError` with every param that does not fit."""
-    params = bind_params(playbook, given)
+    return bound(playbook, run, bind_params(playbook, given))
+
+
+def bound(playbook: Playbook, run: str, params: Mapping[str, object]) -> Plan:
+    """With params that were bound before, as a journal keeps them."""
     plan = Plan(playbook, run, params, Policy())
-    return Plan(playbook, run, params, _policy(playbook.guards, plan.scope))
+    guards, scope = playbook.guards, plan.scope
+    return replace(plan, policy=_policy(guards, scope), cooldown=float(_told(guards.cooldown, 0, scope)))
 
 
 def _policy(guards: Guards, scope: Mapping[str, object]) -> Policy:
     default = Policy()
-
-    def told(value: Value | None, otherwise: int) -> int:
-        return otherwise if value is None else int(value.resolve(scope))
-
     return Policy(
-        min_voters=told(guards.min_voters, default.min_voters),
-        max_changes=told(guards.max_changes, default.max_changes),
-        never_worse=bool(told(guards.never_worse, default.never_worse)),
+        min_voters=int(_told(guards.min_voters, default.min_voters, scope)),
+        max_changes=int(_told(guards.max_changes, default.max_changes, scope)),
+        never_worse=bool(_told(guards.never_worse, default.never_worse, scope)),
     )
+
+
+def _told(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:
+    found = otherwise if value is None else value.resolve(scope)
+    return found if isinstance(found, int | float) else otherwise

@@ -1,4 +1,8 @@
-"""One run a cluster at a time. The kernel frees the lock when its holder dies, so it is never stolen."""
+"""One run a cluster at a time, whatever address it was given: the lock is held on every peer of the configuration.
+
+The kernel frees a lock when its holder dies, but the holder's name stays in the file until the holder itself wipes it:
+so a lock that somebody died with is told apart from a free one, and is only taken over by name.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,83 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 
 class LockedError(Exception):
-    """Another run holds the cluster; the message says who, and since when."""
+    """Another run holds the cluster. ``holder`` is what it wrote of itself; ``dead`` says that its process is gone."""
+
+    def __init__(self, holder: Mapping[str, str], *, dead: bool) -> None:
+        super().__init__(f"held by {dict(holder)}")
+        self.holder = holder
+        self.dead = dead
 
 
-@contextmanager
-def hold(folder: Path, cluster: str, holder: Mapping[str, str]) -> Iterator[None]:
-    """Hold the lock of one cluster. Raises :class:`LockedError` at once when another run has it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha256(cluster.encode()).hexdigest()[:16]}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+class Lock:
+    """Held from :meth:`take` to :meth:`release`, or to the death of this process."""
+
+    def __init__(self, folder: Path, holder: Mapping[str, str]) -> None:
+        """``holder`` must name its ``run``; the rest (who, since) is for people."""
+        self._folder = folder
+        self._holder = dict(holder)
+        self._handles: list[int] = []
+
+    def take(self, kind: str, peers: Iterable[str], *, over: bool = False) -> tuple[str, ...]:
+        """Hold all peers or none. Returns the runs that died with it, if ``over`` allows to take it from them.
+
+        Raises :class:`LockedError` at once, OSError for the disk. What this run itself died with is its own.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as undo:
+            undo.callback(self._close)
+            for peer in sorted(peers):
+                self._handles.append(self._open(f"{kind}:{peer}"))
+            dead = {str(left["run"]): left for left in map(_holder_in, self._handles) if left}
+            dead.pop(self._holder["run"], None)
+            if dead and not over:
+                raise LockedError(next(iter(dead.values())), dead=True)
+            for handle in self._handles:
+                _write(handle, json.dumps(self._holder).encode())
+            undo.pop_all()
+        return tuple(dead)
+
+    def release(self) -> None:
+        """The run has its ending: whoever comes next needs to know nothing of it."""
+        for handle in self._handles:
+            _write(handle, b"")
+        self._close()
+
+    def _open(self, name: str) -> int:
+        path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockedError(f"{cluster} is held by another run: {_told(path)}. Wait for it, or end it") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps(dict(holder)).encode())
-        os.fsync(handle)
-        yield
-    finally:
-        os.close(handle)
+            holder = _holder_in(handle)
+            os.close(handle)
+            raise LockedError(holder, dead=False) from None
+        return handle
+
+    def _close(self) -> None:
+        while self._handles:
+            os.close(self._handles.pop())
 
 
-def _told(path: Path) -> str:
-    return " ".join(path.read_text(encoding="utf-8", errors="replace").split()) or "it has not said who it is"
+def _holder_in(handle: int) -> Mapping[str, str]:
+    """Who wrote its name there; empty for a free lock. A torn name is some unknown run's."""
+    data = os.pread(handle, 64 * 1024, 0)
+    if not data:
+        return {}
+    try:
+        found = json.loads(data)
+        return {**found, "run": str(found["run"])}
+    except (ValueError, TypeError, KeyError):
+        return {"run": "unknown"}
+
+
+def _write(handle: int, data: bytes) -> None:
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, data, 0)
+    os.fsync(handle)

@@ -5,6 +5,7 @@ A torn last line is what a crash leaves, and is told apart from a changed line i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -21,27 +22,57 @@ class JournalError(Exception):
     """The journal cannot be written, or what is written was changed. Names the file and the line."""
 
 
+class AtWorkError(JournalError):
+    """Another process writes this journal now."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What was read back: the events in order, and whether the last line was torn by a crash."""
 
     events: tuple[Mapping[str, Any], ...]
     torn: bool
+    length: int = 0  # bytes of the whole lines
+    last: str = START  # the hash of the last of them
 
 
 class Journal:
-    """Appends events to a new file: ``append`` returns when the event is safe on disk, so intents precede acts."""
+    """Appends events: ``append`` returns when the event is safe on disk, so intents precede acts. One writer a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, handle: int, before: Record) -> None:
+        """See :meth:`begin` and :meth:`reopen`; ``before`` is what the file holds already."""
         self._path = path
-        self._previous = START
-        self._index = 0
+        self._handle = handle
+        self._index, self._previous = len(before.events), before.last
+
+    @classmethod
+    def begin(cls, path: Path) -> Journal:
+        """A new file. Raises :class:`JournalError`."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sync_folder(path.parent)
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}. Nothing was started; name another state folder") from None
+        return cls(path, handle, Record((), torn=False))
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[Journal, Record]:
+        """Go on with a file that is there; a torn last line is cut off first. Raises :class:`JournalError`.
+
+        Its subclass :class:`AtWorkError` says that the run is not over.
+        """
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}") from None
+        try:
+            record = _taken_up(path, handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        return cls(path, handle, record), record
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Write one event. Raises :class:`JournalError` when the disk does not take it: then nothing may be changed."""
@@ -62,20 +93,34 @@ class Journal:
         os.close(self._handle)
 
 
+def _taken_up(path: Path, handle: int) -> Record:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        record = read(path)
+        if record.torn:
+            os.ftruncate(handle, record.length)
+            os.fsync(handle)
+    except BlockingIOError:
+        raise AtWorkError(f"{path}: its run is still at work. Wait for it, or end it") from None
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+    return record
+
+
 def read(path: Path) -> Record:
     """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow."""
     events: list[Mapping[str, Any]] = []
-    previous = START
+    previous, length = START, 0
     with path.open("rb") as file:
         while data := file.readline(LINE_LIMIT):
             event = _parsed(data) if data.endswith(b"\n") else None
             if event is None and not file.readline(1):
-                return Record(tuple(events), torn=True)
+                return Record(tuple(events), torn=True, length=length, last=previous)
             if event is None or not _follows(event, len(events), previous):
                 raise JournalError(f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out")
-            previous = str(event["hash"])
+            previous, length = str(event["hash"]), length + len(data)
             events.append({key: value for key, value in event.items() if key not in ("hash", "previous")})
-    return Record(tuple(events), torn=False)
+    return Record(tuple(events), torn=False, length=length, last=previous)
 
 
 def _parsed(data: bytes) -> dict[str, Any] | None:

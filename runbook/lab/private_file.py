@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from runbook import files
 from runbook.lab.errors import LabError
 
 TAIL_BYTES = 2000
@@ -12,14 +12,8 @@ TAIL_BYTES = 2000
 
 def write_private(path: Path, text: str) -> None:
     """Replace the file in one step, mode 0600. Raises LabError."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        files.write_private(path, text.encode())
     except OSError as error:
         raise LabError(f"cannot write {path}: {error.strerror}") from None
 

@@ -118,6 +118,7 @@ class Guards:
     max_changes: Value | None = None
     min_voters: Value | None = None
     never_worse: Value | None = None
+    cooldown: Value | None = None
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ GUARD_KEYS = (
     Field("max_changes", "int", "how many changes one run may make", min=0),
     Field("min_voters", "int", "how many voters must remain", min=1),
     Field("never_worse", "bool", "whether failure tolerance may not fall below where the run began"),
+    Field("cooldown", "duration", "how long after a recovery the next one needs an acknowledgement", min=0),
 )
-GUARDS_NOT_YET = {"cooldown": "nothing keeps two runs apart but the lock"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -94,7 +94,7 @@ def _read_guards(node: Node | None, environment: Environment, faults: Faults) ->
     if not isinstance(node, MapNode):
         faults.add(node.mark, f'"guards" must be a mapping, not {kind(node)}')
         return Guards()
-    section = Section(node, "guards", GUARD_KEYS, faults, GUARDS_NOT_YET)
+    section = Section(node, "guards", GUARD_KEYS, faults)
     reader = Reader(faults, environment)
     values = {}
     for field in GUARD_KEYS:

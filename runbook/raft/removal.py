@@ -5,11 +5,11 @@ Nomad's removal call checks nothing (FACTS 2.3), so this guard is *the* guard, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runbook.raft.liveness import Liveness, Verdict
-from runbook.raft.model import ClusterView, Peer
+from runbook.raft.model import ClusterView, Configuration, Peer
 from runbook.raft.quorum import quorum
 
 
@@ -34,6 +34,77 @@ class Unsafe:
 
     def __str__(self) -> str:
         return f"{self.sentence}. {self.next_action}"
+
+
+@dataclass(frozen=True)
+class Fence:
+    """What removals were planned on. There is no compare-and-set, so all of it is read again before each change.
+
+    ``term`` is the leader's own, where it could be asked. ``removals`` are the ids of the peers that are to go.
+    """
+
+    leader: str
+    term: int | None
+    peers: frozenset[tuple[str, str, bool]]
+    removals: frozenset[str]
+
+
+def fence_of(view: ClusterView, removals: Iterable[str]) -> Fence:
+    """The fence of a view that has a leader."""
+    assert view.configuration is not None  # noqa: S101 -- nothing is planned without a leader
+    return Fence(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
+
+
+def leader_term(view: ClusterView) -> int | None:
+    """The term as the leader itself tells it."""
+    leader = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
+    vantage = view.vantage_of(leader) if leader else None
+    return vantage.term if vantage else None
+
+
+def reason_in_drift(fence: Fence, view: ClusterView) -> Unsafe | None:
+    """What moved since the plan was made, as a readable difference (FACTS 9 rows 1 and 18), or nothing.
+
+    A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster (row 19).
+    """
+    if view.configuration is None or view.leader_id is None:
+        return None  # the guard itself refuses that, in better words
+    moved = _moved_peers(fence, view.configuration) + _moved_leader(fence, view)
+    if not moved:
+        return None
+    code = "ConfigurationChanged" if _moved_peers(fence, view.configuration) else "LeaderChanged"
+    return Unsafe(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
+
+
+def _moved_peers(fence: Fence, now: Configuration) -> list[str]:
+    new = sorted(now.fingerprint - fence.peers)
+    gone = sorted(entry for entry in fence.peers - now.fingerprint if entry[0] not in fence.removals)
+    back = sorted(entry for entry in new if entry[0] in fence.removals)
+    return [
+        *(f"{_entry(entry)} came" for entry in new if entry not in back),
+        *(f"{_entry(entry)} changed" for entry in back),
+        *(f"{_entry(entry)} went" for entry in gone),
+    ]
+
+
+def _entry(entry: tuple[str, str, bool]) -> str:
+    peer_id, address, voter = entry
+    return f"{'voter' if voter else 'non-voter'} {address}{'' if peer_id == address else f' ({peer_id})'}"
+
+
+def _moved_leader(fence: Fence, view: ClusterView) -> list[str]:
+    term = leader_term(view)
+    if view.leader_id == fence.leader and (term == fence.term or None in (term, fence.term)):
+        return []
+    leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
+    return [
+        f"the leader, {fence.leader} in term {_told(fence.term)}, became "
+        f"{leader.label if leader and view.leader_id != fence.leader else view.leader_id} in term {_told(term)}"
+    ]
+
+
+def _told(term: int | None) -> str:
+    return "unknown" if term is None else str(term)
 
 
 def reason_unsafe_to_remove(

@@ -65,13 +65,17 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "change.approved": lambda r: [f"agreed to by {r['who']}"],
     "removal.requested": lambda r: [f"asking for the removal of {_peer(r)}: {r['voters_after']} voters will be left"],
     "removal.would_be_requested": lambda r: [f"would remove {_peer(r)}: {r['voters_after']} voters would be left"],
-    "removal.confirmed": lambda r: [f"{r['name']} is gone for every server that answers"],
-    "removal.already_gone": lambda r: [f"{r['peer']} is gone already; nothing was asked for"],
+    "removal.confirmed": lambda r: [f"{r['name']} is gone {r.get('message') or 'for every server that answers'}"],
+    "removal.already_gone": lambda r: [f"{r.get('name', r['peer'])} is gone already: somebody else removed it"],
     "removal.failed": lambda r: [f"nothing was changed: {r['message']}"],
     "removal.unsettled": lambda r: [f"NOT KNOWN whether it was done: {r['message']}"],
     "run.refused": lambda r: [f"REFUSED: {r['message']}"],
     "run.failed": lambda r: [f"FAILED: {r['message']}"],
     "run.interrupted": lambda r: [f"INTERRUPTED: {r['message']}"],
+    "run.resumed": lambda r: [f"resumed by {r['who']} on {r['cluster']}"],
+    "run.acknowledged": lambda r: [f"acknowledged by {r['who']}: {r['comment']}"],
+    "lock.taken_over": lambda r: [f"{r['by']} took the lock over from {r['run']}, by {r['who']}: {r['reason']}"],
+    "guard.overridden": lambda r: [f"{r['who']} set {r['guard']} aside: {r['reason']}"],
 }
 
 
@@ -109,12 +113,14 @@ def _removed(progress: RunProgress) -> list[str]:
 def _told(removal: Removal) -> str:
     who = f"{removal.name} ({removal.address})" if removal.address else removal.name
     if removal.state == "gone":
-        return f"{'removed' if removal.asked_at else 'already gone':<19}{who}"
+        return f"removed            {who}"
+    if removal.state == "vanished":
+        return f"already gone       {who}: not by this run"
     if removal.state == "foretold":
         return f"would remove       {who}"
     if removal.state == "failed":
         return f"not removed        {who}: {removal.message}"
     return (
         f"OUTCOME NOT KNOWN  the removal of {who} was asked for at {removal.asked_at}. "
-        "`runbook diagnose` shows whether it is still listed; to run the playbook again is safe, it looks first"
+        "`runbook resume` looks first, and goes on where it can be told"
     )

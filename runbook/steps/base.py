@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
 from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
-from runbook.raft.model import ClusterView, Configuration
+from runbook.raft.model import ClusterView, Configuration, Peer
 from runbook.raft.quorum import failure_tolerance, quorum
-from runbook.raft.removal import Policy, Unsafe
+from runbook.raft.removal import Fence, Policy, Unsafe
 
 
 class RefusedError(Exception):
@@ -24,22 +24,33 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+Choose = Callable[[str, tuple[str, ...]], "str | None"]
+
+
 @dataclass
 class Memory:
-    """What one run remembers from step to step."""
+    """What one run remembers from step to step. A resumed run gets it back from its journal, all but the looks."""
 
     looks: list[ClusterView] = field(default_factory=list)
     confirm_for: float = 30.0
     least_looks: int = 2
     asked: set[str] = field(default_factory=set)  # ids of the peers whose removal was requested, or would have been
     tolerance_at_start: int | None = None
-    planned: Configuration | None = None
-    gone: set[str] = field(default_factory=set)
+    fence: Fence | None = None
+    gone: set[str] = field(default_factory=set)  # removed by this run, or vanished while it wanted to remove them
+    unsettled: set[str] = field(default_factory=set)  # asked for, and nobody knows yet what became of it
+    names: dict[str, str] = field(default_factory=dict)  # how a person calls each peer met so far, by id
+    claimed: bool = False
 
 
 @dataclass(frozen=True)
 class Context:
-    """The world as a step may touch it."""
+    """The world as a step may touch it.
+
+    ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
+    peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
+    terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
+    """
 
     cluster: Cluster
     clock: Clock
@@ -49,14 +60,25 @@ class Context:
     policy: Policy
     dry_run: bool
     memory: Memory
+    claim: Callable[[frozenset[str]], None] = lambda _peers: None
+    choose: Choose = lambda _question, _answers: None
 
     def look(self) -> ClusterView:
         """One look, told as an event."""
         view = self.cluster.look()
         self.emit(_looked(self.step, view))
-        if self.memory.tolerance_at_start is None and view.configuration is not None:
-            self.memory.tolerance_at_start = tolerance(view)
+        self.memory.names |= {peer.id: peer.label for peer in _seen(view)}
+        if view.configuration is not None:
+            self._begin_with(view, view.configuration)
         return view
+
+    def _begin_with(self, view: ClusterView, configuration: Configuration) -> None:
+        """What the first look at the leader's configuration settles for the whole run."""
+        if self.memory.tolerance_at_start is None:
+            self.memory.tolerance_at_start = tolerance(view)
+        if not self.memory.claimed:
+            self.claim(frozenset(peer.id for peer in configuration.peers))
+            self.memory.claimed = True
 
     def verdicts(self) -> Mapping[str, Verdict]:
         """The verdict on every peer of the newest look, over all looks that are remembered."""
@@ -109,10 +131,13 @@ def tolerance(view: ClusterView) -> int:
     return failure_tolerance(len(voters), live)
 
 
+def _seen(view: ClusterView) -> tuple[Peer, ...]:
+    return view.best_configuration.peers if view.best_configuration else ()
+
+
 def _looked(step: str, view: ClusterView) -> Looked:
-    seen = view.best_configuration
-    judged = [judge_once(view, peer) for peer in seen.peers] if seen else []
-    leader = seen.peer(view.leader_id) if seen and view.leader_id else None
+    judged = [judge_once(view, peer) for peer in _seen(view)]
+    leader = next((peer for peer in _seen(view) if peer.id == view.leader_id), None)
     return Looked(
         step=step,
         leader=leader.label if leader else None,

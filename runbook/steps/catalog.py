@@ -32,6 +32,8 @@ FIND_DEAD = StepDeclaration(
     results=(
         Field("peers", "list", "the dead peers", items=_PEER),
         Field("count", "int", "how many they are"),
+        Field("confirm_for", "duration", "how long each showed no sign of life"),
+        Field("looks", "int", "over how many looks at least"),
     ),
 )
 
@@ -40,7 +42,10 @@ CHECK_QUORUM = StepDeclaration(
     "Prove that these peers may be removed one after the other, or refuse with the numbers.",
     Effect.READ,
     parameters=(Field("remove", "list", "the peers to remove", required=True),),
-    results=(Field("removals", "list", "the removals in their safe order", items=_PEER),),
+    results=(
+        Field("removals", "list", "the removals in their safe order", items=_PEER),
+        Field("fence", "map", "what they were planned on: leader, term, peers, removals"),
+    ),
 )
 
 REMOVE_PEER = StepDeclaration(

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.quorum import quorum
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Fence, Policy, fence_of, reason_unsafe_to_remove
 from runbook.steps.base import Context, Output, RefusedError, led
+from runbook.steps.looking import confirm
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     if not arguments["remove"]:
-        return "nothing to remove", {"removals": []}
-    if not context.memory.looks:  # then nothing is confirmed, and the refusal will say so
-        context.memory.looks.append(context.look())
-    view = context.memory.looks[-1]
+        return "nothing to remove", {"removals": [], "fence": None}
+    view = context.memory.looks[-1] if context.memory.looks else confirm(context)
     configuration = led(view)
-    context.memory.planned = configuration
     wanted = {item["id"] for item in arguments["remove"]}
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
+    context.memory.fence = fence_of(view, wanted)
     lines = []
     for place, peer in enumerate(order):
         reason = reason_unsafe_to_remove(view, context.verdicts(), peer, _policy(context, place))
@@ -30,7 +30,21 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         view = replace(view, configuration=led(view).without(peer.id))
         lines.append(_line(peer, view))
     items = [{"id": p.id, "address": p.address, "name": p.label, "voter": p.voter} for p in order]
-    return "\n".join(lines), {"removals": items}
+    return "\n".join(lines), {"removals": items, "fence": _written(context.memory.fence)}
+
+
+def _written(fence: Fence) -> Output:
+    """As the journal keeps it, for a run that is resumed; :func:`fence_from` reads it."""
+    peers, removals = [list(entry) for entry in sorted(fence.peers)], sorted(fence.removals)
+    return {"leader": fence.leader, "term": fence.term, "peers": peers, "removals": removals}
+
+
+def fence_from(written: Mapping[str, Any] | None) -> Fence | None:
+    """What :func:`run` left in its output."""
+    if written is None:
+        return None
+    peers = frozenset((str(entry[0]), str(entry[1]), bool(entry[2])) for entry in written["peers"])
+    return Fence(written["leader"], written["term"], peers, frozenset(written["removals"]))
 
 
 def _policy(context: Context, already: int) -> Policy:
@@ -39,4 +53,5 @@ def _policy(context: Context, already: int) -> Policy:
 
 def _line(peer: Peer, after: ClusterView) -> str:
     voters = len(led(after).voters)
-    return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}"
+    why = "gossip has no member for it" if peer.name is None else "gossip still has a member for it, which stays failed"
+    return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}; to be removed by id ({why})"

@@ -7,7 +7,8 @@ from typing import Any
 from runbook.events import Waiting
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.model import Reach
-from runbook.steps.base import Context, Output, led
+from runbook.steps.base import Context, Output
+from runbook.steps.looking import look_again, pause
 
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s (FACTS 0)
 
@@ -16,25 +17,20 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
     memory = context.memory
     memory.confirm_for, memory.least_looks = arguments["confirm_for"], arguments["looks"]
-    pause = max(memory.confirm_for / (memory.least_looks - 1), 0.05)
     began = context.clock.monotonic()
     verdicts = _look(context)
     while waited_for := _worth_waiting_for(context, verdicts, context.clock.monotonic() - began):
         reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
-        context.emit(Waiting(context.step, round(pause, 1), reason))
-        context.clock.sleep(pause)
+        context.emit(Waiting(context.step, round(pause(context), 1), reason))
+        context.clock.sleep(pause(context))
         verdicts = _look(context)
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
-    return _told(dead, _undecided(verdicts)), {"peers": [_item(verdict) for verdict in dead], "count": len(dead)}
+    output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
+    return _told(dead, _undecided(verdicts)), output
 
 
 def _look(context: Context) -> list[Verdict]:
-    view = context.look()
-    led(view)
-    looks = context.memory.looks
-    looks.append(view)
-    while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
-        del looks[0]
+    look_again(context)
     return list(context.verdicts().values())
 
 

@@ -1,4 +1,7 @@
-"""``raft.remove_peer``: look, fence, guard, intent, act, look again. The only step that changes a cluster."""
+"""``raft.remove_peer``: look, fence, guard, intent, act, look again. The only step that changes a cluster.
+
+One attempt and a resumed run are the same code: both begin with a look, and with what is known of an earlier intent.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,25 @@ from runbook.events import (
     RemovalWouldBeRequested,
 )
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Unsafe, reason_unsafe_to_remove
+from runbook.raft.removal import Unsafe, reason_in_drift, reason_unsafe_to_remove
 from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
+from runbook.steps.looking import confirm
+from runbook.steps.settling import SETTLE, Settled, settle
 
-SETTLE = 60.0  # seconds: a few elections (FACTS 0), and then a person must look
-PAUSE = 1.0  # seconds between looks: above one leader lease of 0.5 s (FACTS 9 row 9)
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
-    """One attempt. It begins with a look, so that an attempt after a lost reply asks for nothing twice (FACTS 2.7)."""
-    view = context.look()
-    peer = led(view).peer(arguments["peer"])
+    """One attempt. Nothing is asked for twice: what this run asked for before is settled first (FACTS 2.7)."""
+    peer_id = arguments["peer"]
+    if peer_id in context.memory.gone:
+        return f"{_name(context, peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
+    if peer_id in context.memory.unsettled and _was_done(context, peer_id):
+        return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
+    view = confirm(context)
+    peer = led(view).peer(peer_id)
     if peer is None:
-        context.emit(AlreadyGone(context.step, arguments["peer"]))
-        context.memory.gone.add(arguments["peer"])
-        return "already gone", {"id": arguments["peer"], "outcome": "already_gone"}
-    context.memory.looks.append(view)
+        return _vanished(context, peer_id)
     if context.dry_run:
         view = as_if_gone(view, context.memory.gone)
     _guard(context, view, peer)
@@ -38,16 +43,28 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     told = (context.step, peer.id, peer.address, peer.label, len(led(view).voters) - peer.voter)
     if context.dry_run:
         context.emit(RemovalWouldBeRequested(*told))
-    else:
-        _remove(context, peer, RemovalRequested(*told))
-    context.memory.gone.add(peer.id)
-    return f"{peer.label} {'would be ' * context.dry_run}removed", {"id": peer.id, "outcome": "removed"}
+        context.memory.gone.add(peer.id)
+        return f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"}
+    return _remove(context, peer, RemovalRequested(*told))
+
+
+def _name(context: Context, peer_id: str) -> str:
+    """As the run has met it; a peer that is gone is in no new look."""
+    return context.memory.names.get(peer_id, peer_id)
+
+
+def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
+    """It went by itself: the cluster's own clean-up was faster, or a person (FACTS 9 row 19)."""
+    name = _name(context, peer_id)
+    context.emit(AlreadyGone(context.step, peer_id, name))
+    context.memory.gone.add(peer_id)
+    return f"{name} was gone already", {"id": peer_id, "outcome": "already_gone"}
 
 
 def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
     others = context.memory.asked - {peer.id}
     reason = (
-        _reason_in_drift(context, view)
+        _reason_in_plan(context, view, peer)
         or _reason_in_decline(context, view)
         or reason_unsafe_to_remove(view, context.verdicts(), peer, context.policy, changes_so_far=len(others))
     )
@@ -55,17 +72,11 @@ def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
         raise RefusedError(reason)
 
 
-def _reason_in_drift(context: Context, view: ClusterView) -> Unsafe | None:
-    """The fence: there is no compare-and-set, so the whole set of peers is read again (FACTS 9 row 1)."""
-    planned = context.memory.planned
-    if planned is None:
+def _reason_in_plan(context: Context, view: ClusterView, peer: Peer) -> Unsafe | None:
+    fence = context.memory.fence
+    if fence is None or peer.id not in fence.removals:
         return Unsafe("NotPlanned", "no raft.check_quorum has proven this removal", "Put one before this step")
-    before, now = planned.fingerprint, led(view).fingerprint
-    moved = now - before, {entry for entry in before - now if entry[0] not in context.memory.gone}
-    if context.dry_run or not any(moved):
-        return None
-    words = [f"new: {address}" for _, address, _ in moved[0]] + [f"gone: {address}" for _, address, _ in moved[1]]
-    return Unsafe("ConfigurationChanged", f"the configuration moved ({', '.join(words)})", "Run the playbook again")
+    return reason_in_drift(fence, view)
 
 
 def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
@@ -76,21 +87,27 @@ def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
     return Unsafe("NeverWorse", sentence, "Find out which server went away before anything else is changed")
 
 
-def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> None:
+# -- the change itself
+
+
+def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str, Output]:
     """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
         context.emit(intent)
+        context.memory.unsettled.add(peer.id)
         error = _asked(context, peer)
-        settled = _settled_gone(context, peer)
+        settled = settle(context, peer.id, was_refused=error is not None)
     except KeyboardInterrupt:
         context.emit(RemovalUnsettled(context.step, peer.id, "interrupted before it was known to be done"))
         raise
-    if settled:
-        context.emit(RemovalConfirmed(context.step, peer.id, peer.label))
-        return
-    message = f"{peer.label} is still listed, or the servers disagree, after {SETTLE:g} s"
-    context.emit(RemovalUnsettled(context.step, peer.id, message))
-    raise ClusterError(Trouble.AMBIGUOUS, f"{error}; {message}" if error else message, "Run runbook diagnose")
+    if settled is not Settled.DONE:
+        raise _not_seen_done(context, peer, settled, error)
+    context.memory.unsettled.discard(peer.id)
+    if error is not None and error.trouble is Trouble.NOT_A_PEER:
+        return _vanished(context, peer.id)
+    context.emit(RemovalConfirmed(context.step, peer.id, peer.label))
+    context.memory.gone.add(peer.id)
+    return f"{peer.label} removed", {"id": peer.id, "outcome": "removed"}
 
 
 def _asked(context: Context, peer: Peer) -> ClusterError | None:
@@ -101,22 +118,48 @@ def _asked(context: Context, peer: Peer) -> ClusterError | None:
         if error.trouble not in UNWRITTEN:
             return error
         context.emit(RemovalFailed(context.step, peer.id, str(error)))
+        context.memory.unsettled.discard(peer.id)
         raise
     return None
 
 
-def _settled_gone(context: Context, peer: Peer) -> bool:
-    """Twice in a row the leader and every server that answers hold a configuration without the peer (FACTS 9.2)."""
-    until = context.clock.monotonic() + SETTLE
-    agreed = 0
-    while agreed < 2 and context.clock.monotonic() < until:
-        agreed = agreed + 1 if all_without(context.look(), peer.id) else 0
-        if agreed < 2:
-            context.clock.sleep(PAUSE)
-    return agreed >= 2
+def _not_seen_done(context: Context, peer: Peer, settled: Settled, error: ClusterError | None) -> ClusterError:
+    """Told as what it is; a later attempt, or a later run, begins by looking again."""
+    if settled is Settled.NOT_DONE:
+        message = f"{error}; the leader and every server that answers still list {peer.label}: it was not done"
+        context.emit(RemovalFailed(context.step, peer.id, message))
+        context.memory.unsettled.discard(peer.id)
+    else:
+        message = f"{peer.label} is still listed, or the servers disagree, after {SETTLE:g} s"
+        message = f"{error}; {message}" if error else message
+        context.emit(RemovalUnsettled(context.step, peer.id, message))
+    return ClusterError(Trouble.AMBIGUOUS, message, "Run runbook diagnose")
 
 
-def all_without(view: ClusterView, peer_id: str) -> bool:
-    """The leader's configuration and that of every answering server lack this peer."""
-    held = [view.configuration, *(vantage.configuration for vantage in view.answering)]
-    return view.leader_id is not None and all(c is not None and c.peer(peer_id) is None for c in held)
+# -- what an earlier attempt, or an earlier process, asked for
+
+
+def _was_done(context: Context, peer_id: str) -> bool:
+    """Whether an intent without an end took effect; its end is on record afterwards. Raises where nobody can tell."""
+    led(context.look())
+    settled, by_word = settle(context, peer_id, was_refused=True), ""
+    if settled is Settled.CANNOT_TELL:
+        settled, by_word = _told_by_a_person(context, peer_id)
+    context.memory.unsettled.discard(peer_id)
+    if settled is Settled.DONE:
+        context.emit(RemovalConfirmed(context.step, peer_id, _name(context, peer_id), by_word))
+        context.memory.gone.add(peer_id)
+        return True
+    context.emit(RemovalFailed(context.step, peer_id, by_word or "looked again: every server still lists it"))
+    return False
+
+
+def _told_by_a_person(context: Context, peer_id: str) -> tuple[Settled, str]:
+    """Nobody is asked without a terminal: then nothing more is changed."""
+    question = f"Was {_name(context, peer_id)} removed? The servers do not agree"
+    answer = context.choose(question, ("done", "not done"))
+    if answer is None:
+        sentence = f"it cannot be told whether the removal of {_name(context, peer_id)} took effect: servers disagree"
+        advice = "Run runbook diagnose; bring back the servers that are silent; then resume this run at a terminal"
+        raise RefusedError(Unsafe("CannotTell", sentence, advice))
+    return Settled(answer), "by the word of the person at the terminal"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from runbook.cluster.port import ClusterError
+from runbook.files import write_private
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import quorum
 from runbook.steps.base import Context, Output, led, tolerance
@@ -43,19 +43,13 @@ def _state(context: Context) -> str:
 
 
 def _keep(path: Path, view: ClusterView) -> None:
-    """Atomically and for nobody else: a torn snapshot is worse than none."""
+    """Evidence, and the material for a peers.json should quorum be lost for good."""
     held = {
         "leader": view.leader_id,
         "configuration": asdict(view.configuration) if view.configuration else None,
         "servers": [{"url": v.url, "id": v.server_id, "configuration": _held(v.configuration)} for v in view.vantages],
     }
-    partial = path.with_suffix(".partial")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(held, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_private(path, json.dumps(held, indent=1).encode())
 
 
 def _held(configuration: Any) -> Any:

@@ -8,7 +8,7 @@ from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView
 from runbook.steps.base import Context, Output, as_if_gone, led, tolerance
-from runbook.steps.remove_peer import PAUSE
+from runbook.steps.settling import PAUSE
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
@@ -32,7 +32,8 @@ def _agreement(context: Context, within: float, successes: int) -> ClusterView:
     agreed = 0
     while True:
         view = context.look()
-        agreed = agreed + 1 if _agrees(context, view) else 0
+        _refuse_what_came_back(context, view)
+        agreed = agreed + 1 if _agrees(view) else 0
         if agreed >= successes:
             return view
         if context.clock.monotonic() >= until:
@@ -41,8 +42,8 @@ def _agreement(context: Context, within: float, successes: int) -> ClusterView:
         context.clock.sleep(PAUSE if agreed == 0 else PAUSE / 4)
 
 
-def _agrees(context: Context, view: ClusterView) -> bool:
-    if view.configuration is None or any(view.configuration.peer(gone) for gone in context.memory.gone):
+def _agrees(view: ClusterView) -> bool:
+    if view.configuration is None:
         return False
     fingerprints = {v.configuration.fingerprint for v in view.answering if v.configuration}
     return fingerprints == {view.configuration.fingerprint}
@@ -56,8 +57,14 @@ def _watch(context: Context, seconds: float, view: ClusterView) -> ClusterView:
         context.emit(Waiting(context.step, round(left, 1), "watching that no removed server is added back"))
         context.clock.sleep(pause)
         view = context.look()
-        back = [p.label for p in led(view).peers if p.id in context.memory.gone]
-        if back:
-            what = f"{', '.join(back)} was removed and the leader has added it back"
-            raise ClusterError(Trouble.REJECTED, what, "Its process still runs: stop it, then run again")
+        led(view)
+        _refuse_what_came_back(context, view)
     return view
+
+
+def _refuse_what_came_back(context: Context, view: ClusterView) -> None:
+    """The finding ``ZombiePeer``: gossip called it alive, so the leader added it (FACTS 2.8, 4.2)."""
+    back = [p.label for p in view.configuration.peers if p.id in context.memory.gone] if view.configuration else []
+    if back:
+        what = f"ZombiePeer: {', '.join(back)} was removed and the leader has added it back, as its gossip is alive"
+        raise ClusterError(Trouble.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")

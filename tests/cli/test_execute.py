@@ -18,7 +18,7 @@ from runbook.lab.simulated import SimulatedLab
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
-QUICK = ["--param", "confirm_for=0s", "--param", "looks=2", "--param", "watch_for=0s"]
+QUICK = [part for param in ("confirm_for=0s", "looks=2", "watch_for=0s") for part in ("--param", param)]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothin
     assert changes(lab) == [f"DELETE /v1/operator/raft/peer?id={lab.ids[dead]}"]
     assert "voters             5 -> 4\nfailure tolerance  1 -> 1\nrecord" in done.stdout
     folder = Path(done.stdout.rpartition("record")[2].strip())
-    assert {path.name for path in folder.iterdir()} == {"journal.jsonl", "snapshot.json", "state.snap"}
+    assert {path.name for path in folder.iterdir()} == {"journal.jsonl", "playbook.yaml", "snapshot.json", "state.snap"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     again = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
     assert (again.returncode, len(changes(lab))) == (0, 1), again.stderr
@@ -138,7 +138,7 @@ def test_one_run_at_a_time(lab: SimulatedLab) -> None:
             time.sleep(0.05)
         second = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
         assert second.returncode == 5
-        assert "is held by another run" in second.stderr
+        assert "another run holds this cluster" in second.stdout
     finally:
         process.terminate()
         process.wait(timeout=20)

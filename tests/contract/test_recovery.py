@@ -17,7 +17,7 @@ from runbook.lab.agents import AgentLab
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
-QUICK = ("--param", "confirm_for=2s", "--param", "watch_for=2s")
+QUICK = ("--param", "confirm_for=2s", "--param", "watch_for=2s", "--param", "cooldown=0s")
 KINDS = [pytest.param("consul", marks=pytest.mark.consul), pytest.param("nomad", marks=pytest.mark.nomad)]
 VARIABLE = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
 

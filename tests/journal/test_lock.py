@@ -1,21 +1,86 @@
-"""One winner a cluster; the next run comes in as soon as the holder is gone."""
+"""One winner a cluster, whatever address each was given; a lock that somebody died with is taken over only by name."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from runbook.journal.lock import LockedError, hold
+from runbook.journal.lock import Lock, LockedError
 
 
-def test_a_second_run_on_the_same_cluster_is_told_who_holds_it(tmp_path: Path) -> None:
-    with hold(tmp_path, "nomad:a", {"run": "first"}):
-        second = hold(tmp_path, "nomad:a", {"run": "second"})
-        with pytest.raises(LockedError, match="first"):
-            second.__enter__()
+def lock(folder: Path, run: str) -> Lock:
+    return Lock(folder, {"run": run, "who": f"ann@{run}"})
 
 
-def test_another_cluster_is_free_and_so_is_this_one_afterwards(tmp_path: Path) -> None:
-    with hold(tmp_path, "nomad:a", {}), hold(tmp_path, "nomad:b", {}):
-        pass
-    with hold(tmp_path, "nomad:a", {}):
-        assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
+def test_a_second_run_on_any_of_the_peers_is_told_who_holds_them(tmp_path: Path) -> None:
+    """Two addresses of one cluster are one cluster: its peers are what is held."""
+    first = lock(tmp_path, "first")
+    first.take("peer", ["a", "b", "c"])
+    with pytest.raises(LockedError) as told:
+        lock(tmp_path, "second").take("peer", ["c", "d"])
+    assert (told.value.holder["run"], told.value.dead) == ("first", False)
+
+
+def test_who_loses_holds_nothing(tmp_path: Path) -> None:
+    """A half-taken lock would keep a third run out for no reason."""
+    first = lock(tmp_path, "first")
+    first.take("peer", ["c"])
+    with pytest.raises(LockedError):
+        lock(tmp_path, "second").take("peer", ["a", "b", "c"])
+    lock(tmp_path, "third").take("peer", ["a", "b"])
+
+
+def test_another_cluster_is_free_and_so_is_this_one_after_its_release(tmp_path: Path) -> None:
+    """The files are this user's alone."""
+    first = lock(tmp_path, "first")
+    first.take("peer", ["a"])
+    lock(tmp_path, "second").take("peer", ["b"])
+    first.release()
+    lock(tmp_path, "third").take("peer", ["a"])
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
+
+
+def die_with_it(folder: Path) -> None:
+    lock(folder, "dead").take("peer", ["a", "b"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def died(tmp_path: Path) -> Path:
+    process = multiprocessing.get_context("spawn").Process(target=die_with_it, args=(tmp_path,))
+    process.start()
+    process.join(timeout=30)
+    assert process.exitcode == -signal.SIGKILL
+    return tmp_path
+
+
+def test_a_lock_whose_holder_died_is_not_free(died: Path) -> None:
+    """Who, and that it is dead; nothing is stolen in silence."""
+    with pytest.raises(LockedError) as told:
+        lock(died, "second").take("peer", ["a"])
+    assert (told.value.holder["who"], told.value.dead) == ("ann@dead", True)
+
+
+def test_taking_over_names_the_dead_run_once_and_the_run_itself_needs_no_leave(died: Path) -> None:
+    """The dead run may go on with its own lock; another one takes it over by name, and then holds it."""
+    own = lock(died, "dead")
+    assert own.take("peer", ["a", "b"]) == ()
+    own._close()  # as if it had died again
+    second = lock(died, "second")
+    assert second.take("peer", ["a", "b"], over=True) == ("dead",)
+    second.release()
+    assert lock(died, "third").take("peer", ["a", "b"]) == ()
+
+
+def test_a_holder_that_was_torn_off_in_writing_is_somebody(tmp_path: Path) -> None:
+    """Half a name is no free lock."""
+    first = lock(tmp_path, "first")
+    first.take("peer", ["a"])
+    first._close()
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:9])
+    with pytest.raises(LockedError) as told:
+        lock(tmp_path, "second").take("peer", ["a"])
+    assert told.value.holder == {"run": "unknown"}

@@ -12,7 +12,7 @@ EVENTS = [{"kind": "run_started"}, {"kind": "removal_requested", "peer": "id-5"}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "run" / "journal.jsonl"
-    journal = Journal(path)
+    journal = Journal.begin(path)
     for event in EVENTS:
         journal.append(event)
     journal.close()
@@ -61,4 +61,4 @@ def test_a_line_that_was_taken_out_is_noticed(path: Path, line: int) -> None:
 
 def test_a_journal_is_never_written_over(path: Path) -> None:
     with pytest.raises(JournalError, match="Nothing was started"):
-        Journal(path)
+        Journal.begin(path)

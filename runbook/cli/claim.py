@@ -1,0 +1,126 @@
+"""May this run have this cluster? One run at a time, and after a recovery a pause until a person has looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from runbook.clock import Clock
+from runbook.engine.plan import Plan
+from runbook.events import Emit, GuardOverridden, LockTakenOver
+from runbook.journal.lock import Lock, LockedError
+from runbook.journal.store import Journal, JournalError, read
+from runbook.progress import ProgressError, RunProgress, fold
+from runbook.raft.removal import Unsafe
+from runbook.steps.base import RefusedError
+
+LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a person sets aside by name, and why. It is recorded."""
+
+    take_over: bool = False
+    cooldown: bool = False
+    reason: str = ""
+
+
+class Claim:
+    """The lock and the cool-down of one run."""
+
+    def __init__(self, plan: Plan, state: Path, who: str, emit: Emit, override: Override, clock: Clock) -> None:
+        self._plan = plan
+        self._state = state
+        self._who = who
+        self._emit = emit
+        self._override = override
+        self._clock = clock
+        self._peers: frozenset[str] = frozenset()
+        self._lock = Lock(state / "locks", {"run": plan.run, "who": who, "since": clock.now()})
+
+    def hold(self, peers: frozenset[str]) -> None:
+        """Raises :class:`RefusedError`, with code ``Locked``, while another run holds any of the peers."""
+        self._peers = peers
+        try:
+            died = self._lock.take("peer", peers, over=self._override.take_over)
+        except LockedError as error:
+            raise RefusedError(self._locked(error)) from None
+        except OSError as error:
+            sentence = f"the lock in {self._state / 'locks'} cannot be written: {error.strerror}"
+            raise RefusedError(Unsafe("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")) from None
+        for run in died:
+            self._record_take_over(run)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def refuse_in_cooldown(self) -> None:
+        """Raises :class:`RefusedError` while the last recovery of this cluster is fresh and nobody has looked at it."""
+        last = next(self._unacknowledged(), None) if self._plan.cooldown > 0 else None
+        if last is None:
+            return
+        run, minutes = last
+        sentence = f"the last recovery of this cluster, {run}, ended {minutes:.0f} min ago and nobody acknowledged it"
+        how = f"Look at it, then: runbook ack {run} --comment TEXT; or --override cooldown --reason TEXT"
+        if not self._override.cooldown:
+            raise RefusedError(Unsafe("CoolDown", sentence, how))
+        self._emit(GuardOverridden("cooldown", self._who, self._override.reason, sentence))
+
+    # -- the lock
+
+    def _locked(self, error: LockedError) -> Unsafe:
+        holder, run = error.holder, error.holder.get("run", "a run that has not said its name yet")
+        whose = f"{run}, by {holder.get('who', 'somebody')} since {holder.get('since', 'just now')}"
+        progress = self._progress_of(run)
+        at = f", at step {progress.step}" if progress and progress.step else ""
+        if not error.dead:
+            return Unsafe("Locked", f"another run holds this cluster: {whose}{at}", "Wait for it, or end it")
+        sentence = f"a run that holds this cluster died: {whose}{at}"
+        return Unsafe("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
+
+    def _record_take_over(self, run: str) -> None:
+        """In both journals, the dead run's first: a lock is never taken silently."""
+        event = LockTakenOver(run, self._plan.run, self._who, self._override.reason)
+        try:
+            journal, _ = Journal.reopen(self._state / "runs" / run / "journal.jsonl")
+        except JournalError:
+            pass  # its record is gone or broken: ours still says it
+        else:
+            journal.append({"at": self._clock.now(), **event.record()})
+            journal.close()
+        self._emit(event)
+
+    # -- the cool-down
+
+    def _unacknowledged(self) -> Iterator[tuple[str, float]]:
+        """Finished recoveries of this cluster within the cool-down: the run, and how many minutes ago it ended."""
+        now = datetime.fromisoformat(self._clock.now())
+        for run in sorted(self._recent(now), reverse=True):
+            progress = self._progress_of(run)
+            if progress is None or not _was_recovery(progress, self._peers) or progress.ended is None:
+                continue
+            age = now - datetime.fromisoformat(str(progress.ended["at"]))
+            if age < timedelta(seconds=self._plan.cooldown):
+                yield run, age.total_seconds() / 60
+
+    def _recent(self, now: datetime) -> list[str]:
+        oldest = now - timedelta(seconds=self._plan.cooldown) - LONGEST_RUN
+        stamp = oldest.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            return [folder.name for folder in (self._state / "runs").iterdir() if folder.name >= stamp]
+        except OSError:
+            return []
+
+    def _progress_of(self, run: str) -> RunProgress | None:
+        try:
+            return fold(read(self._state / "runs" / run / "journal.jsonl").events)
+        except (OSError, JournalError, ProgressError):
+            return None
+
+
+def _was_recovery(progress: RunProgress, peers: frozenset[str]) -> bool:
+    removed = any(removal.state == "gone" for removal in progress.removals)
+    return progress.state == "completed" and removed and not progress.acknowledged and bool(progress.peers & peers)

@@ -1,0 +1,94 @@
+"""``runbook resume`` and ``runbook ack``: go on with a run that stopped, and close one that ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from runbook.cli import exit_codes
+from runbook.cli.execute import PLAYBOOK
+from runbook.cli.running import Manner, NotStartedError, conduct, person, told
+from runbook.cli.runs import NoRunError, folder_of
+from runbook.cli.state import state_folder
+from runbook.clock import SystemClock
+from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.engine.plan import Plan, bound
+from runbook.events import RunAcknowledged, RunResumed
+from runbook.files import read_limited
+from runbook.journal.store import AtWorkError, Journal, JournalError, Record
+from runbook.playbook.model import PlaybookError
+from runbook.playbook.parse import parse
+from runbook.progress import ProgressError, RunProgress, fold
+from runbook.report.screen import summary
+from runbook.steps.catalog import CATALOG
+
+
+def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int:
+    """The exit code of the run as it ends now. A run that was completed is told again, and nothing is touched."""
+    try:
+        state = state_folder(environment)
+        folder = folder_of(state, name)
+        journal, record = Journal.reopen(folder / "journal.jsonl")
+        with contextlib.closing(journal):
+            progress = fold(record.events)
+            if progress.state == "completed":
+                print("\n".join(summary(progress, str(folder))))
+                return exit_codes.RECOVERED
+            plan = _plan_of(folder, progress)
+            cluster = cluster_from(environment, read_only=not plan.changes)
+            _refuse_other_kind(progress, cluster.name)
+            return conduct(plan, cluster, manner, state, journal, _first(record, cluster.name), progress)
+    except (NoRunError, NotStartedError, SettingsError, PlaybookError, ProgressError) as error:
+        return told(f"runbook: {error}", exit_codes.NOT_STARTED)
+    except AtWorkError as error:
+        return told(f"runbook: {error}", exit_codes.LOCKED)
+    except JournalError as error:
+        return told(f"runbook: {error}", exit_codes.FAILED)
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+
+
+def _first(record: Record, cluster: str) -> RunResumed:
+    return RunResumed(person(), cluster, record.torn)
+
+
+def _plan_of(folder: Path, progress: RunProgress) -> Plan:
+    """What the run was made of: the playbook as it was then, and the params it had."""
+    if progress.started is None:
+        raise NotStartedError(f"{folder.name} has no beginning: nothing was started, so run the playbook again")
+    if progress.dry_run:
+        raise NotStartedError(f"{folder.name} was a dry run and changed nothing: run the playbook again")
+    try:
+        text = read_limited(folder / PLAYBOOK)
+    except OSError as error:
+        raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
+    if hashlib.sha256(text).hexdigest() != progress.started["digest"]:
+        raise NotStartedError(f"{folder / PLAYBOOK} is not what the run began with. Run the playbook again")
+    return bound(parse(text, str(folder / PLAYBOOK), CATALOG), folder.name, progress.started["params"])
+
+
+def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
+    """The address may be another server's, but not another product's."""
+    began = str(progress.started["cluster"]) if progress.started else ""
+    if began.partition(":")[0] != cluster.partition(":")[0]:
+        raise NotStartedError(f"the run began on {began}, and the environment now names {cluster}")
+
+
+def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
+    """Record that a person has looked at this run: the cool-down of its cluster is over."""
+    try:
+        folder = folder_of(state_folder(environment), name)
+        journal, record = Journal.reopen(folder / "journal.jsonl")
+        with contextlib.closing(journal):
+            progress = fold(record.events)
+            if progress.ended is None:
+                raise NotStartedError(f"{folder.name} has no ending; `runbook resume {folder.name}` goes on with it")
+            journal.append({"at": SystemClock().now(), **RunAcknowledged(person(), comment).record()})
+    except (NoRunError, NotStartedError, ProgressError) as error:
+        return told(f"runbook: {error}", exit_codes.NOT_STARTED)
+    except JournalError as error:
+        return told(f"runbook: {error}", exit_codes.FAILED)
+    print(f"{folder.name} acknowledged by {person()}")
+    return exit_codes.RECOVERED

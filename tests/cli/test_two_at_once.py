@@ -1,0 +1,38 @@
+"""Two operators press return in the same instant: one wins, the other is told, and nothing is removed twice.
+
+``TWO_AT_ONCE`` in the environment says how many rounds; the default is a few.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+from runbook.lab.simulated import SimulatedLab
+from tests.cli.test_execute import PLAYBOOK, QUICK, changes, environment, followers
+
+ROUNDS = int(os.environ.get("TWO_AT_ONCE", "3"))
+
+
+def start(lab: SimulatedLab, asked: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--quiet"]
+    return subprocess.Popen(command, env=environment(lab, asked), stdout=subprocess.PIPE, text=True)
+
+
+def test_two_runs_started_at_once_have_one_winner() -> None:
+    """Each is given another server's address; the lock is on the peers, so that is no way around it."""
+    ends: Counter[tuple[int, ...]] = Counter()
+    for seed in range(ROUNDS):  # a new cluster each time, else the cool-down would speak first
+        with SimulatedLab(5, gossip_delay=0.2, seed=seed) as lab:
+            lab.wait_for_leader()
+            dead, one, other, *_ = followers(lab)
+            lab.kill(dead)
+            lab.wait_for_gossip(dead, "failed")
+            runs = [start(lab, one), start(lab, other)]
+            told = [run.communicate(timeout=120)[0] for run in runs]
+            assert len(changes(lab)) == 1, told
+            ends[tuple(sorted(run.returncode for run in runs))] += 1
+    assert set(ends) <= {(0, 5)}, ends
+    assert sum(ends.values()) == ROUNDS

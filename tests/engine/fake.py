@@ -1,0 +1,168 @@
+"""A cluster behind the port, without a network or a clock: five servers, what each holds, and what a removal does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.engine.execute import Ending, World, execute
+from runbook.engine.plan import bind
+from runbook.engine.resume import NOTHING_YET
+from runbook.events import Event, RunStarted
+from runbook.playbook.parse import parse
+from runbook.progress import RunProgress, fold
+from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.steps.catalog import CATALOG
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOK = ROOT / "playbooks" / "remove-dead-peers.yaml"
+
+
+class FakeClock:
+    """Sleeping is what lets its time pass, and so does every look."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> str:
+        minutes, seconds = divmod(self.seconds, 60)
+        return f"2026-01-01T00:{int(minutes):02}:{seconds:06.3f}+00:00"
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def peer(number: int) -> Peer:
+    return Peer(f"id-{number}", f"127.0.0.{10 + number}:4647", voter=True, name=f"s{number}.global", protocol=3)
+
+
+@dataclass
+class FakeCluster:
+    """``held`` is each living server's own list of peers, by number; ``replies`` is what becomes of the next removals.
+
+    ``done`` happens and is answered, ``lost`` happens without an answer, ``dropped`` does not happen and has none,
+    ``unknown`` is answered with *was not found*. ``changes`` counts what was asked for.
+    """
+
+    clock: FakeClock
+    servers: int = 5
+    dead: set[int] = field(default_factory=set)
+    leader: int | None = 1
+    term: int = 2
+    replies: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    looks: int = 0
+    at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
+    name: str = "nomad:fake"
+
+    def __post_init__(self) -> None:
+        self.held = {number: set(range(1, self.servers + 1)) for number in range(1, self.servers + 1)}
+
+    def look(self) -> ClusterView:
+        self.looks += 1
+        self.clock.sleep(0.01)
+        if self.looks in self.at_look:
+            self.at_look[self.looks](self)
+        alive = [number for number in self.held if number not in self.dead]
+        leader = self.leader if self.leader in alive else None
+        status = {n: MemberStatus.FAILED if n in self.dead else MemberStatus.ALIVE for n in self.held}
+        members = tuple(Member(f"s{n}", status[n], peer(n).id, peer(n).address) for n in self.held)
+        return ClusterView(
+            cluster=self.name,
+            taken_at=self.clock.monotonic(),
+            configuration=self._configuration(leader) if leader else None,
+            leader_id=peer(leader).id if leader else None,
+            vantages=tuple(self._vantage(number, members) for number in alive),
+            probes={peer(n).address: Reach.REFUSED if n in self.dead else Reach.ACCEPTED for n in self.held},
+            trouble=None if leader else "no_leader",
+        )
+
+    def _vantage(self, number: int, members: tuple[Member, ...]) -> Vantage:
+        who, held = peer(number), self._configuration(number)
+        return Vantage(
+            f"http://{who.address}",
+            Reach.ANSWERED,
+            who.id,
+            who.name,
+            who.address,
+            state="Leader" if number == self.leader else "Follower",
+            term=self.term,
+            configuration=held,
+            members=members,
+        )
+
+    def _configuration(self, number: int) -> Configuration:
+        return Configuration(tuple(peer(n) for n in self.held[number]))
+
+    def remove_peer(self, target: Peer) -> None:
+        self.changes.append(target.id)
+        reply = self.replies.pop(0) if self.replies else "done"
+        if reply in ("done", "lost"):
+            self.drop(int(target.id.removeprefix("id-")))
+        if reply == "unknown":
+            raise ClusterError(Trouble.NOT_A_PEER, f'id "{target.id}" was not found in the Raft configuration')
+        if reply != "done":
+            raise ClusterError(Trouble.AMBIGUOUS, "the connection broke")
+
+    def drop(self, number: int) -> None:
+        for held in self.held.values():
+            held.discard(number)
+
+    def add(self, number: int) -> None:
+        for held in self.held.values():
+            held.add(number)
+
+    def elect(self, leader: int, term: int) -> None:
+        self.leader, self.term = leader, term
+
+    def save_state(self, path: Path) -> str:
+        path.write_bytes(b"state")
+        return "0" * 64
+
+
+@dataclass
+class Run:
+    """One run on a fake cluster: its records as the journal would keep them, and how it ended."""
+
+    cluster: FakeCluster
+    folder: Path
+    answer: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    text: bytes = field(default_factory=PLAYBOOK.read_bytes)
+
+    def execute(self, past: RunProgress = NOTHING_YET, *, dry_run: bool = False) -> Ending:
+        """From the beginning, or on from ``past``."""
+        plan = bind(parse(self.text, "fake.yaml", CATALOG), "run-1", self.params)
+        if past is NOTHING_YET:
+            started = RunStarted("run-1", plan.playbook.name, "", self.cluster.name, "ann", dry_run, plan.params)
+            self.emit(started)
+        return execute(plan, self._world(dry_run), past)
+
+    def progress(self) -> RunProgress:
+        return fold(self.records)
+
+    def kinds(self, family: str) -> list[str]:
+        return [record["kind"] for record in self.records if record["kind"].startswith(family)]
+
+    def emit(self, event: Event) -> None:
+        self.records.append({"at": self.cluster.clock.now(), **event.record()})
+
+    def _world(self, dry_run: bool) -> World:
+        return World(
+            cluster=self.cluster,
+            clock=self.cluster.clock,
+            emit=self.emit,
+            folder=self.folder,
+            chance=lambda: 0.0,
+            approve=lambda: "",
+            dry_run=dry_run,
+            keep_tracebacks=True,
+            choose=lambda _question, _answers: self.answer,
+        )
