@@ -128,7 +128,7 @@ def test_a_server_that_a_run_removed_and_that_comes_back_is_a_zombie(
     gone, asked, *_ = followers(lab)
     folder = state_dir / "runs" / "20260101T000000Z-remove-dead-peers-0000"
     folder.mkdir(parents=True)
-    journal = Journal(folder / "journal.jsonl")
+    journal = Journal.begin(folder / "journal.jsonl")
     for event in (
         RunStarted("r", "remove-dead-peers", "d", "nomad:http://elsewhere:4646", "me", dry_run=False, params={}),
         RemovalRequested("remove", lab.ids[gone], lab.raft_addresses[gone], f"{gone}.global", 4),
