@@ -93,11 +93,17 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
         Severity.WARNING,
         certainty,
         _SENTENCES[name].format(who=named(peers), leader=leader),
-        tuple(s.evidence for s in sightings),
+        (*(s.evidence for s in sightings), *_autopilot_too(scene, removable)),
         _NEXT.get(name, default).format(**words),
         tuple(server_of(peer) for peer in peers),
         REMOVE_DEAD_PEERS if removable else None,
     )
+
+
+def _autopilot_too(scene: Scene, removable: bool) -> tuple[str, ...]:
+    """A second actor: who vanishes meanwhile was taken out by it (FACTS 9 row 19)."""
+    cleans = scene.view.autopilot is not None and scene.view.autopilot.cleanup_dead_servers
+    return ("autopilot's clean-up is on: it may take it out by itself",) if removable and cleans else ()
 
 
 def _lagging(scene: Scene) -> Iterator[Finding]:
@@ -201,7 +207,7 @@ def _contradiction(scene: Scene, s: Sighting) -> str | None:
 
 def _two_leaders(scene: Scene) -> Iterator[Finding]:
     """Two that say so of themselves, or followers of two that both answer; one that has gone is told as DeadLeader."""
-    leaders = [v for v in scene.insiders if v.state == "Leader"]
+    leaders = scene.self_styled_leaders
     gone = {s.peer.address for s in former_leaders(scene)}
     followed = {v.leader_address for v in scene.insiders if v.leader_address} - gone
     if len(leaders) < 2 and len(followed) < 2:
@@ -213,7 +219,7 @@ def _two_leaders(scene: Scene) -> Iterator[Finding]:
     ]
     yield Finding(
         "ObserversDisagree",
-        Severity.WARNING,
+        Severity.WARNING if scene.phase is Phase.LED else Severity.CRITICAL,
         Certainty.CERTAIN,
         "the servers do not agree on who leads",
         tuple(words),

@@ -5,6 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv6Address
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two ``IP:PORT`` are one place: IPv6 has many spellings of an address (FACTS 9 row 28)."""
+    return one == other or (one[:1] == other[:1] == "[" and _spelled_out(one) == _spelled_out(other))
+
+
+def _spelled_out(place: str) -> tuple[str, str]:
+    host, _, port = place.rpartition(":")
+    try:
+        return IPv6Address(host.strip("[]")).exploded, port
+    except ValueError:
+        return host, port
 
 
 class MemberStatus(Enum):
@@ -117,8 +131,8 @@ class Vantage:
         """
         members, by_address = self.members or (), peer.id == peer.address
         same_id = [member for member in members if member.id == peer.id]
-        same_place = [m for m in members if m.raft_address == peer.address and (by_address or m.id is None)]
-        found = same_id or same_place
+        there = [m for m in members if same_place(m.raft_address, peer.address) and (by_address or m.id is None)]
+        found = same_id or there
         return next(
             (m for m in found if m.status not in (MemberStatus.FAILED, MemberStatus.LEFT)), next(iter(found), None)
         )
@@ -162,7 +176,7 @@ class ClusterView:
     def vantage_of(self, peer: Peer) -> Vantage | None:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""
         if peer.id == peer.address:
-            return next((v for v in self.answering if v.raft_address == peer.address), None)
+            return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
         return next((v for v in self.answering if v.server_id == peer.id), None)
 
     @property

@@ -93,6 +93,11 @@ class Scene:
         return tuple(sorted(own, key=lambda v: v.name or v.url))
 
     @property
+    def self_styled_leaders(self) -> tuple[Vantage, ...]:
+        """More than one is a transition, or two clusters: nobody is believed then."""
+        return tuple(vantage for vantage in self.insiders if vantage.state == "Leader")
+
+    @property
     def numbers(self) -> str:
         """``3 of 5 voters answer, 3 needed``."""
         return f"{self.live} of {len(self.voters)} voters answer, {self.needed} needed"

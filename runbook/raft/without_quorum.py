@@ -27,6 +27,8 @@ NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harde
 
 def quorum_findings(scene: Scene) -> Iterator[Finding]:
     """What holds for the cluster as a whole."""
+    if scene.phase is Phase.ELECTING and len(scene.self_styled_leaders) > 1:
+        return  # told as ObserversDisagree
     if scene.phase is Phase.ELECTING:
         yield _electing(scene)
     elif scene.phase is Phase.QUORUM_LOST:

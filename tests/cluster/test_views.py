@@ -122,6 +122,9 @@ LEADERS = [
     ("it was frozen and a quorum went on", {"s1": (4, "Leader"), "s2": (5, "Leader"), "s3": (5, "Follower")}, "2 of 3"),
     ("non-voters in newer terms", {"s1": (4, "Leader"), "s2": (4, "Follower"), "n3": (9, "Follower"),
                                    "n4": (9, "Follower"), "n5": (9, "Follower")}, ""),
+    ("another leads too, in a newer term", {"s1": (4, "Leader"), "s2": (4, "Follower"), "s3": (5, "Leader")}, "both"),
+    ("another leads too, in this term", {"s1": (4, "Leader"), "s2": (4, "Leader"), "s3": (4, "Follower")}, "both"),
+    ("an older leader woke up", {"s1": (4, "Leader"), "s2": (4, "Follower"), "s3": (3, "Leader")}, ""),
     ("it denies it", {"s1": (5, "Follower"), "s2": (5, "Leader"), "s3": (5, "Follower")}, "calls itself Follower"),
 ]  # fmt: skip
 
