@@ -15,44 +15,6 @@ from runbook.raft.odd_records import record_findings
 from runbook.raft.scene import Phase, Scene
 from runbook.raft.without_quorum import quorum_findings
 
-MEANINGS = {
-    "Healthy": ("every voter answers and all servers agree", "nothing"),
-    "DeadFollower": ("a voter that does not lead shows no sign of life", "remove-dead-peers, or start it again"),
-    "DeadLeader": (
-        "the leader went away; another is elected, or is about to be",
-        "wait for the election, then remove it",
-    ),
-    "QuorumAtRisk": ("the next voter that fails ends the service", "start or replace what is missing, before all else"),
-    "QuorumLostTransient": ("too few voters answer, or nobody leads yet", "start servers again with their data"),
-    "QuorumLostPermanent": (
-        "too few voters will ever vote again",
-        "look for old disks, then peers.json on all survivors",
-    ),
-    "MinorityPartition": (
-        "a majority may live where this host cannot see it",
-        "change nothing; look from the other side",
-    ),
-    "ObserversDisagree": (
-        "servers, or this host, see the same server or leader differently",
-        "wait; look at the network",
-    ),
-    "LaggingVoter": ("a living voter does not keep up", "look at its disk, load and network; never remove it"),
-    "HungServer": ("its port opens and nobody speaks: frozen is not dead", "stop its process by hand, then look again"),
-    "ZombiePeer": ("removed, yet alive in gossip: it comes back", "stop its process, or let it come back"),
-    "StalePeer": ("in the configuration, unknown to all gossip", "remove-dead-peers"),
-    "DuplicateAddress": (
-        "one address under two ids, or one id at two addresses",
-        "wait for the leader's next reconcile",
-    ),
-    "DuplicateName": ("one server under a new id, or two servers under one id", "wait; stop a cloned machine"),
-    "NonVoterStuck": ("a server is listed and has no vote", "wait 30 s; then look at autopilot's settings and health"),
-    "EvenVoters": ("an even number of voters tolerates no more than one fewer would", "add a voter when there is time"),
-    "ConfigurationDivergence": ("servers hold different configurations", "wait; if it stays, make no change"),
-    "SharedAddress": ("two servers answer at one address: a load balancer", "give each server's own address"),
-    "Unreachable": ("nobody, or one server's HTTP API, can be reached from here", "give an address, or look elsewhere"),
-    "Forbidden": ("a token was refused", "give a token with the permission that is named"),
-}  # name: (what it means, what to do)
-
 
 def diagnose(view: ClusterView, *, removed: Collection[str] = ()) -> tuple[Finding, ...]:
     """Every finding, the worst first. ``removed``: ids that earlier runs took out of this cluster."""

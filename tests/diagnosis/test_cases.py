@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 
-from runbook.raft.diagnosis import MEANINGS, diagnose
+from runbook.raft.diagnosis import diagnose
 from runbook.raft.findings import HEALTH_CHECK, REMOVE_DEAD_PEERS, Certainty, Finding, Severity
+from runbook.raft.ill_servers import _SENTENCES
 from runbook.raft.model import ClusterView
 from runbook.raft.record import recorded, view_from
 from runbook.report.diagnosis import WIDTH, lines_of
@@ -16,6 +18,7 @@ from runbook.report.diagnosis import WIDTH, lines_of
 HERE = Path(__file__).parent
 TRANSCRIPTS = HERE.parent / "transcripts" / "diagnose"
 ROOT = HERE.parents[1]
+PAGE = ROOT / "docs" / "diagnoses.md"
 
 FIRST = {  # case: what must be named first, by hand, so that a rewrite of the golden files cannot hide a change of mind
     "all_is_well": "Healthy certain",
@@ -71,6 +74,16 @@ def findings_of(case: str) -> tuple[Finding, ...]:
     return diagnose(view_of(case), removed=json.loads(removed.read_text()) if removed.exists() else ())
 
 
+def names_in_the_code() -> set[str]:
+    """What the first argument of a ``Finding`` may be, wherever one is made."""
+    found = set(_SENTENCES)
+    for path in (ROOT / "runbook" / "raft").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Finding":
+                found |= {each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)}
+    return {name for name in found if isinstance(name, str) and name[0].isupper()}
+
+
 def compare(path: Path, text: str, rewrite: bool) -> None:
     if rewrite:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +118,6 @@ def test_a_finding_is_whole(case: str) -> None:
     found = findings_of(case)
     assert found
     for finding in found:
-        assert finding.name in MEANINGS
         assert finding.evidence
         assert all(finding.evidence)
         assert finding.next_action
@@ -125,7 +137,7 @@ def test_a_view_survives_being_recorded(case: str) -> None:
 
 def test_every_diagnosis_has_a_situation_and_every_transcript_a_case() -> None:
     """A name that no situation leads to has never been seen."""
-    assert {finding.name for case in CASES for finding in findings_of(case)} == set(MEANINGS)
+    assert {finding.name for case in CASES for finding in findings_of(case)} == names_in_the_code()
     assert {path.stem for path in TRANSCRIPTS.glob("*.txt")} == set(CASES) == set(FIRST)
 
 
@@ -138,3 +150,10 @@ def test_no_look_can_be_certain_of_a_death_or_of_a_loss_for_good() -> None:
 
 def test_the_playbooks_that_are_named_ship() -> None:
     assert all((ROOT / playbook).is_file() for playbook in (REMOVE_DEAD_PEERS, HEALTH_CHECK))
+
+
+def test_the_page_has_a_line_for_each_diagnosis() -> None:
+    """docs/diagnoses.md says of each name what it means and what to do, and of no other."""
+    rows = [line.split("|")[1:4] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert {name.strip(" `") for name, _, _ in rows} == names_in_the_code()
+    assert all(meaning.strip() and action.strip() for _, meaning, action in rows)
