@@ -14,6 +14,7 @@ from runbook.raft.without_quorum import former_leaders
 MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default (FACTS 3.2)
 AGAIN = "Look again in a minute: gossip takes up to 48 s to notice a death"
 GONE_FOR_GOOD = "Start {it} again; if that cannot be, remove {it}: the playbook first looks again for a while"
+NO_WORD_OF_THE_LEADER = "Let this host reach the leader's own HTTP API, or look from beside it; then {it} can be judged"
 TOO_FEW = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
 LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
@@ -86,18 +87,25 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
     left = len(scene.voters) - sum(peer.voter for peer in peers)
     enough = left >= LEAST_VOTERS or left == len(scene.voters)
     removable = name not in _NEXT and sure and enough
-    default = AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW
+    unheard = not sure and all(s.said_gone for s in sightings)
+    default = NO_WORD_OF_THE_LEADER if unheard else AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW
     words = {"it": "it" if len(peers) == 1 else "them", "left": left}
     return Finding(
         name,
         Severity.WARNING,
         certainty,
         _SENTENCES[name].format(who=named(peers), leader=leader),
-        (*(s.evidence for s in sightings), *_autopilot_too(scene, removable)),
+        (*(s.evidence for s in sightings), *_doubts(scene, sightings, unheard), *_autopilot_too(scene, removable)),
         _NEXT.get(name, default).format(**words),
         tuple(server_of(peer) for peer in peers),
         REMOVE_DEAD_PEERS if removable else None,
     )
+
+
+def _doubts(scene: Scene, sightings: list[Sighting], unheard: bool) -> tuple[str, ...]:
+    """What still forbids the word *dead* where all gossip that was read agrees."""
+    doubts = {judge_once(scene.view, s.peer).evidence[0] for s in sightings} if unheard else set()
+    return tuple(sorted(doubts))
 
 
 def _autopilot_too(scene: Scene, removable: bool) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Appearance(Enum):
 
     ANSWERS = "answers"  # its own HTTP API says its name
     REPLACED = "was replaced"  # another id answers at its address: this one's data were wiped
-    HANGS = "hangs"  # connections open and nobody speaks; a frozen process, or an HTTP API out of our reach
+    HANGS = "is mute"  # connections open and nobody speaks; a frozen process, or an HTTP API out of our reach
     REFUSES_US = "answers and refuses this token"  # somebody lives there; who, it does not say
     DOWN = "looks down"  # the machine answers that nothing listens: the process is not there
     SILENT = "is silent"  # not one packet: the machine is off, or the network between is cut

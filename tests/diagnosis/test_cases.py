@@ -24,6 +24,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "all_is_well": "Healthy certain",
     "a_follower_died": "DeadFollower likely",
     "a_follower_was_killed_a_moment_ago": "DeadFollower possible",
+    "the_leaders_own_gossip_cannot_be_read": "DeadFollower possible",
     "the_leader_died_and_no_other_is_elected_yet": "DeadLeader likely",
     "the_leader_died_and_one_server_has_not_heard_of_the_next": "DeadLeader likely",
     "two_of_five_are_dead": "QuorumAtRisk certain",

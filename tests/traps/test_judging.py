@@ -10,7 +10,7 @@ import pytest
 from runbook.cluster import wire
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.liveness import Liveness, judge, judge_once
-from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Vantage, same_place
+from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage, same_place
 from runbook.raft.quorum import failure_tolerance
 from runbook.raft.removal import Policy, reason_unsafe_to_remove
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
@@ -130,6 +130,9 @@ def test_trap_12_a_wiped_server_is_a_new_one_and_its_old_id_waits_for_reconcile(
     for each in (view, seen):
         assert verdict(each, 3) is Liveness.UNKNOWN
         assert "DuplicateName" in names(each)
+    gone = replace(seen, probes={**seen.probes, peer(3).address: Reach.REFUSED})
+    (words,) = judge_once(gone, peer(3)).evidence
+    assert "its address now belongs to another server, s3.global (id-new)" in words
 
 
 @pytest.mark.parametrize(("said", "expected"), [("left", Liveness.DEAD), ("failed", Liveness.DEAD),
