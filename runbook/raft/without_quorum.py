@@ -71,6 +71,8 @@ def _no_leader(scene: Scene) -> str:
 def _lost(scene: Scene) -> Iterator[Finding]:
     if len(scene.hidden) >= scene.needed:
         yield _parted(scene)
+        yield _for_now(scene)
+        return
     yield _for_now(scene)
     gone = [s for s in scene.missing if s.appearance is Appearance.REPLACED or _written_off(s)]
     if len(scene.voters) - len(gone) < scene.needed:
