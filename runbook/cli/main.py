@@ -213,11 +213,15 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
 
 
 @main.command()
-def diagnose() -> None:
-    """Say of every server whether it is alive, dead or unknown, and on what evidence. Changes nothing."""
-    from runbook.cli.check import diagnosis
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def diagnose(form: str) -> None:
+    """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 
-    click.echo(diagnosis())
+    Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
+    """
+    from runbook.cli.diagnose import diagnose_once
+
+    sys.exit(diagnose_once(form))
 
 
 @main.command()
