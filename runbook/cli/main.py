@@ -213,7 +213,14 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
 
 
 @main.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json has stable keys and the whole look in it.",
+)
 def diagnose(form: str) -> None:
     """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 

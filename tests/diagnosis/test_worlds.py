@@ -52,6 +52,13 @@ def test_without_a_leader(size: int) -> None:
         found = told(leaderless(world))
         assert quorum_by_counting(world) in {finding.name for finding in found}, world
         assert {finding.playbook for finding in found} == {None}
+        sure = {finding.name: finding.certainty.value for finding in found}
+        missing = [kind.sight for kind in world if kind.sight != "answers"]
+        if "MinorityPartition" in sure:  # likely where one cut explains all that is missing
+            assert (sure["MinorityPartition"] == "likely") == set(missing).issubset({"silent", "untried"}), world
+        if "quorum is lost" in found[-1].sentence:  # likely where machines enough for a quorum were reached
+            reached = len(world) - sum(sight in ("silent", "untried") for sight in missing)
+            assert (sure["QuorumLostTransient"] == "likely") == (2 * reached > len(world)), world
         if "MinorityPartition" in {finding.name for finding in found}:
             assert [finding for finding in found if "recover with peers.json" in finding.next_action] == [], world
 
