@@ -147,7 +147,14 @@ def runs() -> None:
 
 @main.command()
 @click.argument("run")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For a person, or for a machine.",
+)
 def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
@@ -185,7 +192,14 @@ def demo() -> None:
 
 @main.command()
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds in all.")
-@click.option("--format", "form", type=click.Choice(["nagios", "json"]), default="nagios", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["nagios", "json"]),
+    default="nagios",
+    show_default=True,
+    help="The line of a monitoring plugin, or one object.",
+)
 @click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
 def check(timeout: float, form: str, textfile: str | None) -> None:
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
@@ -199,11 +213,22 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
 
 
 @main.command()
-def diagnose() -> None:
-    """Say of every server whether it is alive, dead or unknown, and on what evidence. Changes nothing."""
-    from runbook.cli.check import diagnosis
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json has stable keys and the whole look in it.",
+)
+def diagnose(form: str) -> None:
+    """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 
-    click.echo(diagnosis())
+    Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
+    """
+    from runbook.cli.diagnose import diagnose_once
+
+    sys.exit(diagnose_once(form))
 
 
 @main.command()
