@@ -8,14 +8,14 @@ import random
 import select
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from runbook.cli import exit_codes
 from runbook.cli.claim import Claim, Override
 from runbook.cli.interrupts import Interrupts
+from runbook.cli.telling import Telling, Write, painted, telling
 from runbook.clock import Clock, SystemClock
 from runbook.cluster.port import Cluster
 from runbook.engine.execute import Ending, World, execute
@@ -24,10 +24,9 @@ from runbook.engine.resume import NOTHING_YET
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal, read
 from runbook.progress import RunProgress, fold
-from runbook.report.screen import Screen, summary
+from runbook.report.screen import summary
 
 ANSWER_WITHIN = 600.0  # seconds a person may take to answer
-Write = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -63,29 +62,36 @@ def conduct(
     """Run, or go on, to an ending; the exit code. ``first`` is what the journal is told before anything happens."""
     clock, interrupts, who = SystemClock(), Interrupts(), person()
     folder = state / "runs" / plan.run
-    with interrupts.caught():
-        emit = _emitting(journal, clock, interrupts, _writer(manner, plan.run))
+    with interrupts.caught(), telling(manner.form, plan.run) as tell:
+        emit = _emitting(journal, clock, interrupts, tell.write)
         claim = Claim(plan, state, who, emit, manner.override, clock)
         emit(first)
-        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim), past or NOTHING_YET)
+        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, tell), past or NOTHING_YET)
     claim.release()  # whoever dies before this leaves its name in the lock
     return _ended(ending, folder)
 
 
-def _world(cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Manner, claim: Claim) -> World:
+def _world(
+    cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Manner, claim: Claim, tell: Telling
+) -> World:
     who = person()
+
+    def answer(question: str, answers: tuple[str, ...]) -> str | None:
+        with tell.aside():
+            return _answer(question, answers)
+
     return World(
         cluster=cluster,
         clock=clock,
         emit=emit,
         folder=folder,
         chance=random.random,
-        approve=lambda: _agreed(who) if manner.ask else "",
+        approve=lambda: _agreed(who, answer) if manner.ask else "",
         dry_run=manner.dry_run,
         keep_tracebacks=manner.verbose,
         claim=claim.hold,
         may_change=claim.refuse_in_cooldown,
-        choose=_answer if manner.ask else lambda _question, _answers: None,
+        choose=answer if manner.ask else lambda _question, _answers: None,
     )
 
 
@@ -102,29 +108,12 @@ def _emitting(journal: Journal, clock: Clock, interrupts: Interrupts, write: Wri
     return emit
 
 
-def _writer(manner: Manner, run: str) -> Write:
-    if manner.form == "none":
-        return lambda _record: None
-    if manner.form == "json":
-        from runbook.report.log import json_log
-
-        return json_log(sys.stderr, run)
-    screen = Screen()
-
-    def show(record: Mapping[str, Any]) -> None:
-        for line in screen.lines(record):
-            print(line, file=sys.stderr, flush=True)
-
-    return show
-
-
 # -- the person at the terminal
 
 
-def _agreed(who: str) -> str | None:
+def _agreed(who: str, ask: Callable[[str, tuple[str, ...]], str | None]) -> str | None:
     """Who said yes at this terminal; nobody, when the answer is another or does not come in time."""
-    answer = _answer("Remove what is named above, one after the other?", ("y", "N"))
-    return who if answer == "y" else None
+    return who if ask("Remove what is named above, one after the other?", ("y", "N")) == "y" else None
 
 
 def _answer(question: str, answers: tuple[str, ...]) -> str | None:
@@ -138,5 +127,6 @@ def _answer(question: str, answers: tuple[str, ...]) -> str | None:
 
 def _ended(ending: Ending, folder: Path) -> int:
     with contextlib.suppress(OSError):  # the record says it too
-        print("\n".join(["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]), flush=True)
+        lines = ["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]
+        print(painted("\n".join(lines), sys.stdout), flush=True)
     return exit_codes.of(ending)
