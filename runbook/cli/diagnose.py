@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runbook.cli import exit_codes
 from runbook.cli.state import state_folder
+from runbook.cli.telling import painted
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.journal.store import JournalError, read
 from runbook.progress import ProgressError, fold
@@ -32,7 +33,8 @@ def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int
         return exit_codes.NOT_STARTED
     view = cluster.look()
     findings = diagnose(view, removed=_removed(environment))
-    print(told(view, findings, form))
+    text = told(view, findings, form)
+    print(painted(text, sys.stdout) if form == "text" else text)
     return exit_codes.UNREACHABLE if Scene.of(view).phase is Phase.DARK else exit_codes.RECOVERED
 
 

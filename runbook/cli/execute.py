@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runbook.cli import exit_codes
-from runbook.cli.running import Manner, NotStartedError, conduct, person, told
+from runbook.cli.person import person
+from runbook.cli.running import Manner, NotStartedError, conduct, told
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from

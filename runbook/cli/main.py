@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from runbook.cli.running import Manner
 
 F = TypeVar("F", bound=Callable[..., Any])
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For a person, or for a machine.",
+)
 
 
 class LazyGroup(click.Group):
@@ -147,23 +155,18 @@ def runs() -> None:
 
 @main.command()
 @click.argument("run")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For a person, or for a machine.",
-)
+@FORMAT
 def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
     from runbook.cli.runs import NoRunError, folder_of, shown
     from runbook.cli.state import state_folder
+    from runbook.cli.telling import painted
 
     try:
-        click.echo("\n".join(shown(folder_of(state_folder(os.environ), run), form)))
+        text = "\n".join(shown(folder_of(state_folder(os.environ), run), form))
+        click.echo(text if form == "json" else painted(text, sys.stdout))
     except NoRunError as error:
         click.echo(f"runbook: {error}", err=True)
         sys.exit(2)
@@ -213,14 +216,7 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json has stable keys and the whole look in it.",
-)
+@FORMAT
 def diagnose(form: str) -> None:
     """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from runbook.cli import exit_codes
 from runbook.cli.execute import PLAYBOOK
-from runbook.cli.running import Manner, NotStartedError, conduct, person, told
+from runbook.cli.person import person
+from runbook.cli.running import Manner, NotStartedError, conduct, told
 from runbook.cli.runs import NoRunError, folder_of
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock

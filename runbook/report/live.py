@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 EVERY = 1.0  # seconds between two drawings: enough to show that the tool is alive
 ERASE = "\r\x1b[2K"
 _WAITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "step.started": lambda r: f"{r['uses']} is at work",
-    "step.waiting": lambda r: str(r["reason"]),
-    "removal.requested": lambda r: f"until every server agrees that {r['name']} is gone",
+    "step.started": lambda r: f"at work: {r['uses']}",
+    "step.waiting": lambda r: f"waiting: {r['reason']}",
+    "removal.requested": lambda r: f"waiting until every server agrees that {r['name']} is gone",
 }
 _OVER = frozenset({"removal.confirmed", "step.completed"})
 
@@ -63,8 +63,10 @@ class LiveScreen:
     def aside(self) -> Iterator[None]:
         """No live line meanwhile: a person is asked, and types."""
         with self._turn:
-            self._write(ERASE)
+            with contextlib.suppress(OSError, ValueError):
+                self._write(ERASE)
             yield
+            self._since = self._monotonic()
 
     def _note(self, record: Mapping[str, Any]) -> None:
         kind = str(record["kind"])
@@ -81,7 +83,7 @@ class LiveScreen:
             return ""
         now = self._monotonic()
         minutes, seconds = divmod(int(now - self._began), 60)
-        line = f"{minutes:02}:{seconds:02}  {self._step:<{STEP_WIDTH}} … {int(now - self._since)} s: {self._awaited}"
+        line = f"{minutes:02}:{seconds:02}  {self._step:<{STEP_WIDTH}} … {int(now - self._since)} s {self._awaited}"
         return line[: max(0, self._columns() - 1)]  # a longer one would wrap, and could not be erased
 
     def _tick(self) -> None:

@@ -70,7 +70,7 @@ def playbook(tmp_path: Path) -> str:
 
 
 def all_verbs(url: str, playbook: str) -> dict[str, tuple[int, str]]:
-    """Exit code and text of each verb that speaks to a cluster, all at once."""
+    """Exit code and text, as one line, of each verb that speaks to a cluster; all at once."""
     verbs = {"execute": ["execute", playbook], "check": ["check"], "diagnose": ["diagnose"]}
     begun = {
         verb: subprocess.Popen(
@@ -83,7 +83,7 @@ def all_verbs(url: str, playbook: str) -> dict[str, tuple[int, str]]:
         )
         for verb, words in verbs.items()
     }
-    said = {verb: process.communicate(timeout=30)[0] for verb, process in begun.items()}
+    said = {verb: " ".join(process.communicate(timeout=30)[0].split()) for verb, process in begun.items()}
     return {verb: (process.returncode, said[verb]) for verb, process in begun.items()}
 
 

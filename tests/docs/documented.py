@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
+
+from runbook.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -17,6 +21,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?<![\w.…-])(?:/\S*/)?(runbook|make) +([^|;&)>\n]+)")
+HELP = click.Context(main, info_name="runbook")
 PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b|[…\[\]]")
 
 
@@ -72,3 +77,32 @@ def _spans(page: Path) -> Iterator[str]:
 def _in(page: str, line: str) -> Iterator[Command]:
     for program, rest in COMMAND.findall(re.sub(r"(^| )# .*", "", line)):
         yield Command(page, program, tuple(shlex.split(rest.rstrip('" '))))
+
+
+def found(words: Sequence[str]) -> tuple[click.Command, list[str]]:
+    """The command that these words name, and the words that are left for it."""
+    command, rest = main, list(words)
+    while isinstance(command, click.Group) and rest:
+        inner = command.get_command(HELP, rest[0])
+        assert inner is not None, f"there is no {' '.join(words)}"
+        command, rest = inner, rest[1:]  # type: ignore[assignment]
+    return command, rest
+
+
+def understand(command: Command) -> None:
+    """Raises what click raises for words that it does not understand. A verb alone is only a mention of it."""
+    leaf, rest = found(command.words)
+    if command.is_form:
+        leaf.make_parser(HELP).parse_args([word.strip("[]…") for word in rest])
+    elif rest:
+        leaf.make_context(command.words[0], rest)
+
+
+def is_whole(command: Command) -> bool:
+    """Whether it could be typed as it stands, and is no form and no bare mention of a verb that needs more."""
+    leaf, rest = found(command.words)
+    try:
+        leaf.make_context(command.words[0], rest)
+    except click.UsageError:
+        return False
+    return not command.is_form

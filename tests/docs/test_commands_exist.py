@@ -5,16 +5,14 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from runbook.cli.main import main
-from tests.docs.documented import PAGES, ROOT, Command, commands, fences
-
-HELP = click.Context(main, info_name="runbook")
+from tests.docs.documented import HELP, PAGES, ROOT, Command, commands, fences, understand
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -26,25 +24,6 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
             yield from leaves(command, (*path, name))
         else:
             yield (*path, name), command
-
-
-def found(words: Sequence[str]) -> tuple[click.Command, list[str]]:
-    """The command that these words name, and the words that are left for it."""
-    command, rest = main, list(words)
-    while isinstance(command, click.Group) and rest:
-        inner = command.get_command(HELP, rest[0])
-        assert inner is not None, f"there is no {' '.join(words)}"
-        command, rest = inner, rest[1:]  # type: ignore[assignment]
-    return command, rest
-
-
-def understand(command: Command) -> None:
-    """Raises what click raises for words that it does not understand. A verb alone is only a mention of it."""
-    leaf, rest = found(command.words)
-    if command.is_form:
-        leaf.make_parser(HELP).parse_args([word.strip("[]…") for word in rest])
-    elif rest:
-        leaf.make_context(command.words[0], rest)
 
 
 @pytest.mark.parametrize("command", commands("runbook"), ids=lambda command: f"{command.page}: {command.text}")

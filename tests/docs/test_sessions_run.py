@@ -12,11 +12,17 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from tests.docs.documented import ROOT, Command, Fence, commands, fences
+from tests.docs.documented import ROOT, Command, Fence, commands, fences, is_whole
 
 THEIR_CLUSTER = "http://10.0.0.11:4646"
 THEIR_TEXTFILES = "/var/lib/node_exporter"
-NOT_ALONE = ("lab", "demo", "show")  # these are steps of a session: alone they find nothing, or take its time twice
+NOT_ALONE = (
+    "lab",
+    "demo",
+    "show",
+    "resume",
+    "ack",
+)  # these are steps of a session: alone they find nothing, or take its time twice
 
 # The words of the page go to the real command line; only the waiting is cut short. Of make, the demo is really run.
 RUNBOOK = """#!/bin/sh
@@ -73,9 +79,9 @@ def test_a_session_runs_as_it_stands(desk: Desk, session: Fence) -> None:
 
 
 def alone() -> list[Command]:
-    runnable = {each.words: each for each in commands("runbook") if not each.is_form and each.words[0] not in NOT_ALONE}
-    needs_a_file = {("execute",), ("validate",)}
-    return [each for words, each in runnable.items() if words not in needs_a_file]
+    """Each once, wherever it is shown."""
+    shown = {each.words: each for each in commands("runbook") if is_whole(each)}
+    return [each for each in shown.values() if each.words[0] not in NOT_ALONE]
 
 
 def test_every_whole_command_of_a_page_runs(desk: Desk) -> None:
