@@ -181,11 +181,12 @@ class _Checker:
 
     def _refuse_impossible(self, literal: ast.expr, shape: Shape) -> None:
         """``mode == "fsat"`` is never true; three-valued logic would hide it for ever."""
-        if isinstance(literal, ast.Constant) and shape.choices and isinstance(literal.value, str):
-            if literal.value not in shape.choices:
-                shown = ", ".join(quoted(str(choice)) for choice in shape.choices)
-                meant = did_you_mean(literal.value, [str(choice) for choice in shape.choices])
-                self._fault(literal, f"this is never {quoted(literal.value)}: it is one of {shown}", meant)
+        value = literal.value if isinstance(literal, ast.Constant) else None
+        if not shape.choices or not isinstance(value, str) or value in shape.choices:
+            return
+        choices = [str(choice) for choice in shape.choices]
+        shown = ", ".join(quoted(choice) for choice in choices)
+        self._fault(literal, f"this is never {quoted(value)}: it is one of {shown}", did_you_mean(value, choices))
 
     def _compare_pair(self, at: ast.expr, op: ast.cmpop, left: Shape, right: Shape) -> None:
         one, other = family(left), family(right)
@@ -269,7 +270,9 @@ def _asked(parsed: ParsedExpression) -> frozenset[str]:
     """The steps whose outcome the expression asks for: reading their results in it is then no slip."""
     if OUTCOME not in parsed.text:
         return frozenset()
-    return frozenset(step for part in ast.walk(parsed.tree) if isinstance(part, ast.Call) and (step := asked_step(part)))
+    return frozenset(
+        step for part in ast.walk(parsed.tree) if isinstance(part, ast.Call) and (step := asked_step(part))
+    )
 
 
 def _listed(known: Iterable[str]) -> str:

@@ -24,7 +24,14 @@ from runbook.playbook.operators import (
     order,
     sign,
 )
-from runbook.playbook.syntax import ParsedExpression, asked_step, children, is_step_reference, literal_key, parse_expression
+from runbook.playbook.syntax import (
+    ParsedExpression,
+    asked_step,
+    children,
+    is_step_reference,
+    literal_key,
+    parse_expression,
+)
 
 __all__ = ["UNKNOWN", "ExpressionError", "compile_expression", "finish"]
 
@@ -94,7 +101,9 @@ def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
 @lru_cache(maxsize=512)
 def _compiled(parsed: ParsedExpression) -> tuple[Evaluate, frozenset[str], frozenset[str], frozenset[str]]:
     reads = list(_reads(parsed.tree))
-    names, secrets, asks = (frozenset(name for kind, name in reads if kind == wanted) for wanted in ("", "secret", "ask"))
+    names, secrets, asks = (
+        frozenset(name for kind, name in reads if kind == wanted) for wanted in ("", "secret", "ask")
+    )
     return _build(parsed.tree), names, secrets, asks
 
 

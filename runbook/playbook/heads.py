@@ -82,7 +82,9 @@ def heads_of(node: Node | None, what: str, faults: Faults, level: int = 0) -> tu
         faults.add(node.mark, f"{quoted(what)} must be a list of steps, not {kind(node)}")
         return ()
     if level > MAX_LEVELS:
-        faults.add(node.mark, f"steps are nested deeper than {MAX_LEVELS} levels", "Move them to a playbook of their own.")
+        faults.add(
+            node.mark, f"steps are nested deeper than {MAX_LEVELS} levels", "Move them to a playbook of their own."
+        )
         return ()
     if not node.items:
         faults.add(node.mark, f"{quoted(what)} must hold one step at least")

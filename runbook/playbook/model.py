@@ -160,20 +160,21 @@ class StepSpec:
 
     1. ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``. Not True: outcome
        ``skipped``, no entry in the scope.
-    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has a
-       scope with ``item`` and ``loop`` (``{"index": n}``, from 1). An empty list: outcome ``skipped``, but a result
-       with ``count`` 0.
-    3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands under
-       ``result`` in the scope of what follows.
+    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has
+       a scope with ``item`` and ``loop`` (``{"index": n}``, from 1); the first item that fails ends the step. An empty
+       list: outcome ``skipped``, but a result with ``count`` 0.
+    3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands
+       under ``result`` in the scope of what follows.
     4. ``until`` repeats the round. Then ``assertion`` is asked. Then ``undo`` is resolved: a sentence that tells a
        person how to take the change back by hand. It is kept with the step's completion, shown when a later step fails,
        and never acted on (decision 0003).
     5. ``timeout`` (seconds) bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
-    6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was skipped.
-       Their scope has ``run`` with ``outcome``, ``failed_step`` and ``error``. A failure inside them is told and never
-       hides the first one: it ends that list, and the run fails only where nothing had failed before.
-    7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope, and
-       the run goes on and may succeed. A refusal and an interruption end the run all the same.
+    6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was
+       skipped. Both are run once for the step, not for each item. Their scope has ``run`` with ``outcome``,
+       ``failed_step`` and ``error``. A failure inside them is told and never hides the first one: it ends that list,
+       and the run fails only where nothing had failed before.
+    7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope,
+       and the run goes on and may succeed. A refusal and an interruption end the run all the same.
 
     In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
     "count": int}``. A block's result is a mapping from the id of each inner step that has one to its result; the inner
@@ -233,7 +234,8 @@ class Playbook:
     succeeded fails.
 
     Every scope also holds ``outcomes``: for each step that is over its ``success``, ``warning``, ``skipped`` or
-    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. A dry run may put UNKNOWN.
+    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
+    the whole of it, may be UNKNOWN.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Patterns of params: a subset of regular expressions that is run as an automaton, so that no text can make it hang.
 
-Python's ``re`` goes back and tries again, and some short patterns (``(a+)+b``) then take years on a short text. Here all
-ways are followed at once: the time is at most the length of the text times the size of the pattern. The price is that
-there are no back references and no looking around; a pattern describes the whole text.
+Python's ``re`` goes back and tries again, and some short patterns (``(a+)+b``) then take years on a short text. Here
+all ways are followed at once: the time is at most the length of the text times the size of the pattern. The price is
+that there are no back references and no looking around; a pattern describes the whole text.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class _Parser:
         if character in "*+?{":
             raise ValueError(f'"{character}" has nothing before it to repeat; write \\{character} for the sign itself')
         if character in "^$":
-            raise ValueError(f'"{character}" is possible only at its begin or end; write \\{character} for the sign itself')
+            raise ValueError(
+                f'"{character}" is possible only at its begin or end; write \\{character} for the sign itself'
+            )
         return _Character("." if character == "." else re.escape(character))
 
     def _group(self) -> _Tree:

@@ -60,5 +60,71 @@ STEPS = (
         ),
         results=(Field("voters", "int", "voters now"), Field("tolerance", "int", "voters that may still die")),
     ),
+    StepDeclaration(
+        "http.request",
+        "Ask a server over HTTP.",
+        Effect.UNKNOWN,
+        parameters=(
+            Field("url", "url", "whom to ask", required=True, secret_ok=True),
+            Field("method", "enum", "how to ask", default="GET", choices=("GET", "POST", "PUT", "DELETE")),
+            Field("headers", "map", "what to send along", secret_ok=True),
+            Field("body", "any", "what to send", secret_ok=True),
+            Field("expect", "list", "the statuses that are good"),
+        ),
+        results=(Field("status", "int", "the status"), Field("json", "any", "the answer")),
+    ),
+    StepDeclaration(
+        "command.run",
+        "Run a command on this host.",
+        Effect.UNKNOWN,
+        parameters=(
+            Field("argv", "list", "the command and its arguments", required=True),
+            Field("env", "map", "more environment", secret_ok=True),
+            Field("limit", "int", "bytes of output that are kept", default=10_000, min=1, max=1_000_000),
+        ),
+        results=(Field("exit_code", "int", "the exit code"), Field("stdout", "string", "what it printed")),
+    ),
+    StepDeclaration(
+        "notify.webhook",
+        "Tell people.",
+        Effect.UNKNOWN,
+        parameters=(
+            Field("url", "url", "where to", required=True, secret_ok=True),
+            Field("text", "string", "what to tell", required=True),
+        ),
+        guarded=False,
+    ),
+    StepDeclaration(
+        "log.message",
+        "Say something in the record.",
+        Effect.READ,
+        parameters=(Field("text", "string", "what to say", required=True),),
+    ),
+    StepDeclaration(
+        "approve",
+        "Ask a person.",
+        Effect.READ,
+        parameters=(Field("prompt", "string", "the question", required=True),),
+        results=(Field("who", "string", "who agreed"),),
+    ),
+    StepDeclaration(
+        "set",
+        "Name a value.",
+        Effect.READ,
+        parameters=(Field("value", "any", "the value", required=True),),
+        results=(Field("value", "any", "the value"),),
+    ),
+    StepDeclaration(
+        "wait.for",
+        "Wait.",
+        Effect.READ,
+        parameters=(Field("duration", "duration", "how long", required=True, max=3600.0),),
+    ),
+    StepDeclaration(
+        "assert",
+        "Hold that something is so.",
+        Effect.READ,
+        parameters=(Field("that", "bool", "what must be so", required=True),),
+    ),
 )
 CATALOGUE = {step.name: step for step in STEPS}
