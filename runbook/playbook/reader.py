@@ -32,6 +32,7 @@ _HINTS = (
         "did not find expected '-' indicator",
         'a list entry beginning with "- " was expected here; check the indentation',
     ),
+    ("did not find expected node content", "a value was expected here"),
     ("did not find expected ',' or ", "a , or the closing bracket was expected here"),
     ("exceeded maximum nesting depth", f"nested deeper than {MAX_DEPTH} levels"),
     ("found unknown escape character", "unknown escape in double quotes; use single quotes, or \\\\ for a backslash"),
@@ -123,7 +124,10 @@ def _explain(error: Any, faults: Faults) -> NoReturn:
         _tabs(where.line, faults)
         faults.raise_if_any()
     at_end = not line and where.line >= len(faults.lines) - 1
-    if error.context_mark is not None and (at_end or "end of stream" in error.problem):
+    if error.context_mark is not None and error.problem.startswith("could not find expected ':'"):
+        where = error.context_mark  # where the key stands, not where the parser gave up
+        line = faults.lines[where.line]
+    elif error.context_mark is not None and (at_end or "end of stream" in error.problem):
         opened = faults.mark(error.context_mark.line + 1, error.context_mark.column + 1)
         faults.fail(opened, "YAML syntax: what is opened here is never closed")
     plain = next((words for sign, words in _HINTS if error.problem.startswith(sign)), error.problem)

@@ -45,9 +45,9 @@ class StepsReader:
     def _step(self, head: Head) -> StepSpec:
         environment, section = self._environment, head.section
         read = self._block if "steps" in section.node.entries else self._of_a_type
-        with environment.changed(own=head.id):
+        with environment.changed(own=(*environment.own, head.id)):
             condition = self._condition(section.get("if"), repeated="for_each" in section.node.entries)
-        with environment.given(condition), environment.changed(own=head.id):
+        with environment.given(condition), environment.changed(own=(*environment.own, head.id)):
             for_each, item = self._for_each(section.get("for_each"))
             parts, shape = read(head, item)
         for unread in section.unread():

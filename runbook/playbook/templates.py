@@ -200,7 +200,9 @@ class Reader:
     def _bare(self, node: Node, key: str) -> tuple[Expression, Shape] | None:
         """An expression that needs no ``${{ }}`` around it, but may have it."""
         if not isinstance(node, Scalar):
-            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}")
+            in_quotes = "Put it in quotes, and each text in it in single ones: \"['a', 'b']\"."
+            hint = in_quotes if isinstance(node, ListNode) else None
+            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}", hint)
             return None
         if not node.sound:
             return None
