@@ -50,8 +50,8 @@ class _Changed(AbstractContextManager[None]):
 class Environment:
     """``used`` and ``used_secrets`` collect what some expression reads.
 
-    ``own`` is the step that is being read, after those around it; ``place`` names the value that is, if it may hold no secret. ``closed``
-    holds the ids inside blocks and handlers that are over, each with where it was known.
+    ``own`` is the step that is being read, after those around it; ``place`` names the value that is, if it may hold no
+    secret. ``closed`` holds the ids inside blocks and handlers that are over, each with where it was known.
     """
 
     params: Mapping[str, Shape]
