@@ -48,6 +48,10 @@ class StepDeclaration:
 
     ``guarded``: whether a step of this type that is not ``read`` needs ``guards:`` (decision 0020). False only for what
     tells and does not touch a cluster: a message, a file on this host. A dry run does not do it either.
+
+    ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
+    instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
+    parameters one is given and no more, of ``at_most_one`` one or none.
     """
 
     name: str
@@ -56,6 +60,11 @@ class StepDeclaration:
     parameters: tuple[Field, ...] = ()
     results: tuple[Field, ...] = ()
     guarded: bool = True
+    observe: str = ""
+    shadow: str = ""
+    example: str = ""
+    exactly_one: tuple[str, ...] = ()
+    at_most_one: tuple[str, ...] = ()
 
 
 class Mark(NamedTuple):
@@ -182,7 +191,9 @@ class StepSpec:
     the scope only inside that handler.
 
     ``effect`` is the step's own: what its type declares, or READ where the step says so. A block has the strongest of
-    its inner steps (handlers too): CHANGE, then UNKNOWN, then READ.
+    its inner steps (handlers too): CHANGE, then UNKNOWN, then READ. ``guarded`` says whether it stands under guards: it
+    is not READ, and its type is guarded; of a block, one step in it at least. Lock, approval and ``max_changes`` are
+    for guarded steps; a dry run does no step that is not READ.
     """
 
     id: str
@@ -190,6 +201,7 @@ class StepSpec:
     arguments: Mapping[str, Value]
     mark: Mark
     effect: Effect = Effect.READ
+    guarded: bool = False
     condition: Expression | None = None
     for_each: Expression | None = None
     retry: Retry | None = None

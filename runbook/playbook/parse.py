@@ -99,7 +99,7 @@ class _Lists:
         every = [head for heads in self._heads.values() for head in heads for head in head.every()]
         refuse_duplicates(every, faults)
         environment.later = {head.id: head.mark.line for head in reversed(every) if head.id}
-        self._guarding = Guarding(_has_guards(section), catalogue, faults)
+        self._guarding = Guarding(_has_guards(section), faults)
         self._reader = StepsReader(catalogue, environment, faults)
 
     def read(self) -> list[tuple[StepSpec, ...]]:

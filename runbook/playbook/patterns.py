@@ -154,7 +154,7 @@ class _Parser:
             if self._peek() == "\\":
                 self._at += 1
                 self._escape()
-            elif self._text.startswith(("[:", "[[", "--", "&&", "||", "~~"), self._at):
+            elif self._text.startswith(("[", "--", "&&", "||", "~~"), self._at):
                 raise ValueError(r'inside [ ] write \[ for "[", and a doubled sign with \ before it')
             else:
                 self._at += 1

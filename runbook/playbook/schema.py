@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 from runbook.playbook.check import RESERVED
@@ -124,8 +125,12 @@ def _of_type(step: StepDeclaration) -> Schema:
     """What a step that uses this type must look like."""
     needed = [field.name for field in step.parameters if field.required]
     given = _mapping(Keys(*step.parameters), {field.name: _value(field) for field in step.parameters})
+    if step.exactly_one:
+        given["oneOf"] = [{"required": [name]} for name in step.exactly_one]
+    if step.at_most_one:
+        given["not"] = {"anyOf": [{"required": list(pair)} for pair in combinations(step.at_most_one, 2)]}
     then: Schema = {"properties": {"with": given}}
-    if needed:
+    if needed or step.exactly_one:
         then["required"] = ["with"]
     if step.effect is not Effect.UNKNOWN:
         then["properties"]["effect"] = False

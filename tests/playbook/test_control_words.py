@@ -94,12 +94,18 @@ def test_a_block_has_steps_and_handlers_and_no_type() -> None:
         ("remove", Effect.CHANGE),
         ("each", Effect.CHANGE),  # as what is in it
         ("clean", Effect.CHANGE),
-        ("webhook", Effect.UNKNOWN),
+        ("webhook", Effect.CHANGE),
     ],
 )
 def test_a_step_knows_its_effect(step_id: str, effect: Effect) -> None:
     """So that nobody has to look into the catalogue, and a block counts as the strongest step in it."""
     assert of(step_id).effect is effect
+
+
+def test_a_step_knows_whether_it_stands_under_guards() -> None:
+    """A message is not read, but no lock and no approval is needed for it."""
+    guarded = [step.id for step in good("every-control-word").every_step() if step.guarded]
+    assert guarded == ["clean", "each", "remove"]
 
 
 def test_a_block_is_as_strong_as_its_handlers() -> None:

@@ -15,7 +15,25 @@ from runbook.playbook.patterns import MAX_MATCHED, MAX_PATTERN, compile_pattern
 from tests.playbook.fuzzing import FUZZ
 
 PIECES = st.sampled_from(
-    [*"ab0-_.|()*+?[]{}^$\\,19", "(?:", "[a-b]", "[^a]", "\\d", "\\w", "\\.", "{2}", "{1,3}", "{,2}"]
+    [
+        *"ab0-_.|()*+?[]{}^$\\,19",
+        "(?:",
+        "[a-b]",
+        "[^a]",
+        "[[",
+        "[]",
+        "--",
+        "&&",
+        "||",
+        "[-",
+        "-]",
+        "\\d",
+        "\\w",
+        "\\.",
+        "{2}",
+        "{1,3}",
+        "{,2}",
+    ]
 )
 TEXTS = ["", "a", "b", "ab", "aab", "abab", "a.b", "0", "a0", "a-b", "aaaa", "ba", "\n", "a\n", "é", "}", "a{2}"]
 
