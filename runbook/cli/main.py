@@ -138,7 +138,13 @@ def diagnose() -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    help="How faults are told; text by default.",
+)
 def validate(paths: tuple[str, ...], form: str) -> None:
     """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2.
 

@@ -123,7 +123,7 @@ def _with_pattern(param: Field, section: Section) -> Field:
     except ValueError as error:
         section.wrong("pattern", f"cannot be used: {error}")
         return param
-    return replace(param, pattern=written)
+    return replace(param, pattern=written) if param.type in _PATTERNED else param
 
 
 def _with_default(param: Field, section: Section) -> Field:

@@ -43,7 +43,7 @@ def fit(field: Field, value: Any) -> Any:
         _refuse_choice(field, value)
     if field.type in NUMBERS:
         _refuse_bounds(field, fitted)
-    if field.pattern is not None and not compile_pattern(field.pattern)(fitted):
+    if field.pattern is not None and not (isinstance(fitted, str) and compile_pattern(field.pattern)(fitted)):
         raise MisfitError(f"must look like {field.pattern}, not {describe(value)}")
     return fitted
 

@@ -225,8 +225,7 @@ class StepSpec:
 class Guards:
     """The playbook's ``guards:``, each a :class:`Value` as it may hold an expression; ``None`` where not written.
 
-    ``cooldown`` (seconds): no changing run of any playbook on the same cluster may begin within this time of the end of
-    the last run that changed something or failed, until a person has acknowledged that run.
+    ``cooldown`` is how many seconds after a recovery the next one needs an acknowledgement.
     """
 
     max_changes: Value | None = None

@@ -37,7 +37,7 @@ GUARD_KEYS = Keys(
     Field("max_changes", "int", "how many changes one run may make", min=0),
     Field("min_voters", "int", "how many voters must remain", min=1),
     Field("never_worse", "bool", "whether failure tolerance may not fall below where the run began"),
-    Field("cooldown", "duration", "how long after a changing or failed run no other may change this cluster", min=0),
+    Field("cooldown", "duration", "how long after a recovery the next one needs an acknowledgement", min=0),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
