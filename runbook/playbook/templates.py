@@ -16,7 +16,7 @@ from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.fields import MisfitError, fit, fit_written
 from runbook.playbook.model import Expression, Field, Scope, Value
 from runbook.playbook.nodes import ListNode, Node, Scalar, kind, scalars
-from runbook.playbook.operators import bounded_text
+from runbook.playbook.operators import bounded_data, bounded_text
 from runbook.playbook.shapes import ANY, STRING, Shape, family, fits, in_words
 from runbook.playbook.syntax import MAX_LENGTH, ParsedExpression, parse_expression
 
@@ -64,7 +64,7 @@ class Reader:
 
         def resolve(scope: Scope) -> Any:
             try:
-                return fit(field, draft.evaluate(scope))
+                return fit(field, draft.evaluate(scope) if draft.shape is None else bounded_data(draft.evaluate(scope)))
             except MisfitError as misfit:
                 raise ExpressionError(f"{node.mark}: {label} {misfit}") from None
 
@@ -284,4 +284,7 @@ def plain_text(value: Any) -> str:
         return str(value)
     import json
 
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(bounded_data(value), ensure_ascii=False, default=str)
+    except RecursionError:
+        raise ExpressionError("the data is nested too deeply for a text") from None

@@ -194,6 +194,23 @@ def test_a_key_can_be_taken_from_every_item_of_a_list() -> None:
     assert until.condition.evaluate({"result": {"count": 1, "peers": UNKNOWN}}) is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "written",
+    ['["${{ params.p.x }}", "${{ params.p.x }}"]', '"${{ [params.p.x, params.p.x] }}"', '"a ${{ params.p.x }}"'],
+)
+def test_a_value_that_doubles_with_every_step_is_stopped(written: str) -> None:
+    """Twenty steps would fill a disk and forty the world; also in a text, where all of it would be written out."""
+    text = (
+        f"runbook: 1\nname: x\nparams: {{ p: {{ type: map }} }}\nsteps: [{{ uses: set, with: {{ value: {written} }} }}]"
+    )
+    value = parsed(text).steps[0].arguments["value"]
+    doubled: Any = 1
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    with pytest.raises(ExpressionError, match="the value holds more than 100,000 values"):
+        value.resolve({"params": {"p": {"x": doubled}}})
+
+
 def test_no_secret_that_stands_in_a_playbook_is_shown() -> None:
     """Neither where a reference is expected, nor the user of a URL: validation is run in public logs."""
     text = (
