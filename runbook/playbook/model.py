@@ -187,8 +187,8 @@ class StepSpec:
 
     In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
     "count": int}``. A block's result is a mapping from the id of each inner step that has one to its result; the inner
-    ids themselves stand in the scope only inside the block and its handlers. The results of a handler's steps stand in
-    the scope only inside that handler.
+    ids themselves stand in the scope only inside the block, and in its handlers where it has no ``for_each``. The
+    results of a handler's steps stand in the scope only inside that handler.
 
     ``effect`` is the step's own: what its type declares, or READ where the step says so. A block has the strongest of
     its inner steps (handlers too): CHANGE, then UNKNOWN, then READ. ``guarded`` says whether it stands under guards: it

@@ -113,8 +113,12 @@ class StepsReader:
             steps = self.read(head.inner.get("steps", ()))
         parts: dict[str, Any] = {"uses": "", "arguments": {}, "steps": steps}
         parts |= read_words(head.section, None, self._values, environment, self._faults)
+        inside = {}
+        where = f"the block {quoted(head.id)}"
+        if "for_each" in entries:  # its handlers are run once, and would not know of which item
+            inside = environment.close(head.ids("steps"), where)
         parts |= self._handlers(head)
-        inside = environment.close(head.ids("steps"), f"the block {quoted(head.id)}")
+        inside |= environment.close(head.ids("steps"), where)
         every = (*steps, *parts["on_failure"], *parts["finally_"])
         effect = max((step.effect for step in every), key=_STRENGTH.index, default=Effect.READ)
         shape = shape_of_map(inside, f"block {quoted(head.id)}", repeated="for_each" in entries)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
@@ -190,3 +192,13 @@ def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout.startswith("1 good\n")
     assert not heavy & set(ended.stdout.split())
+
+
+def test_the_pre_commit_hook_calls_a_verb_that_takes_files() -> None:
+    """pre-commit appends the changed files to the entry."""
+    (hook,) = yaml.safe_load((PLAYBOOKS.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    program, *words = hook["entry"].split()
+    assert (program, hook["language"], hook["id"]) == ("runbook", "python", "runbook-validate")
+    files = [str(path) for path in sorted(PLAYBOOKS.glob("*.yaml"))]
+    assert CliRunner().invoke(main, [*words, *files]).output == f"{len(files)} good\n"
+    assert re.search(hook["files"], "deep/playbooks/a.yaml")
