@@ -228,14 +228,36 @@ def diagnose(form: str) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True)
-def validate(files: tuple[str, ...]) -> None:
-    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2."""
-    from runbook.cli.validate import faults_of
+@click.argument("paths", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    help="How faults are told; text by default.",
+)
+def validate(paths: tuple[str, ...], form: str) -> None:
+    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2.
 
-    told = [fault for file in files for fault in faults_of(file)]
-    for fault in told:
-        click.echo(fault, err=True)
-    if told:
+    PATHS are files, or folders, in which every YAML file that says it is a playbook is checked.
+    """
+    from runbook.cli.validate import FORMATS, validated
+
+    findings = validated(paths)
+    told = FORMATS[form](findings)
+    if form != "text":
+        click.echo(told)
+    elif findings.faults:
+        click.echo(told, err=True)
+    else:
+        click.echo(f"{findings.files} good")
+    if findings.faults:
         sys.exit(2)
-    click.echo(f"{len(files)} good")
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
+    from runbook.cli.schema import printed
+
+    click.echo(printed())

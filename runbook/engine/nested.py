@@ -13,6 +13,7 @@ from runbook.files import read_limited
 from runbook.playbook.model import Effect, Playbook, PlaybookError
 from runbook.playbook.params import ParamError, bind_params
 from runbook.playbook.parse import parse
+from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.base import Output
 from runbook.steps.catalog import CATALOG
 from runbook.steps.trouble import unexpected
@@ -55,7 +56,7 @@ class Nesting:
 
 def _read(path: str) -> Playbook:
     try:
-        return parse(read_limited(Path(path)), path, CATALOG)
+        return parse(read_limited(Path(path), MAX_BYTES), path, CATALOG)
     except OSError as error:
         raise unexpected(f"{path}: {error.strerror}") from None
     except PlaybookError as error:

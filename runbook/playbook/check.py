@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from runbook.playbook.environment import LOOP, Environment
+from runbook.playbook.environment import ENDED_RUN, LOOP, RUN, Environment
 from runbook.playbook.expressions import CONSTANTS
 from runbook.playbook.faults import closest, did_you_mean, quoted
 from runbook.playbook.operators import FUNCTIONS
@@ -99,9 +99,10 @@ class _Checker:
 
     def _no_step(self, node: ast.expr, name: str) -> Shape:
         environment = self._environment
-        if name == environment.own:
+        if name in environment.own:
+            which = "this step itself" if name == environment.own[-1] else "the step around this one"
             here = "Write result, which is what it has just given." if environment.result else None
-            return self._fault(node, f"{quoted(name)} is this step itself, which has no result yet", here)
+            return self._fault(node, f"{quoted(name)} is {which}, which has no result yet", here)
         if name in environment.later:
             line = environment.later[name]
             return self._fault(node, f"{quoted(name)} is used before it has a result: its step stands on line {line}")
@@ -156,7 +157,9 @@ class _Checker:
         if base.fields is None or key in base.fields:
             return base.fields[key] if base.fields is not None else ANY
         message = f"{base.origin} has no {quoted(key)}{_listed(base.fields)}"
-        return self._key_fault(node, message, did_you_mean(key, base.fields))
+        of_an_end = base is RUN and key in (ENDED_RUN.fields or ())
+        hint = "It exists only in on_failure and finally." if of_an_end else did_you_mean(key, base.fields)
+        return self._key_fault(node, message, hint)
 
     def _indexed(self, node: ast.Subscript, base: Shape) -> Shape:
         index = self.shape(node.slice)
@@ -181,11 +184,12 @@ class _Checker:
 
     def _refuse_impossible(self, literal: ast.expr, shape: Shape) -> None:
         """``mode == "fsat"`` is never true; three-valued logic would hide it for ever."""
-        if isinstance(literal, ast.Constant) and shape.choices and isinstance(literal.value, str):
-            if literal.value not in shape.choices:
-                shown = ", ".join(quoted(str(choice)) for choice in shape.choices)
-                meant = did_you_mean(literal.value, [str(choice) for choice in shape.choices])
-                self._fault(literal, f"this is never {quoted(literal.value)}: it is one of {shown}", meant)
+        value = literal.value if isinstance(literal, ast.Constant) else None
+        if not shape.choices or not isinstance(value, str) or value in shape.choices:
+            return
+        choices = [str(choice) for choice in shape.choices]
+        shown = ", ".join(quoted(choice) for choice in choices)
+        self._fault(literal, f"this is never {quoted(value)}: it is one of {shown}", did_you_mean(value, choices))
 
     def _compare_pair(self, at: ast.expr, op: ast.cmpop, left: Shape, right: Shape) -> None:
         one, other = family(left), family(right)

@@ -123,7 +123,7 @@ def _with_pattern(param: Field, section: Section) -> Field:
     except ValueError as error:
         section.wrong("pattern", f"cannot be used: {error}")
         return param
-    return replace(param, pattern=written)
+    return replace(param, pattern=written) if param.type in _PATTERNED else param
 
 
 def _with_default(param: Field, section: Section) -> Field:
@@ -139,6 +139,6 @@ def _with_default(param: Field, section: Section) -> Field:
 def told_unused(section: str, used: set[str], marks: dict[str, Mark], faults: Faults) -> None:
     """A param or secret that nothing reads is a slip of the pen, or advice that is not followed."""
     for name, mark in marks.items():
-        if name not in used:
+        if name not in used and not identifier_fault(name, ""):
             message = f"{section[:-1]} {quoted(name)} is never used"
             faults.add(mark, message, f"Use it as ${{{{ {section}.{name} }}}}, or take it out.")

@@ -48,9 +48,10 @@ class _Changed(AbstractContextManager[None]):
 
 @dataclass
 class Environment:
-    """``used`` and ``used_secrets`` collect what some expression reads; ``place`` names a value that may hold no secret.
+    """``used`` and ``used_secrets`` collect what some expression reads.
 
-    ``closed`` holds the ids inside blocks and handlers that are over, each with where it was known.
+    ``own`` is the step that is being read, after those around it; ``place`` names the value that is, if it may hold no
+    secret. ``closed`` holds the ids inside blocks and handlers that are over, each with where it was known.
     """
 
     params: Mapping[str, Shape]
@@ -63,7 +64,7 @@ class Environment:
     absent: dict[str, Absence] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     conditions: tuple[str, ...] = ()
-    own: str = ""
+    own: tuple[str, ...] = ()
     run: Shape = RUN
     item: Shape | None = None
     no_item: str = NO_ITEM

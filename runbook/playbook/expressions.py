@@ -177,6 +177,9 @@ def _subscript(node: ast.Subscript) -> Evaluate:
 def _compare(node: ast.Compare) -> Evaluate:
     first = _build(node.left)
     rest = [(_COMPARISON[type(op)], _build(right)) for op, right in zip(node.ops, node.comparators, strict=True)]
+    if len(rest) == 1:
+        ((only, second),) = rest
+        return lambda scope: only(first(scope), second(scope))
 
     def compare(scope: Scope) -> Any:
         values = [first(scope)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from runbook.playbook.faults import Faults
-from runbook.playbook.model import Effect, StepDeclaration, StepSpec
+from runbook.playbook.model import Effect, StepSpec
 
 APPROVE = "approve"
 """The step type that asks a person."""
@@ -14,9 +12,8 @@ APPROVE = "approve"
 class Guarding:
     """Tells of the first changing step without ``guards:``, and of every step of unknown effect that nothing limits."""
 
-    def __init__(self, guarded: bool, catalogue: Mapping[str, StepDeclaration], faults: Faults) -> None:
+    def __init__(self, guarded: bool, faults: Faults) -> None:
         self._guarded = guarded
-        self._catalogue = catalogue
         self._faults = faults
         self._told = False
 
@@ -33,7 +30,7 @@ class Guarding:
             approved = approved or _always_asks(step)
 
     def _check_one(self, step: StepSpec, approved: bool) -> None:
-        if not self._catalogue[step.uses].guarded:
+        if not step.guarded:
             return
         if step.effect is Effect.CHANGE and not self._told:
             self._told = True

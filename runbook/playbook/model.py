@@ -48,6 +48,10 @@ class StepDeclaration:
 
     ``guarded``: whether a step of this type that is not ``read`` needs ``guards:`` (decision 0020). False only for what
     tells and does not touch a cluster: a message, a file on this host. A dry run does not do it either.
+
+    ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
+    instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
+    parameters one is given and no more, of ``at_most_one`` one or none.
     """
 
     name: str
@@ -56,16 +60,11 @@ class StepDeclaration:
     parameters: tuple[Field, ...] = ()
     results: tuple[Field, ...] = ()
     guarded: bool = True
-    observe: str = ""  # in words: how to tell whether its change has happened already
-    shadow: str = ""  # in words: what a dry run does instead
-    example: str = ""  # YAML as it stands under ``steps:``, with comments that teach
-    exactly_one: tuple[str, ...] = ()  # of these parameters one is given, and no more
+    observe: str = ""
+    shadow: str = ""
+    example: str = ""
+    exactly_one: tuple[str, ...] = ()
     at_most_one: tuple[str, ...] = ()
-
-    def effect_with(self, arguments: Mapping[str, Any]) -> Effect:
-        """The effect of one use: a step that takes ``effect`` is believed when it says ``effect: read``."""
-        takes = any(field.name == "effect" for field in self.parameters)
-        return Effect.READ if takes and arguments.get("effect") == "read" else self.effect
 
 
 class Mark(NamedTuple):
@@ -170,28 +169,31 @@ class StepSpec:
 
     1. ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``. Not True: outcome
        ``skipped``, no entry in the scope.
-    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has a
-       scope with ``item`` and ``loop`` (``{"index": n}``, from 1). An empty list: outcome ``skipped``, but a result
-       with ``count`` 0.
-    3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands under
-       ``result`` in the scope of what follows.
+    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has
+       a scope with ``item`` and ``loop`` (``{"index": n}``, from 1); the first item that fails ends the step. An empty
+       list: outcome ``skipped``, but a result with ``count`` 0.
+    3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands
+       under ``result`` in the scope of what follows.
     4. ``until`` repeats the round. Then ``assertion`` is asked. Then ``undo`` is resolved: a sentence that tells a
        person how to take the change back by hand. It is kept with the step's completion, shown when a later step fails,
        and never acted on (decision 0003).
     5. ``timeout`` (seconds) bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
-    6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was skipped.
-       Their scope has ``run`` with ``outcome``, ``failed_step`` and ``error``. A failure inside them is told and never
-       hides the first one: it ends that list, and the run fails only where nothing had failed before.
-    7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope, and
-       the run goes on and may succeed. A refusal and an interruption end the run all the same.
+    6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was
+       skipped. Both are run once for the step, not for each item. Their scope has ``run`` with ``outcome``,
+       ``failed_step`` and ``error``. A failure inside them is told and never hides the first one: it ends that list,
+       and the run fails only where nothing had failed before.
+    7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope,
+       and the run goes on and may succeed. A refusal and an interruption end the run all the same.
 
     In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
     "count": int}``. A block's result is a mapping from the id of each inner step that has one to its result; the inner
-    ids themselves stand in the scope only inside the block and its handlers. The results of a handler's steps stand in
-    the scope only inside that handler.
+    ids themselves stand in the scope only inside the block, and in its handlers where it has no ``for_each``. The
+    results of a handler's steps stand in the scope only inside that handler.
 
     ``effect`` is the step's own: what its type declares, or READ where the step says so. A block has the strongest of
-    its inner steps (handlers too): CHANGE, then UNKNOWN, then READ.
+    its inner steps (handlers too): CHANGE, then UNKNOWN, then READ. ``guarded`` says whether it stands under guards: it
+    is not READ, and its type is guarded; of a block, one step in it at least. Lock, approval and ``max_changes`` are
+    for guarded steps; a dry run does no step that is not READ.
     """
 
     id: str
@@ -199,6 +201,7 @@ class StepSpec:
     arguments: Mapping[str, Value]
     mark: Mark
     effect: Effect = Effect.READ
+    guarded: bool = False
     condition: Expression | None = None
     for_each: Expression | None = None
     retry: Retry | None = None
@@ -222,8 +225,7 @@ class StepSpec:
 class Guards:
     """The playbook's ``guards:``, each a :class:`Value` as it may hold an expression; ``None`` where not written.
 
-    ``cooldown`` (seconds): no changing run of any playbook on the same cluster may begin within this time of the end of
-    the last run that changed something or failed, until a person has acknowledged that run.
+    ``cooldown`` is how many seconds after a recovery the next one needs an acknowledgement.
     """
 
     max_changes: Value | None = None
@@ -243,7 +245,8 @@ class Playbook:
     succeeded fails.
 
     Every scope also holds ``outcomes``: for each step that is over its ``success``, ``warning``, ``skipped`` or
-    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. A dry run may put UNKNOWN.
+    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
+    the whole of it, may be UNKNOWN.
     """
 
     name: str

@@ -13,6 +13,8 @@ from runbook.playbook.scalars import MAX_INT
 
 MAX_TEXT = 10_000
 """Characters of a text made by an expression: more than any message needs, far less than memory holds."""
+MAX_ITEMS = 100_000
+"""Values in one value, all levels together. Lists of lists of one list double with every step that names them."""
 
 
 class ExpressionError(Exception):
@@ -169,6 +171,21 @@ def bounded_text(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"the text is longer than {MAX_TEXT:,} characters")
     return text
+
+
+def bounded_data(value: Any) -> Any:
+    """``value``, if it holds no more than :data:`MAX_ITEMS` values, counted as often as they stand in it."""
+    pending, seen = [value], 0
+    while pending:
+        item = pending.pop()
+        seen += 1
+        if isinstance(item, Mapping):
+            pending += item.values()
+        elif isinstance(item, list | tuple):
+            pending += item
+        if seen + len(pending) > MAX_ITEMS:
+            raise ExpressionError(f"the value holds more than {MAX_ITEMS:,} values")
+    return value
 
 
 def sign(symbol: str, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:

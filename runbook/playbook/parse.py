@@ -37,7 +37,7 @@ GUARD_KEYS = Keys(
     Field("max_changes", "int", "how many changes one run may make", min=0),
     Field("min_voters", "int", "how many voters must remain", min=1),
     Field("never_worse", "bool", "whether failure tolerance may not fall below where the run began"),
-    Field("cooldown", "duration", "how long after a changing or failed run no other may change this cluster", min=0),
+    Field("cooldown", "duration", "how long after a recovery the next one needs an acknowledgement", min=0),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -99,7 +99,7 @@ class _Lists:
         every = [head for heads in self._heads.values() for head in heads for head in head.every()]
         refuse_duplicates(every, faults)
         environment.later = {head.id: head.mark.line for head in reversed(every) if head.id}
-        self._guarding = Guarding(_has_guards(section), catalogue, faults)
+        self._guarding = Guarding(_has_guards(section), faults)
         self._reader = StepsReader(catalogue, environment, faults)
 
     def read(self) -> list[tuple[StepSpec, ...]]:

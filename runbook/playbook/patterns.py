@@ -1,8 +1,8 @@
 """Patterns of params: a subset of regular expressions that is run as an automaton, so that no text can make it hang.
 
-Python's ``re`` goes back and tries again, and some short patterns (``(a+)+b``) then take years on a short text. Here all
-ways are followed at once: the time is at most the length of the text times the size of the pattern. The price is that
-there are no back references and no looking around; a pattern describes the whole text.
+Python's ``re`` goes back and tries again, and some short patterns (``(a+)+b``) then take years on a short text. Here
+all ways are followed at once: the time is at most the length of the text times the size of the pattern. The price is
+that there are no back references and no looking around; a pattern describes the whole text.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class _Parser:
             if self._peek() == "\\":
                 self._at += 1
                 self._escape()
-            elif self._text.startswith(("[:", "[[", "--", "&&", "||", "~~"), self._at):
+            elif self._text.startswith(("[", "--", "&&", "||", "~~"), self._at):
                 raise ValueError(r'inside [ ] write \[ for "[", and a doubled sign with \ before it')
             else:
                 self._at += 1

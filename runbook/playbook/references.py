@@ -24,7 +24,7 @@ _HOME_OR_ROOT = ("/", "~/")
 
 
 def read_secrets(node: Node | None, faults: Faults) -> tuple[tuple[Secret, ...], dict[str, Mark]]:
-    """The references that can be read, and where each name is declared; no text of a wrong one is ever told (I13)."""
+    """The references that can be read, and where each name is declared; no text of a wrong one is told (I13)."""
     if node is None:
         return (), {}
     if not isinstance(node, MapNode):
@@ -43,21 +43,19 @@ def read_secrets(node: Node | None, faults: Faults) -> tuple[tuple[Secret, ...],
 
 def _read_secret(name: str, node: Node, faults: Faults) -> Secret | None:
     what = f"secret {quoted(name)}"
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        if not isinstance(node, Scalar) or node.sound:
-            faults.add(node.mark, f"{what} must be a reference, such as env:TOKEN", _all_forms())
-        return None
-    source, colon, rest = node.value.partition(":")
-    if not colon or source not in FORMS or len(node.value) > MAX_REFERENCE:
+    text = node.value if isinstance(node, Scalar) and node.sound else None
+    source, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    target = _TARGETS[source](rest) if source in FORMS and colon and len(rest) <= MAX_REFERENCE else None
+    if target is not None:
+        return Secret(name, source, target, node.mark)
+    faults.conceal(node.mark)
+    if colon and source in FORMS:
+        faults.add(node.mark, f"{what} is not a reference of the form {FORMS[source]}")
+    else:
         meant = did_you_mean(source, FORMS) if colon and len(source) <= 8 else None
         told = f"{what} must be a reference, such as env:TOKEN, and never the secret itself"
         faults.add(node.mark, told, meant or _all_forms())
-        return None
-    target = _TARGETS[source](rest)
-    if target is None:
-        faults.add(node.mark, f"{what} is not a reference of the form {FORMS[source]}")
-        return None
-    return Secret(name, source, target, node.mark)
+    return None
 
 
 def _all_forms() -> str:

@@ -45,9 +45,9 @@ class StepsReader:
     def _step(self, head: Head) -> StepSpec:
         environment, section = self._environment, head.section
         read = self._block if "steps" in section.node.entries else self._of_a_type
-        with environment.changed(own=head.id):
+        with environment.changed(own=(*environment.own, head.id)):
             condition = self._condition(section.get("if"), repeated="for_each" in section.node.entries)
-        with environment.given(condition), environment.changed(own=head.id):
+        with environment.given(condition), environment.changed(own=(*environment.own, head.id)):
             for_each, item = self._for_each(section.get("for_each"))
             parts, shape = read(head, item)
         for unread in section.unread():
@@ -90,10 +90,13 @@ class StepsReader:
             parts: dict[str, Any] = {"arguments": self._arguments(head, declaration)}
             parts |= read_words(head.section, one, self._values, self._environment, self._faults)
         parts |= self._handlers(head)
-        uses = declaration.name if declaration else ""
+        effect = self._effect(head, declaration)
+        if declaration:
+            guarded = declaration.guarded and effect is not Effect.READ
+            parts |= {"uses": declaration.name, "effect": effect, "guarded": guarded}
         repeated = "for_each" in head.section.node.entries
         shape = shape_of_result(head.id, declaration, repeated=repeated) if repeated else one
-        return {"uses": uses, "effect": self._effect(head, declaration), **parts}, shape
+        return {"uses": "", **parts}, shape
 
     def _block(self, head: Head, item: Shape | None) -> tuple[dict[str, Any], Shape]:
         entries, environment = head.section.node.entries, self._environment
@@ -110,12 +113,16 @@ class StepsReader:
             steps = self.read(head.inner.get("steps", ()))
         parts: dict[str, Any] = {"uses": "", "arguments": {}, "steps": steps}
         parts |= read_words(head.section, None, self._values, environment, self._faults)
+        inside = {}
+        where = f"the block {quoted(head.id)}"
+        if "for_each" in entries:  # its handlers are run once, and would not know of which item
+            inside = environment.close(head.ids("steps"), where)
         parts |= self._handlers(head)
-        inside = environment.close(head.ids("steps"), f"the block {quoted(head.id)}")
+        inside |= environment.close(head.ids("steps"), where)
         every = (*steps, *parts["on_failure"], *parts["finally_"])
         effect = max((step.effect for step in every), key=_STRENGTH.index, default=Effect.READ)
         shape = shape_of_map(inside, f"block {quoted(head.id)}", repeated="for_each" in entries)
-        return {**parts, "effect": effect}, shape
+        return {**parts, "effect": effect, "guarded": any(step.guarded for step in every)}, shape
 
     def _handlers(self, head: Head) -> dict[str, tuple[StepSpec, ...]]:
         before = head.ids("steps")
@@ -148,7 +155,7 @@ class StepsReader:
         if declared is Effect.READ:
             head.section.wrong("effect", f"is not needed: {declaration.name} only reads", "Take it out.")
         elif declared is Effect.CHANGE:
-            head.section.wrong("effect", f"is not so: {declaration.name} changes the cluster", "Take it out.")
+            head.section.wrong("effect", f"is not so: {declaration.name} makes a change", "Take it out.")
         return Effect.READ
 
     def _arguments(self, head: Head, declaration: StepDeclaration | None) -> dict[str, Value]:
@@ -180,3 +187,16 @@ class StepsReader:
             if field.required and field.name not in given:
                 message = f"{declaration.name} needs the parameter {quoted(field.name)}: {field.summary}"
                 self._faults.add(head.section.mark("uses"), message)
+        self._refuse_together(head, declaration, given)
+
+    def _refuse_together(
+        self, head: Head, declaration: StepDeclaration, given: Mapping[str, tuple[Scalar, Node]]
+    ) -> None:
+        for names in (declaration.exactly_one, declaration.at_most_one):
+            written = [name for name in given if name in names]
+            for name in written[1:]:
+                message = f"{declaration.name} takes {quoted(written[0])} or {quoted(name)}, not both"
+                self._faults.add(given[name][0].mark, message, "Take one of them out.")
+        if declaration.exactly_one and not given.keys() & set(declaration.exactly_one):
+            choice = " or ".join(quoted(name) for name in declaration.exactly_one)
+            self._faults.add(head.section.mark("uses"), f"{declaration.name} needs the parameter {choice}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -124,6 +125,12 @@ def _syntax_problem(flat: str, indent: int, offset: int) -> Problem:
             return Problem(
                 indent + flat.index(foreign), f"{quoted(foreign)} is not part of the expression language", _write(ours)
             )
+    shouted = re.search(r"\b(AND|OR|NOT|IN)\b", flat)
+    if shouted:
+        word = shouted[0]
+        return Problem(
+            indent + shouted.start(), f"{quoted(word)} is not part of the expression language", _write(word.lower())
+        )
     for at, character in enumerate(flat):
         neighbours = flat[max(at - 1, 0) : at] + flat[at + 1 : at + 2]
         if character == "=" and not set(neighbours) & set("=<>!"):

@@ -16,7 +16,7 @@ from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.fields import MisfitError, fit, fit_written
 from runbook.playbook.model import Expression, Field, Scope, Value
 from runbook.playbook.nodes import ListNode, Node, Scalar, kind, scalars
-from runbook.playbook.operators import bounded_text
+from runbook.playbook.operators import bounded_data, bounded_text
 from runbook.playbook.shapes import ANY, STRING, Shape, family, fits, in_words
 from runbook.playbook.syntax import MAX_LENGTH, ParsedExpression, parse_expression
 
@@ -64,7 +64,7 @@ class Reader:
 
         def resolve(scope: Scope) -> Any:
             try:
-                return fit(field, draft.evaluate(scope))
+                return fit(field, draft.evaluate(scope) if draft.shape is None else bounded_data(draft.evaluate(scope)))
             except MisfitError as misfit:
                 raise ExpressionError(f"{node.mark}: {label} {misfit}") from None
 
@@ -200,7 +200,9 @@ class Reader:
     def _bare(self, node: Node, key: str) -> tuple[Expression, Shape] | None:
         """An expression that needs no ``${{ }}`` around it, but may have it."""
         if not isinstance(node, Scalar):
-            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}")
+            in_quotes = "Put it in quotes, and each text in it in single ones: \"['a', 'b']\"."
+            hint = in_quotes if isinstance(node, ListNode) else None
+            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}", hint)
             return None
         if not node.sound:
             return None
@@ -282,4 +284,7 @@ def plain_text(value: Any) -> str:
         return str(value)
     import json
 
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(bounded_data(value), ensure_ascii=False, default=str)
+    except RecursionError:
+        raise ExpressionError("the data is nested too deeply for a text") from None
