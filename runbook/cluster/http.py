@@ -160,6 +160,7 @@ class Door:
         import requests
 
         session = requests.Session()
+        session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]  # it would fail at odd ones
         session.trust_env = False  # no proxy, no .netrc: the token goes to the server that was named
         session.headers.update({"Accept-Encoding": "identity", **self._settings.plain, **self._settings.headers})
         if self._settings.basic_auth:
@@ -273,11 +274,20 @@ def _pools() -> dict[str, Any]:
                 raise
             return line
 
+        def putrequest(self, *words: Any, **more: Any) -> None:
+            self._on_its_way = False
+            super().putrequest(*words, **more)
+
         def send(self, data: Any) -> None:
+            """Called for the head, and again for each piece of a body, which is the same request still."""
             if self.sock is None:
                 self.connect()
-            _thread.flight.connect(self.sock)
-            _thread.flight.depart()
+            if self._on_its_way:
+                _thread.flight.go_on()
+            else:
+                _thread.flight.connect(self.sock)
+                _thread.flight.depart()
+                self._on_its_way = True
             super().send(data)
 
     class TetheredTLS(Tethered, HTTPSConnection):
