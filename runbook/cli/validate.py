@@ -62,7 +62,7 @@ class _FolderError(Exception):
 
 def _faults_of(path: str) -> tuple[Fault, ...]:
     try:
-        parse(read_limited(Path(path)), path, CATALOG)
+        parse(_read(path), shown(path), CATALOG)
     except OSError as error:
         return (Fault(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:

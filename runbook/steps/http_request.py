@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.faults import describe
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.playbook.operators import UNKNOWN
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, is_known, shown
 from runbook.steps.trouble import unexpected
 
@@ -19,30 +19,36 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REDIRECTS = 5
+HEADERS = 50
 MOVED = (301, 302, 303, 307, 308)
 DEPTH = 60  # levels of a JSON reply: a record of it must be written and read by plain recursion
 UNTOLD = ("set-cookie",)  # a secret that nobody named, so no redaction knows its value
 
 DECLARATION = StepDeclaration(
     "http.request",
-    "Send one HTTP request and keep the answer. A status that is not expected fails the step.",
+    "Send one HTTP request, without a proxy, and keep the answer. A status that is not expected fails the step.",
     Effect.UNKNOWN,
     parameters=(
-        Field("url", "url", "where to: http:// or https://, without a user or password in it", required=True),
+        Field(
+            "url",
+            "url",
+            "where to: http:// or https://, without a user or password in it",
+            required=True,
+            secret_ok=True,
+        ),
         Field("method", "enum", "the HTTP method", default="GET", choices=METHODS),
-        Field("headers", "map", "headers by name; secrets belong here and not in the url"),
-        Field("body", "string", "what to send, as it is"),
-        Field("json", "any", "data to send as JSON, instead of body"),
+        Field("headers", "map", "headers by name", secret_ok=True),
+        Field("body", "string", "what to send, as it is", secret_ok=True),
+        Field("json", "any", "data to send as JSON, instead of body", secret_ok=True),
         Field("expect", "list", "the statuses that are good; every 2xx where nothing is said"),
         Field("timeout", "duration", "how long the whole exchange may take", default=10.0, min=0.001),
         Field("follow", "bool", "follow 5 redirects of a GET or HEAD; no header goes elsewhere", default=False),
         Field("ca", "path", "a file of certificates to trust instead of the machine's own"),
-        Field("effect", "enum", "read: changes nothing, so a dry run sends it too", choices=("read", "change")),
     ),
     results=(
         Field("status", "int", "the status of the answer"),
         Field("headers", "map", "its headers, their names in lower case, without set-cookie"),
-        Field("body", "string", "its body as text, at most 1 MiB"),
+        Field("body", "string", "its body as text; more than 256 KiB fail the step"),
         Field("json", "any", "its body as data, or null where it is no JSON or has more than 60 levels"),
     ),
     observe="Ask the same API with a GET whether what was asked for is there.",
@@ -50,9 +56,9 @@ DECLARATION = StepDeclaration(
     example="""\
 - id: ready
   uses: http.request
+  effect: read              # so that a dry run asks too
   with:
     url: https://consul.example.org:8501/v1/status/leader
-    effect: read            # so that a dry run asks too
     ca: /etc/ssl/cluster.pem
     timeout: 5s
   retry: { times: 5, wait: 1s..10s, only_on: [timeout, unavailable] }
@@ -67,7 +73,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import READS, exchange, refuse_status
 
-    if context.dry_run and not (arguments["effect"] == "read" and arguments["method"] in READS and is_known(arguments)):
+    may = not context.dry_run or (context.reads and is_known(arguments) and arguments["method"] in READS)
+    if not may:
         return _foretold(arguments), {}
     _check_expected(arguments["expect"] or [])
     request = _request(arguments)
@@ -84,6 +91,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:
+    import json
+
     from runbook.steps.exchange import Request
 
     if arguments["body"] is not None and arguments["json"] is not None:
@@ -124,12 +133,14 @@ def _expected(status: int, wanted: list[Any] | None) -> bool:
 
 def _output(reply: Reply) -> Output:
     body = reply.body.decode("utf-8", "replace")
-    headers = {name: value[:8192] for name, value in list(reply.headers.items())[:100] if name not in UNTOLD}
+    few = list(reply.headers.items())[:HEADERS]
+    headers = {beginning(name, 200): beginning(value, 1000) for name, value in few if name not in UNTOLD}
     return {"status": reply.status, "headers": headers, "body": body, "json": parsed(body)}
 
 
 def parsed(text: str) -> Any:
     """The data that a JSON text holds, or None where it holds none that can be recorded."""
+    import json
 
     def refuse(word: str) -> Any:
         raise ValueError(word)
@@ -159,8 +170,10 @@ def _items(value: Any) -> list[Any]:
 
 def _foretold(arguments: Mapping[str, Any]) -> str:
     lines = [f"would send {shown(arguments['method'])} {shown(arguments['url'])}"]
-    headers = arguments["headers"] or {}
-    known = isinstance(headers, dict)
-    lines += [f"{name}: {shown(value)}" for name, value in headers.items()] if known else [NOT_KNOWN]
+    headers = arguments["headers"]
+    if headers is UNKNOWN:
+        lines.append(f"headers: {NOT_KNOWN}")
+    elif headers is not None:
+        lines += [f"{name}: {shown(value)}" for name, value in headers.items()]
     body = arguments["json"] if arguments["json"] is not None else arguments["body"]
     return "\n".join(lines if body is None else [*lines, clean(beginning(shown(body), 2000))])

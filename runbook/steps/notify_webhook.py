@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.shown import beginning, clean, shown
+from runbook.playbook.operators import UNKNOWN
+from runbook.steps.shown import NOT_KNOWN, beginning, clean, shown
 
 if TYPE_CHECKING:
     from runbook.steps.base import Context, Output
 
 DECLARATION = StepDeclaration(
     "notify.webhook",
-    "Tell somebody by a webhook. It is a message and no change, so it needs no agreement; a dry run does not send it.",
-    Effect.READ,
+    "Tell somebody by a webhook. It touches no cluster, so it needs no guard; a dry run does not send it.",
+    Effect.CHANGE,
     parameters=(
-        Field("url", "url", "the webhook, best from ${{ secrets }}: whoever has it can write there", required=True),
+        Field(
+            "url", "url", "the webhook, best a secret: whoever has it can write there", required=True, secret_ok=True
+        ),
         Field("text", "string", 'what to say; it is sent as {"text": …}, as Slack, Mattermost and Teams take it'),
-        Field("json", "any", "data to send instead of text"),
+        Field("json", "any", "data to send instead of text", secret_ok=True),
         Field("timeout", "duration", "how long it may take", default=10.0, min=0.001),
     ),
     results=(Field("status", "int", "the status of the answer"),),
@@ -32,11 +34,14 @@ DECLARATION = StepDeclaration(
   retry: { times: 3, wait: 2s, only_on: [timeout, unavailable] }
 """,
     exactly_one=("text", "json"),
+    guarded=False,
 )
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
+    import json
+
     from runbook.steps import commands
     from runbook.steps.exchange import Request, exchange, refuse_status
 
@@ -56,7 +61,9 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 def _host(url: Any) -> str:
     from urllib.parse import urlsplit
 
+    if url is UNKNOWN:
+        return NOT_KNOWN
     try:
         return urlsplit(url).hostname or "?"
-    except (ValueError, AttributeError, TypeError):  # what is not known yet is no text
-        return shown(url)
+    except ValueError:
+        return "?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from runbook.steps.trouble import unexpected
 if TYPE_CHECKING:
     from runbook.steps.base import Context, Output
 
-_REMOTE = re.compile(r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*")
+_REMOTE = r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*"
 
 DECLARATION = StepDeclaration(
     "ssh.copy",
@@ -27,7 +26,6 @@ DECLARATION = StepDeclaration(
         Field("to", "path", "where it goes; of fetch, a relative path is inside the run's files", required=True),
         hosts.CONNECT,
         Field("timeout", "duration", "after it scp is killed", default=120.0, min=0.001),
-        Field("effect", "enum", "read: of fetch, so that a dry run fetches too", choices=("read", "change")),
     ),
     results=(
         Field("path", "string", "where the file is now, on its host"),
@@ -42,7 +40,7 @@ DECLARATION = StepDeclaration(
 - uses: ssh.copy
   with:
     host: s1.example.org
-    send: "${{ peers.path }}"
+    send: "${{ peers.path }}"       # where file.write has put it on this host
     to: /var/lib/nomad/server/raft/peers.json
 """,
     exactly_one=("send", "fetch"),
@@ -53,7 +51,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One copy, or in a dry run the words for it. Raises StepError."""
     way = commands.one_of(arguments, "send", "fetch")
     told = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
-    may = way == "fetch" and commands.may_run(context.dry_run, arguments)
+    may = way == "fetch" and commands.may_run(context, arguments)
     if context.dry_run and not may:
         return f"would copy {told}: {shown(arguments['to'])}", {}
     host = hosts.checked_host(arguments["host"])
@@ -76,7 +74,7 @@ def _send(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, 
 
 def _fetch(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
     """By way of a name beside it, so that half a file never stands where a whole one is looked for."""
-    from runbook.steps.files import place_for
+    from runbook.steps.run_files import place_for
 
     target = place_for(context.folder, arguments["to"])
     partial = target.with_name(f".{target.name}.partial")
@@ -95,7 +93,9 @@ def _fetch(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str,
 
 def _there(host: str, path: str) -> str:
     """Old and new scp read odd characters in different ways, so there are none. Raises StepError."""
-    if not _REMOTE.fullmatch(path):
+    import re
+
+    if not re.fullmatch(_REMOTE, path):
         hint = "On the other host use letters, digits and . _ / ~ @ % + = , : - only, or ssh.run with input"
         raise unexpected(f"{shown(path)} cannot be copied over ssh with certainty", hint)
     user, _, name = host.rpartition("@")
