@@ -46,6 +46,16 @@ class StepDeclaration:
     effect: Effect
     parameters: tuple[Field, ...] = ()
     results: tuple[Field, ...] = ()
+    observe: str = ""  # in words: how to tell whether its change has happened already
+    shadow: str = ""  # in words: what a dry run does instead
+    example: str = ""  # YAML as it stands under ``steps:``, with comments that teach
+    exactly_one: tuple[str, ...] = ()  # of these parameters one is given, and no more
+    at_most_one: tuple[str, ...] = ()
+
+    def effect_with(self, arguments: Mapping[str, Any]) -> Effect:
+        """The effect of one use: a step that takes ``effect`` is believed when it says ``effect: read``."""
+        takes = any(field.name == "effect" for field in self.parameters)
+        return Effect.READ if takes and arguments.get("effect") == "read" else self.effect
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration, Peer
 from runbook.raft.quorum import failure_tolerance, quorum
 from runbook.raft.removal import Fence, Policy, Unsafe
+from runbook.steps.trouble import StepError, StepTrouble
+
+Output = dict[str, Any]
+Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
+Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
 
 class RefusedError(Exception):
@@ -51,6 +56,8 @@ class Context:
     ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
     peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
     terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
+    No body outlives ``until`` (seconds of the clock's ``monotonic``). ``playbooks`` are the paths of those that are
+    running, the outermost first.
     """
 
     cluster: Cluster
@@ -63,6 +70,17 @@ class Context:
     memory: Memory
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
+    until: float | None = None
+    ask: Ask | None = None
+    play: Play | None = None
+    playbooks: tuple[str, ...] = ()
+
+    def left(self, seconds: float) -> float:
+        """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""
+        left = seconds if self.until is None else min(seconds, self.until - self.clock.monotonic())
+        if left <= 0:
+            raise StepError(StepTrouble.TIMEOUT, f"the time of step {self.step} is over", "Give it a longer timeout")
+        return left
 
     def look(self) -> ClusterView:
         """One look, told as an event."""
@@ -150,6 +168,3 @@ def _looked(step: str, view: ClusterView) -> Looked:
         live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
         verdicts={v.peer.label: v.liveness.value for v in judged},
     )
-
-
-Output = dict[str, Any]
