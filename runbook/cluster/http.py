@@ -43,7 +43,7 @@ class NoAnswerError(ClusterError):
 class Settings:
     """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``.
 
-    ``server_name`` is the name that TLS asks for and checks instead of the address's host.
+    ``plain`` are headers that are no secrets, so that a reply may repeat them. ``server_name`` is the name that TLS asks for and checks instead of the address's host.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -52,6 +52,7 @@ class Settings:
     certificate: tuple[str, str] | None = None
     read_only: bool = False
     server_name: str | None = None
+    plain: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def basic_code(self) -> str:
@@ -91,7 +92,14 @@ class Door:
         self._adapter: HTTPAdapter | None = None
 
     def ask(
-        self, method: str, path: str, *, timeout: float, limit: int = BODY_LIMIT, into: IO[bytes] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        limit: int = BODY_LIMIT,
+        into: IO[bytes] | None = None,
+        body: bytes | None = None,
     ) -> Reply:
         """One request, given up after ``timeout`` seconds whatever the server does (a byte a second included).
 
@@ -103,7 +111,7 @@ class Door:
             raise ClusterError(Trouble.REJECTED, f"a dry run sends no {method} {path}")
         flight = Flight(timeout)
         try:
-            return within(timeout, lambda: self._exchange(flight, method, path, limit, into))
+            return within(timeout, lambda: self._exchange(flight, method, path, limit, into, body))
         except (TimeoutError, GivenUpError):
             flight.give_up()
             raise _gave_up(flight, method, self.base + path, timeout) from None
@@ -111,7 +119,9 @@ class Door:
             flight.give_up()
             raise
 
-    def _exchange(self, flight: Flight, method: str, path: str, limit: int, into: IO[bytes] | None) -> Reply:
+    def _exchange(
+        self, flight: Flight, method: str, path: str, limit: int, into: IO[bytes] | None, body: bytes | None
+    ) -> Reply:
         import requests
         from urllib3.exceptions import HTTPError
 
@@ -121,15 +131,15 @@ class Door:
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
-                requests.Request(method, self.base + path, headers=self._headers).prepare(),
+                requests.Request(method, self.base + path, headers=self._headers, data=body).prepare(),
                 timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the flight's own end comes first
                 stream=True,
                 verify=self._settings.verify,
                 cert=self._settings.certificate,
             ) as answer:
                 sink = into if answer.status_code == 200 else None
-                body = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
-                return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, body)
+                read = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
+                return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, read)
         except _TooMuchError as error:
             raise ClusterError(_fate(flight, method, Trouble.BAD_REPLY), str(error), "Is this its API?") from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
@@ -151,6 +161,7 @@ class Door:
         return {
             "User-Agent": f"runbook/{__version__}",
             "Accept-Encoding": "identity",
+            **self._settings.plain,
             **self._settings.headers,
             **basic,
         }
@@ -225,7 +236,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[-160:]
+    """The words of the innermost cause: those around it repeat the URL, whose path may be a secret (I13)."""
+    return " ".join(str(list(_causes(error))[-1]).split())[-160:]
 
 
 def _tethered(settings: Settings) -> HTTPAdapter:
