@@ -1,0 +1,86 @@
+"""One HTTP exchange for a step, through the door: what leaves is checked first, and a failure tells no secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runbook.cluster.http import Door, NoAnswerError, Reply, Settings
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.steps.trouble import StepError, StepTrouble, unexpected
+
+LIMIT = 1024 * 1024  # bytes of a reply: it becomes one line of the journal
+READS = ("GET", "HEAD")
+FOR_NOW = (429, 502, 503, 504)  # statuses that pass by themselves
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+@dataclass(frozen=True)
+class Request:
+    """``ca`` is a file of certificates to trust instead of the machine's own."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    ca: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: the part of a URL that is fit to be told."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def path(self) -> str:
+        """What follows the origin, without the fragment, which is never sent."""
+        rest = self.url[len(self.origin) :].partition("#")[0]
+        return rest if rest.startswith("/") else f"/{rest}"
+
+
+def exchange(request: Request, seconds: float) -> Reply:
+    """Sent once. Raises StepError with the origin alone, as a path or a query may be a secret."""
+    _check(request)
+    door = Door(request.origin, Settings(plain=request.headers, verify=request.ca or True))
+    place = f"{request.method} {request.origin}"
+    try:
+        return door.ask(request.method, request.path, timeout=seconds, limit=LIMIT, body=request.body)
+    except NoAnswerError as error:
+        words = error.what.removeprefix(f"{place}{request.path}: ")
+        raise _failed(place, request.method, words, error) from None
+    except ClusterError:
+        raise unexpected(f"{place} answered with more than {LIMIT // 1024**2} MiB", "Ask for less") from None
+
+
+def _failed(place: str, method: str, words: str, error: NoAnswerError) -> StepError:
+    if error.trouble is Trouble.UNREACHABLE:
+        return StepError(StepTrouble.UNAVAILABLE, f"{place}: {words}", error.next_action)
+    fate = "" if method in READS else "; it may have been received"
+    return StepError(StepTrouble.TIMEOUT, f"{place}: {words}{fate}", error.next_action)
+
+
+def refuse_status(place: str, reply: Reply) -> StepError:
+    """The failure that a status nobody expected is."""
+    trouble = StepTrouble.UNAVAILABLE if reply.status in FOR_NOW else StepTrouble.UNEXPECTED
+    return StepError(trouble, f"{place} answered {reply.status}")
+
+
+def _check(request: Request) -> None:
+    """What would be an error deep inside a library, with the secret in its words."""
+    try:
+        parts = urlsplit(request.url)
+        sound = bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        sound = False
+    if not sound or not request.url.isprintable() or " " in request.url:
+        raise unexpected("the url is not one that can be asked", "Write it as https://host:port/path")
+    for name, value in request.headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
+            hint = "A header is one line of Latin letters without space around it; does a secret end with a line break?"
+            raise unexpected(f"the header {name[:60]!r} cannot be sent", hint)
+    if request.ca is not None and not Path(request.ca).is_file():
+        raise unexpected(f"the ca file {request.ca} is not there", "Name a file of PEM certificates")

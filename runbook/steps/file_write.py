@@ -1,0 +1,80 @@
+"""``file.write``: a small file, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.shown import beginning, clean, shown
+from runbook.steps.trouble import unexpected
+
+if TYPE_CHECKING:
+    from runbook.steps.base import Context, Output
+
+LIMIT = 1024 * 1024  # bytes
+
+DECLARATION = StepDeclaration(
+    "file.write",
+    "Write a file on this host, whole or not at all. A file that is there is replaced and keeps its owner.",
+    Effect.CHANGE,
+    parameters=(
+        Field("path", "path", "where; a relative path is inside the run's files", required=True),
+        Field("content", "string", "what, at most 1 MiB", required=True),
+        Field("mode", "string", "who may do what with it, in quotes as YAML reads 0600 as a number", default="0600"),
+    ),
+    results=(
+        Field("path", "string", "where it is, from the root"),
+        Field("bytes", "int", "its size"),
+        Field("sha256", "string", "its digest"),
+        Field("changed", "bool", "false where the file was so already, and was not touched"),
+    ),
+    observe="The file holds exactly this content with this mode; then it is not written again.",
+    shadow="Nothing is written; path, mode and content are told.",
+    example="""\
+- id: peers
+  uses: file.write
+  with:
+    path: peers.json        # in the folder of this run
+    mode: "0640"
+    content: |
+      [{"id": "5c8cf0b1", "address": "10.0.0.11:4647", "non_voter": false}]
+""",
+)
+
+
+def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+    """One file, or in a dry run the words for it. Raises StepError."""
+    if context.dry_run:
+        content = clean(beginning(shown(arguments["content"]), 2000))
+        return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
+    from runbook.steps.files import place_for, write_whole
+
+    data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
+    if len(data) > LIMIT:
+        raise unexpected(f"the content has {len(data)} bytes, more than {LIMIT // 1024**2} MiB")
+    target = place_for(context.folder, arguments["path"])
+    try:
+        changed = not _is_so(target, data, mode)
+        if changed:
+            write_whole(target, data, mode)
+    except OSError as error:
+        raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
+    digest = hashlib.sha256(data).hexdigest()
+    output = {"path": str(target), "bytes": len(data), "sha256": digest, "changed": changed}
+    return f"{target}, {len(data)} bytes" if changed else f"{target} was so already", output
+
+
+def _mode(text: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise unexpected(f"mode {shown(text)[:60]} is not one", 'Write three or four octal digits in quotes, as "0600"')
+    return int(text, 8)
+
+
+def _is_so(target: Path, data: bytes, mode: int) -> bool:
+    if not target.is_file() or target.stat().st_size != len(data):
+        return False
+    return stat.S_IMODE(target.stat().st_mode) == mode and target.read_bytes() == data

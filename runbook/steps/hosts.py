@@ -1,0 +1,48 @@
+"""What the steps over ssh have in common: a host that can be nothing but a host, and ssh's own failures told apart."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runbook.playbook.model import Field
+from runbook.steps.shown import last_line, shown
+from runbook.steps.trouble import StepError, StepTrouble, unexpected
+
+if TYPE_CHECKING:
+    from runbook.steps.process import Ended
+
+HOST = Field(
+    "host", "string", "a name of ~/.ssh/config, a host name or an address; user@ may stand before", required=True
+)
+CONNECT = Field("connect_timeout", "duration", "how long the connection may take", default=10.0, min=1, max=600)
+OWN_FAILURE = 255  # ssh's exit code for its own errors
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?)"
+)
+_FINAL = ("permission denied", "host key verification failed", "remote host identification has changed", "bad owner")
+
+
+def checked_host(host: str) -> str:
+    """The host itself: never an option, nor anything that a ProxyCommand's shell would obey. Raises StepError."""
+    if len(host) > 255 or not _HOST.fullmatch(host):
+        raise unexpected(
+            f"{shown(host)[:300]} is no host", "Letters, digits, dots and hyphens, user@ before if need be"
+        )
+    return host
+
+
+def options(connect_timeout: float) -> list[str]:
+    """Nobody is asked for anything; all else is as the user's own configuration says."""
+    return ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={max(1, round(connect_timeout))}"]
+
+
+def refuse_own_failure(host: str, ended: Ended) -> None:
+    """Raises StepError where it was ssh that failed, and not what it was to do there."""
+    said = last_line(ended.stderr)
+    if any(words in ended.stderr.lower() for words in _FINAL):
+        raise unexpected(
+            f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key, agent and known_hosts"
+        )
+    what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
+    raise StepError(StepTrouble.UNAVAILABLE, what, f"Try ssh {host} by hand")

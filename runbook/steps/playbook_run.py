@@ -1,0 +1,60 @@
+"""``playbook.run``: another playbook, its steps in this run's record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.shown import NOT_KNOWN, is_known
+from runbook.steps.trouble import unexpected
+
+if TYPE_CHECKING:
+    from runbook.steps.base import Context, Output
+
+DEPTH = 4  # playbooks within each other: more than anybody can follow at night
+
+DECLARATION = StepDeclaration(
+    "playbook.run",
+    "Run another playbook to its end, its steps in the same record and under the same guards.",
+    Effect.UNKNOWN,
+    parameters=(
+        Field("playbook", "path", "the file; a relative path begins in this playbook's folder", required=True),
+        Field("params", "map", "its params by name"),
+        Field("effect", "enum", "read: it holds no step that changes anything", choices=("read", "change")),
+    ),
+    results=(Field("outcome", "string", "how it ended, in its own words"),),
+    observe="Each of its steps tells for itself.",
+    shadow="It is run as a dry run, step by step.",
+    example="""\
+- uses: playbook.run
+  with:
+    playbook: health-check.yaml    # beside this file; it may not run this one in turn
+    effect: read
+""",
+)
+
+
+def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+    """Raises StepError where a playbook would run itself, or too many are within each other."""
+    if not is_known(arguments):
+        return f"would run a playbook that is {NOT_KNOWN[1:-1]}", {}
+    path = refuse_recursion(context.playbooks, arguments["playbook"])
+    if context.play is None:
+        raise unexpected(f"{path} cannot be run from here")
+    return context.play(path, arguments["params"] or {})
+
+
+def refuse_recursion(running: tuple[str, ...], path: str) -> str:
+    """The absolute path of the playbook meant, which is none of the ``running`` ones, the outermost first."""
+    folder = Path(running[-1]).parent if running else Path()
+    target = (folder / path).resolve()
+    chain = [Path(one).resolve() for one in running]
+    if target in chain:
+        told = " runs ".join(one.name for one in (*chain[chain.index(target) :], target))
+        raise unexpected(f"{target} would run itself: {told}", "Take one of them out")
+    if len(chain) >= DEPTH:
+        raise unexpected(
+            f"{target} would be playbook number {len(chain) + 1} within each other, and {DEPTH} is the most"
+        )
+    return str(target)

@@ -1,0 +1,65 @@
+"""Values as people read them, with nothing in them that a terminal obeys.
+
+Redaction finds a secret by its value, so a value is shown verbatim (never escaped, quoted or joined anew), and where a
+text is cut, the word that the cut goes through is left out with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from runbook.playbook.operators import UNKNOWN
+
+NOT_KNOWN = "(known when it runs)"
+WORD = 4096  # characters; a longer word is no secret
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def is_known(value: Any) -> bool:
+    """Whether nothing in ``value`` waits for a step that a dry run does not do."""
+    if isinstance(value, Mapping):
+        return all(is_known(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_known(item) for item in value)
+    return value is not UNKNOWN
+
+
+def shown(value: Any) -> str:
+    """Any value in one form: texts bare, lists in ``[]``, mappings in ``{}``."""
+    if value is UNKNOWN:
+        return NOT_KNOWN
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return clean(str(value))
+
+
+def clean(text: str) -> str:
+    """``text`` without what a terminal obeys; line breaks and tabs stay."""
+    return _OBEYED.sub(_REPLACEMENT, text)
+
+
+def beginning(text: str, limit: int) -> str:
+    """The first ``limit`` characters, less the word that is cut through; ``…`` says that there is more."""
+    if len(text) <= limit:
+        return text
+    least = max(0, limit - WORD)
+    at = max((text.rfind(space, least, limit) for space in " \n\t"), default=-1)
+    return text[: at if at > 0 else least] + "…"
+
+
+def ending(text: str, limit: int) -> str:
+    """The last ``limit`` characters, less the word that is cut through; ``…`` says that there is more."""
+    return beginning(text[::-1], limit)[::-1]
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, fit for a sentence."""
+    lines = text.split("\n")
+    return ending(clean(next((line.strip() for line in reversed(lines) if line.strip()), "")), 300)
