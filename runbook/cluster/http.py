@@ -43,8 +43,8 @@ class NoAnswerError(ClusterError):
 class Settings:
     """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``.
 
-    ``plain`` are headers that are no secrets, so that a reply may repeat them. ``server_name`` is the name that TLS asks
-    for and checks instead of the address's host.
+    ``plain`` are headers that are no secrets, so that a reply may repeat them. ``server_name`` is the name that TLS
+    asks for and checks instead of the address's host.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

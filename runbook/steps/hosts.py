@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runbook.playbook.model import Field
-from runbook.steps.shown import last_line, shown
+from runbook.steps.shown import beginning, last_line, shown
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
@@ -17,18 +17,15 @@ HOST = Field(
 )
 CONNECT = Field("connect_timeout", "duration", "how long the connection may take", default=10.0, min=1, max=600)
 OWN_FAILURE = 255  # ssh's exit code for its own errors
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?)"
-)
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_HOST = re.compile(rf"(?:{_NAME}@)?(?:{_NAME}|[0-9A-Fa-f:.]+(?:%{_NAME})?)")
 _FINAL = ("permission denied", "host key verification failed", "remote host identification has changed", "bad owner")
 
 
 def checked_host(host: str) -> str:
     """The host itself: never an option, nor anything that a ProxyCommand's shell would obey. Raises StepError."""
     if len(host) > 255 or not _HOST.fullmatch(host):
-        raise unexpected(
-            f"{shown(host)[:300]} is no host", "Letters, digits, dots and hyphens, user@ before if need be"
-        )
+        raise unexpected(f"{beginning(shown(host), 300)} is no host", "Use letters, digits, dots and hyphens")
     return host
 
 
@@ -41,8 +38,6 @@ def refuse_own_failure(host: str, ended: Ended) -> None:
     """Raises StepError where it was ssh that failed, and not what it was to do there."""
     said = last_line(ended.stderr)
     if any(words in ended.stderr.lower() for words in _FINAL):
-        raise unexpected(
-            f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key, agent and known_hosts"
-        )
+        raise unexpected(f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key and known_hosts")
     what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
     raise StepError(StepTrouble.UNAVAILABLE, what, f"Try ssh {host} by hand")

@@ -34,9 +34,7 @@ DECLARATION = StepDeclaration(
         Field("json", "any", "data to send as JSON, instead of body"),
         Field("expect", "list", "the statuses that are good; every 2xx where nothing is said"),
         Field("timeout", "duration", "how long the whole exchange may take", default=10.0, min=0.001),
-        Field(
-            "follow", "bool", "of GET and HEAD, follow up to 5 redirects; headers stay with the origin", default=False
-        ),
+        Field("follow", "bool", "follow 5 redirects of a GET or HEAD; no header goes elsewhere", default=False),
         Field("ca", "path", "a file of certificates to trust instead of the machine's own"),
         Field("effect", "enum", "read: changes nothing, so a dry run sends it too", choices=("read", "change")),
     ),
@@ -161,8 +159,7 @@ def _items(value: Any) -> list[Any]:
 def _foretold(arguments: Mapping[str, Any]) -> str:
     lines = [f"would send {shown(arguments['method'])} {shown(arguments['url'])}"]
     headers = arguments["headers"] or {}
-    lines += (
-        [f"{name}: {shown(value)}" for name, value in headers.items()] if isinstance(headers, dict) else [NOT_KNOWN]
-    )
+    known = isinstance(headers, dict)
+    lines += [f"{name}: {shown(value)}" for name, value in headers.items()] if known else [NOT_KNOWN]
     body = arguments["json"] if arguments["json"] is not None else arguments["body"]
     return "\n".join(lines if body is None else [*lines, clean(beginning(shown(body), 2000))])

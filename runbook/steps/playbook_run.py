@@ -54,7 +54,5 @@ def refuse_recursion(running: tuple[str, ...], path: str) -> str:
         told = " runs ".join(one.name for one in (*chain[chain.index(target) :], target))
         raise unexpected(f"{target} would run itself: {told}", "Take one of them out")
     if len(chain) >= DEPTH:
-        raise unexpected(
-            f"{target} would be playbook number {len(chain) + 1} within each other, and {DEPTH} is the most"
-        )
+        raise unexpected(f"{target} would be number {len(chain) + 1} within each other, and {DEPTH} is the most")
     return str(target)

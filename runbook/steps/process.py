@@ -1,7 +1,7 @@
 """The one door to other programs: bounded in time and memory, and when its time is over, ended with all its children.
 
-What a command that ended by itself leaves running is left alone, and a child that begins a session of its own, as a daemon
-does, is out of reach. Its output may be anything: it is read as UTF-8.
+What a command that ended by itself leaves running is left alone, and a child that begins a session of its own, as a
+daemon does, is out of reach. Its output may be anything: it is read as UTF-8.
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
         name = command.folder if command.folder and error.filename == command.folder else command.argv[0]
         raise unexpected(f"{name} cannot be started: {error.strerror}", "Check its name, PATH and cwd") from None
     except ValueError:  # NUL, or half of a surrogate pair
-        raise unexpected(
-            f"{shown(command.argv[0])}: an argument or the environment holds what no program takes"
-        ) from None
+        raise unexpected(f"{shown(command.argv[0])}: its arguments or environment hold a NUL") from None
 
 
 class _Kept:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DECLARATION = StepDeclaration(
     "wait.until",
-    "Look at the cluster once and say what is there. With until, every and within on the step it looks again and again.",
+    "Look at the cluster and say what is there. With until, every and within on the step it looks again and again.",
     Effect.READ,
     results=(
         Field("leader", "string", "the leader's name, or null where there is none"),
