@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint bench clean
+.PHONY: help demo test check lint docs bench clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -22,6 +22,9 @@ lint: .venv/dev ## Formatting, lint and types, without the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/dev ## Write docs/playbook-reference.md anew from what the steps declare
+	$(BIN)/python -m runbook.cli.reference docs/playbook-reference.md
 
 bench: .venv/dev ## Measure start-up, a whole recovery and one look, as ratios in one run
 	$(BIN)/python -m benchmarks.bench

@@ -1,10 +1,29 @@
-"""Every step type, declared in one place: validation, help and reference are drawn from here."""
+"""Every step type in one list: validation, help and reference are drawn from here. Light, as ``validate`` loads it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps import (
+    approve,
+    assert_that,
+    command_run,
+    file_write,
+    http_request,
+    log_message,
+    notify_webhook,
+    playbook_run,
+    set_values,
+    ssh_copy,
+    ssh_run,
+    wait_for,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from runbook.steps.extensions import Extension
 
 _PEER = ("id", "address", "name", "voter")
 
@@ -19,6 +38,14 @@ SNAPSHOT = StepDeclaration(
         Field("leader", "string", "id of the leader"),
         Field("fingerprint", "string", "what a fence compares"),
     ),
+    observe="It changes nothing.",
+    shadow="It is done as in a real run.",
+    example="""\
+- id: before
+  uses: raft.snapshot       # snapshot.json and state.snap are in the folder of this run
+- uses: log.message
+  with: { text: "${{ before.voters }} voters, and ${{ before.tolerance }} more may fail" }
+""",
 )
 
 FIND_DEAD = StepDeclaration(
@@ -35,6 +62,16 @@ FIND_DEAD = StepDeclaration(
         Field("confirm_for", "duration", "how long each showed no sign of life"),
         Field("looks", "int", "over how many looks at least"),
     ),
+    observe="It changes nothing.",
+    shadow="It looks as in a real run.",
+    example="""\
+- id: dead
+  uses: raft.find_dead
+  with: { confirm_for: 30s, looks: 3 }    # dead in all three looks, or not dead
+- uses: log.message
+  if: dead.count > 0
+  with: { text: "${{ dead.count }} servers are dead" }
+""",
 )
 
 CHECK_QUORUM = StepDeclaration(
@@ -46,6 +83,15 @@ CHECK_QUORUM = StepDeclaration(
         Field("removals", "list", "the removals in their safe order", items=_PEER),
         Field("fence", "map", "what they were planned on: leader, term, peers, removals"),
     ),
+    observe="It changes nothing.",
+    shadow="It is decided as in a real run.",
+    example="""\
+- id: dead
+  uses: raft.find_dead
+- id: quorum
+  uses: raft.check_quorum
+  with: { remove: "${{ dead.peers }}" }
+""",
 )
 
 REMOVE_PEER = StepDeclaration(
@@ -54,6 +100,20 @@ REMOVE_PEER = StepDeclaration(
     Effect.CHANGE,
     parameters=(Field("peer", "string", "id of the peer", required=True),),
     results=(Field("id", "string", "id of the peer"), Field("outcome", "string", "removed or already_gone")),
+    observe="A look shows that the leader and every server that answers no longer list the peer.",
+    shadow="The guard is asked for real; the removal is told and reckoned with in the steps that follow.",
+    example="""\
+- id: dead
+  uses: raft.find_dead
+- id: quorum
+  uses: raft.check_quorum
+  with: { remove: "${{ dead.peers }}" }
+- id: remove
+  for_each: quorum.removals    # one after the other, each looked at and guarded afresh
+  uses: raft.remove_peer
+  with: { peer: "${{ item.id }}" }
+  retry: { times: 5, wait: 1s..30s, within: 3m, only_on: [no_leader, timeout, unavailable] }
+""",
 )
 
 VERIFY = StepDeclaration(
@@ -69,8 +129,58 @@ VERIFY = StepDeclaration(
         Field("voters", "int", "voters in the end"),
         Field("tolerance", "int", "how many more may fail"),
     ),
+    observe="It changes nothing.",
+    shadow="It is told what the numbers would be.",
+    example="""\
+- uses: raft.verify
+  with: { within: 2m, successes: 3, watch_for: 70s }    # a leader adds living servers back once a minute
+""",
 )
 
-CATALOG: Mapping[str, StepDeclaration] = {
-    step.name: step for step in (SNAPSHOT, FIND_DEAD, CHECK_QUORUM, REMOVE_PEER, VERIFY)
-}
+RAFT = (SNAPSHOT, FIND_DEAD, CHECK_QUORUM, REMOVE_PEER, VERIFY)
+GENERIC = (
+    http_request.DECLARATION,
+    command_run.DECLARATION,
+    ssh_run.DECLARATION,
+    ssh_copy.DECLARATION,
+    file_write.DECLARATION,
+    wait_for.DECLARATION,
+    wait_until.DECLARATION,
+    assert_that.DECLARATION,
+    set_values.DECLARATION,
+    approve.DECLARATION,
+    notify_webhook.DECLARATION,
+    log_message.DECLARATION,
+    playbook_run.DECLARATION,
+)
+
+
+class Catalog(Mapping[str, StepDeclaration]):
+    """Ours by name; a name that is not ours is looked for among what other packages offer, and only then."""
+
+    def __init__(self, ours: Iterable[StepDeclaration]) -> None:
+        self.ours = {step.name: step for step in ours}
+
+    def __getitem__(self, name: str) -> StepDeclaration:
+        return self.ours[name] if name in self.ours else self._extension(name).declaration
+
+    def __iter__(self) -> Iterator[str]:
+        """Ours, and every extension that loads: so all of them are loaded."""
+        from runbook.steps.extensions import Extension, all_of
+
+        yield from self.ours
+        yield from (one.name for one in all_of(frozenset(self.ours)) if isinstance(one, Extension))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _extension(self, name: str) -> Extension:
+        from runbook.steps.extensions import Extension, one_of
+
+        found = one_of(name, frozenset(self.ours)) if "." in name else None
+        if not isinstance(found, Extension):
+            raise KeyError(name)
+        return found
+
+
+CATALOG = Catalog((*RAFT, *GENERIC))

@@ -82,7 +82,9 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
         name = command.folder if command.folder and error.filename == command.folder else command.argv[0]
         raise unexpected(f"{name} cannot be started: {error.strerror}", "Check its name, PATH and cwd") from None
     except ValueError:  # NUL, or half of a surrogate pair
-        raise unexpected(f"{shown(command.argv[0])}: its arguments or environment hold a NUL") from None
+        raise unexpected(
+            f"{shown(command.argv[0])}: its arguments or environment hold a NUL or half a character"
+        ) from None
 
 
 class _Kept:

@@ -1,0 +1,108 @@
+"""Step types of other packages, by the entry points of the group ``runbook.steps``.
+
+The entry point's name is the step's, and what it leads to has what each of our modules has: a ``DECLARATION`` and a
+``run``. What is wrong with one of them is told with its name, and disturbs nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from runbook.playbook.fields import MisfitError, allowed, fit
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.shown import beginning, clean
+
+GROUP = "runbook.steps"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}")
+
+
+@dataclass(frozen=True)
+class Extension:
+    """One that can be used. ``origin`` is the package and its version."""
+
+    name: str
+    origin: str
+    declaration: StepDeclaration
+    run: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One that cannot, and why."""
+
+    name: str
+    origin: str
+    reason: str
+
+
+def all_of(ours: frozenset[str]) -> tuple[Extension | Broken, ...]:
+    """Every extension that is installed, by name."""
+    return tuple(one_of(name, ours) or Broken(name, "", "it is gone") for name in sorted(_offered()))
+
+
+def one_of(name: str, ours: frozenset[str]) -> Extension | Broken | None:
+    """The extension of this name; nothing where no package offers it."""
+    points = _offered().get(name, ())
+    if not points:
+        return None
+    origin = " and ".join(_origin(point) for point in points)
+    if name in ours:
+        return Broken(name, origin, "it has the name of a step of runbook itself, which is the one that is used")
+    if len(points) > 1:
+        return Broken(name, origin, "several packages offer it")
+    return _loaded(points[0], origin)
+
+
+@cache
+def _offered() -> Mapping[str, tuple[EntryPoint, ...]]:
+    offered: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=GROUP):
+        offered[point.name] = (*offered.get(point.name, ()), point)
+    return offered
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+
+
+@cache
+def _loaded(point: EntryPoint, origin: str) -> Extension | Broken:
+    if not _NAME.fullmatch(point.name):
+        return Broken(point.name, origin, "its name is not something.something in small letters")
+    try:
+        offer = point.load()
+        declaration, run = offer.DECLARATION, offer.run
+    except (Exception, SystemExit) as error:  # whatever somebody else's module does as it is imported
+        return Broken(point.name, origin, clean(beginning(f"{type(error).__name__}: {error}", 300)))
+    reason = _fault(point.name, declaration, run)
+    return Broken(point.name, origin, reason) if reason else Extension(point.name, origin, declaration, run)
+
+
+def _fault(name: str, declaration: Any, run: Any) -> str:
+    if not isinstance(declaration, StepDeclaration) or not isinstance(declaration.effect, Effect):
+        return "its DECLARATION is no StepDeclaration with an Effect"
+    if declaration.name != name:
+        return f"it declares the name {declaration.name}"
+    if not callable(run):
+        return "its run cannot be called"
+    faults = [fault for field in (*declaration.parameters, *declaration.results) if (fault := _field_fault(field))]
+    return "; ".join(faults)
+
+
+def _field_fault(field: Any) -> str:
+    if not isinstance(field, Field):
+        return "a parameter or result is no Field"
+    try:
+        allowed(replace(field, choices=None))  # which knows every type
+        if field.default is not None:
+            fit(field, field.default)
+    except KeyError:
+        return f"{field.name} has the type {field.type}, which there is not"
+    except MisfitError as misfit:
+        return f"the default of {field.name} {misfit}"
+    return ""
