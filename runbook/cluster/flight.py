@@ -47,6 +47,11 @@ class Flight:
             self._limit_resending()
             self.sent = True
 
+    def go_on(self) -> None:
+        """Before each further piece of the same request. Raises :class:`GivenUpError` when it is too late."""
+        with self._turn:
+            self._refuse_if_over()
+
     def give_up(self) -> None:
         """From now on nothing leaves: not what waits for a handshake, and not what the kernel would send again."""
         with self._turn:

@@ -272,11 +272,20 @@ def _pools() -> dict[str, Any]:
                 raise
             return line
 
+        def putrequest(self, *words: Any, **more: Any) -> None:
+            self._on_its_way = False
+            super().putrequest(*words, **more)
+
         def send(self, data: Any) -> None:
+            """Called for the head, and again for each piece of a body, which is the same request still."""
             if self.sock is None:
                 self.connect()
-            _thread.flight.connect(self.sock)
-            _thread.flight.depart()
+            if self._on_its_way:
+                _thread.flight.go_on()
+            else:
+                _thread.flight.connect(self.sock)
+                _thread.flight.depart()
+                self._on_its_way = True
             super().send(data)
 
     class TetheredTLS(Tethered, HTTPSConnection):

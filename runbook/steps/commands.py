@@ -78,7 +78,7 @@ def judged(name: str, ended: Ended, good: list[int], seconds: float) -> tuple[st
 def foretold(what: str, arguments: Mapping[str, Any]) -> tuple[str, Output]:
     """The words of a dry run: what would be run, and how."""
     lines = [f"would run {what}"]
-    lines += [f"with {key}: {shown(arguments[key])}" for key in ("cwd", "env") if arguments.get(key)]
+    lines += [f"with {key}: {shown(arguments[key])}" for key in ("cwd", "env") if arguments.get(key) is not None]
     if arguments.get("input") is not None:
         lines.append(f"with input: {clean(beginning(shown(arguments['input']), 2000))}")
     return "\n".join(lines), {}

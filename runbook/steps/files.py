@@ -21,12 +21,18 @@ def place_for(run: Path, path: str) -> Path:
         raise unexpected(f"{path} leads out of the run's files", "Use a relative path without .., or an absolute one")
     try:
         if inside:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folders(run.resolve(), target.parent)
         if target.is_dir() or not target.parent.is_dir():
             raise unexpected(f"{path} is a folder, or its folder is not there", "Name a file in a folder that exists")
     except OSError as error:
         raise unexpected(f"{path}: {error.strerror}") from None
     return target
+
+
+def _make_folders(run: Path, folder: Path) -> None:
+    """Each of them for its owner alone, as ``parents=True`` would make those between readable to all."""
+    for part in reversed([one for one in (folder, *folder.parents) if run in one.parents]):
+        part.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_whole(target: Path, data: bytes, mode: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.faults import describe
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.playbook.operators import UNKNOWN
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, is_known, shown
 from runbook.steps.trouble import unexpected
 
@@ -159,8 +160,10 @@ def _items(value: Any) -> list[Any]:
 
 def _foretold(arguments: Mapping[str, Any]) -> str:
     lines = [f"would send {shown(arguments['method'])} {shown(arguments['url'])}"]
-    headers = arguments["headers"] or {}
-    known = isinstance(headers, dict)
-    lines += [f"{name}: {shown(value)}" for name, value in headers.items()] if known else [NOT_KNOWN]
+    headers = arguments["headers"]
+    if headers is UNKNOWN:
+        lines.append(f"headers: {NOT_KNOWN}")
+    elif headers is not None:
+        lines += [f"{name}: {shown(value)}" for name, value in headers.items()]
     body = arguments["json"] if arguments["json"] is not None else arguments["body"]
     return "\n".join(lines if body is None else [*lines, clean(beginning(shown(body), 2000))])

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.shown import beginning, clean, shown
+from runbook.playbook.operators import UNKNOWN
+from runbook.steps.shown import NOT_KNOWN, beginning, clean, shown
 
 if TYPE_CHECKING:
     from runbook.steps.base import Context, Output
@@ -56,7 +57,9 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 def _host(url: Any) -> str:
     from urllib.parse import urlsplit
 
+    if url is UNKNOWN:
+        return NOT_KNOWN
     try:
         return urlsplit(url).hostname or "?"
-    except (ValueError, AttributeError, TypeError):  # what is not known yet is no text
-        return shown(url)
+    except ValueError:
+        return "?"
