@@ -27,7 +27,7 @@ DECLARATION = StepDeclaration(
   uses: raft.snapshot
 - uses: assert
   with:
-    that: "${{ before.voters >= 3 }}"
+    that: "${{ before.voters >= 3 }}"     # with ${{ }}, or it would be a text
     else: "a cluster of ${{ before.voters }} cannot lose a server"
 """,
 )

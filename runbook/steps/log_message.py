@@ -21,7 +21,8 @@ DECLARATION = StepDeclaration(
     shadow="It is said as in a real run.",
     example="""\
 - uses: log.message
-  with: { text: "${{ run.name }}: call the storage team before you go on" }
+  with:
+    text: "${{ run.name }}: call the storage team before you go on"   # text and values mix
 """,
 )
 

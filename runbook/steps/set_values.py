@@ -23,7 +23,8 @@ DECLARATION = StepDeclaration(
 - id: limits
   uses: set
   with:
-    values: { spare: "${{ before.voters - before.quorum }}" }
+    values:
+      spare: "${{ before.voters - before.quorum }}"   # from here on limits.values.spare
 - uses: log.message
   with: { text: "${{ limits.values.spare }} of ${{ before.voters }} may fail" }
 """,

@@ -42,7 +42,7 @@ DECLARATION = StepDeclaration(
 - uses: ssh.copy
   with:
     host: s1.example.org
-    send: "${{ peers.path }}"
+    send: "${{ peers.path }}"       # where file.write has put it on this host
     to: /var/lib/nomad/server/raft/peers.json
 """,
     exactly_one=("send", "fetch"),

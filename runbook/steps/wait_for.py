@@ -25,7 +25,9 @@ DECLARATION = StepDeclaration(
     shadow="It is told how long would be waited, and nothing is waited for.",
     example="""\
 - uses: wait.for
-  with: { duration: 70s, reason: "the leader reconciles once a minute" }
+  with:
+    duration: 70s           # every wait has an end, and this one is told every ten seconds
+    reason: "the leader reconciles once a minute"
 """,
 )
 

@@ -1,0 +1,191 @@
+"""Steps of other packages: the example is installed, listed, run and removed; a broken one is named and harms nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs" / "example-extension"
+PLAYBOOK = """\
+runbook: 1
+name: room
+summary: Is there room?
+steps:
+  - id: disk
+    uses: disk.free
+    with: { path: /, at_least: 0 }
+  - uses: log.message
+    with: { text: "${{ disk.bytes }} bytes" }
+"""
+GOOD = """
+from runbook.playbook.model import Effect, Field, StepDeclaration
+DECLARATION = StepDeclaration({name!r}, "It does.", Effect.READ, ({parameters}))
+def run(context, arguments):
+    {body}
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment that sees this one's packages and runbook itself, and has room for its own."""
+
+    python: Path
+    packages: Path
+
+    def runs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.python), "-m", "runbook", *arguments]
+        return subprocess.run(command, cwd=self.packages, capture_output=True, text=True, timeout=60, check=False)
+
+    def pip(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self.python), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def has(self, package: str, entries: dict[str, str], **modules: str) -> None:
+        """A package laid by hand, as an installer would leave it."""
+        info = self.packages / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        listed = "".join(f"{name} = {target}\n" for name, target in entries.items())
+        (info / "entry_points.txt").write_text(f"[runbook.steps]\n{listed}")
+        for name, text in modules.items():
+            (self.packages / f"{name}.py").write_text(text)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    environment = tmp_path / "environment"
+    command = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
+    subprocess.run(command, check=True, timeout=60)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    seen = [str(ROOT), sysconfig.get_paths()["purelib"]]
+    (packages / "seen.pth").write_text("\n".join(seen) + "\n")
+    return Place(environment / "bin" / "python", packages)
+
+
+def validate(place: Place, tmp_path: Path, uses: str) -> subprocess.CompletedProcess[str]:
+    playbook = tmp_path / "p.yaml"
+    playbook.write_text(f"runbook: 1\nname: p\nsummary: x\nsteps:\n  - uses: {uses}\n")
+    return place.runs("validate", str(playbook))
+
+
+def test_the_example_is_installed_listed_run_and_removed(place: Place, tmp_path: Path) -> None:
+    """As its README says, in a fresh environment and without a network."""
+    source = tmp_path / "source"
+    shutil.copytree(EXAMPLE, source)
+    place.pip("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", str(source))
+    assert "disk.free            read     runbook-disk 0.1.0  Say how much room" in place.runs("steps").stdout
+    assert "disk.free (read, from runbook-disk 0.1.0)" in place.runs("steps", "disk.free").stdout
+    playbook = tmp_path / "room.yaml"
+    playbook.write_text(PLAYBOOK)
+    assert place.runs("validate", str(playbook)).stdout == "1 good\n"
+    done = place.runs("execute", str(playbook), "--log-format", "json")
+    assert done.returncode == 0, done.stderr
+    ended = [json.loads(line) for line in done.stderr.splitlines() if '"step.completed"' in line]
+    assert ended[0]["output"]["bytes"] > 0
+    assert ended[1]["message"] == f"{ended[0]['output']['bytes']} bytes"
+    place.pip("uninstall", "--quiet", "--yes", "runbook-disk")
+    assert "disk.free" not in place.runs("steps").stdout
+    assert place.runs("validate", str(playbook)).returncode == 2
+
+
+BROKEN = {
+    "import": ("import no_such_module", "ModuleNotFoundError: No module named"),
+    "exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "syntax": ("def", "SyntaxError"),
+    "empty": ("", "AttributeError"),
+    "declaration": ("DECLARATION = {}\nrun = print", "its DECLARATION is no StepDeclaration"),
+    "name": (GOOD.format(name="other.name", parameters="", body="pass"), "it declares the name other.name"),
+    "run": (GOOD.format(name="x.run", parameters="", body="pass") + "run = 3", "its run cannot be called"),
+    "type": (GOOD.format(name="x.type", parameters="Field('a', 'number', 'x'),", body="pass"), "has the type number"),
+    "default": (
+        GOOD.format(name="x.default", parameters="Field('a', 'int', 'x', default='b'),", body="pass"),
+        "default of a",
+    ),
+    "field": (GOOD.format(name="x.field", parameters="'a',", body="pass"), "is no Field"),
+}
+
+
+def test_a_broken_extension_is_named_with_its_reason_and_the_rest_goes_on(place: Place, tmp_path: Path) -> None:
+    good = GOOD.format(name="x.good", parameters="Field('a', 'int', 'x', default=1),", body="return 'did', {}")
+    for key, (text, _) in BROKEN.items():
+        place.has(f"broken-{key}", {f"x.{key}": f"broken_{key}"}, **{f"broken_{key}": text})
+    place.has("good", {"x.good": "good_one"}, good_one=good)
+    done = place.runs("steps")
+    assert done.returncode == 0
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert lines["x.good"].split()[1:4] == ["read", "good", "1.0"]
+    for key, (_, reason) in BROKEN.items():
+        assert f"x.{key}" in lines, done.stdout
+        assert lines[f"x.{key}"].split()[1:4] == ["BROKEN", f"broken-{key}", "1.0"]
+        assert reason in lines[f"x.{key}"]
+    assert validate(place, tmp_path, "x.good").returncode == 0
+    assert validate(place, tmp_path, "x.import").returncode == 2
+    one = place.runs("steps", "x.import")
+    assert (one.returncode, "of broken-import 1.0 cannot be used: ModuleNotFoundError" in one.stderr) == (2, True)
+    assert "Traceback" not in done.stderr + one.stderr
+
+
+def test_no_extension_takes_a_name_of_ours_or_a_name_without_a_dot_or_one_that_two_offer(
+    place: Place, tmp_path: Path
+) -> None:
+    """What is not ours must not pass for ours: raft.remove_peer is the one that is guarded."""
+    text = GOOD.format(name="raft.remove_peer", parameters="", body="open('ran', 'w')")
+    place.has("thief", {"raft.remove_peer": "thief", "dotless": "thief", "X.Y": "thief", "x.two": "thief"}, thief=text)
+    place.has("other", {"x.two": "thief"})
+    told = place.runs("steps").stdout
+    assert "raft.remove_peer     change   runbook" in told
+    assert "raft.remove_peer     BROKEN   thief 1.0" in told
+    assert "it has the name of a step of runbook itself" in told
+    assert told.count("its name is not something.something") == 2
+    assert "several packages offer it" in told
+    assert "needs the parameter" in validate(place, tmp_path, "raft.remove_peer").stderr
+    assert validate(place, tmp_path, "dotless").returncode == 2
+    assert validate(place, tmp_path, "x.two").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return {}['missing']", "the step x.bad of bad 1.0 broke: KeyError"),
+        ("return None", "the step x.bad of bad 1.0 broke: TypeError"),
+        ("return 'did', []", "did not return a text and a dict"),
+        ("return 'did', {'a': object()}", "the step x.bad of bad 1.0 broke: TypeError"),
+    ],
+)
+def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
+    place: Place, tmp_path: Path, body: str, words: str
+) -> None:
+    place.has("bad", {"x.bad": "bad_one"}, bad_one=GOOD.format(name="x.bad", parameters="", body=body))
+    script = textwrap.dedent("""
+        import sys
+        from runbook.steps.bodies import BODIES
+        from runbook.steps.trouble import StepError
+        try:
+            BODIES["x.bad"](None, {})
+        except StepError as error:
+            print(error.trouble.value, error)
+    """)
+    done = subprocess.run([str(place.python), "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("unexpected "), done.stderr
+    assert words in done.stdout
+
+
+def test_nothing_of_an_extension_is_loaded_for_a_playbook_that_uses_only_ours(place: Place, tmp_path: Path) -> None:
+    place.has("loud", {"x.loud": "loud"}, loud=f"open({str(tmp_path / 'loaded')!r}, 'w')")
+    assert validate(place, tmp_path, "raft.snapshot").returncode == 0
+    assert not (tmp_path / "loaded").exists()
+    validate(place, tmp_path, "x.loud")
+    assert (tmp_path / "loaded").exists()
+    assert os.environ["RUNBOOK_STATE_DIR"]
