@@ -17,7 +17,8 @@ Written by `make docs` from the declarations that validation uses, so that they 
 tells the same in a terminal, and there also of the steps that other packages add ([how](example-extension/README.md)).
 
 **Effect** is what a step does to the world: a *read* changes nothing; a *change* is guarded, needs an agreement and is
-not made in a dry run; *unknown* is treated as a change, unless the playbook says `effect: read`.
+not made in a dry run; *unknown* is treated as a change, unless the step says `effect: read` beside its `uses`. A secret
+may stand only where it is said here, and never where others could read it.
 """
 EFFECTS = {Effect.READ: "read", Effect.CHANGE: "change", Effect.UNKNOWN: "unknown"}
 
@@ -34,7 +35,7 @@ def section(step: StepDeclaration) -> str:
     """One step as Markdown."""
     parts = [f"## `{step.name}`", f"{step.summary} Effect: {EFFECTS[step.effect]}."]
     if step.parameters:
-        parts.append(_table("with", [(f, f"{f.summary} ({default_of(f)})") for f in step.parameters]))
+        parts.append(_table("with", [(f, told_of(f)) for f in step.parameters]))
     if step.exactly_one:
         parts.append(f"Exactly one of {_names(step.exactly_one)} is given.")
     if step.at_most_one:
@@ -43,6 +44,12 @@ def section(step: StepDeclaration) -> str:
         parts.append(_table("result", [(f, f.summary) for f in step.results]))
     parts.append(f"*Already done?* {step.observe}  \n*In a dry run:* {step.shadow}")
     return "\n\n".join([*parts, f"```yaml\n{step.example}```"]) + "\n"
+
+
+def told_of(field: Field) -> str:
+    """What a parameter is for, its default, and whether a secret may stand in it."""
+    secret = "; may hold a secret" if field.secret_ok else ""
+    return f"{field.summary} ({default_of(field)}{secret})"
 
 
 def kind_of(field: Field) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook.cli.reference import default_of, kind_of
+from runbook.cli.reference import kind_of, told_of
 from runbook.playbook.faults import did_you_mean
 from runbook.playbook.model import Field, StepDeclaration
 from runbook.steps.catalog import CATALOG
@@ -48,7 +48,7 @@ def _told(step: StepDeclaration, origin: str) -> list[str]:
 
 
 def _parameter(field: Field) -> str:
-    return f"  {field.name:<15} {kind_of(field):<24} {field.summary} ({default_of(field)})"
+    return f"  {field.name:<15} {kind_of(field):<24} {told_of(field)}"
 
 
 def _result(field: Field) -> str:

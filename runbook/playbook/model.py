@@ -24,6 +24,9 @@ class Field:
     duration is written ``30s`` and held as float seconds. ``choices``, ``min`` and ``max`` bound the value
     (``min``/``max`` of a duration are seconds). ``items`` names, for a list of maps, the keys each item has:
     ``for_each: dead.peers`` then knows ``item.id``.
+
+    ``secret_ok`` says that a parameter may hold ``${{ secrets.x }}``: it is sent where it must go, and neither printed
+    nor recorded, nor seen in a process list (I13). Everywhere else a secret is a fault of the playbook.
     """
 
     name: str
@@ -35,27 +38,32 @@ class Field:
     min: float | None = None
     max: float | None = None
     items: tuple[str, ...] | None = None
+    secret_ok: bool = False
 
 
 @dataclass(frozen=True)
 class StepDeclaration:
-    """Everything a playbook may say to a step type and read from it. Validation, help and reference come from here."""
+    """Everything a playbook may say to a step type and read from it. Validation, help and reference come from here.
+
+    ``guarded``: whether a step of this type that is not ``read`` needs ``guards:`` (decision 0020). False only for what
+    tells and does not touch a cluster: a message, a file on this host. A dry run does not do it either.
+
+    ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
+    instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
+    parameters one is given and no more, of ``at_most_one`` one or none.
+    """
 
     name: str
     summary: str
     effect: Effect
     parameters: tuple[Field, ...] = ()
     results: tuple[Field, ...] = ()
-    observe: str = ""  # in words: how to tell whether its change has happened already
-    shadow: str = ""  # in words: what a dry run does instead
-    example: str = ""  # YAML as it stands under ``steps:``, with comments that teach
-    exactly_one: tuple[str, ...] = ()  # of these parameters one is given, and no more
+    guarded: bool = True
+    observe: str = ""
+    shadow: str = ""
+    example: str = ""
+    exactly_one: tuple[str, ...] = ()
     at_most_one: tuple[str, ...] = ()
-
-    def effect_with(self, arguments: Mapping[str, Any]) -> Effect:
-        """The effect of one use: a step that takes ``effect`` is believed when it says ``effect: read``."""
-        takes = any(field.name == "effect" for field in self.parameters)
-        return Effect.READ if takes and arguments.get("effect") == "read" else self.effect
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,10 @@ class Context:
     ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
     peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
     terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
-    No body outlives ``until`` (seconds of the clock's ``monotonic``). ``playbooks`` are the paths of those that are
-    running, the outermost first.
+
+    No body outlives ``until`` (seconds of the clock's ``monotonic``). ``reads`` says that the playbook declares this
+    step to change nothing, so that a dry run may do it. ``playbooks`` are the paths of those that are running, the
+    outermost first.
     """
 
     cluster: Cluster
@@ -71,6 +73,7 @@ class Context:
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
     until: float | None = None
+    reads: bool = False
     ask: Ask | None = None
     play: Play | None = None
     playbooks: tuple[str, ...] = ()

@@ -17,14 +17,13 @@ DECLARATION = StepDeclaration(
     "Run a program on this host, keep what it prints, and fail when it does not end well in time.",
     Effect.UNKNOWN,
     parameters=(
-        Field("argv", "list", "the program and its arguments, no shell; the process list shows them, so no secrets"),
-        Field("shell", "string", "a line for /bin/sh instead of argv, where a shell is truly wanted; no secrets"),
-        Field("env", "map", "variables beside PATH, HOME, USER, TMPDIR, TZ and the locale; a place for secrets"),
+        Field("argv", "list", "the program and its arguments, no shell; the process list shows them"),
+        Field("shell", "string", "a line for /bin/sh instead of argv, where a shell is truly wanted"),
+        Field("env", "map", "variables beside PATH, HOME, USER, TMPDIR, TZ and the locale", secret_ok=True),
         Field("cwd", "path", "the folder to run in; the one where runbook was started if nothing is said"),
         commands.GIVEN,
         commands.EXITS,
         Field("timeout", "duration", "after it the program and all its children are killed", default=60.0, min=0.001),
-        commands.EFFECT,
     ),
     results=commands.RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
@@ -32,9 +31,9 @@ DECLARATION = StepDeclaration(
     example="""\
 - id: version
   uses: command.run
+  effect: read                # it changes nothing, so a dry run runs it too
   with:
     argv: [nomad, version]    # a list: nothing in it is ever read by a shell
-    effect: read              # it changes nothing, so a dry run runs it too
     timeout: 10s
 - uses: command.run
   with:
@@ -50,7 +49,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     from runbook.steps.process import Command, run_command, small_environment
 
     way = commands.one_of(arguments, "argv", "shell")
-    if not commands.may_run(context.dry_run, arguments):
+    if not commands.may_run(context, arguments):
         return commands.foretold(shown(arguments[way]), arguments)
     argv = commands.words(arguments["argv"], "argv") if way == "argv" else ["/bin/sh", "-c", arguments["shell"]]
     good, seconds = commands.good_exits(arguments), context.left(arguments["timeout"])

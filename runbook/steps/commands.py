@@ -12,12 +12,11 @@ from runbook.steps.shown import beginning, clean, is_known, last_line, shown
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output
+    from runbook.steps.base import Context, Output
     from runbook.steps.process import Ended
 
-GIVEN = Field("input", "string", "its standard input, and the place for a secret; nothing where nothing is said")
+GIVEN = Field("input", "string", "its standard input; nothing where nothing is said", secret_ok=True)
 EXITS = Field("exits", "list", "the exit codes that are good; 0 where nothing is said")
-EFFECT = Field("effect", "enum", "read: changes nothing, so a dry run runs it too", choices=("read", "change"))
 RESULTS = (
     Field("exit_code", "int", "its exit code"),
     Field("stdout", "string", "its output, at most the first and the last 32 KiB"),
@@ -26,9 +25,9 @@ RESULTS = (
 )
 
 
-def may_run(dry_run: bool, arguments: Mapping[str, Any]) -> bool:
+def may_run(context: Context, arguments: Mapping[str, Any]) -> bool:
     """In a dry run only what says that it reads, and only when all of it is known."""
-    return not dry_run or (arguments["effect"] == "read" and is_known(arguments))
+    return not context.dry_run or (context.reads and is_known(arguments))
 
 
 def words(value: Any, name: str) -> list[str]:

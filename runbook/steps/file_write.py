@@ -43,6 +43,7 @@ DECLARATION = StepDeclaration(
     content: |
       [{"id": "5c8cf0b1", "address": "10.0.0.11:4647", "non_voter": false}]
 """,
+    guarded=False,
 )
 
 

@@ -29,16 +29,21 @@ DECLARATION = StepDeclaration(
     "Send one HTTP request and keep the answer. A status that is not expected fails the step.",
     Effect.UNKNOWN,
     parameters=(
-        Field("url", "url", "where to: http:// or https://, without a user or password in it", required=True),
+        Field(
+            "url",
+            "url",
+            "where to: http:// or https://, without a user or password in it",
+            required=True,
+            secret_ok=True,
+        ),
         Field("method", "enum", "the HTTP method", default="GET", choices=METHODS),
-        Field("headers", "map", "headers by name; secrets belong here and not in the url"),
-        Field("body", "string", "what to send, as it is"),
-        Field("json", "any", "data to send as JSON, instead of body"),
+        Field("headers", "map", "headers by name", secret_ok=True),
+        Field("body", "string", "what to send, as it is", secret_ok=True),
+        Field("json", "any", "data to send as JSON, instead of body", secret_ok=True),
         Field("expect", "list", "the statuses that are good; every 2xx where nothing is said"),
         Field("timeout", "duration", "how long the whole exchange may take", default=10.0, min=0.001),
         Field("follow", "bool", "follow 5 redirects of a GET or HEAD; no header goes elsewhere", default=False),
         Field("ca", "path", "a file of certificates to trust instead of the machine's own"),
-        Field("effect", "enum", "read: changes nothing, so a dry run sends it too", choices=("read", "change")),
     ),
     results=(
         Field("status", "int", "the status of the answer"),
@@ -51,9 +56,9 @@ DECLARATION = StepDeclaration(
     example="""\
 - id: ready
   uses: http.request
+  effect: read              # so that a dry run asks too
   with:
     url: https://consul.example.org:8501/v1/status/leader
-    effect: read            # so that a dry run asks too
     ca: /etc/ssl/cluster.pem
     timeout: 5s
   retry: { times: 5, wait: 1s..10s, only_on: [timeout, unavailable] }
@@ -68,7 +73,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import READS, exchange, refuse_status
 
-    if context.dry_run and not (arguments["effect"] == "read" and arguments["method"] in READS and is_known(arguments)):
+    may = not context.dry_run or (context.reads and is_known(arguments) and arguments["method"] in READS)
+    if not may:
         return _foretold(arguments), {}
     _check_expected(arguments["expect"] or [])
     request = _request(arguments)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 DECLARATION = StepDeclaration(
     "notify.webhook",
-    "Tell somebody by a webhook. It is a message and no change, so it needs no agreement; a dry run does not send it.",
-    Effect.READ,
+    "Tell somebody by a webhook. It touches no cluster, so it needs no guard; a dry run does not send it.",
+    Effect.CHANGE,
     parameters=(
-        Field("url", "url", "the webhook, best from ${{ secrets }}: whoever has it can write there", required=True),
+        Field(
+            "url", "url", "the webhook, best a secret: whoever has it can write there", required=True, secret_ok=True
+        ),
         Field("text", "string", 'what to say; it is sent as {"text": …}, as Slack, Mattermost and Teams take it'),
-        Field("json", "any", "data to send instead of text"),
+        Field("json", "any", "data to send instead of text", secret_ok=True),
         Field("timeout", "duration", "how long it may take", default=10.0, min=0.001),
     ),
     results=(Field("status", "int", "the status of the answer"),),
@@ -33,6 +35,7 @@ DECLARATION = StepDeclaration(
   retry: { times: 3, wait: 2s, only_on: [timeout, unavailable] }
 """,
     exactly_one=("text", "json"),
+    guarded=False,
 )
 
 

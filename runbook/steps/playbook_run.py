@@ -21,16 +21,15 @@ DECLARATION = StepDeclaration(
     parameters=(
         Field("playbook", "path", "the file; a relative path begins in this playbook's folder", required=True),
         Field("params", "map", "its params by name"),
-        Field("effect", "enum", "read: it holds no step that changes anything", choices=("read", "change")),
     ),
     results=(Field("outcome", "string", "how it ended, in its own words"),),
     observe="Each of its steps tells for itself.",
     shadow="It is run as a dry run, step by step.",
     example="""\
 - uses: playbook.run
+  effect: read              # it holds no step that changes anything
   with:
     playbook: health-check.yaml    # beside this file; it may not run this one in turn
-    effect: read
 """,
 )
 

@@ -27,7 +27,6 @@ DECLARATION = StepDeclaration(
         Field("to", "path", "where it goes; of fetch, a relative path is inside the run's files", required=True),
         hosts.CONNECT,
         Field("timeout", "duration", "after it scp is killed", default=120.0, min=0.001),
-        Field("effect", "enum", "read: of fetch, so that a dry run fetches too", choices=("read", "change")),
     ),
     results=(
         Field("path", "string", "where the file is now, on its host"),
@@ -53,7 +52,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One copy, or in a dry run the words for it. Raises StepError."""
     way = commands.one_of(arguments, "send", "fetch")
     told = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
-    may = way == "fetch" and commands.may_run(context.dry_run, arguments)
+    may = way == "fetch" and commands.may_run(context, arguments)
     if context.dry_run and not may:
         return f"would copy {told}: {shown(arguments['to'])}", {}
     host = hosts.checked_host(arguments["host"])

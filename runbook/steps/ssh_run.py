@@ -19,13 +19,12 @@ DECLARATION = StepDeclaration(
     Effect.UNKNOWN,
     parameters=(
         hosts.HOST,
-        Field("argv", "list", "the program and its arguments, each quoted for the shell over there; no secrets"),
-        Field("shell", "string", "a line for the shell over there instead of argv; no secrets"),
+        Field("argv", "list", "the program and its arguments, each quoted for the shell over there"),
+        Field("shell", "string", "a line for the shell over there instead of argv"),
         commands.GIVEN,
         commands.EXITS,
         hosts.CONNECT,
         Field("timeout", "duration", "after it ssh is killed; the program there may go on", default=60.0, min=0.001),
-        commands.EFFECT,
     ),
     results=commands.RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
@@ -33,10 +32,10 @@ DECLARATION = StepDeclaration(
     example="""\
 - id: disk
   uses: ssh.run
+  effect: read              # so that a dry run looks too
   with:
     host: admin@s1.example.org
-    argv: [df, --output=pcent, /var/lib/nomad data]   # the space arrives there as one argument
-    effect: read
+    argv: [df, --output=pcent, /var/lib/nomad data]   # the last one arrives there with its space
   retry: { times: 3, wait: 2s, only_on: [unavailable] }
 - uses: ssh.run
   with: { host: s1.example.org, argv: [sudo, -n, systemctl, start, nomad], timeout: 90s }
@@ -50,7 +49,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     from runbook.steps.process import Command, run_command, small_environment
 
     way = commands.one_of(arguments, "argv", "shell")
-    if not commands.may_run(context.dry_run, arguments):
+    if not commands.may_run(context, arguments):
         return commands.foretold(f"{shown(arguments[way])} on {shown(arguments['host'])}", arguments)
     host, good = hosts.checked_host(arguments["host"]), commands.good_exits(arguments)
     line = shlex.join(commands.words(arguments["argv"], "argv")) if way == "argv" else arguments["shell"]

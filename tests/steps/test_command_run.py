@@ -241,19 +241,16 @@ def test_no_command_outlives_the_end_of_its_step(world: World) -> None:
         world.run("command.run", world.context(until=now), argv=["sleep", "30"])
 
 
-@pytest.mark.parametrize("effect", [None, "change"])
-def test_a_dry_run_runs_nothing_and_says_all_that_would_be_run(
-    world: World, tmp_path: Path, effect: str | None
-) -> None:
+def test_a_dry_run_runs_nothing_and_says_all_that_would_be_run(world: World, tmp_path: Path) -> None:
     argv = ["touch", str(tmp_path / "made")]
-    message, output = world.dry("command.run", argv=argv, env={"A": "b"}, cwd="/x", input="given", effect=effect)
+    message, output = world.dry("command.run", argv=argv, env={"A": "b"}, cwd="/x", input="given")
     assert message == f"would run [touch, {tmp_path}/made]\nwith cwd: /x\nwith env: {{A: b}}\nwith input: given"
     assert output == {}
     assert not (tmp_path / "made").exists()
 
 
 def test_a_dry_run_runs_what_says_that_it_reads_once_all_of_it_is_known(world: World) -> None:
-    assert world.dry("command.run", argv=["echo", "hi"], effect="read")[1]["stdout"] == "hi\n"
-    message, output = world.dry("command.run", argv=["echo", UNKNOWN], effect="read")
+    assert world.dry("command.run", argv=["echo", "hi"], reads=True)[1]["stdout"] == "hi\n"
+    message, output = world.dry("command.run", argv=["echo", UNKNOWN], reads=True)
     assert (message, output) == ("would run [echo, (known when it runs)]", {})
     assert world.dry("command.run", argv=UNKNOWN, env=UNKNOWN, input=UNKNOWN)[1] == {}

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from runbook.cli.main import main
 from runbook.cli.reference import page
 from runbook.playbook.fields import allowed, fit
-from runbook.playbook.model import Effect, Field, Playbook, StepDeclaration
+from runbook.playbook.model import Playbook, StepDeclaration
 from runbook.playbook.parse import parse
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
@@ -27,7 +27,8 @@ each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 
 
 def example_of(step: StepDeclaration) -> Playbook:
-    lines = "".join(f"  {line}\n" for line in step.example.splitlines())
+    known = [line for line in step.example.splitlines() if not line.startswith("  effect: read")]
+    lines = "".join(f"  {line}\n" for line in known)
     text = f"runbook: 1\nname: example\nsummary: An example.\nsteps:\n{lines}"
     return parse(text.encode(), f"{step.name}.yaml", CATALOG)
 
@@ -55,17 +56,24 @@ def test_its_example_is_good_teaches_and_uses_it(step: StepDeclaration) -> None:
     assert not [line for line in step.example.splitlines() if len(line) > 110]
 
 
-@each_step
-def test_only_who_takes_the_word_is_believed_that_it_reads(step: StepDeclaration) -> None:
-    takes = any(field.name == "effect" for field in step.parameters)
-    assert takes is (step.effect is Effect.UNKNOWN)
-    assert step.effect_with({"effect": "read"}) is (Effect.READ if takes else step.effect)
-    assert step.effect_with({"effect": "change"}) is step.effect_with({}) is step.effect
+def test_a_secret_may_stand_only_where_nobody_else_reads_it() -> None:
+    """I13: never in a process list, a message, a prompt, a file of the run, or a host's name."""
+    may = {f"{step.name} {field.name}" for step in STEPS for field in step.parameters if field.secret_ok}
+    assert may == {
+        "http.request url",
+        "http.request headers",
+        "http.request body",
+        "http.request json",
+        "command.run env",
+        "command.run input",
+        "ssh.run input",
+        "notify.webhook url",
+        "notify.webhook json",
+    }
 
 
-def test_a_field_may_not_claim_to_read_where_nobody_asked_for_the_word() -> None:
-    step = StepDeclaration("a.b", "x", Effect.CHANGE, (Field("path", "path", "x"),))
-    assert step.effect_with({"effect": "read"}) is Effect.CHANGE
+def test_what_needs_no_guard_is_a_message_or_a_file_and_nothing_else() -> None:
+    assert {step.name for step in STEPS if not step.guarded} == {"notify.webhook", "file.write"}
 
 
 def test_the_reference_is_fresh() -> None:

@@ -237,11 +237,10 @@ def test_no_exchange_outlives_the_end_of_its_step(world: World, server: Server) 
     "arguments",
     [
         {"method": "POST", "body": "hello"},
-        {"method": "POST", "effect": "read"},
+        {"method": "POST", "reads": True},
         {"method": "GET"},
-        {"method": "GET", "effect": "change"},
-        {"method": "GET", "effect": "read", "headers": {"X-Job": UNKNOWN}},
-        {"url": UNKNOWN, "effect": "read"},
+        {"method": "GET", "reads": True, "headers": {"X-Job": UNKNOWN}},
+        {"url": UNKNOWN, "reads": True},
         {"headers": UNKNOWN},
         {"json": {"peer": UNKNOWN}, "method": "PUT"},
     ],
@@ -266,5 +265,5 @@ def test_the_words_of_a_dry_run_hold_values_as_they_are(world: World) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_dry_run_sends_a_read(world: World, server: Server, method: str) -> None:
-    assert world.dry("http.request", url=server.url, method=method, effect="read")[1]["status"] == 200
+    assert world.dry("http.request", url=server.url, method=method, reads=True)[1]["status"] == 200
     assert [asked.method for asked in server.asked] == [method]

@@ -158,11 +158,11 @@ def test_ssh_that_hangs_is_killed(world: World, ssh: StandIn) -> None:
 def test_a_dry_run_touches_no_host_but_to_read(world: World, ssh: StandIn) -> None:
     message, output = world.dry("ssh.run", host="s1", argv=["reboot"])
     assert (message, output) == ("would run [reboot] on s1", {})
-    assert world.dry("ssh.run", host=UNKNOWN, argv=["df"], effect="read")[1] == {}
+    assert world.dry("ssh.run", host=UNKNOWN, argv=["df"], reads=True)[1] == {}
     assert world.dry("ssh.copy", host="s1", send="/a", to="/b") == ("would copy /a to s1: /b", {})
-    assert world.dry("ssh.copy", host="s1", send="/a", to="/b", effect="read")[1] == {}
+    assert world.dry("ssh.copy", host="s1", send="/a", to="/b", reads=True)[1] == {}
     assert ssh.told == []
-    assert world.dry("ssh.run", host="s1", argv=["df"], effect="read")[1]["exit_code"] == 0
+    assert world.dry("ssh.run", host="s1", argv=["df"], reads=True)[1]["exit_code"] == 0
     assert len(ssh.told) == 1
 
 

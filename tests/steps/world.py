@@ -79,5 +79,6 @@ class World:
         assert set(arguments) <= set(known), f"{uses} has no {set(arguments) - set(known)}"
         return BODIES[uses](context or self.context(), {**known, **arguments})
 
-    def dry(self, uses: str, /, **arguments: Any) -> tuple[str, Output]:
-        return self.run(uses, self.context(dry_run=True), **arguments)
+    def dry(self, uses: str, /, reads: bool = False, **arguments: Any) -> tuple[str, Output]:
+        """In a dry run; ``reads`` where the playbook says ``effect: read``."""
+        return self.run(uses, self.context(dry_run=True, reads=reads), **arguments)
