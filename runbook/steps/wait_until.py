@@ -24,7 +24,7 @@ DECLARATION = StepDeclaration(
     shadow="It looks once, for real, and does not wait.",
     example="""\
 - id: cluster
-  uses: wait.until          # one look; "until: cluster.leader != null", "every" and "within" make it wait
+  uses: wait.until          # one look; "until: result.leader != null" and "within: 1m" make it wait
 - uses: assert
   with:
     that: "${{ cluster.alive >= cluster.quorum }}"
