@@ -31,9 +31,8 @@ class Terminal:
         if not (self.answers.isatty() and self.questions.isatty()):
             hint = "Run it at a terminal, or with --yes where this is agreed on beforehand"
             raise _refused(f"there is no terminal to ask at: {prompt}", hint)
-        termios.tcflush(
-            self.answers.fileno(), termios.TCIFLUSH
-        )  # what was typed before the question is no answer to it
+        # What was typed before the question is no answer to it.
+        termios.tcflush(self.answers.fileno(), termios.TCIFLUSH)
         print(f"{prompt} [y/N] ", end="", file=self.questions, flush=True)
         return self._answered(prompt, seconds)
 

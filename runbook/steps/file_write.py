@@ -52,7 +52,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     if context.dry_run:
         content = clean(beginning(shown(arguments["content"]), 2000))
         return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
-    from runbook.steps.files import place_for, write_whole
+    from runbook.steps.run_files import place_for, write_whole
 
     data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
     if len(data) > LIMIT:

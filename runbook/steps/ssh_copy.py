@@ -75,7 +75,7 @@ def _send(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, 
 
 def _fetch(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
     """By way of a name beside it, so that half a file never stands where a whole one is looked for."""
-    from runbook.steps.files import place_for
+    from runbook.steps.run_files import place_for
 
     target = place_for(context.folder, arguments["to"])
     partial = target.with_name(f".{target.name}.partial")

@@ -150,6 +150,16 @@ def test_a_flight_leaves_once() -> None:
         once.depart()
 
 
+def test_the_rest_of_a_body_leaves_only_while_there_is_time() -> None:
+    """A large body leaves in pieces, all of one request; none of them leaves once it was given up."""
+    body = Flight(5)
+    body.depart()
+    body.go_on()
+    body.give_up()
+    with pytest.raises(GivenUpError):
+        body.go_on()
+
+
 def test_a_flight_does_not_leave_after_its_time() -> None:
     """Even before anybody has noticed that the time is over."""
     late = Flight(0)

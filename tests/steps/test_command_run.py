@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +197,11 @@ def test_of_much_output_the_beginning_and_the_end_are_kept(world: World) -> None
 
 
 def test_endless_output_is_read_in_bounded_memory_until_the_time_is_over(world: World) -> None:
+    tracemalloc.start()
     error = failure(world, argv=["yes", "for ever"], timeout=0.7)
-    assert error.trouble is StepTrouble.TIMEOUT
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (error.trouble, peak < 2_000_000) == (StepTrouble.TIMEOUT, True), f"{peak} bytes at most"
 
 
 def test_no_secret_is_cut_through_where_output_is_left_out(world: World) -> None:
