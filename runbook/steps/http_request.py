@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REDIRECTS = 5
+HEADERS = 50
 MOVED = (301, 302, 303, 307, 308)
 DEPTH = 60  # levels of a JSON reply: a record of it must be written and read by plain recursion
 UNTOLD = ("set-cookie",)  # a secret that nobody named, so no redaction knows its value
 
 DECLARATION = StepDeclaration(
     "http.request",
-    "Send one HTTP request and keep the answer. A status that is not expected fails the step.",
+    "Send one HTTP request, without a proxy, and keep the answer. A status that is not expected fails the step.",
     Effect.UNKNOWN,
     parameters=(
         Field(
@@ -48,7 +49,7 @@ DECLARATION = StepDeclaration(
     results=(
         Field("status", "int", "the status of the answer"),
         Field("headers", "map", "its headers, their names in lower case, without set-cookie"),
-        Field("body", "string", "its body as text, at most 1 MiB"),
+        Field("body", "string", "its body as text; more than 256 KiB fail the step"),
         Field("json", "any", "its body as data, or null where it is no JSON or has more than 60 levels"),
     ),
     observe="Ask the same API with a GET whether what was asked for is there.",
@@ -131,7 +132,8 @@ def _expected(status: int, wanted: list[Any] | None) -> bool:
 
 def _output(reply: Reply) -> Output:
     body = reply.body.decode("utf-8", "replace")
-    headers = {name: value[:8192] for name, value in list(reply.headers.items())[:100] if name not in UNTOLD}
+    few = list(reply.headers.items())[:HEADERS]
+    headers = {beginning(name, 200): beginning(value, 1000) for name, value in few if name not in UNTOLD}
     return {"status": reply.status, "headers": headers, "body": body, "json": parsed(body)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runbook.journal.store import LINE_LIMIT
 from runbook.playbook.operators import UNKNOWN
 from runbook.steps.http_request import parsed
 from runbook.steps.shown import is_known
@@ -180,10 +181,17 @@ def test_a_server_that_hangs_costs_the_time_out_and_a_change_may_have_been_recei
 
 
 def test_too_much_is_not_read(world: World, server: Server) -> None:
-    server.table["/" + KEY] = (200, {}, b"x" * (1024 * 1024 + 1))
+    server.table["/" + KEY] = (200, {}, b"x" * (256 * 1024 + 1))
     error = failure(world, url=f"{server.url}/{KEY}")
-    assert "answered with more than 1 MiB" in str(error)
+    assert "answered with more than 256 KiB" in str(error)
     assert "CANARY" not in str(error)
+
+
+def test_the_worst_answer_still_fits_into_a_line_of_the_journal(world: World, server: Server) -> None:
+    """A line over the journal's limit could be written and never read again."""
+    server.table["/"] = (200, {f"X-{n}": "\xff" * 9000 for n in range(90)}, b"\xff" * 256 * 1024)
+    output = world.run("http.request", url=server.url)[1]
+    assert len(json.dumps(output)) < LINE_LIMIT / 4
 
 
 def test_bytes_that_are_no_text_are_kept_as_text_that_can_be_recorded(world: World, server: Server) -> None:
