@@ -5,7 +5,7 @@ from __future__ import annotations
 from runbook.cli.reference import kind_of, told_of
 from runbook.playbook.faults import did_you_mean
 from runbook.playbook.model import Field, StepDeclaration
-from runbook.steps.catalog import CATALOG
+from runbook.steps.catalog import CATALOG, NAMES
 from runbook.steps.extensions import Broken, all_of, one_of
 
 OURS = "runbook"
@@ -13,7 +13,7 @@ OURS = "runbook"
 
 def listed() -> list[str]:
     """A line for each step type: its name, effect, where it comes from, and what it does."""
-    extensions = all_of(frozenset(CATALOG.ours))
+    extensions = all_of(NAMES)
     rows = [(step.name, step.effect.value, OURS, step.summary) for step in CATALOG.ours.values()]
     for one in extensions:
         if isinstance(one, Broken):
@@ -26,9 +26,9 @@ def listed() -> list[str]:
 
 def told(name: str) -> list[str]:
     """One step type whole. Raises KeyError with what may have been meant, or why an extension cannot be used."""
-    if name in CATALOG.ours:
+    if name in NAMES:
         return _told(CATALOG[name], OURS)
-    found = one_of(name, frozenset(CATALOG.ours))
+    found = one_of(name, NAMES)
     if found is None:
         raise KeyError(f"there is no step {name}. {did_you_mean(name, list(CATALOG)) or 'See `runbook steps`'}")
     if isinstance(found, Broken):

@@ -7,28 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.cluster.port import ClusterError
-from runbook.steps import (
-    approve,
-    assert_that,
-    check_quorum,
-    command_run,
-    file_write,
-    find_dead,
-    http_request,
-    log_message,
-    notify_webhook,
-    playbook_run,
-    remove_peer,
-    set_values,
-    snapshot,
-    ssh_copy,
-    ssh_run,
-    verify,
-    wait_for,
-    wait_until,
-)
+from runbook.playbook.operators import UNKNOWN
+from runbook.steps import check_quorum, find_dead, remove_peer, snapshot, verify
 from runbook.steps.base import Context, Output, RefusedError
-from runbook.steps.catalog import CATALOG
+from runbook.steps.catalog import GENERIC, NAMES, module_of
 from runbook.steps.trouble import StepError, unexpected
 
 if TYPE_CHECKING:
@@ -38,12 +20,15 @@ Body = Callable[[Context, dict[str, Any]], tuple[str, Output]]
 
 
 class Bodies(dict[str, Body]):
-    """Ours by name; that of another package's step is fetched when it is asked for."""
+    """Those of the Raft steps are here; any other is fetched when it is asked for."""
 
     def __missing__(self, name: str) -> Body:
+        if name in GENERIC:
+            body: Body = module_of(name).run
+            return body
         from runbook.steps.extensions import Extension, one_of
 
-        found = one_of(name, frozenset(CATALOG.ours))
+        found = one_of(name, NAMES)
         if not isinstance(found, Extension):
             raise KeyError(name)
         return lambda context, arguments: _held_to_its_word(found, context, arguments)
@@ -54,7 +39,7 @@ def _held_to_its_word(extension: Extension, context: Context, arguments: dict[st
     who = f"the step {extension.name} of {extension.origin}"
     try:
         message, output = extension.run(context, arguments)
-        json.dumps(output, allow_nan=False)
+        json.dumps(output, allow_nan=False, default=_plain)
     except (StepError, ClusterError, RefusedError):
         raise
     except Exception as error:
@@ -64,6 +49,12 @@ def _held_to_its_word(extension: Extension, context: Context, arguments: dict[st
     return message, output
 
 
+def _plain(value: object) -> None:
+    """In a dry run a result may hold what is not known yet; the engine has words for it."""
+    if value is not UNKNOWN:
+        raise TypeError(f"a {type(value).__name__} cannot be recorded")
+
+
 BODIES: Mapping[str, Body] = Bodies(
     {
         "raft.snapshot": snapshot.run,
@@ -71,18 +62,5 @@ BODIES: Mapping[str, Body] = Bodies(
         "raft.check_quorum": check_quorum.run,
         "raft.remove_peer": remove_peer.run,
         "raft.verify": verify.run,
-        "http.request": http_request.run,
-        "command.run": command_run.run,
-        "ssh.run": ssh_run.run,
-        "ssh.copy": ssh_copy.run,
-        "file.write": file_write.run,
-        "wait.for": wait_for.run,
-        "wait.until": wait_until.run,
-        "assert": assert_that.run,
-        "set": set_values.run,
-        "approve": approve.run,
-        "notify.webhook": notify_webhook.run,
-        "log.message": log_message.run,
-        "playbook.run": playbook_run.run,
     }
 )

@@ -1,28 +1,16 @@
-"""Every step type in one list: validation, help and reference are drawn from here. Light, as ``validate`` loads it."""
+"""Every step type by name: validation, help and reference are drawn from here. Light, as ``validate`` loads it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps import (
-    approve,
-    assert_that,
-    command_run,
-    file_write,
-    http_request,
-    log_message,
-    notify_webhook,
-    playbook_run,
-    set_values,
-    ssh_copy,
-    ssh_run,
-    wait_for,
-    wait_until,
-)
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from runbook.steps.extensions import Extension
 
 _PEER = ("id", "address", "name", "voter")
@@ -137,39 +125,52 @@ VERIFY = StepDeclaration(
 """,
 )
 
-RAFT = (SNAPSHOT, FIND_DEAD, CHECK_QUORUM, REMOVE_PEER, VERIFY)
-GENERIC = (
-    http_request.DECLARATION,
-    command_run.DECLARATION,
-    ssh_run.DECLARATION,
-    ssh_copy.DECLARATION,
-    file_write.DECLARATION,
-    wait_for.DECLARATION,
-    wait_until.DECLARATION,
-    assert_that.DECLARATION,
-    set_values.DECLARATION,
-    approve.DECLARATION,
-    notify_webhook.DECLARATION,
-    log_message.DECLARATION,
-    playbook_run.DECLARATION,
-)
+RAFT = {step.name: step for step in (SNAPSHOT, FIND_DEAD, CHECK_QUORUM, REMOVE_PEER, VERIFY)}
+GENERIC = {  # the module of each, which holds its DECLARATION and its run
+    "http.request": "http_request",
+    "command.run": "command_run",
+    "ssh.run": "ssh_run",
+    "ssh.copy": "ssh_copy",
+    "file.write": "file_write",
+    "wait.for": "wait_for",
+    "wait.until": "wait_until",
+    "assert": "assert_that",
+    "set": "set_values",
+    "approve": "approve",
+    "notify.webhook": "notify_webhook",
+    "log.message": "log_message",
+    "playbook.run": "playbook_run",
+}
+NAMES = frozenset((*RAFT, *GENERIC))
+
+
+def module_of(name: str) -> ModuleType:
+    """Of a generic step. Loaded when it is asked for, as start-up is felt."""
+    return import_module(f"runbook.steps.{GENERIC[name]}")
 
 
 class Catalog(Mapping[str, StepDeclaration]):
     """Ours by name; a name that is not ours is looked for among what other packages offer, and only then."""
 
-    def __init__(self, ours: Iterable[StepDeclaration]) -> None:
-        self.ours = {step.name: step for step in ours}
+    @property
+    def ours(self) -> Mapping[str, StepDeclaration]:
+        """All that are not of another package, in the order in which they are told."""
+        return {name: self[name] for name in (*RAFT, *GENERIC)}
 
     def __getitem__(self, name: str) -> StepDeclaration:
-        return self.ours[name] if name in self.ours else self._extension(name).declaration
+        if name in RAFT:
+            return RAFT[name]
+        if name in GENERIC:
+            declaration: StepDeclaration = module_of(name).DECLARATION
+            return declaration
+        return self._extension(name).declaration
 
     def __iter__(self) -> Iterator[str]:
         """Ours, and every extension that loads: so all of them are loaded."""
         from runbook.steps.extensions import Extension, all_of
 
-        yield from self.ours
-        yield from (one.name for one in all_of(frozenset(self.ours)) if isinstance(one, Extension))
+        yield from (*RAFT, *GENERIC)
+        yield from (one.name for one in all_of(NAMES) if isinstance(one, Extension))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -177,10 +178,10 @@ class Catalog(Mapping[str, StepDeclaration]):
     def _extension(self, name: str) -> Extension:
         from runbook.steps.extensions import Extension, one_of
 
-        found = one_of(name, frozenset(self.ours)) if "." in name else None
+        found = one_of(name, NAMES) if "." in name else None
         if not isinstance(found, Extension):
             raise KeyError(name)
         return found
 
 
-CATALOG = Catalog((*RAFT, *GENERIC))
+CATALOG = Catalog()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +50,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     if context.dry_run:
         content = clean(beginning(shown(arguments["content"]), 2000))
         return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
+    import hashlib
+
     from runbook.steps.run_files import place_for, write_whole
 
     data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
@@ -70,6 +70,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 
 
 def _mode(text: str) -> int:
+    import re
+
     if not re.fullmatch(r"0?[0-7]{3}", text):
         raise unexpected(f"mode {shown(text)[:60]} is not one", 'Write three or four octal digits in quotes, as "0600"')
     return int(text, 8)

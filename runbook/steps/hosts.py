@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from runbook.playbook.model import Field
@@ -18,13 +17,15 @@ HOST = Field(
 CONNECT = Field("connect_timeout", "duration", "how long the connection may take", default=10.0, min=1, max=600)
 OWN_FAILURE = 255  # ssh's exit code for its own errors
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_HOST = re.compile(rf"(?:{_NAME}@)?(?:{_NAME}|[0-9A-Fa-f:.]+(?:%{_NAME})?)")
+_HOST = rf"(?:{_NAME}@)?(?:{_NAME}|[0-9A-Fa-f:.]+(?:%{_NAME})?)"
 _FINAL = ("permission denied", "host key verification failed", "remote host identification has changed", "bad owner")
 
 
 def checked_host(host: str) -> str:
     """The host itself: never an option, nor anything that a ProxyCommand's shell would obey. Raises StepError."""
-    if len(host) > 255 or not _HOST.fullmatch(host):
+    import re
+
+    if len(host) > 255 or not re.fullmatch(_HOST, host):
         raise unexpected(f"{beginning(shown(host), 300)} is no host", "Use letters, digits, dots and hyphens")
     return host
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -92,6 +91,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:
+    import json
+
     from runbook.steps.exchange import Request
 
     if arguments["body"] is not None and arguments["json"] is not None:
@@ -139,6 +140,7 @@ def _output(reply: Reply) -> Output:
 
 def parsed(text: str) -> Any:
     """The data that a JSON text holds, or None where it holds none that can be recorded."""
+    import json
 
     def refuse(word: str) -> Any:
         raise ValueError(word)

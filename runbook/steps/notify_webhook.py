@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -41,6 +40,8 @@ DECLARATION = StepDeclaration(
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
+    import json
+
     from runbook.steps import commands
     from runbook.steps.exchange import Request, exchange, refuse_status
 

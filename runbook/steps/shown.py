@@ -6,7 +6,6 @@ text is cut, the word that the cut goes through is left out with it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from runbook.playbook.operators import UNKNOWN
 
 NOT_KNOWN = "(known when it runs)"
 WORD = 4096  # characters; a longer word is no secret
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -42,7 +41,9 @@ def shown(value: Any) -> str:
 
 def clean(text: str) -> str:
     """``text`` without what a terminal obeys; line breaks and tabs stay."""
-    return _OBEYED.sub(_REPLACEMENT, text)
+    import re
+
+    return re.sub(_OBEYED, _REPLACEMENT, text)
 
 
 def beginning(text: str, limit: int) -> str:

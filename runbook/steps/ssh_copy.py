@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from runbook.steps.trouble import unexpected
 if TYPE_CHECKING:
     from runbook.steps.base import Context, Output
 
-_REMOTE = re.compile(r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*")
+_REMOTE = r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*"
 
 DECLARATION = StepDeclaration(
     "ssh.copy",
@@ -94,7 +93,9 @@ def _fetch(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str,
 
 def _there(host: str, path: str) -> str:
     """Old and new scp read odd characters in different ways, so there are none. Raises StepError."""
-    if not _REMOTE.fullmatch(path):
+    import re
+
+    if not re.fullmatch(_REMOTE, path):
         hint = "On the other host use letters, digits and . _ / ~ @ % + = , : - only, or ssh.run with input"
         raise unexpected(f"{shown(path)} cannot be copied over ssh with certainty", hint)
     user, _, name = host.rpartition("@")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -46,6 +45,8 @@ DECLARATION = StepDeclaration(
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One command there, or in a dry run the words for it. Raises StepError."""
+    import shlex
+
     from runbook.steps.process import Command, run_command, small_environment
 
     way = commands.one_of(arguments, "argv", "shell")

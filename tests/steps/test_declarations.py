@@ -35,7 +35,7 @@ def example_of(step: StepDeclaration) -> Playbook:
 
 def test_every_step_of_the_language_is_there() -> None:
     assert set(ISSUE.split()) <= set(CATALOG.ours)
-    assert set(CATALOG.ours) == set(BODIES)
+    assert all(callable(BODIES[name]) for name in CATALOG.ours)
 
 
 @each_step
@@ -106,7 +106,7 @@ def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     script = (
         "import sys, runbook.cli.validate as v; print(v.faults_of(sys.argv[1])); "
         "print([m for m in ('requests', 'urllib3', 'subprocess', 'selectors', 'importlib.metadata', 'tenacity', 'rich',"
-        " 'structlog', 'runbook.steps.base', 'runbook.cluster.http') if m in sys.modules])"
+        " 'structlog', 'runbook.steps.base', 'runbook.cluster.http', 'runbook.steps.ssh_run') if m in sys.modules])"
     )
     playbook = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
     done = subprocess.run(
