@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 EVERY = 1.0  # seconds between two drawings: enough to show that the tool is alive
+UNTOLD = 80  # columns
 ERASE = "\r\x1b[2K"
 _WAITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "step.started": lambda r: f"at work: {r['uses']}",
@@ -32,9 +33,10 @@ class LiveScreen:
         stream: TextIO,
         paint: Callable[[str], str] = str,
         monotonic: Callable[[], float] = time.monotonic,
-        columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
+        columns: Callable[[TextIO], int] | None = None,
     ) -> None:
-        self._stream, self._paint, self._monotonic, self._columns = stream, paint, monotonic, columns
+        self._stream, self._paint, self._monotonic = stream, paint, monotonic
+        self._columns = columns or _columns_of
         self._screen = Screen()
         self._began = monotonic()
         self._awaited = self._step = ""
@@ -84,7 +86,7 @@ class LiveScreen:
         now = self._monotonic()
         minutes, seconds = divmod(int(now - self._began), 60)
         line = f"{minutes:02}:{seconds:02}  {self._step:<{STEP_WIDTH}} … {int(now - self._since)} s {self._awaited}"
-        return line[: max(0, self._columns() - 1)]  # a longer one would wrap, and could not be erased
+        return line[: max(0, self._columns(self._stream) - 1)]  # a longer one would wrap, and could not be erased
 
     def _tick(self) -> None:
         while not self._over.wait(EVERY):
@@ -98,3 +100,11 @@ class LiveScreen:
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _columns_of(stream: TextIO) -> int:
+    """As wide as the terminal is now; 80 where it does not say (a serial line, a container's)."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or UNTOLD
+    except (OSError, ValueError):
+        return UNTOLD
