@@ -47,10 +47,15 @@ class HashiCorpCluster:
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
         self._region = region
-        self.secrets = settings.secrets
+        self._settings = settings
         self._network = network or SystemNetwork(settings)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+        return self._settings.secrets
 
     def look(self) -> ClusterView:
         """Everybody in parallel: at most one time-out for the servers that hang, one for a cluster without a leader."""

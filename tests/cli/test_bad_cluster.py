@@ -22,6 +22,7 @@ AT_ONCE = """\
 runbook: 1
 name: at-once
 summary: The recovery without its retries.
+guards: { min_voters: 3, never_worse: true }
 steps:
   - id: before
     uses: raft.snapshot
