@@ -194,7 +194,7 @@ def test_a_run_that_is_stopped_while_it_waits_ends_at_once(number: signal.Signal
     ("change", "words"),
     [
         (("raft.snapshot", "raft.snapshto"), ":6:11: "),
-        (("looks: 2", "looks: many"), ":9:37: "),
+        (("looks: 2", "looks: many"), ":10:37: "),
         (("looks: 2", "look: 2"), "looks"),
         (("steps:", "steps: ["), "at-once.yaml:"),
         (("runbook: 1", "runbook: 9"), ":1:10: "),
