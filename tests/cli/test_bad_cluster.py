@@ -193,7 +193,7 @@ def test_a_run_that_is_stopped_while_it_waits_ends_at_once(number: signal.Signal
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("raft.snapshot", "raft.snapshto"), ":6:11: "),
+        (("raft.snapshot", "raft.snapshto"), ":7:11: "),
         (("looks: 2", "looks: many"), ":10:37: "),
         (("looks: 2", "look: 2"), "looks"),
         (("steps:", "steps: ["), "at-once.yaml:"),
