@@ -125,10 +125,10 @@ def test_a_block_is_as_strong_as_its_handlers() -> None:
 def test_the_outcome_of_a_step_can_be_asked_for(outcomes: Any, answer: object) -> None:
     """From the scope's ``outcomes``; a step that is not there has not run."""
     text = "runbook: 1\nname: x\nsteps: [{ id: clean, uses: raft.snapshot }]\n"
-    text += 'finally: [{ uses: set, with: { value: "${{ outcome(steps.clean) }}" } }]'
-    value = step(parsed(text), "set").arguments["value"]
+    text += 'finally: [{ uses: set, with: { values: { it: "${{ outcome(steps.clean) }}" } } }]'
+    value = step(parsed(text), "set").arguments["values"]
     assert value.names == {"outcomes"}
-    assert value.resolve({"outcomes": outcomes}) is answer or value.resolve({"outcomes": outcomes}) == answer
+    assert value.resolve({"outcomes": outcomes}) == {"it": answer}
 
 
 def test_handlers_know_how_it_ended() -> None:
@@ -149,7 +149,7 @@ def test_a_value_names_the_secrets_it_reads() -> None:
     assert {name: set(value.secrets) for name, value in values.items()} == {
         "url": set(),
         "headers": {"token", "key"},
-        "body": {"password"},
+        "json": {"password"},
     }
     sent = values["headers"].resolve({"secrets": {"token": "t", "key": "k"}})
     assert sent == {"Authorization": "Bearer t", "X-Key": "k"}
@@ -200,10 +200,9 @@ def test_a_key_can_be_taken_from_every_item_of_a_list() -> None:
 )
 def test_a_value_that_doubles_with_every_step_is_stopped(written: str) -> None:
     """Twenty steps would fill a disk and forty the world; also in a text, where all of it would be written out."""
-    text = (
-        f"runbook: 1\nname: x\nparams: {{ p: {{ type: map }} }}\nsteps: [{{ uses: set, with: {{ value: {written} }} }}]"
-    )
-    value = parsed(text).steps[0].arguments["value"]
+    step = f"{{ uses: set, with: {{ values: {{ it: {written} }} }} }}"
+    text = f"runbook: 1\nname: x\nparams: {{ p: {{ type: map }} }}\nsteps: [{step}]"
+    value = parsed(text).steps[0].arguments["values"]
     doubled: Any = 1
     for _ in range(40):
         doubled = [doubled, doubled]

@@ -68,7 +68,7 @@ def test_values_keep_their_type_alone_and_become_text_inside_text() -> None:
     """``${{ }}`` alone gives the list itself; a duration in a text reads as people write it."""
     playbook = good("remove-dead-peers")
     scope = {"params": {"confirm_for": 45.0}, "dead": {"peers": PEERS, "count": 1}, "item": PEERS[0]}
-    assert arguments(playbook, "dead", scope) == {"confirm_for": 45.0, "agree": "majority"}
+    assert arguments(playbook, "dead", scope) == {"confirm_for": 45.0}
     assert arguments(playbook, "quorum", scope) == {"remove": PEERS}
     assert arguments(playbook, "remove", scope) == {"peer": "b"}
     assert arguments(playbook, "verify", scope) == {"within": 120.0, "successes": 3, "watch_for": 70.0}
