@@ -37,12 +37,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. ``given`` is its standard input; the environment is the whole of it."""
+    """What to start. ``given`` is its standard input; the environment is the whole of it; no file of it may grow
+    beyond ``largest`` bytes.
+    """
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     folder: str | None = None
     given: bytes = b""
+    largest: int | None = None
 
 
 def small_environment(more: Mapping[str, str], *names: str) -> dict[str, str]:
@@ -55,6 +58,7 @@ def run_command(command: Command, seconds: float) -> Ended:
     """Start it, hear it, and end it. Raises StepError where it cannot be started at all."""
     process = _started(command)
     try:
+        _limit_files(process, command.largest)
         out, err = _heard(process, command.given, time.monotonic() + seconds)
         code = process.poll()
     finally:  # also when a person interrupts: nothing of it may be left running
@@ -85,6 +89,15 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
         raise unexpected(
             f"{shown(command.argv[0])}: its arguments or environment hold a NUL or half a character"
         ) from None
+
+
+def _limit_files(process: subprocess.Popen[bytes], largest: int | None) -> None:
+    """A full disk would take the room that the journal needs."""
+    if largest is not None:
+        import resource
+
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
 
 
 class _Kept:

@@ -13,6 +13,7 @@ from runbook.steps.trouble import unexpected
 if TYPE_CHECKING:
     from runbook.steps.base import Context, Output
 
+LARGEST = 1024**3  # bytes of a file that is fetched
 _REMOTE = r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*"
 
 DECLARATION = StepDeclaration(
@@ -22,7 +23,7 @@ DECLARATION = StepDeclaration(
     parameters=(
         hosts.HOST,
         Field("send", "path", "the file on this host to copy to the other"),
-        Field("fetch", "path", "the file on the other host to copy to this one"),
+        Field("fetch", "path", "the file on the other host to copy to this one, at most 1 GiB"),
         Field("to", "path", "where it goes; of fetch, a relative path is inside the run's files", required=True),
         hosts.CONNECT,
         Field("timeout", "duration", "after it scp is killed", default=120.0, min=0.001),
@@ -108,7 +109,7 @@ def _copy(context: Context, arguments: dict[str, Any], source: str, target: str)
 
     seconds = context.left(arguments["timeout"])
     argv = ["scp", "-q", *hosts.options(min(arguments["connect_timeout"], seconds)), "--", source, target]
-    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK")), seconds)
+    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), largest=LARGEST), seconds)
     if ended.code == hosts.OWN_FAILURE:
         hosts.refuse_own_failure(arguments["host"], ended)
     commands.judged("scp", ended, [0], seconds)

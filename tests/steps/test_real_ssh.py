@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.steps import ssh_copy
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 
@@ -94,12 +95,18 @@ def test_a_real_sshd_gives_input_and_exit_codes(world: World, real_host: Callabl
     assert world.run("ssh.run", host="practice", shell="exit 7", exits=[7])[1]["exit_code"] == 7  # noqa: S604
 
 
-def test_a_real_scp_copies_there_and_back(world: World, real_host: Callable[[str], None], tmp_path: Path) -> None:
+def test_a_real_scp_copies_there_and_back_and_not_what_is_too_large(
+    world: World, real_host: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sent: it").write_bytes(bytes(range(256)))
     there = tmp_path / "there"
     world.run("ssh.copy", host="practice", send=str(tmp_path / "sent: it"), to=str(there))
     assert there.read_bytes() == bytes(range(256))
     back = world.run("ssh.copy", host="practice", fetch=str(there), to="back")[1]["path"]
+    assert Path(back).read_bytes() == bytes(range(256))
+    monkeypatch.setattr(ssh_copy, "LARGEST", 100)
+    with pytest.raises(StepError, match="scp was killed by SIGXFSZ|File too large"):
+        world.run("ssh.copy", host="practice", fetch=str(there), to="back")
     assert Path(back).read_bytes() == bytes(range(256))
     with pytest.raises(StepError, match="No such file"):
         world.run("ssh.copy", host="practice", fetch="/no/such/file", to="none")
