@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -23,6 +23,8 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 @dataclass(frozen=True)
 class RunStarted(Event):
+    """``sources`` says of each param where its value came from."""
+
     kind = "run.started"
     run: str
     playbook: str
@@ -31,6 +33,7 @@ class RunStarted(Event):
     who: str
     dry_run: bool
     params: Mapping[str, Any]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -205,10 +208,34 @@ class RemovalUnsettled(Event):
 
 @dataclass(frozen=True)
 class StepCompleted(Event):
+    """``undo`` tells a person how to take the change back by hand; nothing acts on it (decision 0003)."""
+
     kind = "step.completed"
     step: str
     message: str
     output: Mapping[str, Any]
+    undo: str = ""
+
+
+@dataclass(frozen=True)
+class StepFailed(Event):
+    """``outcome`` is failed or refused. What ``on_failure`` and ``finally`` do comes after this."""
+
+    kind = "step.failed"
+    step: str
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PlaybookEntered(Event):
+    """Another playbook is run inside this step; its steps follow, their names behind the step's."""
+
+    kind = "playbook.entered"
+    step: str
+    path: str
+    digest: str
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

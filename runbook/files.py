@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-READ_LIMIT = 1024 * 1024 + 1  # bytes of a playbook: one past what the parser takes, so that a larger one is refused
-
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace the file in one step, mode 0600. Raises OSError, with nothing left behind."""
@@ -22,7 +20,7 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def read_limited(path: Path) -> bytes:
-    """A playbook, or as much of it as shows that it is too large. Raises OSError."""
+def read_limited(path: Path, limit: int) -> bytes:
+    """The file, or one byte more than ``limit`` of it: as much as shows that it is too large. Raises OSError."""
     with path.open("rb") as file:
-        return file.read(READ_LIMIT)
+        return file.read(limit + 1)

@@ -27,7 +27,9 @@ STEP: Mapping[tuple[str, str], str] = {
     ("new", "step.started"): "running",
     ("new", "step.skipped"): "skipped",
     ("running", "step.completed"): "completed",
+    ("running", "step.failed"): "failed",
     ("running", "step.started"): "running",  # once more, by a resumed run
+    ("failed", "step.started"): "running",
     ("running", "step.skipped"): "skipped",
 }
 REMOVAL: Mapping[tuple[str, str], str] = {
@@ -89,13 +91,15 @@ class RunProgress:
     """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
 
     ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
+    ``resumed`` counts how often it was gone on with, ``completed_in`` says how often that was when each step completed,
+    ``undo`` how a person takes each back, and ``entered`` holds the digest of the playbook that each step ran.
     """
 
     state: str = "new"
     started: Mapping[str, Any] | None = None
     ended: Mapping[str, Any] | None = None
     step: str = ""
-    steps: Mapping[str, str] | None = None
+    steps: Mapping[str, str] = field(default_factory=dict)
     removals: tuple[Removal, ...] = ()
     before: Numbers | None = None
     now: Numbers | None = None
@@ -104,6 +108,10 @@ class RunProgress:
     items: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     peers: frozenset[str] = frozenset()
     acknowledged: bool = False
+    resumed: int = 0
+    completed_in: Mapping[str, int] = field(default_factory=dict)
+    undo: Mapping[str, str] = field(default_factory=dict)
+    entered: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -118,77 +126,106 @@ class RunProgress:
 
 def fold(events: Iterable[Mapping[str, Any]]) -> RunProgress:
     """Raises :class:`ProgressError` for a record that no run of ours can have written."""
-    progress = RunProgress()
+    folding = _Folding()
     for event in events:
-        progress = _after(progress, event)
-    return progress
+        folding.take(event)
+    return folding.progress()
 
 
-def _after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
-    kind = str(event["kind"])
-    family = kind.split(".")[0]
-    if family not in ("run", "lock") and progress.state != "running":
-        raise ProgressError(f"{kind} after the run was {progress.state}")
-    if family == "run":
-        return _run_after(progress, kind, event)
-    if family == "removal":
-        return replace(progress, removals=_removals_after(progress.removals, kind, event))
-    return _FOLDS[kind](progress, event) if kind in _FOLDS else progress
+class _Folding:
+    """Grows event by event; a record of ten thousand steps is folded in the time that it takes to read it."""
 
+    def __init__(self) -> None:
+        self._plain = RunProgress()
+        self._steps: dict[str, str] = {}
+        self._removals: dict[str, Removal] = {}
+        self._outputs: dict[str, Mapping[str, Any]] = {}
+        self._items: dict[str, list[Mapping[str, Any]]] = {}
+        self._completed_in: dict[str, int] = {}
+        self._undo: dict[str, str] = {}
+        self._entered: dict[str, str] = {}
+        self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+            "cluster.looked": self._take_look,
+            "cluster.claimed": self._take_claim,
+            "item.completed": self._take_item,
+            "playbook.entered": self._take_entry,
+            **dict.fromkeys(("step.started", "step.skipped", "step.completed", "step.failed"), self._take_step),
+        }
 
-def _run_after(progress: RunProgress, kind: str, event: Mapping[str, Any]) -> RunProgress:
-    state = _next(RUN, progress.state, kind)
-    if kind == "run.started":
-        return replace(progress, state=state, started=event)
-    if kind == "run.resumed":
-        return replace(progress, state=state, ended=None)
-    if kind == "run.acknowledged":
-        return replace(progress, acknowledged=True)
-    return replace(progress, state=state, ended=event)
+    def progress(self) -> RunProgress:
+        return replace(
+            self._plain,
+            steps=self._steps,
+            removals=tuple(self._removals.values()),
+            outputs=self._outputs,
+            items={step: tuple(done) for step, done in self._items.items()},
+            completed_in=self._completed_in,
+            undo=self._undo,
+            entered=self._entered,
+        )
 
+    def take(self, event: Mapping[str, Any]) -> None:
+        kind = str(event["kind"])
+        family = kind.split(".")[0]
+        if family not in ("run", "lock") and self._plain.state != "running":
+            raise ProgressError(f"{kind} after the run was {self._plain.state}")
+        if family in ("run", "removal"):
+            (self._take_run if family == "run" else self._take_removal)(kind, event)
+        elif kind in self._takes:
+            self._takes[kind](event)
 
-def _look_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
-    unproven = tuple(name for name, verdict in event["verdicts"].items() if verdict == "unknown")
-    if event["leader"] is None:  # without a leader nobody knows the configuration for sure
-        return replace(progress, unproven=unproven)
-    numbers = Numbers(event["voters"], event["live_voters"])
-    return replace(progress, before=progress.before or numbers, now=numbers, unproven=unproven)
+    def _take_run(self, kind: str, event: Mapping[str, Any]) -> None:
+        state, plain = _next(RUN, self._plain.state, kind), self._plain
+        if kind == "run.started":
+            self._plain = replace(plain, state=state, started=event)
+        elif kind == "run.resumed":
+            self._plain = replace(plain, state=state, ended=None, resumed=plain.resumed + 1)
+        elif kind == "run.acknowledged":
+            self._plain = replace(plain, acknowledged=True)
+        else:
+            self._plain = replace(plain, state=state, ended=event)
 
+    def _take_look(self, event: Mapping[str, Any]) -> None:
+        unproven = tuple(name for name, verdict in event["verdicts"].items() if verdict == "unknown")
+        self._plain = replace(self._plain, unproven=unproven)
+        if event["leader"] is not None:  # without a leader nobody knows the configuration for sure
+            numbers = Numbers(event["voters"], event["live_voters"])
+            self._plain = replace(self._plain, before=self._plain.before or numbers, now=numbers)
 
-def _step_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
-    known = dict(progress.steps or {})
-    step = str(event["step"])
-    known[step] = _next(STEP, known.get(step, "new"), str(event["kind"]))
-    outputs = progress.outputs
-    if known[step] == "completed":
-        outputs = {**outputs, step: event["output"]}
-    return replace(progress, steps=known, step=step, outputs=outputs)
+    def _take_step(self, event: Mapping[str, Any]) -> None:
+        step = str(event["step"])
+        self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
+        if self._plain.step != step:
+            self._plain = replace(self._plain, step=step)
+        if self._steps[step] == "completed":
+            self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
+            if event.get("undo"):
+                self._undo[step] = str(event["undo"])
 
+    def _take_item(self, event: Mapping[str, Any]) -> None:
+        step, number = str(event["step"]), int(event["item"])
+        done = self._items.setdefault(step, [])
+        if number != len(done):
+            raise ProgressError(f"item {number} of step {step} cannot follow {len(done)} finished ones")
+        done.append(event)
 
-def _item_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
-    step, number = str(event["step"]), int(event["item"])
-    done = progress.items.get(step, ())
-    if number != len(done):
-        raise ProgressError(f"item {number} of step {step} cannot follow {len(done)} finished ones")
-    return replace(progress, items={**progress.items, step: (*done, event)})
+    def _take_claim(self, event: Mapping[str, Any]) -> None:
+        self._plain = replace(self._plain, peers=frozenset(event["peers"]))
 
+    def _take_entry(self, event: Mapping[str, Any]) -> None:
+        self._entered[str(event["step"])] = str(event["digest"])
 
-def _claim_after(progress: RunProgress, event: Mapping[str, Any]) -> RunProgress:
-    return replace(progress, peers=frozenset(event["peers"]))
-
-
-def _removals_after(removals: tuple[Removal, ...], kind: str, event: Mapping[str, Any]) -> tuple[Removal, ...]:
-    peer = str(event["peer"])
-    old = next((removal for removal in removals if removal.peer == peer), None)
-    new = Removal(peer, peer, "", "new", 0, "") if old is None else old
-    state, at = _next(REMOVAL, new.state, kind), str(event.get("at", ""))
-    if state in ("asked", "foretold"):
-        name, address = str(event["name"]), str(event["address"])
-        new = Removal(peer, name, address, state, int(event["voters_after"]), at, step=str(event["step"]))
-    else:
+    def _take_removal(self, kind: str, event: Mapping[str, Any]) -> None:
+        """The one that was touched last stands last."""
+        peer = str(event["peer"])
+        new = self._removals.pop(peer, None) or Removal(peer, peer, "", "new", 0, "")
+        state, at = _next(REMOVAL, new.state, kind), str(event.get("at", ""))
         name = str(event.get("name") or new.name)
-        new = replace(new, state=state, name=name, message=str(event.get("message", "")))
-    return (*(removal for removal in removals if removal is not old), new)
+        if state in ("asked", "foretold"):
+            address, after = str(event["address"]), int(event["voters_after"])
+            self._removals[peer] = Removal(peer, name, address, state, after, at, step=str(event["step"]))
+        else:
+            self._removals[peer] = replace(new, state=state, name=name, message=str(event.get("message", "")))
 
 
 def _next(table: Mapping[tuple[str, str], str], state: str, kind: str) -> str:
@@ -196,11 +233,3 @@ def _next(table: Mapping[tuple[str, str], str], state: str, kind: str) -> str:
         return table[state, kind]
     except KeyError:
         raise ProgressError(f"{kind} cannot follow {state}") from None
-
-
-_FOLDS: Mapping[str, Callable[[RunProgress, Mapping[str, Any]], RunProgress]] = {
-    "cluster.looked": _look_after,
-    "cluster.claimed": _claim_after,
-    "item.completed": _item_after,
-    **dict.fromkeys(("step.started", "step.skipped", "step.completed"), _step_after),
-}

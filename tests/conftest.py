@@ -12,6 +12,7 @@ import pytest
 
 AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
 MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a promise broken in silence
+SUMMARY: list[str] = []  # what tests want to have said at the end of the run: numbers that a green line would hide
 SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
 
 
@@ -80,9 +81,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say how many tests met a real agent: a green line hides a skip."""
     for agent in AGENTS:
         counts = {
-            outcome: sum(agent in report.keywords for report in terminalreporter.getreports(outcome))
+            outcome: sum(agent in getattr(report, "keywords", ()) for report in terminalreporter.getreports(outcome))
             for outcome in ("passed", "failed", "error", "skipped")
         }
         if any(counts.values()):
             told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
             terminalreporter.write_line(f"tests on real {agent} agents: {told}")
+    for line in SUMMARY:
+        terminalreporter.write_line(line)

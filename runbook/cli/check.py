@@ -1,15 +1,14 @@
-"""``runbook check`` and ``runbook diagnose``: one look, told to a monitor or to a person."""
+"""``runbook check``: one look, told to a monitor."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.environment import cluster_from
 from runbook.cluster.http import within
 from runbook.raft.health import Health, health_of
 
@@ -93,23 +92,3 @@ def write_textfile(path: Path, health: Health | None, seconds: float) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def diagnosis() -> str:
-    """A line a server with its evidence, after one sentence on the cluster."""
-    try:
-        view = cluster_from(os.environ, read_only=True).look()
-    except SettingsError as error:
-        print(f"runbook: {error}", file=sys.stderr)
-        sys.exit(2)
-    health = health_of(view)
-    if not health.verdicts:
-        print(f"runbook: {health.sentence}", file=sys.stderr)
-        sys.exit(4)
-    rows = [
-        f"  {verdict.liveness.value:<8}{verdict.peer.label:<20}{verdict.peer.address:<24}"
-        f"{'leader, ' if verdict.peer.id == view.leader_id else ''}{'voter' if verdict.peer.voter else 'non-voter'}"
-        f"; {'; '.join(verdict.evidence)}"
-        for verdict in health.verdicts
-    ]
-    return "\n".join([f"{health.sentence}; failure tolerance {health.failure_tolerance}", *rows])

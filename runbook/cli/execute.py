@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runbook.cli import exit_codes
-from runbook.cli.running import Manner, NotStartedError, conduct, person, told
+from runbook.cli.person import person
+from runbook.cli.running import Manner, NotStartedError, conduct, told
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
@@ -21,6 +22,7 @@ from runbook.journal.store import Journal, JournalError
 from runbook.playbook.model import PlaybookError
 from runbook.playbook.params import ParamError
 from runbook.playbook.parse import parse
+from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.catalog import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
@@ -66,7 +68,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
 
 def _read(path: str) -> bytes:
     try:
-        return read_limited(Path(path))
+        return read_limited(Path(path), MAX_BYTES)
     except OSError as error:
         raise NotStartedError(f"{path}: {error.strerror}") from None
 

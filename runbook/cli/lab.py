@@ -30,8 +30,16 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--servers", type=click.IntRange(1, MOST_SERVERS), default=5, show_default=True)
-@click.option("--kind", type=click.Choice(["simulated", "nomad", "consul"]), default="simulated", show_default=True)
+@click.option(
+    "--servers", type=click.IntRange(1, MOST_SERVERS), default=5, show_default=True, help="How many; all are voters."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["simulated", "nomad", "consul"]),
+    default="simulated",
+    show_default=True,
+    help="Simulated Nomad servers in one process, or real agents.",
+)
 @click.option("--raft-protocol", type=click.Choice(["2", "3"]), help="3 unless given; 2 is that of Nomad up to 1.3.")
 @click.option(
     "--gossip-delay",

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from runbook.cli.running import Manner
 
 F = TypeVar("F", bound=Callable[..., Any])
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For a person, or for a machine.",
+)
 
 
 class LazyGroup(click.Group):
@@ -124,7 +132,7 @@ def _manner(
 
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    return Manner(dry_run, ask, form, verbose, Override(take_over, override == "cooldown", reason))
+    return Manner(dry_run, ask, yes, form, verbose, Override(take_over, override == "cooldown", reason))
 
 
 def _given(params: tuple[str, ...]) -> dict[str, str]:
@@ -147,16 +155,18 @@ def runs() -> None:
 
 @main.command()
 @click.argument("run")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
     from runbook.cli.runs import NoRunError, folder_of, shown
     from runbook.cli.state import state_folder
+    from runbook.cli.telling import painted
 
     try:
-        click.echo("\n".join(shown(folder_of(state_folder(os.environ), run), form)))
+        text = "\n".join(shown(folder_of(state_folder(os.environ), run), form))
+        click.echo(text if form == "json" else painted(text, sys.stdout))
     except NoRunError as error:
         click.echo(f"runbook: {error}", err=True)
         sys.exit(2)
@@ -185,7 +195,14 @@ def demo() -> None:
 
 @main.command()
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds in all.")
-@click.option("--format", "form", type=click.Choice(["nagios", "json"]), default="nagios", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["nagios", "json"]),
+    default="nagios",
+    show_default=True,
+    help="The line of a monitoring plugin, or one object.",
+)
 @click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
 def check(timeout: float, form: str, textfile: str | None) -> None:
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
@@ -199,22 +216,48 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
 
 
 @main.command()
-def diagnose() -> None:
-    """Say of every server whether it is alive, dead or unknown, and on what evidence. Changes nothing."""
-    from runbook.cli.check import diagnosis
+@FORMAT
+def diagnose(form: str) -> None:
+    """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 
-    click.echo(diagnosis())
+    Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
+    """
+    from runbook.cli.diagnose import diagnose_once
+
+    sys.exit(diagnose_once(form))
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True)
-def validate(files: tuple[str, ...]) -> None:
-    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2."""
-    from runbook.cli.validate import faults_of
+@click.argument("paths", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    help="How faults are told; text by default.",
+)
+def validate(paths: tuple[str, ...], form: str) -> None:
+    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2.
 
-    told = [fault for file in files for fault in faults_of(file)]
-    for fault in told:
-        click.echo(fault, err=True)
-    if told:
+    PATHS are files, or folders, in which every YAML file that says it is a playbook is checked.
+    """
+    from runbook.cli.validate import FORMATS, validated
+
+    findings = validated(paths)
+    told = FORMATS[form](findings)
+    if form != "text":
+        click.echo(told)
+    elif findings.faults:
+        click.echo(told, err=True)
+    else:
+        click.echo(f"{findings.files} good")
+    if findings.faults:
         sys.exit(2)
-    click.echo(f"{len(files)} good")
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
+    from runbook.cli.schema import printed
+
+    click.echo(printed())

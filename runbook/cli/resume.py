@@ -9,7 +9,8 @@ from pathlib import Path
 
 from runbook.cli import exit_codes
 from runbook.cli.execute import PLAYBOOK
-from runbook.cli.running import Manner, NotStartedError, conduct, person, told
+from runbook.cli.person import person
+from runbook.cli.running import Manner, NotStartedError, conduct, told
 from runbook.cli.runs import NoRunError, folder_of
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
@@ -20,6 +21,7 @@ from runbook.files import read_limited
 from runbook.journal.store import AtWorkError, Journal, JournalError, Record
 from runbook.playbook.model import PlaybookError
 from runbook.playbook.parse import parse
+from runbook.playbook.reader import MAX_BYTES
 from runbook.progress import ProgressError, RunProgress, fold
 from runbook.report.screen import summary
 from runbook.steps.catalog import CATALOG
@@ -61,7 +63,7 @@ def _plan_of(folder: Path, progress: RunProgress) -> Plan:
     if progress.dry_run:
         raise NotStartedError(f"{folder.name} was a dry run and changed nothing: run the playbook again")
     try:
-        text = read_limited(folder / PLAYBOOK)
+        text = read_limited(folder / PLAYBOOK, MAX_BYTES)
     except OSError as error:
         raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
     if hashlib.sha256(text).hexdigest() != progress.started["digest"]:

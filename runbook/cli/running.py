@@ -1,33 +1,30 @@
-"""What a new run and a resumed one share: the journal first, then what is shown; the questions; the last lines."""
+"""What a new run and a resumed one share: the journal first, then what is shown; the last lines."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
-import select
-import socket
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from runbook.cli import exit_codes
 from runbook.cli.claim import Claim, Override
 from runbook.cli.interrupts import Interrupts
+from runbook.cli.person import Asking, person
+from runbook.cli.telling import Write, painted, telling
 from runbook.clock import Clock, SystemClock
-from runbook.cluster.port import Cluster
-from runbook.engine.execute import Ending, World, execute
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.resume import NOTHING_YET
+from runbook.engine.world import World
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal, read
 from runbook.progress import RunProgress, fold
-from runbook.report.screen import Screen, summary
-
-ANSWER_WITHIN = 600.0  # seconds a person may take to answer
-Write = Callable[[Mapping[str, Any]], None]
+from runbook.report.screen import summary
+from runbook.secrets import Redactor, Vault
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class Manner:
 
     dry_run: bool = False
     ask: bool = False
+    yes: bool = False
     form: str = "text"
     verbose: bool = False
     override: Override = field(default_factory=Override)
@@ -51,50 +49,71 @@ def told(text: str, code: int) -> int:
     return code
 
 
-def person() -> str:
-    """Behind sudo it is the person that counts; a container may have no name for its user."""
-    user = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
-
-
 def conduct(
-    plan: Plan, cluster: Cluster, manner: Manner, state: Path, journal: Journal, first: Event, past: RunProgress | None
+    plan: Plan,
+    cluster: HashiCorpCluster,
+    manner: Manner,
+    state: Path,
+    journal: Journal,
+    first: Event,
+    past: RunProgress | None,
 ) -> int:
     """Run, or go on, to an ending; the exit code. ``first`` is what the journal is told before anything happens."""
-    clock, interrupts, who = SystemClock(), Interrupts(), person()
+    clock, interrupts = SystemClock(), Interrupts()
     folder = state / "runs" / plan.run
-    with interrupts.caught():
-        emit = _emitting(journal, clock, interrupts, _writer(manner, plan.run))
-        claim = Claim(plan, state, who, emit, manner.override, clock)
+    redactor = _knowing(cluster)
+    vault = Vault(os.environ, redactor)
+    vault.foresee(plan.playbook.secrets)
+    with interrupts.caught(), telling(manner.form, plan.run) as tell:
+        emit = _emitting(journal, redactor, clock, interrupts, tell.write)
+        claim = Claim(plan, state, person(), emit, manner.override, clock)
         emit(first)
-        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim), past or NOTHING_YET)
+        asking = Asking(manner.ask, manner.yes, tell.aside)
+        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, asking, vault), past or NOTHING_YET)
     claim.release()  # whoever dies before this leaves its name in the lock
     return _ended(ending, folder)
 
 
-def _world(cluster: Cluster, clock: Clock, emit: Emit, folder: Path, manner: Manner, claim: Claim) -> World:
-    who = person()
+def _knowing(cluster: HashiCorpCluster) -> Redactor:
+    redactor = Redactor()
+    for secret in cluster.secrets:
+        redactor.learn(secret)
+    return redactor
+
+
+def _world(
+    cluster: HashiCorpCluster,
+    clock: Clock,
+    emit: Emit,
+    folder: Path,
+    manner: Manner,
+    claim: Claim,
+    asking: Asking,
+    vault: Vault,
+) -> World:
     return World(
         cluster=cluster,
         clock=clock,
         emit=emit,
         folder=folder,
         chance=random.random,
-        approve=lambda: _agreed(who) if manner.ask else "",
+        approve=asking.approve,
         dry_run=manner.dry_run,
         keep_tracebacks=manner.verbose,
         claim=claim.hold,
         may_change=claim.refuse_in_cooldown,
-        choose=_answer if manner.ask else lambda _question, _answers: None,
+        choose=asking.choose,
+        agree=asking.agree,
+        vault=vault,
     )
 
 
-def _emitting(journal: Journal, clock: Clock, interrupts: Interrupts, write: Write) -> Emit:
-    """Journal first; what is shown comes after, and a terminal that went away does not end the run."""
+def _emitting(journal: Journal, redactor: Redactor, clock: Clock, interrupts: Interrupts, write: Write) -> Emit:
+    """Journal first, with no secret in it; what is shown comes after, and a lost terminal does not end the run."""
 
     def emit(event: Event) -> None:
         with interrupts.held():
-            record = {"at": clock.now(), **event.record()}
+            record = {"at": clock.now(), **redactor.hide(event.record())}
             journal.append(record)
             with contextlib.suppress(OSError, ValueError):
                 write(record)
@@ -102,41 +121,8 @@ def _emitting(journal: Journal, clock: Clock, interrupts: Interrupts, write: Wri
     return emit
 
 
-def _writer(manner: Manner, run: str) -> Write:
-    if manner.form == "none":
-        return lambda _record: None
-    if manner.form == "json":
-        from runbook.report.log import json_log
-
-        return json_log(sys.stderr, run)
-    screen = Screen()
-
-    def show(record: Mapping[str, Any]) -> None:
-        for line in screen.lines(record):
-            print(line, file=sys.stderr, flush=True)
-
-    return show
-
-
-# -- the person at the terminal
-
-
-def _agreed(who: str) -> str | None:
-    """Who said yes at this terminal; nobody, when the answer is another or does not come in time."""
-    answer = _answer("Remove what is named above, one after the other?", ("y", "N"))
-    return who if answer == "y" else None
-
-
-def _answer(question: str, answers: tuple[str, ...]) -> str | None:
-    """One of the answers, as typed; None for any other, and after ten minutes of silence."""
-    print(f"{question} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
-    ready, _, _ = select.select([sys.stdin], [], [], ANSWER_WITHIN)
-    answer = sys.stdin.readline().strip().lower() if ready else ""
-    answer = {"yes": "y"}.get(answer, answer)
-    return answer if answer in answers else None
-
-
 def _ended(ending: Ending, folder: Path) -> int:
     with contextlib.suppress(OSError):  # the record says it too
-        print("\n".join(["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]), flush=True)
+        lines = ["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]
+        print(painted("\n".join(lines), sys.stdout), flush=True)
     return exit_codes.of(ending)

@@ -1,21 +1,163 @@
-"""``runbook validate``: read a playbook and tell every fault."""
+"""``runbook validate``: read playbooks, one or whole folders of them, and tell every fault."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from runbook.files import read_limited
-from runbook.playbook.model import PlaybookError
+from runbook.playbook.model import Fault, Mark, PlaybookError
 from runbook.playbook.parse import parse
+from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.catalog import CATALOG
 
+READ_LIMIT = MAX_BYTES + 1  # one byte past what the parser takes: a larger file is refused, not read
+MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
+SUFFIXES = (".yaml", ".yml")
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+RULE = "playbook-fault"
 
-def faults_of(path: str) -> list[str]:
-    """Every fault as a person reads it; none for a good playbook."""
+
+@dataclass(frozen=True)
+class Findings:
+    """How many files were looked at, and everything that is wrong with them, in the order of the files."""
+
+    files: int
+    faults: tuple[Fault, ...]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 -- pathlib is not worth its start-up here
+        return file.read(READ_LIMIT)
+
+
+def shown(path: str) -> str:
+    """A path as it can be printed anywhere: a name found in a folder may hold any byte."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def validated(paths: Iterable[str]) -> Findings:
+    """Every file named, and in every folder named every file that says it is a playbook."""
+    import gc
+
+    gc.disable()  # the process ends soon, and nothing here makes a cycle
+    files = 0
+    faults: list[Fault] = []
+    for path in paths:
+        try:
+            for file in _files_of(path):
+                files += 1
+                faults += _faults_of(file)
+        except _FolderError as error:
+            faults.append(Fault(Mark(shown(path), 1, 1), str(error)))
+    return Findings(files, tuple(faults))
+
+
+class _FolderError(Exception):
+    """A folder cannot be gone through; the text says why."""
+
+
+def _faults_of(path: str) -> tuple[Fault, ...]:
     try:
-        parse(read_limited(Path(path)), path, CATALOG)
+        parse(_read(path), shown(path), CATALOG)
     except OSError as error:
-        return [f"{path}: {error.strerror}"]
+        return (Fault(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:
-        return [fault.render() for fault in error.faults]
-    return []
+        return error.faults
+    return ()
+
+
+def _files_of(path: str) -> Iterator[str]:
+    if not os.path.isdir(path):  # noqa: PTH112
+        yield path
+        return
+    found = 0
+    for seen, file in enumerate(_walked(path)):
+        if seen == MAX_FILES:
+            raise _FolderError(f"this folder holds more than {MAX_FILES:,} YAML files; name one further inside")
+        if _says_it_is_a_playbook(file):
+            found += 1
+            yield file
+    if not found:
+        raise _FolderError('this folder holds no playbook: no .yaml or .yml file with a line "runbook: 1"')
+
+
+def _walked(folder: str) -> Iterator[str]:
+    """In the order of the names. Hidden folders are left out, and links to folders are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(place, name)  # noqa: PTH118
+            if name.endswith(SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+                yield path
+
+
+def _says_it_is_a_playbook(path: str) -> bool:
+    try:
+        return re.search(rb"""(?m)^[\s{"']*runbook["']?\s*:""", _read(path)) is not None
+    except OSError:
+        return True  # it is told as a file that cannot be read
+
+
+def as_text(findings: Findings) -> str:
+    """For a person: every fault with its line and a caret."""
+    return "\n".join(fault.render() for fault in findings.faults)
+
+
+def as_json(findings: Findings) -> str:
+    """For a machine: one object with all faults."""
+    import json
+
+    faults = [
+        {
+            "path": fault.mark.path,
+            "line": fault.mark.line,
+            "column": fault.mark.column,
+            "message": fault.message,
+            "source": fault.source,
+            "suggestion": fault.suggestion,
+        }
+        for fault in findings.faults
+    ]
+    return json.dumps({"files": findings.files, "faults": faults}, ensure_ascii=False, indent=2)
+
+
+def as_sarif(findings: Findings) -> str:
+    """For code scanning: SARIF 2.1.0."""
+    import json
+
+    from runbook import __version__
+
+    rule = {"id": RULE, "shortDescription": {"text": "A playbook that cannot be run as it is written."}}
+    driver = {"name": "runbook", "version": __version__, "rules": [rule]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_sarif_result(fault) for fault in findings.faults],
+    }
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2)
+
+
+def _sarif_result(fault: Fault) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    place = fault.mark
+    region: dict[str, Any] = {"startLine": place.line, "startColumn": place.column}
+    if fault.source:
+        region["snippet"] = {"text": fault.source}
+    uri = quote(place.path.replace(os.sep, "/"))
+    location = {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
+    text = f"{fault.message}. {fault.suggestion}" if fault.suggestion else fault.message
+    return {
+        "ruleId": RULE,
+        "ruleIndex": 0,
+        "level": "error",
+        "message": {"text": text},
+        "locations": [{"physicalLocation": location}],
+    }
+
+
+FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -16,6 +16,8 @@ from runbook.cluster.dialects import Dialect, error_of
 from runbook.cluster.http import NoAnswerError, Reply, Settings
 from runbook.cluster.network import Network, SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.cluster.seen import Seen, one_each, why_nobody, worth
+from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
@@ -24,17 +26,11 @@ CHANGE_TIMEOUT = 20.0
 STATE_TIMEOUT = 120.0
 STATE_LIMIT = 4 * 1024**3
 RAFT = "/v1/operator/raft/configuration"
+SELF = "/v1/agent/self"
+AUTOPILOT = "/v1/operator/autopilot"
 
 T = TypeVar("T")
-Question = tuple[Literal["http", "raft"], str]  # a server's URL, or the address of its Raft port
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One server's words, and what kept it from saying all of them."""
-
-    vantage: Vantage
-    error: ClusterError | None = None
+Question = tuple[Literal["http", "raft", "autopilot"], str]  # a server's URL, or the address of its Raft port
 
 
 class HashiCorpCluster:
@@ -51,6 +47,7 @@ class HashiCorpCluster:
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
         self._region = region
+        self.secrets = settings.secrets
         self._network = network or SystemNetwork(settings)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
@@ -58,20 +55,22 @@ class HashiCorpCluster:
     def look(self) -> ClusterView:
         """Everybody in parallel: at most one time-out for the servers that hang, one for a cluster without a leader."""
         seen, probes = self._ask_everybody()
-        vantages = _one_each([each.vantage for each in seen])
-        answering = sorted((v for v in vantages if v.server_id), key=_worth, reverse=True)
+        vantages = one_each(seen)
+        answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen)
-        peers = configuration.peers if configuration else ()
-        untried = sorted({p.address for p in peers} - probes.keys())
-        late = self._network.gather(untried, self._network.probe, lambda _: (), http.CONNECT_TIMEOUT + 1)
+        late = self._ask_afterwards(answering, configuration, probes)
+        settings, opinion = next(
+            (said for (kind, _), said in late.items() if kind == "autopilot" and said), (None, None)
+        )
         view = ClusterView(
             cluster=self.name,
             taken_at=self._network.monotonic(),
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
-            probes={address: reach for address, reach in {**probes, **late}.items() if reach},
-            autopilot=self._read_autopilot(answering) if configuration else None,
+            probes={**probes, **{place: said for (_, place), said in late.items() if isinstance(said, Reach)}},
+            unhealthy=opinion,
+            autopilot=settings,
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
         )
@@ -104,22 +103,32 @@ class HashiCorpCluster:
 
     # -- asking
 
-    def _get(self, url: str, path: str, until: float) -> Any:
-        reply = self._checked(url, "GET", path, max(0.01, until - self._network.monotonic()))
+    def _get(self, url: str, path: str, until: float, fine: tuple[int, ...] = (200,)) -> Any:
+        reply = self._checked(url, "GET", path, max(0.01, until - self._network.monotonic()), fine=fine)
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
             raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
         return wire.decode(reply.body, url + path)
 
     def _checked(
-        self, url: str, method: str, path: str, timeout: float, limit: int = http.BODY_LIMIT, into: Any = None
+        self,
+        url: str,
+        method: str,
+        path: str,
+        timeout: float,
+        limit: int = http.BODY_LIMIT,
+        into: Any = None,
+        fine: tuple[int, ...] = (200,),
     ) -> Reply:
-        if self._region:
-            path += f"{'&' if '?' in path else '?'}{self._dialect.region_parameter}={quote(self._region, safe='')}"
-        reply = self._network.ask(url, method, path, timeout=timeout, limit=limit, into=into)
-        if reply.status == 200:
+        reply = self._network.ask(url, method, self._in_region(path), timeout=timeout, limit=limit, into=into)
+        if reply.status in fine:
             return reply
         raise error_of(f"{method} {url}{path.split('?')[0]}", method, reply, self._dialect)
+
+    def _in_region(self, path: str) -> str:
+        if not self._region:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}{self._dialect.region_parameter}={quote(self._region, safe='')}"
 
     def _first(self, urls: tuple[str, ...], seconds: float, ask: Callable[[str, float], T]) -> T:
         """From the first server that can be asked; from a second one only where the request surely did not arrive."""
@@ -138,10 +147,10 @@ class HashiCorpCluster:
         """Every known server and, as soon as an answer names them, the others and all their Raft ports."""
         met: set[str | None] = {None}
 
-        def follow(answer: Seen | Reach) -> Iterable[Question]:
+        def follow(answer: Any) -> Iterable[Question]:
             if isinstance(answer, Reach):
                 return
-            met.add(answer.vantage.server_id)
+            met.add(None if answer.vantage.other_id else answer.vantage.server_id)
             for peer in answer.vantage.configuration.peers if answer.vantage.configuration else ():
                 yield "raft", peer.address
             for url in self._named_by(answer.vantage, met):
@@ -152,17 +161,41 @@ class HashiCorpCluster:
         seen = [self._complete(url, answers["http", url]) for kind, url in answers if kind == "http"]
         return seen, {place: answer for (_, place), answer in answers.items() if isinstance(answer, Reach)}
 
-    def _ask(self, question: Question) -> Seen | Reach:
+    def _ask(self, question: Question) -> Any:
         kind, place = question
+        if kind == "autopilot":
+            return self._ask_autopilot(place)
         return self._ask_vantage(place) if kind == "http" else self._network.probe(place)
+
+    def _ask_afterwards(
+        self, answering: list[Vantage], configuration: Configuration | None, probes: dict[str, Reach]
+    ) -> dict[Question, Any]:
+        """What only a leader's configuration leads to, all at once: autopilot, and the ports nobody named before."""
+        if configuration is None:
+            return {}
+        untried = sorted({p.address for p in configuration.peers} - probes.keys())
+        questions: list[Question] = [("autopilot", answering[0].url), *(("raft", address) for address in untried)]
+        seconds = max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1
+        return self._network.gather(questions, self._ask, lambda _: (), seconds)
+
+    def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None]:
+        """Its settings and its opinion of the servers, as far as it tells them in time."""
+        until = self._network.monotonic() + STALE_TIMEOUT
+        settings = opinion = None
+        try:
+            settings = wire.autopilot_settings(self._get(url, f"{AUTOPILOT}/configuration?stale", until))
+            opinion = wire.unhealthy(self._get(url, f"{AUTOPILOT}/health", until, (200, 429)))
+        except ClusterError:
+            pass  # it is one voice among several
+        return settings, opinion
 
     def _ask_vantage(self, url: str) -> Seen:
         """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""
         until = self._network.monotonic() + STALE_TIMEOUT
         vantage = Vantage(url, Reach.ACCEPTED)
         try:
-            own = self._get(url, "/v1/agent/self", until)
-            vantage, region = wire.own_words(own, self._dialect.role, url)
+            vantage, region = wire.own_words(self._get(url, SELF, until), self._dialect.role, url)
+            vantage = replace(vantage, other_id=self._other_at(vantage, until))
             if vantage.server_id:
                 held, _ = wire.configuration(self._get(url, f"{RAFT}?stale", until), url)
                 vantage = replace(vantage, configuration=held)
@@ -171,7 +204,20 @@ class HashiCorpCluster:
             reach = Reach.ANSWERED if vantage.server_id else error.reach
             return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
         except ClusterError as error:
-            return Seen(replace(vantage, reach=Reach.ANSWERED, trouble=str(error)), error)
+            refused = error.trouble is Trouble.FORBIDDEN
+            return Seen(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), error)
+
+    def _other_at(self, vantage: Vantage, until: float) -> str | None:
+        """Who else answers there, asked where the address is not the server's own: a load balancer's (FACTS 3.8)."""
+        host = urlsplit(vantage.url).hostname
+        if vantage.server_id is None or f"{vantage.raft_address}".rpartition(":")[0].strip("[]") == host:
+            return None
+        second_door = f"{vantage.url}/"  # the same place by another connection, which a balancer may lead elsewhere
+        try:
+            again, _ = wire.own_words(self._get(second_door, SELF, until), self._dialect.role, vantage.url)
+        except ClusterError:
+            return None
+        return again.server_id if again.server_id != vantage.server_id else None
 
     def _members(self, vantage: Vantage, region: str | None, until: float) -> tuple[Member, ...]:
         """Its gossip; one that lacks the server itself was cut by an ACL, and absence from it would prove nothing."""
@@ -203,35 +249,17 @@ class HashiCorpCluster:
     ) -> tuple[Configuration | None, str | None, ClusterError | None]:
         """The leader's own words, believed when the server it names does not itself deny it (FACTS 9 row 17)."""
         if not answering:
-            return None, None, self._why_nobody(seen)
+            return None, None, why_nobody(seen, self._dialect.variable)
         try:
             urls = tuple(vantage.url for vantage in answering)
             reply = self._first(urls, READ_TIMEOUT, lambda url, left: self._checked(url, "GET", RAFT, left))
             configuration, leader = wire.configuration(wire.decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
         except ClusterError as error:
             return None, None, error
-        named = next((v for v in answering if leader in (v.server_id, v.raft_address)), None)
-        if leader is None or (named is not None and named.state not in (None, "Leader")):
-            return None, None, ClusterError(Trouble.NO_LEADER, "no server both is named and calls itself leader")
+        why = reason_not_leading(configuration, leader, answering) if leader else "no server is named leader"
+        if why:
+            return None, None, ClusterError(Trouble.NO_LEADER, why)
         return configuration, leader, None
-
-    def _why_nobody(self, seen: list[Seen]) -> ClusterError:
-        """No server says who it is: every reason, and of these a refused token before all."""
-        errors = [each.error for each in seen if each.error]
-        if not errors:
-            what = "; ".join(each.vantage.trouble or f"{each.vantage.url} has no server id" for each in seen)
-            return ClusterError(Trouble.UNREACHABLE, what, f"Name a server in {self._dialect.variable}")
-        worst = next((error for error in errors if error.trouble is Trouble.FORBIDDEN), errors[0])
-        what = "; ".join(dict.fromkeys(error.what for error in [worst, *errors][:4]))
-        return ClusterError(worst.trouble, what, worst.next_action)
-
-    def _read_autopilot(self, answering: list[Vantage]) -> AutopilotSettings | None:
-        until = self._network.monotonic() + STALE_TIMEOUT
-        try:
-            read = self._get(answering[0].url, "/v1/operator/autopilot/configuration?stale", until)
-            return AutopilotSettings(bool(read["CleanupDeadServers"]), int(read.get("MinQuorum", 0)))
-        except (ClusterError, *wire.ODD):
-            return None
 
     def _route_by(self, view: ClusterView) -> tuple[str, ...]:
         """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
@@ -240,14 +268,3 @@ class HashiCorpCluster:
         answering = [vantage.url for vantage in view.answering]
         given = [url for url in self._entries if url in answering]
         return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
-
-
-def _worth(vantage: Vantage) -> tuple[bool, int]:
-    """Who is asked for the leader's configuration: the leader of the highest term, else one that may be asked."""
-    return vantage.configuration is not None, (vantage.term or 0) if vantage.state == "Leader" else -1
-
-
-def _one_each(vantages: list[Vantage]) -> tuple[Vantage, ...]:
-    """Two addresses of one server are one vantage: its opinion counts once."""
-    kept = {vantage.server_id or vantage.url: vantage for vantage in reversed(vantages)}
-    return tuple(vantage for vantage in vantages if kept[vantage.server_id or vantage.url] is vantage)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
+from runbook import __version__
 from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.threads import within as within  # also for those who bound a whole look
@@ -19,6 +20,7 @@ from runbook.raft.model import Reach
 
 if TYPE_CHECKING:
     import requests
+    from requests.adapters import HTTPAdapter
 
 CONNECT_TIMEOUT = 3.0  # seconds (FACTS 9 row 30: probes 2-3 s)
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
@@ -57,12 +59,14 @@ class Settings:
     def basic_code(self) -> str:
         return base64.b64encode(":".join(self.basic_auth).encode()).decode() if self.basic_auth else ""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+        return (*self.headers.values(), self.basic_code, self.basic_auth[1] if self.basic_auth else "")
+
     def hide_in(self, body: bytes) -> bytes:
         """What a server or a proxy echoes of our secrets is not for logs (I13)."""
-        told = [*self.headers.values(), self.basic_code]
-        if self.basic_auth:
-            told.append(self.basic_auth[1])
-        for secret in (text.encode() for text in told):
+        for secret in (text.encode() for text in self.secrets):
             if len(secret) >= SECRET_LENGTH:
                 body = body.replace(secret, b"(secret)")
         return body
@@ -88,7 +92,7 @@ class Door:
     def __init__(self, base: str, settings: Settings) -> None:
         self.base = base.rstrip("/")
         self._settings = settings
-        self._session: requests.Session | None = None
+        self._adapter: HTTPAdapter | None = None
 
     def ask(
         self,
@@ -125,16 +129,14 @@ class Door:
         from urllib3.exceptions import HTTPError
 
         _thread.flight = flight
-        session = self._kept() if method == "GET" else self._fresh()
+        adapter = self._kept() if method == "GET" else _tethered(self._settings)
         left = max(0.001, flight.until - time.monotonic())
         try:
-            with session.request(
-                method,
-                self.base + path,
-                data=body,
+            # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
+            with adapter.send(
+                requests.Request(method, self.base + path, headers=self._headers, data=body).prepare(),
                 timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the flight's own end comes first
                 stream=True,
-                allow_redirects=False,
                 verify=self._settings.verify,
                 cert=self._settings.certificate,
             ) as answer:
@@ -147,26 +149,25 @@ class Door:
             raise self._explain(flight, method, path, error) from None
         finally:
             flight.land()
-            if session is not self._session:
-                session.close()
+            if adapter is not self._adapter:
+                adapter.close()
 
-    def _kept(self) -> requests.Session:
-        if self._session is None:
-            self._session = self._fresh()
-        return self._session
+    def _kept(self) -> HTTPAdapter:
+        """For reads. A change has a connection of its own: one that was kept may be closed under it (FACTS 2.2)."""
+        if self._adapter is None:
+            self._adapter = _tethered(self._settings)
+        return self._adapter
 
-    def _fresh(self) -> requests.Session:
-        """A changing request has a connection of its own: one that was kept may be closed under it (FACTS 2.2)."""
-        import requests
-
-        session = requests.Session()
-        session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]  # it would fail at odd ones
-        session.trust_env = False  # no proxy, no .netrc: the token goes to the server that was named
-        session.headers.update({"Accept-Encoding": "identity", **self._settings.plain, **self._settings.headers})
-        if self._settings.basic_auth:
-            session.headers["Authorization"] = f"Basic {self._settings.basic_code}"
-        _tether(session, self._settings)
-        return session
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        basic = {"Authorization": f"Basic {self._settings.basic_code}"} if self._settings.basic_auth else {}
+        return {
+            "User-Agent": f"runbook/{__version__}",
+            "Accept-Encoding": "identity",
+            **self._settings.plain,
+            **self._settings.headers,
+            **basic,
+        }
 
     def _explain(self, flight: Flight, method: str, path: str, error: Exception) -> NoAnswerError:
         """Which of the many ways to fail it was, and what to check (never the token)."""
@@ -242,20 +243,19 @@ def _short(error: Exception) -> str:
     return " ".join(str(list(_causes(error))[-1]).split())[-160:]
 
 
-def _tether(session: requests.Session, settings: Settings) -> None:
-    """Every connection of this session asks its flight before it sends; nothing is sent again (FACTS 2.6)."""
+def _tethered(settings: Settings) -> HTTPAdapter:
+    """Every connection of this adapter asks its flight before it sends; nothing is sent again (FACTS 2.6)."""
     from requests.adapters import HTTPAdapter
 
     adapter = HTTPAdapter(max_retries=0)
     tls: dict[str, Any] = {"server_hostname": settings.server_name} if settings.server_name else {}
     adapter.init_poolmanager(1, 1, **tls)
     adapter.poolmanager.pool_classes_by_scheme = _pools()
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
     if settings.verify is False:
         import urllib3
 
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for by name
+    return adapter
 
 
 @cache

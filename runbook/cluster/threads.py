@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ Key = TypeVar("Key")
 def within(seconds: float, work: Callable[[], T]) -> T:
     """The result of ``work``, or ``TimeoutError``. The thread is a daemon, so a hung server cannot hold the exit."""
     results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
-    threading.Thread(target=lambda: results.put(_outcome(work)), daemon=True).start()
+    _begin(lambda: results.put(_outcome(work)))
     try:
         result, error = results.get(timeout=seconds)
     except queue.Empty:
@@ -37,8 +38,7 @@ def gather(
 
     def start(key: Key) -> None:
         asked[key] = None
-        work = lambda: results.put((key, *_outcome(lambda: ask(key))))  # noqa: E731
-        threading.Thread(target=work, daemon=True).start()
+        _begin(lambda: results.put((key, *_outcome(lambda: ask(key)))))
 
     for key in dict.fromkeys(first):
         start(key)
@@ -57,6 +57,31 @@ def gather(
             start(key)
         waiting += len(dict.fromkeys(news)) - 1
     return asked
+
+
+class _Hand:
+    """A daemon thread that is used again, as starting one costs as much as the request it is for."""
+
+    def __init__(self) -> None:
+        self.tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="hand", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self.tasks.get()()
+            _idle.append(self)
+
+
+_idle: deque[_Hand] = deque()  # a hand that hangs never comes back to it, so it holds nobody up
+
+
+def _begin(task: Callable[[], None]) -> None:
+    """At once, in a thread of its own: with an idle hand, or with a new one. ``task`` does not raise."""
+    try:
+        hand = _idle.pop()
+    except IndexError:
+        hand = _Hand()
+    hand.tasks.put(task)
 
 
 def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.raft.model import Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.raft.model import AutopilotSettings, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")
 SERVERS_LIMIT = 100  # far above any Raft cluster; each one named is asked, so a broken reply must not name thousands
@@ -97,7 +97,8 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
         region = tags.get("region", tags.get("dc")) or settings.get("Region") or settings.get("Datacenter")
         if tags.get("role") != role:
             return Vantage(url, Reach.ANSWERED, trouble=f"{url} is a client agent and not a server"), region
-        me, raft = member(own["member"]), (own.get("stats") or {}).get("raft") or {}
+        stats = own.get("stats") or {}
+        me, raft = member(own["member"]), stats.get("raft") or {}
         vantage = Vantage(
             url=url,
             reach=Reach.ANSWERED,
@@ -108,6 +109,7 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
             term=number(raft.get("term")),
             last_log_term=number(raft.get("last_log_term")),
             last_log_index=number(raft.get("last_log_index")),
+            leader_address=(stats.get(role) or {}).get("leader_addr") or None,
         )
         return vantage, region
     except ODD as error:
@@ -118,3 +120,21 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
 def number(text: Any) -> int | None:
     """Raft numbers come as strings (FACTS 3.6)."""
     return int(text) if isinstance(text, str | int) and str(text).isdigit() else None
+
+
+def autopilot_settings(reply: Any) -> AutopilotSettings | None:
+    """The cluster's clean-up policy; nothing where the reply is not one."""
+    try:
+        zeroed = "0s" in (reply.get("LastContactThreshold"), reply.get("ServerStabilizationTime"))
+        return AutopilotSettings(bool(reply["CleanupDeadServers"]), int(reply.get("MinQuorum", 0)), zeroed)
+    except ODD:
+        return None
+
+
+def unhealthy(reply: Any) -> frozenset[str] | None:
+    """The ids that autopilot calls unhealthy; nothing where the reply is no picture, as right after an election."""
+    try:
+        rows = [(str(entry["ID"]), entry["Healthy"] is True) for entry in _few(reply["Servers"])]
+    except ODD:
+        return None
+    return frozenset(server_id for server_id, healthy in rows if not healthy) if rows else None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runbook.clock import Clock
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.engine.deadline import TimeIsUpError
 from runbook.events import AttemptFailed, Emit, Waiting
 from runbook.playbook.model import Retry
 from runbook.playbook.retries import RETRYABLE
+from runbook.steps.trouble import StepError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -61,7 +63,7 @@ class Attempts:
 
     def _tell_failure(self, step: str, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, ClusterError):
+        if isinstance(error, ClusterError | StepError):
             self.emit(AttemptFailed(step, state.attempt_number, error.trouble.value, str(error)))
 
     def _tell_pause(self, step: str, state: RetryCallState) -> None:
@@ -71,4 +73,6 @@ class Attempts:
 
 def _may_pass(error: BaseException, retry: Retry) -> bool:
     wanted = retry.only_on if retry.only_on is not None else frozenset(RETRYABLE)
-    return isinstance(error, ClusterError) and _WORDS.get(error.trouble, error.trouble.value) in wanted
+    if isinstance(error, ClusterError):
+        return _WORDS.get(error.trouble, error.trouble.value) in wanted
+    return isinstance(error, StepError) and not isinstance(error, TimeIsUpError) and error.trouble.value in wanted

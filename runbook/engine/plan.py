@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from runbook.engine.scope import beginning
 from runbook.playbook.model import Effect, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
 from runbook.raft.removal import Policy
-from runbook.steps.catalog import CATALOG
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Plan:
     cooldown: float = 0.0
 
     @property
-    def scope(self) -> dict[str, object]:
+    def scope(self) -> dict[str, Any]:
         """The names that every expression may read."""
-        return {"params": self.params, "run": {"id": self.run, "name": self.playbook.name}}
+        return beginning(self.run, self.playbook.name, self.params)
 
     @property
     def changes(self) -> bool:
         """Whether any step may change the cluster: else no changing request need be possible."""
-        return any(CATALOG[step.uses].effect is not Effect.READ for step in self.playbook.steps)
+        return any(step.effect is not Effect.READ for step in self.playbook.every_step())
 
 
 def bind(playbook: Playbook, run: str, given: Mapping[str, str]) -> Plan:

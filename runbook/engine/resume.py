@@ -31,4 +31,4 @@ def restored(playbook: Playbook, past: RunProgress) -> Memory:
 
 
 def _outputs(playbook: Playbook, past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
-    return (past.outputs[step.id] for step in playbook.steps if step.uses == uses and step.id in past.outputs)
+    return (past.outputs[step.id] for step in playbook.every_step() if step.uses == uses and step.id in past.outputs)

@@ -5,6 +5,8 @@ A torn last line is what a crash leaves, and is told apart from a changed line i
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -79,13 +81,15 @@ class Journal:
         line = {"index": self._index, **event, "previous": self._previous}
         digest = _digest(line)
         data = json.dumps({**line, "hash": digest}, separators=(",", ":")).encode() + b"\n"
+        before = os.fstat(self._handle).st_size
         try:
-            written = os.write(self._handle, data)
+            if os.write(self._handle, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._handle)
         except OSError as error:
+            with contextlib.suppress(OSError):  # a part of a line must not stand in the middle, should room be made
+                os.ftruncate(self._handle, before)
             raise JournalError(f"{self._path}: {error.strerror}. No further change will be made") from None
-        if written != len(data):
-            raise JournalError(f"{self._path}: the disk took {written} of {len(data)} bytes; is it full?")
         self._previous = digest
         self._index += 1
 

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from runbook.playbook.environment import ENDED_RUN, LOOP, RUN, Environment
 from runbook.playbook.expressions import CONSTANTS
 from runbook.playbook.faults import closest, did_you_mean, quoted
 from runbook.playbook.operators import FUNCTIONS
 from runbook.playbook.shapes import ANY, BOOL, FLOAT, INT, NULL, STRING, Shape, common, family
-from runbook.playbook.syntax import OPERATORS, ParsedExpression, is_step_reference, literal_key
+from runbook.playbook.syntax import OPERATORS, OUTCOME, ParsedExpression, asked_step, is_step_reference, literal_key
 
-RESERVED = frozenset({"params", "run", "steps", "item", "secrets", *CONSTANTS, *FUNCTIONS})
+OUTCOMES = ("success", "warning", "skipped", "failed", "not_run")
+RESERVED = frozenset(
+    {"params", "run", "steps", "item", "loop", "result", "secrets", "outcomes", OUTCOME, *CONSTANTS, *FUNCTIONS}
+)
 """Names with a meaning of their own in expressions, so that no step may have them as its id."""
-
-RUN = Shape("map", {"id": STRING, "name": STRING}, origin="run")
-
-
-@dataclass
-class Environment:
-    """What an expression may name where it stands. ``used`` collects the params that some expression reads."""
-
-    params: Mapping[str, Shape]
-    used: set[str] = field(default_factory=set)
-    steps: dict[str, Shape] = field(default_factory=dict)
-    item: Shape | None = None
-    no_item: str = '"item" exists only in the "with" of a step with for_each'
-    later: dict[str, int] = field(default_factory=dict)
-    expressions: int = 0
-
-    def names(self) -> list[str]:
-        """Every name that means something here."""
-        return ["params", "run", *self.steps, *(["item"] if self.item else [])]
-
-    def knows(self, name: str) -> bool:
-        """Whether ``name`` means something here."""
-        return name in ("params", "run") or name in self.steps or (name == "item" and self.item is not None)
-
-    def use_mentioned(self, text: str) -> None:
-        """Count what an unreadable expression mentions as used, so that one fault is not told twice."""
-        self.used |= set(re.findall(r"\w+", text)) & set(self.params)
-
 
 Complain = Callable[[int, str, "str | None"], None]
 """Takes an offset in the expression's text, a message and a suggestion."""
@@ -59,6 +33,7 @@ class _Checker:
         self._parsed = parsed
         self._environment = environment
         self._complain = complain
+        self._asked = _asked(parsed)
         self._checkers: Mapping[type[ast.expr], Callable[[Any], Shape]] = {
             ast.Constant: self._constant,
             ast.Name: self._name,
@@ -99,29 +74,53 @@ class _Checker:
             environment.used |= set(environment.params)
             return Shape("map", environment.params, origin="params")
         if name == "run":
-            return RUN
-        if name == "item":
-            return environment.item or self._fault(node, environment.no_item)
-        if name in FUNCTIONS:
+            return environment.run
+        if name in ("item", "loop"):
+            inside = {"item": environment.item, "loop": LOOP}[name] if environment.item else None
+            return inside or self._fault(node, environment.no_item.replace("item", name))
+        if name == "result":
+            nowhere = '"result" exists only in "until", "assert", "else" and "undo" of a step'
+            return environment.result or self._fault(node, nowhere)
+        if name == "secrets":
+            return self._fault(node, '"secrets" needs the name of a secret after it', "Write it like secrets.token.")
+        if name in FUNCTIONS or name == OUTCOME:
             return self._fault(node, f"{quoted(name)} is a function", f"Write {name}(…).")
         return self._step(node, name)
 
     def _step(self, node: ast.expr, name: str) -> Shape:
         environment = self._environment
-        if name in environment.steps:
-            return environment.steps[name]
+        if name not in environment.steps:
+            return self._no_step(node, name)
+        why = environment.absence(name) if name not in self._asked else None
+        if why:
+            hint = f'Ask first, here or in "if": outcome({name}) == "success".'
+            return self._fault(node, f"{quoted(name)} may have no result here: {why}", hint)
+        return environment.steps[name]
+
+    def _no_step(self, node: ast.expr, name: str) -> Shape:
+        environment = self._environment
+        if name in environment.own:
+            which = "this step itself" if name == environment.own[-1] else "the step around this one"
+            here = "Write result, which is what it has just given." if environment.result else None
+            return self._fault(node, f"{quoted(name)} is {which}, which has no result yet", here)
         if name in environment.later:
             line = environment.later[name]
             return self._fault(node, f"{quoted(name)} is used before it has a result: its step stands on line {line}")
-        if name in environment.params:
-            environment.used.add(name)
-            return self._fault(node, f"{quoted(name)} is a param", f"Write params.{name}.")
+        if name in environment.closed:
+            return self._fault(node, f"{quoted(name)} is known only inside {environment.closed[name]}")
+        for section, known, used in (
+            ("params", environment.params, environment.used),
+            ("secrets", environment.secrets, environment.used_secrets),
+        ):
+            if name in known:
+                used.add(name)
+                return self._fault(node, f"{quoted(name)} is a {section[:-1]}", f"Write {section}.{name}.")
         return self._fault(node, f"{quoted(name)} is not defined", did_you_mean(name, environment.names()))
 
     def _member(self, node: ast.Attribute | ast.Subscript) -> Shape:
         key = literal_key(node)
-        if key is not None and isinstance(node.value, ast.Name) and node.value.id == "params":
-            return self._param(node, key)
+        if key is not None and isinstance(node.value, ast.Name) and node.value.id in ("params", "secrets"):
+            return self._param(node, key) if node.value.id == "params" else self._secret(node, key)
         base = self.shape(node.value)
         if isinstance(node, ast.Subscript) and key is None:
             return self._indexed(node, base)
@@ -141,11 +140,26 @@ class _Checker:
         used |= {meant} if meant else set()  # or it would be told a second time, as unused
         return self._key_fault(node, f"there is no param {quoted(key)}{_listed(params)}", did_you_mean(key, params))
 
+    def _secret(self, node: ast.Attribute | ast.Subscript, key: str) -> Shape:
+        secrets, used = self._environment.secrets, self._environment.used_secrets
+        if key not in secrets:
+            meant = closest(key, secrets)
+            used |= {meant} if meant else set()
+            message = f"there is no secret {quoted(key)}{_listed(secrets)}"
+            return self._key_fault(node, message, did_you_mean(key, secrets))
+        used.add(key)
+        if self._environment.place:
+            message = f"a secret cannot stand in {self._environment.place}, which is shown or recorded"
+            return self._fault(node, message, "Use it where it is sent, such as a header, and nowhere else.")
+        return STRING
+
     def _field(self, node: ast.Attribute | ast.Subscript, base: Shape, key: str) -> Shape:
         if base.fields is None or key in base.fields:
             return base.fields[key] if base.fields is not None else ANY
         message = f"{base.origin} has no {quoted(key)}{_listed(base.fields)}"
-        return self._key_fault(node, message, did_you_mean(key, base.fields))
+        of_an_end = base is RUN and key in (ENDED_RUN.fields or ())
+        hint = "It exists only in on_failure and finally." if of_an_end else did_you_mean(key, base.fields)
+        return self._key_fault(node, message, hint)
 
     def _indexed(self, node: ast.Subscript, base: Shape) -> Shape:
         index = self.shape(node.slice)
@@ -162,7 +176,20 @@ class _Checker:
         shapes = [self.shape(operand) for operand in operands]
         for op, left, right, at in zip(node.ops, shapes, shapes[1:], operands, strict=False):
             self._compare_pair(at, op, left, right)
+        for place, op in enumerate(node.ops):
+            if isinstance(op, ast.Eq | ast.NotEq):
+                self._refuse_impossible(operands[place], shapes[place + 1])
+                self._refuse_impossible(operands[place + 1], shapes[place])
         return BOOL
+
+    def _refuse_impossible(self, literal: ast.expr, shape: Shape) -> None:
+        """``mode == "fsat"`` is never true; three-valued logic would hide it for ever."""
+        value = literal.value if isinstance(literal, ast.Constant) else None
+        if not shape.choices or not isinstance(value, str) or value in shape.choices:
+            return
+        choices = [str(choice) for choice in shape.choices]
+        shown = ", ".join(quoted(choice) for choice in choices)
+        self._fault(literal, f"this is never {quoted(value)}: it is one of {shown}", did_you_mean(value, choices))
 
     def _compare_pair(self, at: ast.expr, op: ast.cmpop, left: Shape, right: Shape) -> None:
         one, other = family(left), family(right)
@@ -213,16 +240,42 @@ class _Checker:
         return Shape("list", items=shapes[0] if same else None)
 
     def _call(self, node: ast.Call) -> Shape:
+        asked = asked_step(node)
+        if asked is not None:
+            if asked not in self._environment.steps:
+                self._no_step(node.args[0], asked)
+            return Shape("string", choices=OUTCOMES)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         shapes = [self.shape(argument) for argument in node.args]
-        if len(shapes) > 1:
+        if len(shapes) > 1 and name != "map":
             return ANY
         wanted = {"a list", "a mapping", "a text"} if name == "len" else {"a list"}
         if family(shapes[0]) not in wanted | {None}:
             return self._fault(node, f"{name} needs {' or '.join(sorted(wanted))}, not {family(shapes[0])}")
+        if name == "map":
+            return self._mapped(node.args[1], shapes[0].items or ANY, shapes[1])
         if name == "sorted":
             return Shape("list", items=shapes[0].items)
         return {"len": INT, "any": BOOL, "all": BOOL}.get(name, shapes[0].items or ANY)
+
+    def _mapped(self, key: ast.expr, item: Shape, named: Shape) -> Shape:
+        if family(named) not in (None, "a text"):
+            return self._fault(key, f"map takes the name of a key in quotes, not {family(named)}")
+        if not isinstance(key, ast.Constant) or item.fields is None:
+            return Shape("list")
+        if key.value not in item.fields:
+            message = f"{item.origin} has no {quoted(str(key.value))}{_listed(item.fields)}"
+            return self._fault(key, message, did_you_mean(str(key.value), item.fields))
+        return Shape("list", items=item.fields[key.value])
+
+
+def _asked(parsed: ParsedExpression) -> frozenset[str]:
+    """The steps whose outcome the expression asks for: reading their results in it is then no slip."""
+    if OUTCOME not in parsed.text:
+        return frozenset()
+    return frozenset(
+        step for part in ast.walk(parsed.tree) if isinstance(part, ast.Call) and (step := asked_step(part))
+    )
 
 
 def _listed(known: Iterable[str]) -> str:

@@ -10,10 +10,11 @@ from runbook.playbook.faults import Faults, quoted
 from runbook.playbook.fields import NUMBERS
 from runbook.playbook.model import Field, Mark
 from runbook.playbook.nodes import MapNode, Node, kind
-from runbook.playbook.sections import Section, fitted
+from runbook.playbook.patterns import compile_pattern
+from runbook.playbook.sections import Keys, Section, fitted
 
 PARAM_TYPES = ("string", "int", "float", "bool", "duration", "enum", "list", "map", "url", "path")
-PARAM_KEYS = (
+PARAM_KEYS = Keys(
     Field("type", "enum", f"one of {', '.join(PARAM_TYPES)}", required=True, choices=PARAM_TYPES),
     Field("summary", "string", "what it is, for a person", default=""),
     Field("default", "any", "its value where none is given"),
@@ -21,8 +22,10 @@ PARAM_KEYS = (
     Field("choices", "list", "the values it may have"),
     Field("min", "any", "the smallest value it may have"),
     Field("max", "any", "the largest value it may have"),
+    Field("pattern", "string", "what the whole of a text must look like, such as [a-z0-9-]+"),
 )
 _CHOOSABLE = frozenset({"string", "enum", "int", "float"})
+_PATTERNED = frozenset({"string", "url", "path"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -48,10 +51,15 @@ def read_params(node: Node | None, faults: Faults) -> tuple[dict[str, Field], di
         faults.add(node.mark, f'"params" must be a mapping of names, not {kind(node)}')
         return {}, {}
     params: dict[str, Field] = {}
+    upper: dict[str, str] = {}
     for name, (key, value) in node.entries.items():
         fault = identifier_fault(name, "the name of a param")
         if fault:
             faults.add(key.mark, *fault)
+        if name.upper() in upper:
+            other = f"params {quoted(upper[name.upper()])} and {quoted(name)} differ only in upper and lower case"
+            faults.add(key.mark, f"{other}, which an environment variable cannot tell")
+        upper[name.upper()] = name
         params[name] = _read_param(name, value, faults)
     return params, {name: key.mark for name, (key, _) in node.entries.items()}
 
@@ -64,7 +72,7 @@ def _read_param(name: str, node: Node, faults: Faults) -> Field:
     section = Section(node, f"param {quoted(name)}", PARAM_KEYS, faults)
     param = Field(name, section.value("type") or "any", section.value("summary") or "")
     param = _with_choices(param, section, faults)
-    param = _with_bounds(param, section)
+    param = _with_pattern(_with_bounds(param, section), section)
     return _with_default(param, section)
 
 
@@ -103,6 +111,21 @@ def _with_bounds(param: Field, section: Section) -> Field:
     return replace(param, min=low, max=high)
 
 
+def _with_pattern(param: Field, section: Section) -> Field:
+    written = section.value("pattern")
+    if written is None:
+        return param
+    if param.type not in (*_PATTERNED, "any"):
+        section.wrong("pattern", f"means nothing for the type {param.type}")
+        return param
+    try:
+        compile_pattern(written)
+    except ValueError as error:
+        section.wrong("pattern", f"cannot be used: {error}")
+        return param
+    return replace(param, pattern=written) if param.type in _PATTERNED else param
+
+
 def _with_default(param: Field, section: Section) -> Field:
     """A param without a default must be given, unless it says ``required: false``: then it may be null."""
     required = section.value("required")
@@ -113,9 +136,9 @@ def _with_default(param: Field, section: Section) -> Field:
     return replace(param, default=section.value("default", param))
 
 
-def told_unused(params: dict[str, Field], used: set[str], marks: dict[str, Mark], faults: Faults) -> None:
-    """A param that nothing reads is a slip of the pen, or advice that is not followed."""
-    for name in params:
-        if name not in used:
-            message = f"param {quoted(name)} is never used"
-            faults.add(marks[name], message, "Use it as ${{ params." + name + " }}, or take it out.")
+def told_unused(section: str, used: set[str], marks: dict[str, Mark], faults: Faults) -> None:
+    """A param or secret that nothing reads is a slip of the pen, or advice that is not followed."""
+    for name, mark in marks.items():
+        if name not in used and not identifier_fault(name, ""):
+            message = f"{section[:-1]} {quoted(name)} is never used"
+            faults.add(mark, message, f"Use it as ${{{{ {section}.{name} }}}}, or take it out.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from runbook.playbook.faults import MAX_SOURCE, quoted
@@ -24,7 +24,14 @@ from runbook.playbook.operators import (
     order,
     sign,
 )
-from runbook.playbook.syntax import ParsedExpression, children, is_step_reference, literal_key, parse_expression
+from runbook.playbook.syntax import (
+    ParsedExpression,
+    asked_step,
+    children,
+    is_step_reference,
+    literal_key,
+    parse_expression,
+)
 
 __all__ = ["UNKNOWN", "ExpressionError", "compile_expression", "finish"]
 
@@ -77,7 +84,7 @@ def compile_expression(text: str, mark: Mark, source_line: str) -> Expression:
 
 def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
     """Compile a parsed expression; an error of its evaluation names ``mark`` and the text."""
-    evaluate = _build(parsed.tree)
+    evaluate, names, secrets, asks = _compiled(parsed)
     text = parsed.text.strip()
 
     def evaluated(scope: Scope) -> Any:
@@ -88,23 +95,41 @@ def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
         except RecursionError:
             raise ExpressionError(f"{mark}: in {quoted(text)}: the data is nested too deeply") from None
 
-    return Expression(text, frozenset(_names(parsed.tree)), evaluated)
+    return Expression(text, names, evaluated, secrets, asks)
 
 
-def _names(tree: ast.expr) -> Iterator[str]:
+@lru_cache(maxsize=512)
+def _compiled(parsed: ParsedExpression) -> tuple[Evaluate, frozenset[str], frozenset[str], frozenset[str]]:
+    reads = list(_reads(parsed.tree))
+    names, secrets, asks = (
+        frozenset(name for kind, name in reads if kind == wanted) for wanted in ("", "secret", "ask")
+    )
+    return _build(parsed.tree), names, secrets, asks
+
+
+def _reads(tree: ast.expr) -> Iterator[tuple[str, str]]:
+    """Each name that is read, with what it is: ``secret``, ``ask``, or nothing for an entry of the scope."""
     pending = [tree]
     while pending:
         node = pending.pop()
         pending += children(node)
         if is_step_reference(node):
-            yield literal_key(node) or ""
+            yield "", literal_key(node) or ""
         elif isinstance(node, ast.Name) and node.id not in CONSTANTS:
-            yield node.id
+            yield "", node.id
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            if isinstance(node.value, ast.Name) and node.value.id == "secrets":
+                yield "secret", literal_key(node) or ""
+        elif (asked := asked_step(node)) is not None:
+            yield from (("", "outcomes"), ("ask", asked))
 
 
 def _build(node: ast.expr) -> Evaluate:
     if is_step_reference(node):
         return _lookup(literal_key(node) or "")
+    asked = asked_step(node)
+    if asked is not None:
+        return _outcome(asked)
     return _BUILDERS[type(node)](node)
 
 
@@ -115,6 +140,14 @@ def _lookup(name: str) -> Evaluate:
         raise ExpressionError(f"there is no value of {quoted(name)} here: its step did not run, or was skipped")
 
     return lookup
+
+
+def _outcome(step_id: str) -> Evaluate:
+    def outcome(scope: Scope) -> Any:
+        outcomes = scope.get("outcomes", {})
+        return UNKNOWN if outcomes is UNKNOWN else outcomes.get(step_id, "not_run")
+
+    return outcome
 
 
 def _constant(node: ast.Constant) -> Evaluate:
@@ -144,6 +177,9 @@ def _subscript(node: ast.Subscript) -> Evaluate:
 def _compare(node: ast.Compare) -> Evaluate:
     first = _build(node.left)
     rest = [(_COMPARISON[type(op)], _build(right)) for op, right in zip(node.ops, node.comparators, strict=True)]
+    if len(rest) == 1:
+        ((only, second),) = rest
+        return lambda scope: only(first(scope), second(scope))
 
     def compare(scope: Scope) -> Any:
         values = [first(scope)]

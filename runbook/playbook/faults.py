@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from typing import NoReturn
 
@@ -16,11 +17,14 @@ MAX_SOURCE = 160
 MAX_KNOWN = 200
 """Names compared with a misspelt one: a few milliseconds."""
 
+_PASSWORD = re.compile(r"(?<=//)[^/?#\s]*(?=@)")  # with the user of a URL (I13)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def quoted(text: str, limit: int = 60) -> str:
     """``text`` in double quotes on one line, shortened, with nothing in it that a terminal would obey."""
+    if len(text) <= limit and text.isprintable():
+        return f'"{text}"'
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
     return f'"{shown}"' if len(text) <= limit else f'"{shown[: limit - 1]}…"'
 
@@ -60,6 +64,7 @@ class Faults:
         self.path = path
         self.lines = _LINE_BREAK.split(text)
         self._found: dict[tuple[Mark, str], Fault] = {}
+        self._concealed: set[int] = set()
 
     def mark(self, line: int, column: int) -> Mark:
         """The place at ``line`` and ``column``, both counted from 1."""
@@ -67,10 +72,19 @@ class Faults:
 
     def source(self, mark: Mark) -> str:
         """The line of ``mark`` fit for a terminal: one column a character; nothing where the caret would be far off."""
-        if mark.line > len(self.lines) or mark.column > MAX_SOURCE:
+        if mark.line > len(self.lines) or mark.column > MAX_SOURCE or mark.line in self._concealed:
             return ""
-        line = self.lines[mark.line - 1][:MAX_SOURCE]
+        line = _PASSWORD.sub(lambda found: "*" * len(found[0]), self.lines[mark.line - 1][:MAX_SOURCE])
         return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+    def conceal(self, mark: Mark) -> None:
+        """Show the line of ``mark`` nowhere, and forget what was told at this place: a secret may stand there (I13)."""
+        self._concealed.add(mark.line)
+        for key, fault in list(self._found.items()):
+            if fault.mark == mark:
+                del self._found[key]
+            elif fault.mark.line == mark.line:
+                self._found[key] = replace(fault, source="")
 
     def add(self, mark: Mark, message: str, suggestion: str | None = None) -> None:
         """Keep one fault; ends the reading by raising everything when there are :data:`MAX_FAULTS`."""

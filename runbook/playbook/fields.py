@@ -10,6 +10,7 @@ from runbook.playbook.durations import MAX_DURATION, format_duration, parse_dura
 from runbook.playbook.faults import describe, did_you_mean, quoted
 from runbook.playbook.model import Field
 from runbook.playbook.operators import UNKNOWN, is_number
+from runbook.playbook.patterns import compile_pattern
 from runbook.playbook.scalars import MAX_FLOAT
 
 NUMBERS = frozenset({"int", "float", "duration"})
@@ -42,6 +43,8 @@ def fit(field: Field, value: Any) -> Any:
         _refuse_choice(field, value)
     if field.type in NUMBERS:
         _refuse_bounds(field, fitted)
+    if field.pattern is not None and not (isinstance(fitted, str) and compile_pattern(field.pattern)(fitted)):
+        raise MisfitError(f"must look like {field.pattern}, not {describe(value)}")
     return fitted
 
 
@@ -57,6 +60,7 @@ def allowed(field: Field) -> str:
     words = [_one_of(field)] if field.choices else [_NAMES[field.type]]
     words += [f"at least {_bound(field, field.min)}"] if field.min is not None else []
     words += [f"at most {_bound(field, field.max)}"] if field.max is not None else []
+    words += [f"that looks like {field.pattern}"] if field.pattern is not None else []
     return ", ".join(words)
 
 

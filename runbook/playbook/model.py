@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Effect(Enum):
@@ -22,8 +22,8 @@ class Field:
 
     ``type`` is one of ``string int float bool duration list map any``, or of ``enum url path``, which are strings. A
     duration is written ``30s`` and held as float seconds. ``choices``, ``min`` and ``max`` bound the value
-    (``min``/``max`` of a duration are seconds). ``items`` names, for a list of maps, the keys each item has:
-    ``for_each: dead.peers`` then knows ``item.id``.
+    (``min``/``max`` of a duration are seconds), ``pattern`` a text (:mod:`runbook.playbook.patterns`). ``items`` names,
+    for a list of maps, the keys each item has: ``for_each: dead.peers`` then knows ``item.id``.
 
     ``secret_ok`` says that a parameter may hold ``${{ secrets.x }}``: it is sent where it must go, and neither printed
     nor recorded, nor seen in a process list (I13). Everywhere else a secret is a fault of the playbook.
@@ -38,6 +38,7 @@ class Field:
     min: float | None = None
     max: float | None = None
     items: tuple[str, ...] | None = None
+    pattern: str | None = None
     secret_ok: bool = False
 
 
@@ -66,8 +67,7 @@ class StepDeclaration:
     at_most_one: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in a file; line and column count from 1."""
 
     path: str
@@ -83,20 +83,44 @@ Scope = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Expression:
-    """A compiled expression: its text, the top-level names it reads, and a function of the scope."""
+    """A compiled expression: its text, the top-level names it reads, and a function of the scope.
+
+    ``secrets`` are the names after ``secrets.`` in it, ``asks`` the steps of which it asks ``outcome(…)``.
+    """
 
     text: str
     names: frozenset[str]
     evaluate: Callable[[Scope], Any] = field(compare=False)
+    secrets: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value as written: plain data, or data holding ``${{ }}`` expressions. ``resolve(scope)`` gives plain data."""
+    """A value as written: plain data, or data holding ``${{ }}`` expressions. ``resolve(scope)`` gives plain data.
+
+    ``secrets`` names the secrets it reads: fetch just these, just before ``resolve``, into ``scope["secrets"]``.
+    """
 
     mark: Mark
     resolve: Callable[[Scope], Any] = field(compare=False)
     names: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Where a secret is fetched from, as late as possible: a reference, never the secret itself.
+
+    ``source`` is ``env`` (target: the name of a variable), ``file`` (an absolute path, or one that begins with ``~/``),
+    ``exec`` (an argument list, run without a shell; its standard output, less the last line break, is the secret) or
+    ``vault`` (path and field).
+    """
+
+    name: str
+    source: str
+    target: tuple[str, ...]
+    mark: Mark
 
 
 @dataclass(frozen=True)
@@ -112,26 +136,97 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class StepSpec:
-    """One entry of ``steps:``.
+class Until:
+    """``until / every / within``: do the step again until ``condition`` holds over its own ``result``. Seconds.
 
-    ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``, which gives a list or UNKNOWN.
+    One round is one result: all attempts of ``retry`` together. After a round whose condition is not True the engine
+    sleeps ``every``; once ``within`` has passed since the first round began, the step has failed, and the failure
+    carries the condition's text and the last result. UNKNOWN (a dry run) counts as held.
+    """
+
+    condition: Expression
+    every: float
+    within: float
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """``assert / else``, asked once after ``until``, over the same ``result``. Not True: the step has failed.
+
+    It fails with ``message`` (resolved in the same scope), or where that is None with the condition's text; it is never
+    retried. UNKNOWN (a dry run) counts as held.
+    """
+
+    condition: Expression
+    message: Value | None
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """One entry of a list of steps: a step of a type (``uses``), or a block (``uses`` is empty, ``steps`` is not).
+
+    What the engine does, in this order:
+
+    1. ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``. Not True: outcome
+       ``skipped``, no entry in the scope.
+    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has
+       a scope with ``item`` and ``loop`` (``{"index": n}``, from 1); the first item that fails ends the step. An empty
+       list: outcome ``skipped``, but a result with ``count`` 0.
+    3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands
+       under ``result`` in the scope of what follows.
+    4. ``until`` repeats the round. Then ``assertion`` is asked. Then ``undo`` is resolved: a sentence that tells a
+       person how to take the change back by hand. It is kept with the step's completion, shown when a later step fails,
+       and never acted on (decision 0003).
+    5. ``timeout`` (seconds) bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
+    6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was
+       skipped. Both are run once for the step, not for each item. Their scope has ``run`` with ``outcome``,
+       ``failed_step`` and ``error``. A failure inside them is told and never hides the first one: it ends that list,
+       and the run fails only where nothing had failed before.
+    7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope,
+       and the run goes on and may succeed. A refusal and an interruption end the run all the same.
+
     In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
-    "count": int}``. A step that was skipped has no entry in the scope.
+    "count": int}``. A block's result is a mapping from the id of each inner step that has one to its result; the inner
+    ids themselves stand in the scope only inside the block, and in its handlers where it has no ``for_each``. The
+    results of a handler's steps stand in the scope only inside that handler.
+
+    ``effect`` is the step's own: what its type declares, or READ where the step says so. A block has the strongest of
+    its inner steps (handlers too): CHANGE, then UNKNOWN, then READ. ``guarded`` says whether it stands under guards: it
+    is not READ, and its type is guarded; of a block, one step in it at least. Lock, approval and ``max_changes`` are
+    for guarded steps; a dry run does no step that is not READ.
     """
 
     id: str
     uses: str
     arguments: Mapping[str, Value]
     mark: Mark
+    effect: Effect = Effect.READ
+    guarded: bool = False
     condition: Expression | None = None
     for_each: Expression | None = None
     retry: Retry | None = None
+    timeout: float | None = None
+    until: Until | None = None
+    assertion: Assertion | None = None
+    undo: Value | None = None
+    continue_on_failure: bool = False
+    steps: tuple[StepSpec, ...] = ()
+    on_failure: tuple[StepSpec, ...] = ()
+    finally_: tuple[StepSpec, ...] = ()
+
+    def inner(self) -> Iterator[StepSpec]:
+        """This step and every step in it, in reading order."""
+        yield self
+        for step in (*self.steps, *self.on_failure, *self.finally_):
+            yield from step.inner()
 
 
 @dataclass(frozen=True)
 class Guards:
-    """The playbook's ``guards:``, each a :class:`Value` as it may hold an expression; ``None`` where not written."""
+    """The playbook's ``guards:``, each a :class:`Value` as it may hold an expression; ``None`` where not written.
+
+    ``cooldown`` is how many seconds after a recovery the next one needs an acknowledgement.
+    """
 
     max_changes: Value | None = None
     min_voters: Value | None = None
@@ -141,7 +236,18 @@ class Guards:
 
 @dataclass(frozen=True)
 class Playbook:
-    """A checked playbook. ``digest`` is the SHA-256 (hex) of the file's bytes."""
+    """A checked playbook. ``digest`` is the SHA-256 (hex) of the file's bytes.
+
+    ``on_failure`` is run where the run failed or was refused, not where a person interrupted it. ``finally_`` is run
+    after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
+    (``success``, ``failed``, ``refused`` or ``interrupted``), and ``failed_step`` and ``error`` (texts, null where
+    nothing failed). A failure inside them is told as an event; the run keeps its first ending, and a run that had
+    succeeded fails.
+
+    Every scope also holds ``outcomes``: for each step that is over its ``success``, ``warning``, ``skipped`` or
+    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
+    the whole of it, may be UNKNOWN.
+    """
 
     name: str
     summary: str
@@ -150,6 +256,14 @@ class Playbook:
     params: tuple[Field, ...]
     guards: Guards
     steps: tuple[StepSpec, ...]
+    secrets: tuple[Secret, ...] = ()
+    on_failure: tuple[StepSpec, ...] = ()
+    finally_: tuple[StepSpec, ...] = ()
+
+    def every_step(self) -> Iterator[StepSpec]:
+        """Every step, those inside blocks and handlers too, in reading order."""
+        for step in (*self.steps, *self.on_failure, *self.finally_):
+            yield from step.inner()
 
 
 @dataclass(frozen=True)

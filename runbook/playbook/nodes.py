@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -75,6 +75,13 @@ class MapNode(NamedTuple):
 Node: TypeAlias = "Scalar | ListNode | MapNode"
 
 
+class Limits(NamedTuple):
+    """What one file may hold: levels of nesting, and values (keys are values as well)."""
+
+    depth: int
+    values: int
+
+
 def kind(node: Node) -> str:
     """What a node is, in words that fit after *not*."""
     if isinstance(node, Scalar):
@@ -92,39 +99,75 @@ def scalars(node: Node) -> Iterator[Scalar]:
 
 
 class Grower:
-    """Makes our tree from PyYAML's nodes. The depth is known to be small by now."""
+    """Makes our tree from the parser's events in one pass, so that no other tree is held beside it.
 
-    def __init__(self, faults: Faults, text: str) -> None:
+    Whatever is hostile ends the reading at the event that shows it: ``limits`` bounds depth and size.
+    """
+
+    def __init__(self, faults: Faults, text: str, next_event: Callable[[], Any], limits: Limits) -> None:
         self._faults = faults
         self._text = text
+        self._next = next_event
+        self._limits = limits
+        self._depth = self._seen = 0
+        self.aliases = 0
 
-    def grow(self, node: Any) -> Node:
-        """Our node for PyYAML's; every fault of its scalars and keys is kept in ``faults``."""
-        if node.id == "scalar":
-            return self._scalar(node)
-        if node.id == "sequence":
-            return ListNode(self._mark(node), tuple(self.grow(item) for item in node.value))
-        return self._mapping(node)
+    def grow(self, event: Any) -> Node:
+        """The value that begins with ``event``; every fault of its scalars and keys is kept in ``faults``."""
+        what = type(event).__name__
+        if what == "ScalarEvent":
+            return self._scalar(event)
+        self._count(event)
+        if what == "AliasEvent":
+            self.aliases += 1
+            return Scalar(self._mark(event), "", None, "", None, sound=False)
+        self._depth += 1
+        if self._depth > self._limits.depth:
+            self._faults.fail(self._mark(event), f"nested deeper than {self._limits.depth} levels")
+        grown = self._list(event) if what == "SequenceStartEvent" else self._mapping(event)
+        self._depth -= 1
+        return grown
 
-    def _mark(self, node: Any) -> Mark:
-        return self._faults.mark(node.start_mark.line + 1, node.start_mark.column + 1)
+    def _count(self, event: Any) -> None:
+        self._seen += 1
+        if self._seen > self._limits.values:
+            self._faults.fail(self._mark(event), f"the file holds more than {self._limits.values:,} values")
+        if event.anchor is not None:
+            told = f"anchors and aliases ({quoted(event.anchor)}) are not part of the language; write the value out"
+            self._faults.add(self._mark(event), told)
+        if getattr(event, "tag", None) is not None:
+            told = f"tags ({quoted(event.tag)}) are not part of the language; write the value alone"
+            self._faults.add(self._mark(event), told)
 
-    def _scalar(self, node: Any, *, is_key: bool = False) -> Scalar:
-        mark, text, value, sound = self._mark(node), node.value, node.value, True
-        if not node.style:
+    def _mark(self, event: Any) -> Mark:
+        place = event.start_mark
+        return Mark(self._faults.path, place.line + 1, place.column + 1)
+
+    def _scalar(self, event: Any, *, is_key: bool = False) -> Scalar:
+        self._count(event)
+        begin, text, style, sound = event.start_mark, event.value, event.style, True
+        value = text
+        mark = Mark(self._faults.path, begin.line + 1, begin.column + 1)
+        if not style:
             try:
                 value = resolve(text)
             except SurpriseError as surprise:
                 advice = f'write "{text}" in quotes' if is_key else surprise.advice
                 self._faults.add(mark, f"{surprise}; {advice}")
                 sound = False
-        raw = self._text[node.start_mark.index : node.end_mark.index]
-        return Scalar(mark, text, value, raw, node.style, sound)
+        return Scalar(mark, text, value, self._text[begin.index : event.end_mark.index], style, sound)
 
-    def _mapping(self, node: Any) -> MapNode:
+    def _list(self, start: Any) -> ListNode:
+        items = []
+        while type(event := self._next()).__name__ != "SequenceEndEvent":
+            items.append(self.grow(event))
+        return ListNode(self._mark(start), tuple(items))
+
+    def _mapping(self, start: Any) -> MapNode:
         entries: dict[str, tuple[Scalar, Node]] = {}
-        for key_node, value_node in node.value:
-            key, value = self._key(key_node), self.grow(value_node)
+        while type(event := self._next()).__name__ != "MappingEndEvent":
+            key = self._key(event)
+            value = self.grow(self._next())
             if key is None:
                 continue
             if key.text in entries:
@@ -132,16 +175,17 @@ class Grower:
                 self._faults.add(key.mark, f"duplicate key {quoted(key.text)}; line {first} has it already")
             else:
                 entries[key.text] = (key, value)
-        return MapNode(self._mark(node), entries)
+        return MapNode(self._mark(start), entries)
 
-    def _key(self, node: Any) -> Scalar | None:
-        if node.id != "scalar":
-            self._faults.add(self._mark(node), "a key must be text, not a list or a mapping")
+    def _key(self, event: Any) -> Scalar | None:
+        if type(event).__name__ != "ScalarEvent":
+            self._faults.add(self._mark(event), "a key must be text, not a list or a mapping")
+            self.grow(event)
             return None
-        if not node.style and node.value == "<<":
-            self._faults.add(self._mark(node), "merge keys (<<) are not part of the language; write the entries out")
+        if not event.style and event.value == "<<":
+            self._faults.add(self._mark(event), "merge keys (<<) are not part of the language; write the entries out")
             return None
-        key = self._scalar(node, is_key=True)
+        key = self._scalar(event, is_key=True)
         if key.sound and not isinstance(key.value, str):
             self._faults.add(key.mark, f'a key must be text, not {describe(key.value)}; write "{key.text}" in quotes')
             return None

@@ -13,6 +13,8 @@ from runbook.playbook.scalars import MAX_INT
 
 MAX_TEXT = 10_000
 """Characters of a text made by an expression: more than any message needs, far less than memory holds."""
+MAX_ITEMS = 100_000
+"""Values in one value, all levels together. Lists of lists of one list double with every step that names them."""
 
 
 class ExpressionError(Exception):
@@ -171,6 +173,21 @@ def bounded_text(text: str) -> str:
     return text
 
 
+def bounded_data(value: Any) -> Any:
+    """``value``, if it holds no more than :data:`MAX_ITEMS` values, counted as often as they stand in it."""
+    pending, seen = [value], 0
+    while pending:
+        item = pending.pop()
+        seen += 1
+        if isinstance(item, Mapping):
+            pending += item.values()
+        elif isinstance(item, list | tuple):
+            pending += item
+        if seen + len(pending) > MAX_ITEMS:
+            raise ExpressionError(f"the value holds more than {MAX_ITEMS:,} values")
+    return value
+
+
 def sign(symbol: str, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Unary ``-`` and ``+``."""
 
@@ -242,6 +259,11 @@ def _if_ordered(name: str, items: list[Any], then: Callable[[Any], Any]) -> Any:
     raise ExpressionError(f"{name} needs numbers only, or texts only")
 
 
+def _map(value: Any, key: Any) -> Any:
+    """``map(dead.peers, "name")``: what each item of a list has under a key."""
+    return UNKNOWN if value is UNKNOWN else [member(item, key) for item in _items("map", value)]
+
+
 FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | None]] = {
     "len": (_length, 1),
     "any": (_any, 1),
@@ -249,5 +271,6 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | None]] = {
     "min": (_extreme("min", min), None),
     "max": (_extreme("max", max), None),
     "sorted": (_sorted, 1),
+    "map": (_map, 2),
 }
 """Each function that an expression may call, and how many arguments it takes (None: one or more)."""

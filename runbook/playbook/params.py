@@ -1,4 +1,4 @@
-"""Binds what the command line gives (``--param name=text``) to a playbook's params, with every fault at once."""
+"""Binds what the command line, a file and the environment give to a playbook's params, with every fault at once."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import copy
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from runbook.playbook.durations import format_duration, parse_duration
 from runbook.playbook.faults import did_you_mean, quoted
-from runbook.playbook.fields import MisfitError, allowed, fit, without_user
-from runbook.playbook.model import Field, Playbook
+from runbook.playbook.fields import MisfitError, allowed, fit, fit_written, without_user
+from runbook.playbook.model import Field, Mark, Playbook
+from runbook.playbook.nodes import MapNode, kind
+from runbook.playbook.reader import read
 from runbook.playbook.scalars import MAX_INT
+from runbook.playbook.sections import plain
 
-__all__ = ["ParamError", "bind_params", "format_duration", "parse_duration"]
+__all__ = ["ParamError", "bind_params", "format_duration", "gather_params", "parse_duration", "read_params_file"]
 
 MAX_PARAM = 100_000
 """Characters of one given param: less than a system lets through on a command line, more than anybody types."""
@@ -31,18 +35,67 @@ class ParamError(Exception):
         self.faults = faults
 
 
-def bind_params(playbook: Playbook, given: Mapping[str, str]) -> dict[str, object]:
-    """Every param's typed value: as given, else its default, else None. Durations are float seconds.
+@dataclass(frozen=True)
+class Bound:
+    """A param's typed value, and where it is from.
 
-    Raises :class:`ParamError` for params that are unknown, missing, or do not fit.
+    ``origin`` is ``--param``, the path of a params file, the name of an environment variable, or ``default``.
     """
-    faults = [_unknown(name, playbook) for name in given if name not in {p.name for p in playbook.params}]
-    bound: dict[str, object] = {}
+
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True)
+class ParamsFile:
+    """What ``--params-file`` holds: of each param the value as YAML has it, and its place."""
+
+    path: str
+    values: Mapping[str, tuple[Mark, object]]
+
+
+NO_FILE = ParamsFile("", {})
+
+
+def read_params_file(data: bytes, path: str) -> ParamsFile:
+    """YAML or JSON, by the same strict rules as a playbook. Raises :class:`PlaybookError` with every fault."""
+    root, faults = read(data, path, "a params file")
+    if not isinstance(root, MapNode):
+        faults.fail(root.mark, f"a params file is a mapping of names to values, not {kind(root)}")
+    faults.raise_if_any()
+    return ParamsFile(path, {name: (key.mark, plain(value)) for name, (key, value) in root.entries.items()})
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that gives the param ``name``."""
+    return f"RUNBOOK_PARAM_{name.upper()}"
+
+
+def bind_params(playbook: Playbook, given: Mapping[str, str]) -> dict[str, object]:
+    """The values alone of :func:`gather_params`, from the command line and the defaults."""
+    return {name: bound.value for name, bound in gather_params(playbook, given).items()}
+
+
+def gather_params(
+    playbook: Playbook,
+    given: Mapping[str, str],
+    file: ParamsFile = NO_FILE,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Bound]:
+    """Every param from the strongest source that has it: ``--param``, the file, the environment, its default, or None.
+
+    Durations are float seconds. A variable of the environment that names no param is nobody's fault: it may be meant
+    for another playbook. Raises :class:`ParamError` for every param that is unknown, missing, or does not fit.
+    """
+    known = {param.name for param in playbook.params}
+    faults = [_unknown(name, playbook) for name in given if name not in known]
+    faults += [f"{mark}: {_unknown(name, playbook)}" for name, (mark, _) in file.values.items() if name not in known]
+    bound: dict[str, Bound] = {}
     for param in playbook.params:
         try:
-            bound[param.name] = _bind(param, given)
+            bound[param.name] = _bind(param, given, file, environment or {})
         except MisfitError as misfit:
-            faults.append(f"param {quoted(param.name)} {misfit}.{_tail(misfit.suggestion)}")
+            faults.append(f"{misfit}.{_tail(misfit.suggestion)}")
     if faults:
         raise ParamError(tuple(faults))
     return bound
@@ -58,13 +111,28 @@ def _tail(suggestion: str | None) -> str:
     return f" {suggestion}" if suggestion else ""
 
 
-def _bind(param: Field, given: Mapping[str, str]) -> object:
-    if param.name in given:
-        return _typed(param, given[param.name])
+def _bind(param: Field, given: Mapping[str, str], file: ParamsFile, environment: Mapping[str, str]) -> Bound:
+    name, variable = param.name, variable_of(param.name)
+    what = f"param {quoted(name)}"
+    if name in given:
+        return Bound(_told(what, lambda: _typed(param, given[name])), "--param")
+    if name in file.values:
+        mark, value = file.values[name]
+        return Bound(_told(f"{mark}: {what}", lambda: fit_written(param, value)), file.path)
+    if variable in environment:
+        return Bound(_told(f"{variable}: {what}", lambda: _typed(param, environment[variable])), variable)
     if param.required:
-        example = f"--param {param.name}=…"
-        raise MisfitError(f"must be given ({example}): {allowed(param)}{f'; {param.summary}' if param.summary else ''}")
-    return copy.deepcopy(param.default)
+        summary = f"; {param.summary}" if param.summary else ""
+        raise MisfitError(f"{what} must be given (--param {name}=…): {allowed(param)}{summary}")
+    return Bound(copy.deepcopy(param.default), "default")
+
+
+def _told(what: str, bind: Callable[[], object]) -> object:
+    """What ``bind`` gives; a misfit names ``what``."""
+    try:
+        return bind()
+    except MisfitError as misfit:
+        raise MisfitError(f"{what} {misfit}", misfit.suggestion) from None
 
 
 def _typed(param: Field, text: str) -> object:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from runbook.playbook.faults import Faults, quoted
-from runbook.playbook.nodes import Grower, Node, Scalar
+from runbook.playbook.faults import Faults
+from runbook.playbook.nodes import Grower, Limits, Node, Scalar
 
-MAX_BYTES = 1 << 20
-"""A playbook of a thousand steps has a tenth of this."""
+MAX_BYTES = 1 << 21
+"""A playbook of ten thousand steps has half of this."""
 MAX_DEPTH = 40
 """A playbook needs six or so; far below where any recursion hurts."""
-MAX_NODES = 10_000
-"""Values in one file: five hundred steps. Keeps the slowest file well under a second."""
+MAX_NODES = 200_000
+"""Values in one file: ten thousand steps, with room to spare."""
 
 # Controls, and what makes a file read differently on a screen than here: other line breaks, and signs that turn the
 # direction of the text.
@@ -31,19 +32,24 @@ _HINTS = (
         "did not find expected '-' indicator",
         'a list entry beginning with "- " was expected here; check the indentation',
     ),
+    ("did not find expected node content", "a value was expected here"),
     ("did not find expected ',' or ", "a , or the closing bracket was expected here"),
+    ("exceeded maximum nesting depth", f"nested deeper than {MAX_DEPTH} levels"),
     ("found unknown escape character", "unknown escape in double quotes; use single quotes, or \\\\ for a backslash"),
 )
 
 
-def read(data: bytes, path: str) -> tuple[Node, Faults]:
-    """The file's tree and its faults so far; raises ``PlaybookError`` where no tree can be shown."""
+def read(data: bytes, path: str, what: str = "a playbook") -> tuple[Node, Faults]:
+    """The file's tree and its faults so far; raises ``PlaybookError`` where no tree can be shown.
+
+    ``what`` names such a file in faults.
+    """
     if len(data) > MAX_BYTES:
         size = Faults(path, "")
-        size.fail(size.mark(1, 1), f"the file has {len(data):,} bytes; a playbook may have {MAX_BYTES:,}")
+        size.fail(size.mark(1, 1), f"the file has {len(data):,} bytes; {what} may have {MAX_BYTES:,}")
     text, faults = _decode(data, path)
-    _refuse_characters(text, faults)
-    return _grow(text, faults), faults
+    _refuse_characters(text, what, faults)
+    return _grow(text, what, faults), faults
 
 
 def _decode(data: bytes, path: str) -> tuple[str, Faults]:
@@ -57,7 +63,7 @@ def _decode(data: bytes, path: str) -> tuple[str, Faults]:
     return text, Faults(path, text)
 
 
-def _refuse_characters(text: str, faults: Faults) -> None:
+def _refuse_characters(text: str, what: str, faults: Faults) -> None:
     if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         return  # nearly always: making the pattern takes longer than reading a playbook
     for match in re.finditer(_FORBIDDEN, text):
@@ -65,7 +71,7 @@ def _refuse_characters(text: str, faults: Faults) -> None:
         line_start = text.rfind("\n", 0, before) + 1
         name = "a NUL byte" if match.group() == "\0" else f"the character U+{ord(match.group()):04X}"
         faults.add(
-            faults.mark(text.count("\n", 0, before) + 1, before - line_start + 1), f"{name} has no place in a playbook"
+            faults.mark(text.count("\n", 0, before) + 1, before - line_start + 1), f"{name} has no place in {what}"
         )
     faults.raise_if_any()
 
@@ -77,55 +83,35 @@ def _loader() -> Any:
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def _grow(text: str, faults: Faults) -> Node:
+def _grow(text: str, what: str, faults: Faults) -> Node:
     import yaml
 
     try:
-        _survey(yaml.parse(text, Loader=_loader()), faults)
-        root = yaml.compose(text, Loader=_loader())
+        loader = _loader()(text)
+        grower = Grower(faults, text, loader.get_event, Limits(MAX_DEPTH, MAX_NODES))
+        root = _root(grower, loader.get_event, what, faults)
     except yaml.YAMLError as error:
         _explain(error, faults)
-    node = Grower(faults, text).grow(root) if root is not None else None
-    if node is None or (isinstance(node, Scalar) and node.raw == ""):
-        faults.fail(faults.mark(1, 1), "the file is empty", 'A playbook begins with "runbook: 1".')
-    return node
-
-
-def _survey(events: Any, faults: Faults) -> None:
-    """Look at the stream of events, which costs no memory, before a tree is made of it."""
-    import yaml
-
-    depth = nodes = documents = aliases = 0
-    for event in events:
-        mark = faults.mark(event.start_mark.line + 1, event.start_mark.column + 1)
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            _limit(documents <= 1, mark, "a playbook is one YAML document; a second one begins here", faults)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.NodeEvent):
-            nodes += 1
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            aliases += isinstance(event, yaml.AliasEvent)
-            _limit(nodes <= MAX_NODES, mark, f"the file holds more than {MAX_NODES:,} values", faults)
-            _limit(depth <= MAX_DEPTH, mark, f"nested deeper than {MAX_DEPTH} levels", faults)
-            _refuse_indirection(event, mark, faults)
-    if aliases:
+    if grower.aliases:
         faults.raise_if_any()
+    if root is None or (isinstance(root, Scalar) and root.raw == ""):
+        begin = 'A playbook begins with "runbook: 1".' if what == "a playbook" else None
+        faults.fail(faults.mark(1, 1), "the file is empty", begin)
+    return root
 
 
-def _limit(within: bool, mark: Any, message: str, faults: Faults) -> None:
-    if not within:
-        faults.fail(mark, message)
-
-
-def _refuse_indirection(event: Any, mark: Any, faults: Faults) -> None:
-    if event.anchor is not None:
-        faults.add(
-            mark, f"anchors and aliases ({quoted(event.anchor)}) are not part of the language; write the value out"
-        )
-    if getattr(event, "tag", None) is not None:
-        faults.add(mark, f"tags ({quoted(event.tag)}) are not part of the language; write the value alone")
+def _root(grower: Grower, next_event: Callable[[], Any], what: str, faults: Faults) -> Node | None:
+    """The one document's value: there are events for the begin and the end of the stream, and of the document."""
+    next_event()
+    if type(next_event()).__name__ == "StreamEndEvent":
+        return None
+    root = grower.grow(next_event())
+    next_event()
+    after = next_event()
+    if type(after).__name__ != "StreamEndEvent":
+        place = faults.mark(after.start_mark.line + 1, after.start_mark.column + 1)
+        faults.fail(place, f"{what} is one YAML document; a second one begins here")
+    return root
 
 
 def _explain(error: Any, faults: Faults) -> NoReturn:
@@ -138,7 +124,10 @@ def _explain(error: Any, faults: Faults) -> NoReturn:
         _tabs(where.line, faults)
         faults.raise_if_any()
     at_end = not line and where.line >= len(faults.lines) - 1
-    if error.context_mark is not None and (at_end or "end of stream" in error.problem):
+    if error.context_mark is not None and error.problem.startswith("could not find expected ':'"):
+        where = error.context_mark  # where the key stands, not where the parser gave up
+        line = faults.lines[where.line]
+    elif error.context_mark is not None and (at_end or "end of stream" in error.problem):
         opened = faults.mark(error.context_mark.line + 1, error.context_mark.column + 1)
         faults.fail(opened, "YAML syntax: what is opened here is never closed")
     plain = next((words for sign, words in _HINTS if error.problem.startswith(sign)), error.problem)

@@ -6,12 +6,12 @@ from runbook.playbook.durations import parse_duration
 from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.model import Field, Retry
 from runbook.playbook.nodes import ListNode, MapNode, Node, Scalar, kind
-from runbook.playbook.sections import Section, fitted
+from runbook.playbook.sections import Keys, Section, fitted
 
 RETRYABLE = ("no_leader", "timeout", "unavailable")
 """The errors that may pass by themselves; every other one is final."""
 
-RETRY_KEYS = (
+RETRY_KEYS = Keys(
     Field("times", "int", "attempts at most, the first one counted", min=1),
     Field("wait", "any", "between two attempts: 5s, or 1s..30s growing from the first to the last", default="1s..30s"),
     Field("jitter", "bool", "whether waits are varied by chance", default=True),

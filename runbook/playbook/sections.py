@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runbook.playbook.faults import Faults, did_you_mean, quoted
@@ -12,41 +12,38 @@ from runbook.playbook.nodes import ListNode, MapNode, Node, Scalar, scalars
 from runbook.playbook.templates import OPEN
 
 
-class Section:
-    """One mapping of the file. ``what`` names it in faults; ``not_yet`` holds keys that later versions know."""
+class Keys:
+    """The keys of one kind of mapping, laid out once for the thousands of mappings that have them."""
 
-    def __init__(
-        self,
-        node: MapNode,
-        what: str,
-        fields: tuple[Field, ...],
-        faults: Faults,
-        not_yet: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, *fields: Field, foreign: Mapping[str, str] | None = None) -> None:
+        """``foreign``: words of other tools, each with what it is here."""
+        self.fields = {field.name: field for field in fields}
+        self.foreign = foreign or {}
+        self.required = tuple(field for field in fields if field.required)
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields.values())
+
+
+class Section:
+    """One mapping of the file. ``what`` names it in faults."""
+
+    def __init__(self, node: MapNode, what: str, keys: Keys, faults: Faults) -> None:
         self.node = node
         self._what = what
-        self._fields = {field.name: field for field in fields}
+        self._fields = keys.fields
         self._faults = faults
-        self._not_yet = not_yet or {}
-        self._refuse_unknown()
-        self._refuse_missing()
-
-    def _refuse_unknown(self) -> None:
-        for name, (key, _) in self.node.entries.items():
-            if name in self._not_yet:
-                message = f"this version of runbook does not know {quoted(name)} yet: {self._not_yet[name]}"
-                self._faults.add(key.mark, message, "Take it out.")
-            elif name not in self._fields:
-                meant = did_you_mean(name, self._fields)
-                self._faults.add(key.mark, f"{self._what} has no key {quoted(name)}", meant or self._known())
+        for name, (key, _) in node.entries.items():
+            if name not in keys.fields:
+                word = keys.foreign.get(name)
+                meant = f"Here it is {quoted(word)}." if word else did_you_mean(name, keys.fields)
+                faults.add(key.mark, f"{what} has no key {quoted(name)}", meant or f"Its keys are {self._known()}.")
+        for field in keys.required:
+            if field.name not in node.entries:
+                faults.add(node.mark, f"{what} needs the key {quoted(field.name)}: {field.summary}")
 
     def _known(self) -> str:
-        return f"Its keys are {', '.join(self._fields)}."
-
-    def _refuse_missing(self) -> None:
-        for name, field in self._fields.items():
-            if field.required and name not in self.node.entries:
-                self._faults.add(self.node.mark, f"{self._what} needs the key {quoted(name)}: {field.summary}")
+        return ", ".join(self._fields)
 
     def unread(self) -> list[Node]:
         """The values of keys that this section does not have."""
@@ -67,7 +64,7 @@ class Section:
         node = self.get(name)
         if node is None:
             return field.default
-        return fitted(node, field, f"{quoted(name)} of {self._what}", self._faults)
+        return fitted(node, field, f'"{name}" of {self._what}', self._faults)
 
     def wrong(self, name: str, message: str, suggestion: str | None = None) -> None:
         """Keep a fault about the value of a key."""
@@ -76,9 +73,9 @@ class Section:
 
 def fitted(node: Node, field: Field, label: str, faults: Faults) -> Any:
     """The plain value at ``node`` if it fits ``field``; else None, with the fault kept."""
-    if not all(scalar.sound for scalar in scalars(node)):
-        return None
-    for scalar in scalars(node):
+    for scalar in (node,) if isinstance(node, Scalar) else tuple(scalars(node)):
+        if not scalar.sound:
+            return None
         if OPEN in scalar.text:
             faults.add(scalar.at(scalar.text.index(OPEN)), f"{label} cannot hold an expression")
             return None

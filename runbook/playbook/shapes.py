@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runbook.playbook.fields import NUMBERS, TEXTS
 from runbook.playbook.model import Field, StepDeclaration
@@ -11,13 +11,14 @@ from runbook.playbook.model import Field, StepDeclaration
 
 class Shape(NamedTuple):
     """``type`` is that of a :class:`Field`, or ``null``. ``fields`` of a map and ``items`` of a list are None where
-    anything may be in it. ``origin`` says in words where a map comes from.
+    anything may be in it. ``origin`` says in words where a map comes from. ``choices`` are all values it can have.
     """
 
     type: str
     fields: Mapping[str, Shape] | None = None
     items: Shape | None = None
     origin: str = ""
+    choices: tuple[Any, ...] | None = None
 
 
 ANY = Shape("any")
@@ -46,15 +47,19 @@ def shape_of(field: Field) -> Shape:
     if field.items is not None:
         fields = dict.fromkeys(field.items, ANY)
         return Shape("list", items=Shape("map", fields, origin=f'an item of "{field.name}"'))
-    return Shape(field.type)
+    return Shape(field.type, choices=field.choices if field.type in TEXTS else None)
 
 
 def shape_of_result(step_id: str, declaration: StepDeclaration | None, *, repeated: bool) -> Shape:
     """The result of a step; of a step with ``for_each`` it is ``{results: [...], count: int}``."""
     if declaration is None:
         return ANY
-    origin = f'step "{step_id}" ({declaration.name})'
     fields = {field.name: shape_of(field) for field in declaration.results}
+    return shape_of_map(fields, f'step "{step_id}" ({declaration.name})', repeated=repeated)
+
+
+def shape_of_map(fields: Mapping[str, Shape], origin: str, *, repeated: bool) -> Shape:
+    """A result with these fields, or one such for each item of ``for_each``."""
     if not repeated:
         return Shape("map", fields, origin=origin)
     each = Shape("map", fields, origin=f"one result of {origin}")

@@ -1,171 +1,182 @@
-"""Reads ``steps:`` in reading order, each with what the steps before it have as results."""
+"""Reads lists of steps in reading order, each step with what the steps before it have as results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
-from runbook.playbook.check import RESERVED, Environment
-from runbook.playbook.declare import identifier_fault
+from runbook.playbook.environment import NO_ITEM, Absence, Environment
 from runbook.playbook.faults import Faults, did_you_mean, quoted
-from runbook.playbook.model import Expression, Field, Mark, StepDeclaration, StepSpec, Value
-from runbook.playbook.nodes import ListNode, MapNode, Node, Scalar, kind, scalars
-from runbook.playbook.retries import read_retry
-from runbook.playbook.sections import Section
-from runbook.playbook.shapes import Shape, shape_of_result
+from runbook.playbook.heads import NOT_OF_A_BLOCK, Head
+from runbook.playbook.model import Effect, Expression, Field, StepDeclaration, StepSpec, Value
+from runbook.playbook.nodes import MapNode, Node, Scalar, scalars
+from runbook.playbook.shapes import ANY, Shape, shape_of_map, shape_of_result
 from runbook.playbook.templates import Reader
+from runbook.playbook.words import read_words
 
-STEP_KEYS = (
-    Field("id", "string", "the name its result has"),
-    Field("uses", "string", "the type of the step, such as raft.snapshot", required=True),
-    Field("with", "map", "its parameters"),
-    Field("if", "any", "an expression; where it is false the step is skipped"),
-    Field("for_each", "any", "an expression; the step is done once for each item of this list"),
-    Field("retry", "map", "when and how often a failed attempt is repeated"),
-)
-ANYTHING = Field("", "any", "")
+ANYTHING = Field("", "any", "", secret_ok=True)
 """What a parameter takes that nobody declared: its own fault is told, and its expressions are checked all the same."""
+_STRENGTH = (Effect.READ, Effect.UNKNOWN, Effect.CHANGE)
 
 
-class Head(NamedTuple):
-    """What other steps need to know of a step before it is read."""
+class StepsReader:
+    """Reads lists of steps; each result is in the environment afterwards."""
 
-    section: Section
-    id: str
-    mark: Mark
-
-
-def read_steps(
-    node: Node | None, catalogue: Mapping[str, StepDeclaration], environment: Environment, faults: Faults
-) -> tuple[StepSpec, ...]:
-    """Every step that can be read; after it ``environment`` holds the results of all of them."""
-    heads = list(_heads(node, faults)) if node else []
-    _refuse_duplicates(heads, faults)
-    environment.later = {head.id: head.mark.line for head in reversed(heads)}
-    steps = []
-    for head in heads:
-        steps.append(_StepReader(head, catalogue, environment, faults).read())
-        environment.later.pop(head.id, None)
-    return tuple(steps)
-
-
-def first_lines(node: Node | None) -> dict[str, int]:
-    """The line of each step that names its id: for words about a step that is used too early."""
-    found = {}
-    for item in node.items if isinstance(node, ListNode) else ():
-        if isinstance(item, MapNode) and "id" in item.entries:
-            written = item.entries["id"][1]
-            found[written.text if isinstance(written, Scalar) else ""] = item.mark.line
-    return found
-
-
-def _heads(node: Node, faults: Faults) -> Iterator[Head]:
-    if not isinstance(node, ListNode):
-        faults.add(node.mark, f'"steps" must be a list of steps, not {kind(node)}')
-        return
-    if not node.items:
-        faults.add(node.mark, '"steps" must hold one step at least')
-    for item in node.items:
-        if isinstance(item, MapNode):
-            yield _head(Section(item, "a step", STEP_KEYS, faults), faults)
-        else:
-            faults.add(item.mark, f"a step must be a mapping, not {kind(item)}", 'It begins with "- uses: …".')
-
-
-def _head(section: Section, faults: Faults) -> Head:
-    if section.get("id") is None:
-        uses = section.get("uses")
-        default = uses.text.rpartition(".")[2] if isinstance(uses, Scalar) else ""
-        return Head(section, default, section.mark("uses"))
-    name = section.value("id")
-    if name is None:
-        return Head(section, "", section.mark("id"))
-    fault = identifier_fault(name, "the id of a step")
-    if name in RESERVED:
-        fault = f"{quoted(name)} cannot be the id of a step: it has its own meaning in expressions", None
-    if fault:
-        faults.add(section.mark("id"), *fault)
-    return Head(section, name, section.mark("id"))
-
-
-def _refuse_duplicates(heads: list[Head], faults: Faults) -> None:
-    first: dict[str, Head] = {}
-    for head in heads:
-        if head.id and first.setdefault(head.id, head) is not head:
-            message = f"duplicate step id {quoted(head.id)}; the step on line {first[head.id].mark.line} has it already"
-            own = None if head.section.get("id") else "Give this step an id of its own."
-            faults.add(head.mark, message, own)
-
-
-class _StepReader:
-    def __init__(
-        self, head: Head, catalogue: Mapping[str, StepDeclaration], environment: Environment, faults: Faults
-    ) -> None:
-        self._head = head
-        self._section = head.section
+    def __init__(self, catalogue: Mapping[str, StepDeclaration], environment: Environment, faults: Faults) -> None:
         self._catalogue = catalogue
         self._environment = environment
-        self._reader = Reader(faults, environment)
         self._faults = faults
+        self._values = Reader(faults, environment)
 
-    def read(self) -> StepSpec:
-        """The step; its result is in the environment afterwards."""
-        declaration = self._declaration()
-        for_each, item = self._for_each()
-        condition = self._condition(repeated=for_each is not None)
-        self._environment.item = item
-        arguments = self._arguments(declaration)
-        self._environment.item = None
-        for unread in self._section.unread():
+    def read(self, heads: tuple[Head, ...]) -> tuple[StepSpec, ...]:
+        """Every step of one list."""
+        return tuple(self._step(head) for head in heads)
+
+    def handler(self, heads: tuple[Head, ...], before: list[str], what: str, where: str) -> tuple[StepSpec, ...]:
+        """The steps of ``on_failure`` or ``finally``; those with the ids ``before`` may not have been reached."""
+        if not heads:
+            return ()
+        with self._environment.ended(before, f"the {what} may have ended before it"):
+            steps = self.read(heads)
+        self._environment.close([head.id for head in heads], where)
+        return steps
+
+    def _step(self, head: Head) -> StepSpec:
+        environment, section = self._environment, head.section
+        read = self._block if "steps" in section.node.entries else self._of_a_type
+        with environment.changed(own=(*environment.own, head.id)):
+            condition = self._condition(section.get("if"), repeated="for_each" in section.node.entries)
+        with environment.given(condition), environment.changed(own=(*environment.own, head.id)):
+            for_each, item = self._for_each(section.get("for_each"))
+            parts, shape = read(head, item)
+        for unread in section.unread():
             for scalar in scalars(unread):
-                self._environment.use_mentioned(scalar.text)
-        repeated = self._section.get("for_each") is not None
-        if self._head.id:
-            self._environment.steps[self._head.id] = shape_of_result(self._head.id, declaration, repeated=repeated)
-        uses = declaration.name if declaration else ""
-        retry = read_retry(self._section.get("retry"), self._faults)
-        return StepSpec(self._head.id, uses, arguments, self._section.node.mark, condition, for_each, retry)
+                environment.use_mentioned(scalar.text)
+        step = StepSpec(head.id, mark=section.node.mark, condition=condition, for_each=for_each, **parts)
+        self._keep_result(step, shape)
+        return step
 
-    def _declaration(self) -> StepDeclaration | None:
-        name = self._section.value("uses")
+    def _keep_result(self, step: StepSpec, shape: Shape) -> None:
+        if not step.id:
+            return
+        environment = self._environment
+        environment.steps[step.id] = shape
+        environment.later.pop(step.id, None)
+        if step.continue_on_failure:
+            environment.absent[step.id] = Absence("the run goes on where its step has failed")
+        elif step.condition is not None:
+            environment.absent[step.id] = Absence('its step has an "if"', step.condition.text)
+
+    def _each(self, item: Shape | None) -> AbstractContextManager[None]:
+        """Inside one item of ``for_each``, or where there is none, inside whatever is around it."""
+        return self._environment.changed(item=item or self._environment.item)
+
+    def _for_each(self, node: Node | None) -> tuple[Expression | None, Shape | None]:
+        if node is None:
+            return None, None
+        with self._environment.changed(no_item='"item" is what for_each makes; it does not exist in for_each itself'):
+            return self._values.items(node) or (None, ANY)
+
+    def _condition(self, node: Node | None, *, repeated: bool) -> Expression | None:
+        once = '"if" is decided once, before for_each, so "item" does not exist in it'
+        with self._environment.changed(no_item=once if repeated else NO_ITEM):
+            return self._values.condition(node, "if") if node else None
+
+    def _of_a_type(self, head: Head, item: Shape | None) -> tuple[dict[str, Any], Shape]:
+        declaration = self._declaration(head)
+        one = shape_of_result(head.id, declaration, repeated=False)
+        with self._each(item):
+            parts: dict[str, Any] = {"arguments": self._arguments(head, declaration)}
+            parts |= read_words(head.section, one, self._values, self._environment, self._faults)
+        parts |= self._handlers(head)
+        effect = self._effect(head, declaration)
+        if declaration:
+            guarded = declaration.guarded and effect is not Effect.READ
+            parts |= {"uses": declaration.name, "effect": effect, "guarded": guarded}
+        repeated = "for_each" in head.section.node.entries
+        shape = shape_of_result(head.id, declaration, repeated=repeated) if repeated else one
+        return {"uses": "", **parts}, shape
+
+    def _block(self, head: Head, item: Shape | None) -> tuple[dict[str, Any], Shape]:
+        entries, environment = head.section.node.entries, self._environment
+        if "uses" in entries:
+            message = 'a step has "uses" or "steps", not both'
+            self._faults.add(entries["steps"][0].mark, message, "Put the step into the list, or take one of them out.")
+        for key in NOT_OF_A_BLOCK:
+            if key in entries:
+                message = f"a block has no {quoted(key)}: it belongs to a step in it"
+                self._faults.add(entries[key][0].mark, message)
+                for scalar in scalars(entries[key][1]):
+                    environment.use_mentioned(scalar.text)
+        with self._each(item):
+            steps = self.read(head.inner.get("steps", ()))
+        parts: dict[str, Any] = {"uses": "", "arguments": {}, "steps": steps}
+        parts |= read_words(head.section, None, self._values, environment, self._faults)
+        inside = {}
+        where = f"the block {quoted(head.id)}"
+        if "for_each" in entries:  # its handlers are run once, and would not know of which item
+            inside = environment.close(head.ids("steps"), where)
+        parts |= self._handlers(head)
+        inside |= environment.close(head.ids("steps"), where)
+        every = (*steps, *parts["on_failure"], *parts["finally_"])
+        effect = max((step.effect for step in every), key=_STRENGTH.index, default=Effect.READ)
+        shape = shape_of_map(inside, f"block {quoted(head.id)}", repeated="for_each" in entries)
+        return {**parts, "effect": effect, "guarded": any(step.guarded for step in every)}, shape
+
+    def _handlers(self, head: Head) -> dict[str, tuple[StepSpec, ...]]:
+        before = head.ids("steps")
+        return {
+            "on_failure": self._handler(head, before, "on_failure"),
+            "finally_": self._handler(head, before, "finally"),
+        }
+
+    def _handler(self, head: Head, before: list[str], key: str) -> tuple[StepSpec, ...]:
+        return self.handler(head.inner.get(key, ()), before, "block", f"{key} of {quoted(head.id)}")
+
+    def _declaration(self, head: Head) -> StepDeclaration | None:
+        section = head.section
+        if "uses" not in section.node.entries:
+            message = 'a step needs the key "uses": the type of the step, such as raft.snapshot'
+            self._faults.add(section.node.mark, message, 'Or "steps", which makes it a block.')
+            return None
+        name = section.value("uses")
         if name is None or name in self._catalogue:
             return self._catalogue[name] if name else None
         meant = did_you_mean(name, self._catalogue)
-        self._section.wrong("uses", f"names no step type: {quoted(name)}", meant or '"runbook steps" lists them all.')
+        section.wrong("uses", f"names no step type: {quoted(name)}", meant or '"runbook steps" lists them all.')
         return None
 
-    def _for_each(self) -> tuple[Expression | None, Shape | None]:
-        node = self._section.get("for_each")
-        if node is None:
-            return None, None
-        self._environment.no_item = '"item" is what for_each makes; it does not exist in for_each itself'
-        found = self._reader.items(node)
-        return found or (None, Shape("any"))
+    def _effect(self, head: Head, declaration: StepDeclaration | None) -> Effect:
+        declared = declaration.effect if declaration else Effect.READ
+        written = head.section.value("effect")
+        if written is None or declaration is None:
+            return declared
+        if declared is Effect.READ:
+            head.section.wrong("effect", f"is not needed: {declaration.name} only reads", "Take it out.")
+        elif declared is Effect.CHANGE:
+            head.section.wrong("effect", f"is not so: {declaration.name} makes a change", "Take it out.")
+        return Effect.READ
 
-    def _condition(self, *, repeated: bool) -> Expression | None:
-        node = self._section.get("if")
-        once = '"if" is decided once, before for_each, so "item" does not exist in it'
-        nowhere = '"item" exists only in the "with" of a step with for_each'
-        self._environment.no_item = once if repeated else nowhere
-        condition = self._reader.condition(node) if node else None
-        self._environment.no_item = nowhere
-        return condition
-
-    def _arguments(self, declaration: StepDeclaration | None) -> dict[str, Value]:
-        node = self._section.get("with")
+    def _arguments(self, head: Head, declaration: StepDeclaration | None) -> dict[str, Value]:
+        node = head.section.get("with")
         if node is not None and not isinstance(node, MapNode):
-            self._section.value("with")
+            head.section.value("with")
         given = node.entries if isinstance(node, MapNode) else {}
         fields = {field.name: field for field in declaration.parameters} if declaration else {}
         if declaration:
-            self._refuse_names(declaration, fields, given)
+            self._refuse_names(head, declaration, fields, given)
         return {
-            name: self._reader.value(value, fields.get(name, ANYTHING), f"parameter {quoted(name)}")
+            name: self._values.value(value, fields.get(name, ANYTHING), f"parameter {quoted(name)}")
             for name, (_, value) in given.items()
         }
 
     def _refuse_names(
-        self, declaration: StepDeclaration, fields: Mapping[str, Field], given: Mapping[str, tuple[Scalar, Node]]
+        self,
+        head: Head,
+        declaration: StepDeclaration,
+        fields: Mapping[str, Field],
+        given: Mapping[str, tuple[Scalar, Node]],
     ) -> None:
         for name, (key, _) in given.items():
             if name not in fields:
@@ -175,4 +186,17 @@ class _StepReader:
         for field in fields.values():
             if field.required and field.name not in given:
                 message = f"{declaration.name} needs the parameter {quoted(field.name)}: {field.summary}"
-                self._faults.add(self._section.mark("uses"), message)
+                self._faults.add(head.section.mark("uses"), message)
+        self._refuse_together(head, declaration, given)
+
+    def _refuse_together(
+        self, head: Head, declaration: StepDeclaration, given: Mapping[str, tuple[Scalar, Node]]
+    ) -> None:
+        for names in (declaration.exactly_one, declaration.at_most_one):
+            written = [name for name in given if name in names]
+            for name in written[1:]:
+                message = f"{declaration.name} takes {quoted(written[0])} or {quoted(name)}, not both"
+                self._faults.add(given[name][0].mark, message, "Take one of them out.")
+        if declaration.exactly_one and not given.keys() & set(declaration.exactly_one):
+            choice = " or ".join(quoted(name) for name in declaration.exactly_one)
+            self._faults.add(head.section.mark("uses"), f"{declaration.name} needs the parameter {choice}")

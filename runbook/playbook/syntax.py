@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from runbook.playbook.faults import did_you_mean, quoted
@@ -56,6 +57,10 @@ _UNREADABLE = "this is not an expression that can be read"
 _FOREIGN = (("&&", "and"), ("||", "or"), ("===", "=="))
 
 
+OUTCOME = "outcome"
+"""``outcome(ID)`` looks like a function, but takes a step and not its result, as that may be missing."""
+
+
 class Problem(NamedTuple):
     """What is wrong at ``offset`` (in characters) of an expression's text."""
 
@@ -69,6 +74,7 @@ class ParsedExpression(NamedTuple):
 
     text: str
     tree: ast.expr
+    parts: int = 0
 
     def offset(self, node: ast.expr) -> int:
         """Where ``node`` begins in the text, in characters (``ast`` counts bytes, without leading space)."""
@@ -82,6 +88,7 @@ class ParsedExpression(NamedTuple):
         return len(self.text) - len(flat) + max(end - len(word), 0)
 
 
+@lru_cache(maxsize=512)
 def parse_expression(text: str) -> ParsedExpression | list[Problem]:
     """The parsed expression, or every problem of its syntax. A line break counts as a space."""
     if len(text) > MAX_LENGTH:
@@ -92,8 +99,7 @@ def parse_expression(text: str) -> ParsedExpression | list[Problem]:
     tree = _python(text.lstrip(), len(text) - len(text.lstrip()))
     if isinstance(tree, Problem):
         return [tree]
-    parsed = ParsedExpression(text, tree)
-    return list(_problems(parsed)) or parsed
+    return _within_the_language(ParsedExpression(text, tree))
 
 
 def _python(flat: str, indent: int) -> ast.expr | Problem:
@@ -119,6 +125,12 @@ def _syntax_problem(flat: str, indent: int, offset: int) -> Problem:
             return Problem(
                 indent + flat.index(foreign), f"{quoted(foreign)} is not part of the expression language", _write(ours)
             )
+    shouted = re.search(r"\b(AND|OR|NOT|IN)\b", flat)
+    if shouted:
+        word = shouted[0]
+        return Problem(
+            indent + shouted.start(), f"{quoted(word)} is not part of the expression language", _write(word.lower())
+        )
     for at, character in enumerate(flat):
         neighbours = flat[max(at - 1, 0) : at] + flat[at + 1 : at + 2]
         if character == "=" and not set(neighbours) & set("=<>!"):
@@ -132,7 +144,8 @@ def _write(ours: str | None) -> str | None:
     return f"Write {quoted(ours)}." if ours else None
 
 
-def _problems(parsed: ParsedExpression) -> Iterator[Problem]:
+def _within_the_language(parsed: ParsedExpression) -> ParsedExpression | list[Problem]:
+    problems: list[Problem] = []
     parts = 0
     pending: list[tuple[ast.expr, int]] = [(parsed.tree, 1)]
     while pending:
@@ -140,18 +153,18 @@ def _problems(parsed: ParsedExpression) -> Iterator[Problem]:
         parts += 1
         if parts > MAX_PARTS or depth > MAX_NESTING:
             limits = f"{MAX_PARTS} parts and {MAX_NESTING} levels"
-            yield Problem(parsed.offset(node), f"the expression is too large; it may have {limits}")
-            return
+            return [*problems, Problem(parsed.offset(node), f"the expression is too large; it may have {limits}")]
         problem = _problem(parsed, node)
         if problem:
-            yield problem
+            problems.append(problem)
         else:
             pending += [(child, depth + 1) for child in children(node)]
+    return problems or parsed._replace(parts=parts)
 
 
 def children(node: ast.expr) -> list[ast.expr]:
     """The parts of ``node`` that have a value of their own: not a function's name, nor ``steps`` in ``steps.ID``."""
-    if isinstance(node, ast.Constant | ast.Name) or is_step_reference(node):
+    if isinstance(node, ast.Constant | ast.Name) or is_step_reference(node) or asked_step(node) is not None:
         return []
     if isinstance(node, ast.Call):
         return node.args
@@ -172,6 +185,16 @@ def is_step_reference(node: ast.expr) -> bool:
     if not isinstance(node, ast.Attribute | ast.Subscript) or literal_key(node) is None:
         return False
     return isinstance(node.value, ast.Name) and node.value.id == "steps"
+
+
+def asked_step(node: ast.expr) -> str | None:
+    """``ID`` of ``outcome(ID)``; nothing for every other node."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != OUTCOME:
+        return None
+    if len(node.args) != 1 or node.keywords:
+        return None
+    step = node.args[0]
+    return step.id if isinstance(step, ast.Name) else literal_key(step) if is_step_reference(step) else None
 
 
 def _problem(parsed: ParsedExpression, node: ast.expr) -> Problem | None:
@@ -223,15 +246,18 @@ def _operator_fault(op: ast.AST) -> tuple[str, str | None] | None:
 
 
 def _call_fault(node: ast.Call) -> tuple[str, str | None] | None:
-    known = ", ".join(FUNCTIONS)
+    known = ", ".join((*FUNCTIONS, OUTCOME))
     if not isinstance(node.func, ast.Name):
         return f"only functions can be called: {known}", None
+    if node.func.id == OUTCOME:
+        wrong = "outcome takes the id of one step in its parentheses"
+        return (wrong, "Write it like outcome(dead).") if asked_step(node) is None else None
     if node.func.id not in FUNCTIONS:
         message = f"there is no function {quoted(node.func.id)}; there are {known}"
-        return message, did_you_mean(node.func.id, FUNCTIONS)
+        return message, did_you_mean(node.func.id, (*FUNCTIONS, OUTCOME))
     _, wanted = FUNCTIONS[node.func.id]
     given = len(node.args)
     if node.keywords or not given or (wanted is not None and given != wanted):
-        count = "one value" if wanted == 1 else "one value or more"
+        count = {None: "one value or more", 1: "one value"}.get(wanted, f"{wanted} values")
         return f"{node.func.id} takes {count} in its parentheses", None
     return None

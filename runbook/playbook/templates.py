@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from runbook.playbook.check import Environment, check
+from runbook.playbook.check import check
 from runbook.playbook.durations import format_duration
+from runbook.playbook.environment import Environment
 from runbook.playbook.expressions import UNKNOWN, Evaluate, ExpressionError, finish
 from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.fields import MisfitError, fit, fit_written
 from runbook.playbook.model import Expression, Field, Scope, Value
 from runbook.playbook.nodes import ListNode, Node, Scalar, kind, scalars
-from runbook.playbook.operators import bounded_text
+from runbook.playbook.operators import bounded_data, bounded_text
 from runbook.playbook.shapes import ANY, STRING, Shape, family, fits, in_words
 from runbook.playbook.syntax import MAX_LENGTH, ParsedExpression, parse_expression
 
 OPEN = "${{"
-MAX_EXPRESSIONS = 100_000
-"""Characters of all expressions of a file, where each counts a hundred more: seven hundred of usual length. Bounds
-the time of compiling them.
+MAX_PARTS = 120_000
+"""Parts (names, constants, operators) of all expressions of a file, where each expression counts four more: fifteen
+thousand of usual length. Bounds the time of compiling them.
 """
 _TEMPLATE = re.compile(r"""\$\{\{((?:[^'"}]|'[^']*'|"[^"]*"|\}(?!\}))*)\}\}""")
 _MISSPELT_TEMPLATE = re.compile(
     r"(?<!\$)\{\{\s*(?P<a>[A-Za-z_]\w*)\.|\$\{\s*(?P<b>[A-Za-z_]\w*)\.|\$(?P<c>[A-Za-z_]\w*)\."
 )
 _DOTTED = re.compile(r"([A-Za-z_]\w*)(?:\.\w+|\[\d+\])+")
+
+
+_ENTRY = Shape("map", {"key": STRING, "value": ANY}, origin="an entry of a mapping")
 
 
 class Draft(NamedTuple):
@@ -38,6 +42,7 @@ class Draft(NamedTuple):
     names: frozenset[str] = frozenset()
     shape: Shape | None = None
     sound: bool = True
+    secrets: frozenset[str] = frozenset()
 
 
 class Reader:
@@ -49,6 +54,7 @@ class Reader:
 
     def value(self, node: Node, field: Field, label: str) -> Value:
         """The value at ``node`` for ``field``; ``label`` names it where it does not fit, at load or when resolved."""
+        self._environment.place = None if field.secret_ok else label
         draft = self._draft(node)
         if draft.sound and draft.shape is None:
             self._check_literal(node, field, label, draft)
@@ -58,15 +64,15 @@ class Reader:
 
         def resolve(scope: Scope) -> Any:
             try:
-                return fit(field, draft.evaluate(scope))
+                return fit(field, draft.evaluate(scope) if draft.shape is None else bounded_data(draft.evaluate(scope)))
             except MisfitError as misfit:
                 raise ExpressionError(f"{node.mark}: {label} {misfit}") from None
 
-        return Value(node.mark, resolve, draft.names)
+        return Value(node.mark, resolve, draft.names, draft.secrets)
 
-    def condition(self, node: Node) -> Expression | None:
-        """The expression of ``if``: True, False or UNKNOWN."""
-        found = self._bare(node, "if")
+    def condition(self, node: Node, key: str) -> Expression | None:
+        """The expression of ``if`` and its kin: True, False or UNKNOWN."""
+        found = self._bare(node, key)
         if found is None:
             return None
         evaluate = found[0].evaluate
@@ -78,22 +84,25 @@ class Reader:
         return replace(found[0], evaluate=decide)
 
     def items(self, node: Node) -> tuple[Expression, Shape] | None:
-        """The expression of ``for_each``, a list or UNKNOWN, and the shape of one item."""
+        """The expression of ``for_each``, a list or UNKNOWN, and the shape of one item: of a mapping, {key, value}."""
         found = self._bare(node, "for_each")
         if found is None:
             return None
         expression, shape = found
-        if shape.type not in ("list", "any"):
+        if shape.type not in ("list", "map", "any") or (shape.type == "map" and shape.fields is not None):
             message = f"for_each needs a list, not {family(shape)}"
             self._faults.add(node.mark, message, _list_within(node, shape))
+            shape = ANY
 
         def listed(scope: Scope) -> Any:
             value = expression.evaluate(scope)
+            if isinstance(value, Mapping):
+                return [{"key": key, "value": item} for key, item in value.items()]
             if value is UNKNOWN or isinstance(value, list | tuple):
                 return value
-            raise ExpressionError(f"{node.mark}: for_each needs a list, not {describe(value)}")
+            raise ExpressionError(f"{node.mark}: for_each needs a list or a mapping, not {describe(value)}")
 
-        return replace(expression, evaluate=listed), shape.items or ANY
+        return replace(expression, evaluate=listed), _ENTRY if shape.type == "map" else shape.items or ANY
 
     def _check_literal(self, node: Node, field: Field, label: str, draft: Draft) -> None:
         try:
@@ -167,14 +176,14 @@ class Reader:
         if found is None:
             return Draft(partial(_always, None), sound=False)
         expression, shape = found
-        return Draft(expression.evaluate, expression.names, shape)
+        return Draft(expression.evaluate, expression.names, shape, secrets=expression.secrets)
 
     def _expression(self, scalar: Scalar, text: str, start: int) -> tuple[Expression, Shape] | None:
         """The expression ``text``, which stands at offset ``start`` of ``scalar``."""
-        self._environment.expressions += len(text) + 100
-        if self._environment.expressions > MAX_EXPRESSIONS:
-            self._faults.fail(scalar.mark, "the expressions of this file are too many, or too long together")
         parsed = parse_expression(text)
+        self._environment.parts += 4 + (parsed.parts if isinstance(parsed, ParsedExpression) else 0)
+        if self._environment.parts > MAX_PARTS:
+            self._faults.fail(scalar.mark, "the expressions of this file are too many, or too large together")
         if not isinstance(parsed, ParsedExpression):
             self._environment.use_mentioned(text)
             for problem in parsed:
@@ -185,23 +194,25 @@ class Reader:
             self._faults.add(scalar.at(start + offset), message, suggestion)
 
         shape = check(parsed, self._environment, complain)
-        return finish(parsed, scalar.at(start + parsed.offset(parsed.tree))), shape
+        begin = parsed.offset(parsed.tree)
+        return finish(parsed, scalar.at(start + begin)), shape
 
     def _bare(self, node: Node, key: str) -> tuple[Expression, Shape] | None:
         """An expression that needs no ``${{ }}`` around it, but may have it."""
         if not isinstance(node, Scalar):
-            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}")
+            in_quotes = "Put it in quotes, and each text in it in single ones: \"['a', 'b']\"."
+            hint = in_quotes if isinstance(node, ListNode) else None
+            self._faults.add(node.mark, f"{key} takes an expression, not {kind(node)}", hint)
             return None
         if not node.sound:
             return None
+        self._environment.place = f'"{key}"'
         whole = _whole(node.text)
-        if whole:
-            return self._expression(node, *whole)
-        if OPEN in node.text:
-            self._environment.use_mentioned(node.text)
-            self._faults.add(node.mark, f"{key} takes one expression", "Write the whole without ${{ and }}.")
-            return None
-        return self._expression(node, node.text, 0)
+        if whole or OPEN not in node.text:
+            return self._expression(node, *(whole or (node.text, 0)))
+        self._environment.use_mentioned(node.text)
+        self._faults.add(node.mark, f"{key} takes one expression", "Write the whole without ${{ and }}.")
+        return None
 
 
 def _whole(text: str) -> tuple[str, int] | None:
@@ -241,7 +252,8 @@ def _joined(drafts: list[Draft], shape: Shape, join: Callable[[list[Any]], Any])
 
     computed = any(draft.shape is not None for draft in drafts)
     names = frozenset[str]().union(*(draft.names for draft in drafts))
-    return Draft(evaluate, names, shape if computed else None, all(draft.sound for draft in drafts))
+    secrets = frozenset[str]().union(*(draft.secrets for draft in drafts))
+    return Draft(evaluate, names, shape if computed else None, all(draft.sound for draft in drafts), secrets)
 
 
 def _text_of(parts: list[Any]) -> Any:
@@ -272,4 +284,7 @@ def plain_text(value: Any) -> str:
         return str(value)
     import json
 
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(bounded_data(value), ensure_ascii=False, default=str)
+    except RecursionError:
+        raise ExpressionError("the data is nested too deeply for a text") from None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage
+from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage, same_place
 
 GONE = (MemberStatus.FAILED, MemberStatus.LEFT)
 
@@ -96,6 +96,8 @@ def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:
         doubt = _doubt_of(vantage, peer)
         if doubt is not None:
             return f"gossip of {vantage.name or vantage.url}: {doubt}"
+    if peer.name is not None and leader.member_for(peer) is None:
+        return f"the leader calls it {peer.name}, yet its list of members lacks it: was that list cut by an ACL?"
     return None
 
 
@@ -103,7 +105,7 @@ def _doubt_of(vantage: Vantage, peer: Peer) -> str | None:
     members = vantage.members or ()
     if sum(member.id == peer.id for member in members) > 1:
         return "two members carry its id (a cloned machine?)"
-    other = next((m for m in members if m.raft_address == peer.address and m.id not in (None, peer.id)), None)
+    other = next((m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)), None)
     if other is not None and peer.id != peer.address:
         return f"its address now belongs to another server, {other.name} ({other.id}); the leader will settle it"
     member = vantage.member_for(peer)

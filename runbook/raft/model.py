@@ -5,6 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv6Address
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two ``IP:PORT`` are one place: IPv6 has many spellings of an address (FACTS 9 row 28)."""
+    return one == other or (one[:1] == other[:1] == "[" and _spelled_out(one) == _spelled_out(other))
+
+
+def _spelled_out(place: str) -> tuple[str, str]:
+    host, _, port = place.rpartition(":")
+    try:
+        return IPv6Address(host.strip("[]")).exploded, port
+    except ValueError:
+        return host, port
 
 
 class MemberStatus(Enum):
@@ -87,7 +101,9 @@ class Vantage:
     """One server asked, by its own HTTP address, for what it sees. Every field but ``url`` may be missing.
 
     ``server_id`` is who *answered* (``/v1/agent/self``), never who we meant to ask: behind a load balancer they differ.
-    ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers.
+    ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers; ``leader_address`` is the
+    leader it believes in. ``other_id`` is a second server that answered at the same address when it was asked again,
+    so what else was said there is nobody's in particular (FACTS 3.8). ``forbidden`` says that a token was refused.
     """
 
     url: str
@@ -103,25 +119,35 @@ class Vantage:
     members: tuple[Member, ...] | None = None
     leader_address: str | None = None
     expected_id: str | None = None
+    other_id: str | None = None
+    forbidden: bool = False
     trouble: str | None = None
 
     def member_for(self, peer: Peer) -> Member | None:
-        """This server's gossip entry for a peer: by id first, by address where the entry carries no other id."""
-        for member in self.members or ():
-            if member.id == peer.id:
-                return member
-        for member in self.members or ():
-            if member.raft_address == peer.address and member.id in (None, peer.address):
-                return member
-        return None
+        """This server's gossip entry for a peer: by id first, by address where the entry carries no other id.
+
+        On protocol 2 the peer's id is its address, while gossip may carry a UUID: there only the address counts. Of
+        several entries one that is not gone is taken: a sign of life outweighs a left-over.
+        """
+        members, by_address = self.members or (), peer.id == peer.address
+        same_id = [member for member in members if member.id == peer.id]
+        there = [m for m in members if same_place(m.raft_address, peer.address) and (by_address or m.id is None)]
+        found = same_id or there
+        return next(
+            (m for m in found if m.status not in (MemberStatus.FAILED, MemberStatus.LEFT)), next(iter(found), None)
+        )
 
 
 @dataclass(frozen=True)
 class AutopilotSettings:
-    """The cluster's own clean-up policy: a second actor, and a floor under the number of voters."""
+    """The cluster's own clean-up policy: a second actor, and a floor under the number of voters.
+
+    ``zeroed``: its thresholds are 0 s, as a partial write leaves them, and then no server is ever healthy (FACTS 3.2).
+    """
 
     cleanup_dead_servers: bool
     min_quorum: int
+    zeroed: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +158,8 @@ class ClusterView:
     ``configuration`` and ``leader_id`` come from a *default* (not stale) read, so they are ``None`` without a leader;
     ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
     ``probes`` is this host's own try at each peer's RPC port, by address.
-    ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked.
+    ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
+    voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s (FACTS 3.3).
     """
 
     cluster: str
@@ -149,7 +176,7 @@ class ClusterView:
     def vantage_of(self, peer: Peer) -> Vantage | None:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""
         if peer.id == peer.address:
-            return next((v for v in self.answering if v.raft_address == peer.address), None)
+            return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
         return next((v for v in self.answering if v.server_id == peer.id), None)
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 from runbook.clock import Clock
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
+from runbook.raft.diagnosis import diagnose
 from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration, Peer
 from runbook.raft.quorum import failure_tolerance, quorum
@@ -17,6 +18,7 @@ from runbook.raft.removal import Fence, Policy, Unsafe
 from runbook.steps.trouble import StepError, StepTrouble
 
 Output = dict[str, Any]
+Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
 Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
@@ -27,9 +29,6 @@ class RefusedError(Exception):
     def __init__(self, reason: Unsafe) -> None:
         super().__init__(str(reason))
         self.reason = reason
-
-
-Choose = Callable[[str, tuple[str, ...]], "str | None"]
 
 
 @dataclass
@@ -119,6 +118,10 @@ def led(view: ClusterView) -> Configuration:
 
 
 def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
+    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice (FACTS 9 row 16)."""
+    parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
+    if parted is not None:
+        return Trouble.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
     seen = view.best_configuration
     voters = seen.voters if seen else ()
     live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)

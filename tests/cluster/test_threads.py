@@ -66,3 +66,19 @@ def test_an_error_in_one_of_many_is_told() -> None:
     """A defect must not look like a server that is silent."""
     with pytest.raises(ZeroDivisionError):
         gather([1, 0], lambda key: 1 // key, lambda _: [], 5)
+
+
+def test_threads_are_used_again_but_for_those_that_hang() -> None:
+    """A look asks a dozen questions, and starting a thread costs as much as asking one; who hangs gets no more work."""
+    free, hung = threading.Event(), list[threading.Thread]()
+
+    def hang() -> None:
+        hung.append(threading.current_thread())
+        free.wait(5)
+
+    with pytest.raises(TimeoutError):
+        within(0.05, hang)
+    hands = {within(5, threading.current_thread) for _ in range(100)}
+    free.set()
+    assert len(hands) < 10
+    assert hung[0] not in hands

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine.execute import Ending, World, execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind
 from runbook.engine.resume import NOTHING_YET
+from runbook.engine.world import World
 from runbook.events import Event, RunStarted
 from runbook.playbook.parse import parse
 from runbook.progress import RunProgress, fold
@@ -133,13 +134,15 @@ class Run:
     cluster: FakeCluster
     folder: Path
     answer: str | None = None
+    agreed: str | None = ""
+    path: str = "fake.yaml"
     params: Mapping[str, str] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     text: bytes = field(default_factory=PLAYBOOK.read_bytes)
 
     def execute(self, past: RunProgress = NOTHING_YET, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``."""
-        plan = bind(parse(self.text, "fake.yaml", CATALOG), "run-1", self.params)
+        plan = bind(parse(self.text, self.path, CATALOG), "run-1", self.params)
         if past is NOTHING_YET:
             started = RunStarted("run-1", plan.playbook.name, "", self.cluster.name, "ann", dry_run, plan.params)
             self.emit(started)
@@ -161,7 +164,7 @@ class Run:
             emit=self.emit,
             folder=self.folder,
             chance=lambda: 0.0,
-            approve=lambda: "",
+            approve=lambda _sentence, _seconds: self.agreed,
             dry_run=dry_run,
             keep_tracebacks=True,
             choose=lambda _question, _answers: self.answer,

@@ -1,5 +1,6 @@
 """What a journal promises: what was appended comes back, a torn end is told, a changed line is refused."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,20 @@ def test_a_line_that_was_taken_out_is_noticed(path: Path, line: int) -> None:
 def test_a_journal_is_never_written_over(path: Path) -> None:
     with pytest.raises(JournalError, match="Nothing was started"):
         Journal.begin(path)
+
+
+def test_a_line_that_the_disk_took_in_part_is_taken_back(tmp_path: Path) -> None:
+    """Once there is room again, the ending follows the last whole line and nothing torn stands in the middle."""
+    path = tmp_path / "journal.jsonl"
+    journal = Journal.begin(path)
+    journal.append({"kind": "first"})
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, most[1]))
+    try:
+        with pytest.raises(JournalError, match="No further change will be made"):
+            journal.append({"kind": "second"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    journal.append({"kind": "third"})
+    record = read(path)
+    assert ([event["kind"] for event in record.events], record.torn) == (["first", "third"], False)

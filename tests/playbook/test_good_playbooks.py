@@ -93,7 +93,7 @@ def test_values_keep_their_type_alone_and_become_text_inside_text() -> None:
 def test_a_value_inside_a_text_reads_as_in_yaml(value: object, text: str) -> None:
     """So that an operator sees ``true``, not ``True``."""
     playbook = parsed(
-        "runbook: 1\nname: x\nparams: { p: { type: map } }\n"
+        "runbook: 1\nname: x\nguards: { max_changes: 1 }\nparams: { p: { type: map } }\n"
         'steps: [{ uses: raft.remove_peer, with: { peer: "<${{ params.p.x }}>" } }]'
     )
     assert arguments(playbook, "remove_peer", {"params": {"p": {"x": value}}}) == {"peer": f"<{text}>"}
@@ -121,7 +121,7 @@ def test_conditions_and_lists() -> None:
     assert condition.evaluate({"dead": {"count": 1, "peers": PEERS}}) is True
     assert condition.evaluate({"dead": {"count": 0, "peers": []}}) is False
     assert for_each.evaluate({"quorum": {"removals": PEERS}}) == PEERS
-    with pytest.raises(ExpressionError, match=r"19:15: for_each needs a list, not 3"):
+    with pytest.raises(ExpressionError, match=r"20:15: for_each needs a list or a mapping, not 3"):
         for_each.evaluate({"quorum": {"removals": 3}})
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.playbook.model import Playbook
-from runbook.playbook.params import ParamError, bind_params
+from runbook.playbook.model import Playbook, PlaybookError
+from runbook.playbook.params import Bound, ParamError, bind_params, gather_params, read_params_file
 from tests.playbook.cases import good, parsed
 
 
@@ -134,3 +134,72 @@ def test_defaults_are_bound_and_nobody_shares_them() -> None:
     assert isinstance(bound["names"], list)
     bound["names"].clear()
     assert bind_params(playbook, given)["names"] == ["a", 1, None, {"b": True}]
+
+
+SOURCES = parsed(
+    "runbook: 1\nname: x\nparams:\n  looks: { type: int, default: 3, min: 2 }\n"
+    "  wait: { type: duration, default: 30s }\n"
+    "  host: { type: string, pattern: '[a-z]+[0-9]', required: false }\n"
+    'steps:\n  - uses: raft.find_dead\n    with: { looks: "${{ params.looks }}", confirm_for: "${{ params.wait }}" }\n'
+    '    if: params.host != "x"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "file", "environment", "bound"),
+    [
+        ({}, "{}", {}, Bound(3, "default")),
+        ({}, "{}", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(4, "RUNBOOK_PARAM_LOOKS")),
+        ({}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(5, "params.yaml")),
+        ({"looks": "6"}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(6, "--param")),
+        ({"looks": "6"}, "looks: 1", {"RUNBOOK_PARAM_LOOKS": "x"}, Bound(6, "--param")),
+    ],
+)
+def test_the_strongest_source_wins_and_is_named(
+    given: dict[str, str], file: str, environment: dict[str, str], bound: Bound
+) -> None:
+    """Command line, file, environment, default; what a stronger one overrules is not even looked at."""
+    params = gather_params(SOURCES, given, read_params_file(file.encode(), "params.yaml"), environment)
+    assert params["looks"] == bound
+
+
+def test_a_params_file_is_yaml_or_json_with_types() -> None:
+    """A duration has its unit there, as in the playbook itself."""
+    for text in ("wait: 1m30s\nlooks: 4\nhost: s1\n", '{"wait": "1m30s", "looks": 4, "host": "s1"}'):
+        bound = gather_params(SOURCES, {}, read_params_file(text.encode(), "p.json"))
+        assert {name: one.value for name, one in bound.items()} == {"looks": 4, "wait": 90.0, "host": "s1"}
+        assert {one.origin for one in bound.values()} == {"p.json"}
+
+
+def test_every_fault_names_its_source() -> None:
+    """A person must know which of four places to go to."""
+    file = read_params_file(b"looks: 1\nlook: 3\n", "params.yaml")
+    with pytest.raises(ParamError) as caught:
+        gather_params(SOURCES, {"host": "S1"}, file, {"RUNBOOK_PARAM_WAIT": "soon", "RUNBOOK_PARAM_OTHER": "1"})
+    assert caught.value.faults == (
+        'params.yaml:2:1: playbook "x" has no param "look"; its params are looks, wait, host. Did you mean "looks"?',
+        'params.yaml:1:1: param "looks" must be at least 2, not 1.',
+        'RUNBOOK_PARAM_WAIT: param "wait" must be a duration such as 500ms, 30s, 5m or 1h, not "soon".',
+        'param "host" must look like [a-z]+[0-9], not the string "S1".',
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("- a", "a params file is a mapping of names to values, not a list"),
+        ("a: 1\na: 2", 'duplicate key "a"; line 1 has it already'),
+        ("a: 012", "unquoted 012 is octal"),
+        ("a: &x 1", "anchors and aliases"),
+        ("a: 1\n--- \nb: 1", "a params file is one YAML document"),
+        ("a: \0", "a NUL byte has no place in a params file"),
+        ("a: {" * 50, "nested deeper than 40 levels"),
+        ("#" * (1 << 22), "a params file may have 2,097,152"),
+    ],
+)
+def test_a_params_file_is_read_as_strictly_as_a_playbook(text: str, message: str) -> None:
+    """One reader, one set of traps."""
+    with pytest.raises(PlaybookError) as caught:
+        read_params_file(text.encode(), "params.yaml")
+    assert message in caught.value.faults[0].message

@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook.playbook.expressions import UNKNOWN, ExpressionError, compile_expression
 from runbook.playbook.model import Mark, PlaybookError
+from runbook.playbook.params import read_params_file
 from runbook.playbook.parse import parse
 from tests.playbook.cases import BAD, GOOD
 from tests.playbook.catalogue import CATALOGUE
+from tests.playbook.fuzzing import FUZZ, in_time
 
-QUICK = settings(max_examples=60, deadline=None)
 SEEDS = [path.read_bytes() for path in (*GOOD, *BAD)]
 PIECES = [
     *"""
     params dead item later .peers .count [0] ['id'] ( ) [ ] , + - * / // % < <= == != 1 2.5 'a' true null
-    len( min( any( steps.dead ** lambda: é @ # \\ .
+    len( min( any( map( outcome( steps.dead secrets.token result loop.index run.outcome ** lambda: é @ # \\ .
+    __class__ f'{1}' 9**9 'a'*9 :=
 """.split(),
     *(" and ", " or ", "not ", " in ", " not in ", " if ", " else ", "\n", " "),
 ]
@@ -28,11 +30,16 @@ SCOPE: dict[str, Any] = {
     "dead": {"peers": [{"id": "a"}], "count": 1},
     "item": {"id": "a"},
     "later": UNKNOWN,
+    "secrets": {"token": "t"},
+    "outcomes": {"dead": "success", "later": UNKNOWN},
+    "loop": {"index": 1},
+    "result": UNKNOWN,
 }
 WORDS = st.sampled_from(
     """
     id uses with if for_each retry raft.find_dead raft.remove_peer looks x params steps guards type int default on
-    ${{dead.peers}} ${{ 30s
+    ${{dead.peers}} ${{ 30s until every within assert else timeout continue_on_failure undo show on_failure finally
+    secrets env:A pattern a+ effect read http.request url https://a.b cooldown ${{secrets.x}} result.count>1 outcome(x)
     """.split()
 )
 TREES = st.recursive(
@@ -41,42 +48,47 @@ TREES = st.recursive(
     max_leaves=12,
 )
 
+SECTIONS = st.sampled_from("params guards steps name runbook secrets on_failure finally".split())
+
 
 def parses_or_is_refused(data: bytes) -> None:
-    with contextlib.suppress(PlaybookError):
-        parse(data, "playbook.yaml", CATALOGUE)
+    def work() -> None:
+        with contextlib.suppress(PlaybookError):
+            parse(data, "playbook.yaml", CATALOGUE)
+
+    in_time(work)
 
 
-@QUICK
+@FUZZ
 @given(st.binary(max_size=300))
 def test_any_bytes(data: bytes) -> None:
     """A binary named by mistake is refused like any other file."""
     parses_or_is_refused(data)
 
 
-@QUICK
+@FUZZ
 @given(st.text(max_size=300))
 def test_any_text(text: str) -> None:
     """So is any text, with characters that cannot even be encoded."""
     parses_or_is_refused(text.encode("utf-8", "surrogatepass"))
 
 
-@QUICK
+@FUZZ
 @given(st.text(alphabet="-:{}[]?|>&*!%#@'\"`$ \n\tax1,", max_size=60))
 def test_any_punctuation(text: str) -> None:
     """YAML's own signs in any order."""
     parses_or_is_refused(text.encode())
 
 
-@settings(max_examples=100, deadline=None)
+@FUZZ
 @given(st.sampled_from(SEEDS), st.integers(0, 2_000), st.integers(0, 60), st.sampled_from(SEEDS), st.integers(0, 2_000))
 def test_any_splice_of_real_playbooks(data: bytes, at: int, cut: int, other: bytes, begin: int) -> None:
     """A torn edit: something cut out, something of another file put in."""
     parses_or_is_refused(data[:at] + other[begin : begin + 40] + data[at + cut :])
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.sampled_from(["params", "guards", "steps", "name", "runbook"]), TREES, max_size=5))
+@FUZZ
+@given(st.dictionaries(SECTIONS, TREES, max_size=5))
 def test_any_tree_in_the_place_of_a_section(tree: dict[str, Any]) -> None:
     """JSON is YAML, so any data can stand anywhere."""
     import json
@@ -84,14 +96,37 @@ def test_any_tree_in_the_place_of_a_section(tree: dict[str, Any]) -> None:
     parses_or_is_refused(json.dumps({"runbook": 1, "name": "x", **tree}).encode())
 
 
-@QUICK
+@FUZZ
+@given(st.lists(st.dictionaries(WORDS, TREES, max_size=6), max_size=3), st.lists(TREES, max_size=2))
+def test_any_steps(steps: list[Any], handlers: list[Any]) -> None:
+    """Steps of any words, some of them good, in all three lists."""
+    import json
+
+    good = [{"id": "dead", "uses": "raft.find_dead"}]
+    tree = {"runbook": 1, "name": "x", "secrets": {"x": "env:A"}, "steps": good + steps, "finally": handlers}
+    parses_or_is_refused(json.dumps(tree).encode())
+
+
+@FUZZ
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_any_params_file(data: bytes) -> None:
+    """It is read by the same rules."""
+
+    def work() -> None:
+        with contextlib.suppress(PlaybookError):
+            read_params_file(data, "params.yaml")
+
+    in_time(work)
+
+
+@FUZZ
 @given(st.text(max_size=120))
 def test_any_text_as_an_expression(text: str) -> None:
     """Parsed or refused with our own error."""
     evaluates_or_is_refused(text)
 
 
-@settings(max_examples=200, deadline=None)
+@FUZZ
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
 def test_any_pieces_of_the_language_as_an_expression(pieces: list[str]) -> None:
     """What parses can be evaluated, and fails with a sentence if it fails."""
@@ -99,5 +134,8 @@ def test_any_pieces_of_the_language_as_an_expression(pieces: list[str]) -> None:
 
 
 def evaluates_or_is_refused(text: str) -> None:
-    with contextlib.suppress(PlaybookError, ExpressionError):
-        compile_expression(text, Mark("playbook.yaml", 1, 1), text).evaluate(SCOPE)
+    def work() -> None:
+        with contextlib.suppress(PlaybookError, ExpressionError):
+            compile_expression(text, Mark("playbook.yaml", 1, 1), text).evaluate(SCOPE)
+
+    in_time(work)

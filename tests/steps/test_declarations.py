@@ -27,9 +27,8 @@ each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 
 
 def example_of(step: StepDeclaration) -> Playbook:
-    known = [line for line in step.example.splitlines() if not line.startswith("  effect: read")]
-    lines = "".join(f"  {line}\n" for line in known)
-    text = f"runbook: 1\nname: example\nsummary: An example.\nsteps:\n{lines}"
+    lines = "".join(f"  {line}\n" for line in step.example.splitlines())
+    text = f"runbook: 1\nname: example\nsummary: An example.\nguards: {{ max_changes: 1 }}\nsteps:\n{lines}"
     return parse(text.encode(), f"{step.name}.yaml", CATALOG)
 
 
@@ -104,7 +103,7 @@ def test_a_misspelt_name_is_told_with_what_was_meant() -> None:
 def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     """Start-up is felt at 3 a.m.: no HTTP, no subprocess, no search for extensions unless a name is not ours."""
     script = (
-        "import sys, runbook.cli.validate as v; print(v.faults_of(sys.argv[1])); "
+        "import sys, runbook.cli.validate as v; print(list(v.validated([sys.argv[1]]).faults)); "
         "print([m for m in ('requests', 'urllib3', 'subprocess', 'selectors', 'importlib.metadata', 'tenacity', 'rich',"
         " 'structlog', 'runbook.steps.base', 'runbook.cluster.http', 'runbook.steps.ssh_run') if m in sys.modules])"
     )

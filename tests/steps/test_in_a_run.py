@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from runbook.engine.execute import World as EngineWorld
 from runbook.engine.execute import execute
 from runbook.engine.plan import bind
+from runbook.engine.world import World as EngineWorld
 from runbook.events import RunCompleted, StepCompleted
 from runbook.playbook.parse import parse
 from runbook.steps.catalog import CATALOG
@@ -55,7 +55,7 @@ def test_what_one_step_gives_the_next_one_reads_and_all_of_it_can_be_recorded(wo
         emit=world.events.append,
         folder=world.folder,
         chance=lambda: 0.5,
-        approve=lambda: "",
+        approve=lambda _sentence, _seconds: "",
         dry_run=False,
         keep_tracebacks=True,
     )

@@ -1,0 +1,78 @@
+"""``runbook diagnose``: one look, every finding by name, and what to do next. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from runbook.cli import exit_codes
+from runbook.cli.state import state_folder
+from runbook.cli.telling import painted
+from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.journal.store import JournalError, read
+from runbook.progress import ProgressError, fold
+from runbook.raft.diagnosis import diagnose
+from runbook.raft.findings import Finding
+from runbook.raft.model import ClusterView
+from runbook.raft.record import recorded
+from runbook.raft.scene import Phase, Scene
+from runbook.report.diagnosis import lines_of, rows_of
+
+RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins
+
+
+def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int:
+    """Print it and give the exit code: 0 diagnosed, 2 settings, 4 nobody answered or a token was refused by all."""
+    try:
+        cluster = cluster_from(environment, read_only=True)
+    except SettingsError as error:
+        print(f"runbook: {error}", file=sys.stderr)
+        return exit_codes.NOT_STARTED
+    view = cluster.look()
+    findings = diagnose(view, removed=_removed(environment))
+    text = told(view, findings, form)
+    print(painted(text, sys.stdout) if form == "text" else text)
+    return exit_codes.UNREACHABLE if Scene.of(view).phase is Phase.DARK else exit_codes.RECOVERED
+
+
+def told(view: ClusterView, findings: tuple[Finding, ...], form: str) -> str:
+    """For a person, or as JSON with the whole view in it, so that the incident can be looked at again."""
+    if form == "text":
+        return "\n".join(lines_of(view, findings)).rstrip()
+    data = {
+        "cluster": view.cluster,
+        "phase": Scene.of(view).phase.value,
+        "findings": [finding.record() for finding in findings],
+        "servers": rows_of(view),
+        "view": recorded(view),
+    }
+    return json.dumps(data, ensure_ascii=False, indent=2)
+
+
+def _removed(environment: Mapping[str, str]) -> frozenset[str]:
+    try:
+        return removed_by_runs(state_folder(environment))
+    except RuntimeError:  # no home folder, so no runs
+        return frozenset()
+
+
+def removed_by_runs(state: Path) -> frozenset[str]:
+    """The ids that this user's newest runs took out; a record that cannot be read says nothing.
+
+    Whichever address the run was given: an id names one server of one cluster.
+    """
+    found: set[str] = set()
+    try:
+        folders = sorted((state / "runs").iterdir())[-RUNS:]
+    except OSError:
+        return frozenset()
+    for folder in folders:
+        try:
+            progress = fold(read(folder / "journal.jsonl").events)
+        except (JournalError, ProgressError, OSError):
+            continue
+        found |= {removal.peer for removal in progress.removals if removal.state == "gone" and removal.asked_at}
+    return frozenset(found)

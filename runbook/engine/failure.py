@@ -1,0 +1,64 @@
+"""How a step ends badly, as one value: what the record, the handlers and the exit code are made of."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+from runbook.cluster.port import ClusterError
+from runbook.events import RunFailed, RunInterrupted, RunRefused
+from runbook.playbook.expressions import ExpressionError
+from runbook.playbook.fields import MisfitError
+from runbook.secrets import SecretError
+from runbook.steps.base import RefusedError
+from runbook.steps.trouble import StepError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """``outcome`` is failed, refused or interrupted; ``code`` the class of the trouble, or the refusal's code."""
+
+    outcome: str
+    step: str
+    code: str
+    message: str
+    detail: str = ""
+
+    @property
+    def ending(self) -> RunRefused | RunFailed | RunInterrupted:
+        if self.outcome == "refused":
+            return RunRefused(self.step, self.code, self.message)
+        if self.outcome == "interrupted":
+            return RunInterrupted(self.step, self.message)
+        return RunFailed(self.step, self.code, self.message, self.detail)
+
+
+class StoppedError(Exception):
+    """A step inside has failed and all that belongs to its end is done."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def failure_of(step: str, error: BaseException, *, keep_traceback: bool) -> Failure:
+    """Whatever a step raised, in words for the operator; a traceback only where somebody asked for it."""
+    if isinstance(error, StoppedError):
+        return error.failure
+    if isinstance(error, RefusedError):
+        return Failure("refused", step, error.reason.code, str(error.reason))
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("interrupted", step, "signal", "stopped by a signal")
+    detail = "".join(traceback.format_exception(error)) if keep_traceback else ""
+    return Failure("failed", step, *_told(error), detail)
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """The class of the trouble, and the sentence. A step's own trouble says nothing of the cluster."""
+    if isinstance(error, ClusterError):
+        return error.trouble.value, str(error)
+    if isinstance(error, StepError):
+        return f"step.{error.trouble.value}", str(error)
+    if isinstance(error, ExpressionError | MisfitError | SecretError):
+        return "playbook", str(error)
+    return "bug", f"{type(error).__name__}: {error}. This is a fault of runbook, not of the cluster"

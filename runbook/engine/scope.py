@@ -1,0 +1,53 @@
+"""The names that an expression may read, as they are at one place of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runbook.engine.failure import Failure
+from runbook.playbook.expressions import UNKNOWN
+from runbook.playbook.model import StepSpec
+
+Scope = dict[str, Any]
+
+
+def beginning(run: str, name: str, params: Mapping[str, object]) -> Scope:
+    """Before the first step."""
+    return {"params": params, "run": {"id": run, "name": name}, "outcomes": {}, "secrets": {}}
+
+
+def in_round(spec: StepSpec, scope: Scope, item: Any, number: int) -> Scope:
+    """Inside one round of ``for_each``; without one, whatever is around it. ``number`` counts from 1."""
+    return {**scope, "item": item, "loop": {"index": number}} if spec.for_each else dict(scope)
+
+
+def for_handlers(scope: Scope, failure: Failure | None) -> Scope:
+    """What ``on_failure`` and ``finally`` know of how it ended."""
+    ended = {
+        "outcome": failure.outcome if failure else "success",
+        "failed_step": failure.step if failure else None,
+        "error": failure.message if failure else None,
+    }
+    return {**scope, "run": {**scope["run"], **ended}}
+
+
+def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
+    """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
+    holds = True if spec.condition is None else spec.condition.evaluate(scope)
+    if holds is not True:
+        assert spec.condition is not None  # noqa: S101 -- True where there is none
+        return [], f"{'not known yet' if holds is UNKNOWN else 'not so'}: {spec.condition.text}"
+    if spec.for_each is None:
+        return [None], ""
+    items = spec.for_each.evaluate(scope)
+    if items is UNKNOWN:
+        return [], f"not known yet: {spec.for_each.text}"
+    if not items:
+        scope[spec.id] = {"results": [], "count": 0}
+    return list(items), "nothing to do"
+
+
+def result_of_block(spec: StepSpec, results: list[Scope]) -> tuple[Any, str]:
+    """A block's result, and that it has no sentence for undoing it: its steps have."""
+    return ({"results": results, "count": len(results)} if spec.for_each else results[0]), ""

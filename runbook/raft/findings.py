@@ -1,0 +1,82 @@
+"""What a diagnosis says: a name, how bad, how sure, which servers, on what evidence, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from runbook.raft.model import Member, Peer, Vantage
+
+REMOVE_DEAD_PEERS = "playbooks/remove-dead-peers.yaml"
+HEALTH_CHECK = "playbooks/health-check.yaml"
+
+
+class Severity(Enum):
+    """How soon somebody must act. The value is for machines and is never changed."""
+
+    CRITICAL = "critical"  # no change can be made, or the next failure ends the service
+    WARNING = "warning"  # something is broken, and the cluster still works
+    NOTICE = "notice"  # worth knowing; nothing is broken
+    OK = "ok"
+
+
+class Certainty(Enum):
+    """How far one look proves it. *Certain* is only what was read; a cause that was inferred never is."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that a finding is about, whether the configuration lists it or only gossip knows it."""
+
+    id: str
+    address: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One named thing that one look shows. ``playbook`` is one that ships, where one helps."""
+
+    name: str
+    severity: Severity
+    certainty: Certainty
+    sentence: str
+    evidence: tuple[str, ...]
+    next_action: str
+    servers: tuple[Server, ...] = ()
+    playbook: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The finding as plain data; these keys are a promise to whoever reads them."""
+        return {**asdict(self), "severity": self.severity.value, "certainty": self.certainty.value}
+
+
+def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
+    """By severity, then by certainty; what is equal stays in the order in which it was found."""
+    bad, sure = list(Severity), list(Certainty)
+    return tuple(sorted(findings, key=lambda f: (bad.index(f.severity), sure.index(f.certainty))))
+
+
+def server_of(one: Peer | Member | Vantage) -> Server:
+    """The same three words for a peer, a member and a server that answered."""
+    if isinstance(one, Peer):
+        return Server(one.id, one.address, one.label)
+    if isinstance(one, Member):
+        return Server(one.id or one.raft_address, one.raft_address, one.name)
+    return Server(one.server_id or one.url, one.raft_address or one.url, one.name or one.url)
+
+
+def named(peers: list[Peer] | tuple[Peer, ...]) -> str:
+    """``s1.global and s2.global``, as a person reads a list."""
+    labels = [peer.label for peer in peers]
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}" if labels else "nobody"
+
+
+def count(number: int, thing: str) -> str:
+    """``1 voter``, ``2 voters``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,93 @@
+"""A diagnosis as a person reads it at 3 a.m.: what is wrong, what to do next, and then a line a server."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from runbook.raft.findings import Finding, Severity
+from runbook.raft.liveness import judge_once
+from runbook.raft.model import ClusterView, Peer, Vantage
+from runbook.raft.sightings import sighting_of, sightings_of
+
+WIDTH = 100
+MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NOTICE: "NOTICE", Severity.OK: "OK"}
+
+
+def lines_of(view: ClusterView, findings: Sequence[Finding]) -> list[str]:
+    """Everything, at most 100 columns wide where words allow it."""
+    said: set[str] = set()
+    told = [line for finding in findings for line in (*_finding(finding, said), "")]
+    return [f"{view.cluster}, as this host sees it", "", *told, *_servers(view)]
+
+
+def _finding(finding: Finding, said: set[str]) -> Iterator[str]:
+    """Evidence that stands under a worse finding is not read again."""
+    sure = "" if finding.severity is Severity.OK else f" ({finding.certainty.value})"
+    head = f"{MARKS[finding.severity]:<9} {finding.name}{sure}: {finding.sentence}"
+    yield from _wrapped(head, "", " " * 10)
+    for words in (words for words in finding.evidence if words not in said):
+        yield from _wrapped(words, " " * 10 + "- ", " " * 12)
+    said.update(finding.evidence)
+    if finding.severity is not Severity.OK:
+        yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16)
+    if finding.playbook:
+        yield f"{'':10}run:  runbook execute {finding.playbook}"
+
+
+def _wrapped(text: str, first: str, then: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=then, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _servers(view: ClusterView) -> Iterator[str]:
+    seen = view.best_configuration
+    if seen is None or not seen.peers:
+        return
+    yield "servers"
+    wide = max(len(peer.label) for peer in seen.peers)
+    for peer in (sighting.peer for sighting in sightings_of(view)):
+        verdict = judge_once(view, peer)
+        yield from _wrapped(
+            f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13)
+        )
+    listed = {word for peer in seen.peers for word in (peer.id, peer.address)}
+    for vantage in view.answering:
+        if not {vantage.server_id, vantage.raft_address} & listed:
+            name = vantage.name or vantage.url
+            yield f"  {'alive':<8} {name:<{wide}}  {vantage.raft_address}; not in the configuration"
+
+
+def _facts(view: ClusterView, peer: Peer) -> str:
+    own = view.vantage_of(peer)
+    role = "leader" if peer.id == view.leader_id else "voter" if peer.voter else "non-voter"
+    sighting = sighting_of(view, peer)
+    if own is not None:
+        return f"{peer.address}; {role}{_numbers(own)}; {sighting.gossip_words}"
+    looks = "looks dead: " if sighting.looks_dead else ""
+    return f"{peer.address}; {role}; {looks}{sighting.words}; {sighting.gossip_words}"
+
+
+def _numbers(vantage: Vantage) -> str:
+    term = f", term {vantage.term}" if vantage.term is not None else ""
+    log = f", log {vantage.last_log_term}/{vantage.last_log_index}" if vantage.last_log_index is not None else ""
+    return term + log
+
+
+def rows_of(view: ClusterView) -> list[dict[str, object]]:
+    """The servers for a machine: the same that a person reads, with stable keys."""
+    return [
+        {
+            "id": s.peer.id,
+            "address": s.peer.address,
+            "name": s.peer.label,
+            "voter": s.peer.voter,
+            "leader": s.peer.id == view.leader_id,
+            "verdict": judge_once(view, s.peer).liveness.value,
+            "appearance": s.appearance.name.lower(),
+            "looks_dead": s.looks_dead,
+            "evidence": s.evidence,
+        }
+        for s in sightings_of(view)
+    ]

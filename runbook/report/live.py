@@ -1,0 +1,100 @@
+"""The screen on a terminal: the plain lines, and below them one that is rewritten in place and says what is awaited."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from runbook.report.screen import STEP_WIDTH, Screen
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+EVERY = 1.0  # seconds between two drawings: enough to show that the tool is alive
+ERASE = "\r\x1b[2K"
+_WAITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "step.started": lambda r: f"at work: {r['uses']}",
+    "step.waiting": lambda r: f"waiting: {r['reason']}",
+    "removal.requested": lambda r: f"waiting until every server agrees that {r['name']} is gone",
+}
+_OVER = frozenset({"removal.confirmed", "step.completed"})
+
+
+class LiveScreen:
+    """Give it the records; it writes to the terminal. What is awaited is not repeated as lines of its own."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        paint: Callable[[str], str] = str,
+        monotonic: Callable[[], float] = time.monotonic,
+        columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
+    ) -> None:
+        self._stream, self._paint, self._monotonic, self._columns = stream, paint, monotonic, columns
+        self._screen = Screen()
+        self._began = monotonic()
+        self._awaited = self._step = ""
+        self._since = self._began
+        self._turn = threading.Lock()  # the run tells, and the ticker redraws
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._tick, name="live line", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The live line goes; what follows begins at the left."""
+        self._over.set()
+        with self._turn, contextlib.suppress(OSError, ValueError):
+            self._write(ERASE)
+
+    def tell(self, record: Mapping[str, Any]) -> None:
+        """Print the lines of this event, and say from now on what the run waits for. Raises OSError."""
+        lines = [] if record["kind"] == "step.waiting" else self._screen.lines(record)
+        with self._turn:
+            self._note(record)
+            self._write(ERASE + "".join(f"{self._paint(line)}\n" for line in lines) + self._line())
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """No live line meanwhile: a person is asked, and types."""
+        with self._turn:
+            with contextlib.suppress(OSError, ValueError):
+                self._write(ERASE)
+            yield
+            self._since = self._monotonic()
+
+    def _note(self, record: Mapping[str, Any]) -> None:
+        kind = str(record["kind"])
+        if kind in _OVER or kind.startswith("run."):
+            self._awaited = ""
+        if kind not in _WAITS:
+            return
+        step, awaited = str(record["step"]), _WAITS[kind](record)
+        if (step, awaited) != (self._step, self._awaited):
+            self._step, self._awaited, self._since = step, awaited, self._monotonic()
+
+    def _line(self) -> str:
+        if not self._awaited:
+            return ""
+        now = self._monotonic()
+        minutes, seconds = divmod(int(now - self._began), 60)
+        line = f"{minutes:02}:{seconds:02}  {self._step:<{STEP_WIDTH}} … {int(now - self._since)} s {self._awaited}"
+        return line[: max(0, self._columns() - 1)]  # a longer one would wrap, and could not be erased
+
+    def _tick(self) -> None:
+        while not self._over.wait(EVERY):
+            with self._turn, contextlib.suppress(OSError, ValueError):
+                self._redraw()
+
+    def _redraw(self) -> None:
+        if self._awaited and not self._over.is_set():
+            self._write(ERASE + self._line())
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,95 @@
+"""``runbook check`` as cron starts it, with nothing in the environment, against a cluster in every state."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from runbook.lab.simulated import SimulatedLab
+from tests.cli.test_execute import followers
+
+PROGRAM = [sys.executable, "-m", "runbook", "check"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """How many of five servers are killed, and what a monitor must be told of that."""
+
+    killed: int
+    code: int
+    line: str
+    told: dict[str, float]  # in the textfile, without the seconds
+
+
+CASES = {
+    "healthy": Case(
+        0,
+        0,
+        "RAFT OK - healthy: 5 of 5 voters answer, 3 needed | voters=5 live_voters=5 failure_tolerance=2 dead=0",
+        {"status": 0, "voters": 5, "live_voters": 5, "failure_tolerance": 2, "dead": 0, "unknown": 0, "leader": 1},
+    ),
+    "degraded": Case(
+        1,
+        1,
+        "RAFT WARNING - degraded: 4 of 5 voters answer, 3 needed | voters=5 live_voters=4 failure_tolerance=1 dead=1",
+        {"status": 1, "voters": 5, "live_voters": 4, "failure_tolerance": 1, "dead": 1, "unknown": 0, "leader": 1},
+    ),
+    "at its limit": Case(
+        2,
+        2,
+        "RAFT CRITICAL - no further voter may fail: 3 of 5 voters answer, 3 needed | ",
+        {"status": 2, "voters": 5, "live_voters": 3, "failure_tolerance": 0, "dead": 2, "unknown": 0, "leader": 1},
+    ),
+    "leaderless": Case(
+        3,
+        2,
+        "RAFT CRITICAL - no leader: 2 of 5 voters answer, 3 needed | ",
+        {"status": 2, "voters": 5, "live_voters": 2, "failure_tolerance": 0, "leader": 0},
+    ),
+    "dead": Case(5, 3, "RAFT UNKNOWN - ", {"status": 3}),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_each_state_has_its_code_its_line_and_its_numbers(case: Case, tmp_path: Path) -> None:
+    """The textfile is read by Prometheus' own parser: every number a gauge with its help, and whole or not there."""
+    textfile = tmp_path / "runbook.prom"
+    with SimulatedLab(5, gossip_delay=0.3) as lab:
+        asked, *others = [*followers(lab), lab.wait_for_leader()]
+        for name in ([asked, *others] if case.killed == 5 else others)[: case.killed]:
+            lab.kill(name)
+            if case.killed < 3:
+                lab.wait_for_gossip(name, "failed")
+        time.sleep(1 if case.killed == 3 else 0)  # the leader's lease
+        settings = [f"NOMAD_ADDR={lab.addresses[lab.names.index(asked)]}"]
+        command = ["/usr/bin/env", "-i", *settings, *PROGRAM, "--textfile", str(textfile)]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (case.code, "")
+    assert done.stdout.startswith(case.line)
+    assert done.stdout.count("\n") == 1
+    families = list(text_string_to_metric_families(textfile.read_text(encoding="utf-8")))
+    told = {family.name.removeprefix("runbook_raft_"): family.samples[0].value for family in families}
+    assert 0 <= told.pop("check_seconds") < 60
+    assert told.items() >= case.told.items()
+    assert told.get("dead", 0) + told.get("unknown", 0) == (0 if case.killed == 5 else case.killed)
+    assert len(told) == (1 if case.killed == 5 else 7)
+    assert [family.name for family in families if family.type != "gauge" or not family.documentation] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["runbook.prom"]
+
+
+def test_a_textfile_that_cannot_be_written_is_unknown_and_told(tmp_path: Path) -> None:
+    """The old numbers stay, so the monitor must hear that they are old."""
+    with SimulatedLab(3, gossip_delay=0.3) as lab:
+        lab.wait_for_leader()
+        command = [*PROGRAM, "--textfile", str(tmp_path / "missing" / "runbook.prom")]
+        done = subprocess.run(
+            command, env={"NOMAD_ADDR": lab.addresses[0]}, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout == f"RAFT UNKNOWN - {tmp_path}/missing/runbook.prom: No such file or directory\n"

@@ -1,0 +1,94 @@
+"""Every session of the pages runs as it stands: the same words, with a simulated cluster where the page has its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runbook.lab.simulated import SimulatedLab
+from tests.docs.documented import ROOT, Command, Fence, commands, fences, is_whole
+
+THEIR_CLUSTER = "http://10.0.0.11:4646"
+THEIR_TEXTFILES = "/var/lib/node_exporter"
+NOT_ALONE = (
+    "lab",
+    "demo",
+    "show",
+    "resume",
+    "ack",
+)  # these are steps of a session: alone they find nothing, or take its time twice
+
+# The words of the page go to the real command line; only the waiting is cut short. Of make, the demo is really run.
+RUNBOOK = """#!/bin/sh
+case "$1" in execute) set -- "$@" --param confirm_for=0s --param looks=2 --param watch_for=0s;; esac
+exec "{python}" -m runbook "$@"
+"""
+MAKE = """#!/bin/sh
+case "$1" in demo) exec runbook demo;; *) exec /usr/bin/make --dry-run "$@";; esac
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where somebody sits who types what the page shows: a shell, and a cluster with one dead server."""
+
+    folder: Path
+    lab: SimulatedLab
+
+    def type(self, text: str, **more: str) -> subprocess.CompletedProcess[str]:
+        text = text.replace(THEIR_CLUSTER, self.lab.addresses[0]).replace(THEIR_TEXTFILES, str(self.folder))
+        text = text.replace(". .venv/bin/activate", ":")  # the test has an environment already
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        environment = {"PATH": path, "HOME": str(self.folder), "RUNBOOK_STATE_DIR": str(self.folder / "state"), **more}
+        return subprocess.run(
+            ["/bin/sh", "-eu", "-c", text], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    for name, text in (("runbook", RUNBOOK.format(python=sys.executable)), ("make", MAKE)):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o700)
+    with SimulatedLab(5, gossip_delay=0.3) as lab:
+        dead = next(name for name in reversed(lab.names) if name != lab.wait_for_leader())
+        lab.kill(dead)
+        lab.wait_for_gossip(dead, "failed")
+        desk = Desk(tmp_path, lab)
+        yield desk
+        desk.type("runbook lab down")
+
+
+@pytest.mark.parametrize("session", fences("sh"), ids=lambda fence: f"{fence.page}: {fence.text[:20]}")
+def test_a_session_runs_as_it_stands(desk: Desk, session: Fence) -> None:
+    """To its end, with `sh -e`, so that no command of it fails unseen."""
+    done = desk.type(session.text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if "execute" in session.text:
+        assert "remove-dead-peers: would be recovered" in done.stdout
+        assert "remove-dead-peers: recovered" in done.stdout
+
+
+def alone() -> list[Command]:
+    """Each once, wherever it is shown; the example extension's page is for after its installation, which has a test."""
+    shown = {each.words: each for each in commands("runbook") if is_whole(each) and "example-ext" not in each.page}
+    return [each for each in shown.values() if each.words[0] not in NOT_ALONE]
+
+
+def test_every_whole_command_of_a_page_runs(desk: Desk) -> None:
+    """One after the other against one cluster; `check` warns while a server is dead."""
+    for command in alone():
+        done = desk.type(f"runbook {command.text}", NOMAD_ADDR=desk.lab.addresses[0])
+        allowed = {0, 1} if command.words[0] == "check" else {0}
+        assert done.returncode in allowed, f"{command}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+    assert (desk.folder / "runbook.prom").read_text(encoding="utf-8").startswith("# HELP")

@@ -1,0 +1,158 @@
+"""Control flow as transcripts: each playbook of ``cases/`` is run on a cluster of five with one dead server.
+
+The ``.told`` beside it is its record, a line an event; ``pytest --rewrite`` writes it anew, and the diff is the review.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook.events import RunCompleted, RunResumed
+from tests.engine.fake import FakeClock, FakeCluster, Run
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+
+
+def run(text: bytes, folder: Path, path: Path) -> Run:
+    return Run(FakeCluster(FakeClock(), dead={5}), folder, text=text, path=str(path))
+
+
+def line(record: dict[str, Any]) -> str:
+    told = [record["kind"], record.get("step", ""), record.get("outcome", ""), record.get("message", "")]
+    told += [f"undo: {record['undo']}"] if record.get("undo") else []
+    told += [f"{record['seconds']:g} s, {record['reason']}"] if record["kind"] == "step.waiting" else []
+    return f"{record['at'][14:19]}  " + "  ".join(part for part in told if part)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_the_record_of(case: Path, tmp_path: Path, rewrite: bool) -> None:
+    """Order, places, outcomes, words and times, as the journal has them."""
+    played = run(case.read_bytes(), tmp_path, case)
+    played.agreed = None
+    played.execute()
+    told = "".join(f"{line(record)}\n" for record in played.records)
+    expected = case.with_suffix(".told")
+    if rewrite:
+        expected.write_text(told, encoding="utf-8")
+    assert told == expected.read_text(encoding="utf-8")
+
+
+RESUMABLE = ["blocks-and-rounds", "a-failure-that-is-gone-on-from", "until-it-holds"]
+
+
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_every_prefix_of_the_record_can_be_gone_on_with(name: str, tmp_path: Path) -> None:
+    """Finished steps, rounds and blocks are not done again: each place is completed once in the whole record."""
+    case = next(case for case in CASES if case.stem == name)
+    whole = run(case.read_bytes(), tmp_path, case)
+    whole.execute()
+    for length in range(1, len(whole.records)):
+        again = run(case.read_bytes(), tmp_path, case)
+        again.records = [dict(record) for record in whole.records[:length]]
+        past = again.progress()
+        again.emit(RunResumed("ann", "nomad:fake", False))
+        assert isinstance(again.execute(past), RunCompleted), length
+        completed = [record["step"] for record in again.records if record["kind"] == "step.completed"]
+        assert sorted(completed) == sorted(set(completed)), length
+        outputs = {r["step"]: r["output"] for r in again.records if r["kind"] == "step.completed"}
+        assert outputs == {r["step"]: r["output"] for r in whole.records if r["kind"] == "step.completed"}, length
+
+
+OUTER = b"""
+runbook: 1
+name: outer
+guards: { min_voters: 4 }
+steps:
+  - id: check
+    uses: playbook.run
+    with: { playbook: inner.yaml, params: { wanted: 5s, who: "${{ run.name }}" } }
+  - id: told
+    uses: log.message
+    with: { text: "inner ${{ check.outcome }}" }
+"""
+INNER = b"""
+runbook: 1
+name: inner
+params:
+  wanted: { type: duration }
+  who: { type: string }
+steps:
+  - id: before
+    uses: log.message
+    with: { text: "for ${{ params.who }}: ${{ params.wanted }}" }
+finally:
+  - id: last
+    uses: log.message
+    with: { text: "inner ${{ run.outcome }}" }
+"""
+
+
+def test_a_playbook_within_a_playbook_is_in_the_same_record(tmp_path: Path) -> None:
+    """Its steps stand behind the name of the step that runs it, and their ids do not meet the outer ones."""
+    (tmp_path / "inner.yaml").write_bytes(INNER)
+    played = run(OUTER, tmp_path, tmp_path / "outer.yaml")
+    assert isinstance(played.execute(), RunCompleted)
+    told = [f"{r['step']}: {r['message']}" for r in played.records if r["kind"] == "step.completed"]
+    assert told == [
+        "check/before: for outer: 5s",
+        "check/last: inner success",
+        "check: inner ended well",
+        "told: inner success",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inner", "words"),
+    [
+        (
+            INNER.replace(
+                b'log.message\n    with: { text: "inner ${{ run.outcome }}" }',
+                b"playbook.run\n    effect: read\n    with: { playbook: outer.yaml }",
+            ),
+            "would run itself",
+        ),
+        (b"nonsense", "a playbook is a mapping"),
+        (INNER.replace(b"type: duration", b"type: int"), "wanted"),
+    ],
+    ids=["itself", "broken", "other params"],
+)
+def test_a_playbook_that_cannot_be_run_is_a_failed_step(tmp_path: Path, inner: bytes, words: str) -> None:
+    """Said at the step that runs it; nothing of it has begun."""
+    (tmp_path / "inner.yaml").write_bytes(inner)
+    (tmp_path / "outer.yaml").write_bytes(OUTER)
+    played = run(OUTER, tmp_path, tmp_path / "outer.yaml")
+    ending = played.execute()
+    assert words in getattr(ending, "message", ""), ending
+
+
+BEGUN = b"""
+runbook: 1
+name: begun
+guards: { max_changes: 1 }
+steps:
+  - id: change
+    uses: command.run
+    with: { argv: ["sh", "-c", "echo again >> %s"] }
+"""
+
+
+@pytest.mark.parametrize(("answer", "done", "code"), [(None, 0, "CannotTell"), ("done", 0, ""), ("not done", 1, "")])
+def test_a_change_of_which_nobody_saw_the_end_is_not_made_again_unasked(
+    tmp_path: Path, answer: str | None, done: int, code: str
+) -> None:
+    """The process died inside command.run: only a person can tell, and without one it is refused."""
+    mark = tmp_path / "mark"
+    first = run(BEGUN % str(mark).encode(), tmp_path, tmp_path / "begun.yaml")
+    first.execute()
+    place = next(n for n, record in enumerate(first.records) if record["kind"] == "step.started")
+    del first.records[place + 1 :]
+    mark.unlink()
+    first.answer = answer
+    past = first.progress()
+    first.emit(RunResumed("ann", "nomad:fake", False))
+    ending = first.execute(past)
+    assert getattr(ending, "code", "") == code
+    assert (mark.read_text().count("again") if mark.exists() else 0) == done

@@ -1,0 +1,37 @@
+"""The playbooks that the pages about the language show are good, and every word of it is on the page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runbook.playbook.heads import STEP_KEYS
+from runbook.playbook.parse import PLAYBOOK_KEYS
+from runbook.playbook.references import FORMS
+from tests.playbook.cases import parsed
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("playbook-language.md", "from-ansible.md")
+FENCE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHOWN = [
+    pytest.param(text, id=f"{page} {number}")
+    for page in PAGES
+    for number, text in enumerate(FENCE.findall((DOCS / page).read_text(encoding="utf-8")))
+    if re.search("^runbook: 1", text, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_a_playbook_that_is_shown_is_good(text: str) -> None:
+    """Whoever copies it must not be told that it is wrong."""
+    assert parsed(text).steps
+
+
+def test_every_word_is_on_the_page() -> None:
+    """A word that is not documented does not exist for whoever writes."""
+    page = (DOCS / PAGES[0]).read_text(encoding="utf-8")
+    assert [key.name for key in (*STEP_KEYS, *PLAYBOOK_KEYS) if not re.search(rf"\b{key.name}\b", page)] == []
+    assert [form for form in FORMS if f"`{form}:" not in page] == []
+    assert len(SHOWN) >= 3

@@ -1,0 +1,87 @@
+"""Patterns of params mean what they mean in Python's ``re``, and cannot hang."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runbook.playbook.patterns import MAX_MATCHED, MAX_PATTERN, compile_pattern
+from tests.playbook.fuzzing import FUZZ
+
+PIECES = st.sampled_from(
+    [
+        *"ab0-_.|()*+?[]{}^$\\,19",
+        "(?:",
+        "[a-b]",
+        "[^a]",
+        "[[",
+        "[]",
+        "--",
+        "&&",
+        "||",
+        "[-",
+        "-]",
+        "\\d",
+        "\\w",
+        "\\.",
+        "{2}",
+        "{1,3}",
+        "{,2}",
+    ]
+)
+TEXTS = ["", "a", "b", "ab", "aab", "abab", "a.b", "0", "a0", "a-b", "aaaa", "ba", "\n", "a\n", "é", "}", "a{2}"]
+
+
+@FUZZ
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_a_pattern_means_what_it_means_in_python(pattern: str) -> None:
+    """The one obvious second way to compute it."""
+    with contextlib.suppress(ValueError):
+        ours = compile_pattern(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = re.compile(pattern, re.ASCII)
+        for text in TEXTS:
+            assert ours(text) is (theirs.fullmatch(text) is not None), (pattern, text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(a+)+b", "a" * 1000),
+        ("(a|a)*b", "a" * 1000),
+        ("(a|aa)+$", "a" * 999 + "b"),
+        ("(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)x", "y" * 1000),
+        ("(a?){150}a{150}", "a" * 200),
+        ("(((a{0,5}){0,5}){0,5})b", "a" * 1000),
+    ],
+)
+def test_a_pattern_that_makes_others_hang_is_quick(pattern: str, text: str) -> None:
+    """Python's ``re`` would take years for some of these."""
+    begun = time.process_time()
+    compile_pattern(pattern)(text)
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("pattern", ["(((()*){400}){400}){400}", "(((){500}){500}){500}", "(" * 30 + ")" * 30])
+def test_a_pattern_of_nothing_is_quick(pattern: str) -> None:
+    """Repetitions of nothing are not written out."""
+    begun = time.process_time()
+    with contextlib.suppress(ValueError):
+        compile_pattern(pattern)("")
+    assert time.process_time() - begun < 1.0
+
+
+def test_the_limits_are_where_they_are_said_to_be() -> None:
+    """Of the pattern, and of the text, which does not match any more."""
+    assert compile_pattern("a" * MAX_PATTERN)("a" * MAX_PATTERN)
+    with pytest.raises(ValueError, match="it may have 200 characters"):
+        compile_pattern("a" * (MAX_PATTERN + 1))
+    assert compile_pattern("a*")("a" * MAX_MATCHED)
+    assert not compile_pattern("a*")("a" * (MAX_MATCHED + 1))
