@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Asking:
 
     def _answer(self, question: str, answers: tuple[str, ...], seconds: float) -> str | None:
         with self.aside():
+            # What was typed before the question is no answer to it.
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
             print(f"{question} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
             ready, _, _ = select.select([sys.stdin], [], [], seconds)
             typed = sys.stdin.readline().strip().lower() if ready else ""

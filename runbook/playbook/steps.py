@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from runbook.playbook.environment import NO_ITEM, Absence, Environment
 from runbook.playbook.faults import Faults, did_you_mean, quoted
@@ -18,6 +18,13 @@ from runbook.playbook.words import read_words
 ANYTHING = Field("", "any", "", secret_ok=True)
 """What a parameter takes that nobody declared: its own fault is told, and its expressions are checked all the same."""
 _STRENGTH = (Effect.READ, Effect.UNKNOWN, Effect.CHANGE)
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A catalogue that can say why a step of this name cannot be used."""
+
+    def why_not(self, name: str) -> str | None: ...
 
 
 class StepsReader:
@@ -143,8 +150,9 @@ class StepsReader:
         name = section.value("uses")
         if name is None or name in self._catalogue:
             return self._catalogue[name] if name else None
-        meant = did_you_mean(name, self._catalogue)
-        section.wrong("uses", f"names no step type: {quoted(name)}", meant or '"runbook steps" lists them all.')
+        broken = self._catalogue.why_not(name) if isinstance(self._catalogue, Explaining) else None
+        hint = broken or did_you_mean(name, self._catalogue) or '"runbook steps" lists them all.'
+        section.wrong("uses", f"names no step type: {quoted(name)}", hint)
         return None
 
     def _effect(self, head: Head, declaration: StepDeclaration | None) -> Effect:

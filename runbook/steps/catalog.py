@@ -175,6 +175,13 @@ class Catalog(Mapping[str, StepDeclaration]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def why_not(self, name: str) -> str | None:
+        """Why the step of this name, which another package offers, cannot be used."""
+        from runbook.steps.extensions import Broken, one_of
+
+        found = one_of(name, NAMES)
+        return f"{found.origin} offers it, but {found.reason}" if isinstance(found, Broken) else None
+
     def _extension(self, name: str) -> Extension:
         from runbook.steps.extensions import Extension, one_of
 
