@@ -70,6 +70,10 @@ class Vault:
                 with contextlib.suppress(SecretError):  # told when it is needed, by the step that needs it
                     self.fetch(secret)
 
+    def hide(self, data: Any) -> Any:
+        """As :meth:`Redactor.hide`."""
+        return self._redactor.hide(data)
+
     def fetch(self, secret: Secret) -> str:
         """Raises :class:`SecretError`."""
         if secret.name not in self._fetched:

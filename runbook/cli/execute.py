@@ -15,12 +15,12 @@ from runbook.cli.running import Manner, NotStartedError, conduct, told
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
-from runbook.engine.plan import Plan, bind
+from runbook.engine.plan import Plan, bound
 from runbook.events import RunStarted
 from runbook.files import read_limited, write_private
 from runbook.journal.store import Journal, JournalError
 from runbook.playbook.model import PlaybookError
-from runbook.playbook.params import ParamError
+from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.catalog import CATALOG
@@ -35,6 +35,7 @@ class Wish:
 
     path: str
     given: Mapping[str, str]
+    params_file: str | None = None
     manner: Manner = field(default_factory=Manner)
 
 
@@ -42,7 +43,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
     """The exit code of the run; every way in which it may not even start is told on stderr."""
     try:
         text = _read(wish.path)
-        plan = _plan(wish, text)
+        plan, sources = _plan(wish, text, environment)
         cluster = cluster_from(environment, read_only=wish.manner.dry_run or not plan.changes)
         state = state_folder(environment)
         first = RunStarted(
@@ -53,6 +54,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             who=person(),
             dry_run=wish.manner.dry_run,
             params=plan.params,
+            sources=sources,
         )
         with _record(state / "runs" / plan.run, text) as journal:
             return conduct(plan, cluster, wish.manner, state, journal, first, None)
@@ -73,10 +75,18 @@ def _read(path: str) -> bytes:
         raise NotStartedError(f"{path}: {error.strerror}") from None
 
 
-def _plan(wish: Wish, text: bytes) -> Plan:
+def _plan(wish: Wish, text: bytes, environment: Mapping[str, str]) -> tuple[Plan, Mapping[str, str]]:
+    """And where the value of each param came from."""
     playbook = parse(text, wish.path, CATALOG)
+    file = read_params_file(_read(wish.params_file), wish.params_file) if wish.params_file else NO_FILE
+    params = gather_params(playbook, wish.given, file, environment)
     stamp = SystemClock().now()[:19].replace("-", "").replace(":", "")
-    return bind(playbook, f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}", wish.given)
+    plan = bound(
+        playbook,
+        f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}",
+        {name: param.value for name, param in params.items()},
+    )
+    return plan, {name: param.origin for name, param in params.items()}
 
 
 @contextlib.contextmanager

@@ -71,9 +71,12 @@ def _said(*more: Any) -> Callable[[F], F]:
 @click.argument("playbook")
 @_said(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
+    click.option(
+        "--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param is stronger."
+    ),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
-def execute(playbook: str, params: tuple[str, ...], dry_run: bool, **said: Any) -> None:
+def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **said: Any) -> None:
     """Run PLAYBOOK against the cluster that the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
@@ -84,7 +87,7 @@ def execute(playbook: str, params: tuple[str, ...], dry_run: bool, **said: Any) 
     given, manner = _given(params), _manner(dry_run, **said)
     from runbook.cli.execute import Wish, execute_playbook
 
-    sys.exit(execute_playbook(Wish(playbook, given, manner), os.environ))
+    sys.exit(execute_playbook(Wish(playbook, given, params_file, manner), os.environ))
 
 
 @main.command()

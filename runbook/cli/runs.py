@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from runbook.journal.store import JournalError, read
-from runbook.progress import ProgressError, fold
+from runbook.progress import ProgressError, RunProgress, fold
 from runbook.report.screen import Screen, summary
 
 
@@ -61,6 +63,13 @@ def shown(folder: Path, form: str) -> list[str]:
     if form == "json":
         return [json.dumps(event, ensure_ascii=False) for event in record.events]
     screen = Screen()
-    lines = [line for event in record.events for line in screen.lines(event)]
+    lines = [*_params(progress), *(line for event in record.events for line in screen.lines(event))]
     torn = ["the last line of the journal is torn, as a crash leaves it"] if record.torn else []
     return [*lines, *torn, "", *summary(progress, str(folder))]
+
+
+def _params(progress: RunProgress) -> list[str]:
+    """What the run was given and from where, before what it did."""
+    started: Mapping[str, Any] = progress.started or {"params": {}}
+    sources = started.get("sources", {})
+    return [f"param {name} = {value} ({sources.get(name, 'unknown')})" for name, value in started["params"].items()]

@@ -37,12 +37,12 @@ class Plan:
 
 
 def bind(playbook: Playbook, run: str, given: Mapping[str, str]) -> Plan:
-    """Raises :class:`runbook.playbook.params.ParamError` with every param that does not fit."""
+    """With params from the command line and the defaults alone. Raises :class:`ParamError` with every fault."""
     return bound(playbook, run, bind_params(playbook, given))
 
 
 def bound(playbook: Playbook, run: str, params: Mapping[str, object]) -> Plan:
-    """With params that were bound before, as a journal keeps them."""
+    """With params that are bound already: from every source, or as a journal keeps them."""
     plan = Plan(playbook, run, params, Policy())
     guards, scope = playbook.guards, plan.scope
     return replace(plan, policy=_policy(guards, scope), cooldown=float(_told(guards.cooldown, 0, scope)))

@@ -114,7 +114,7 @@ class StepRunner:
         message, output = attempts.of(doing.place, lambda: BODIES[spec.uses](context, arguments), spec.retry)
         if self.world.dry_run:  # what the change would have given, a dry run cannot know
             output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
-        return message, output
+        return message, self.world.vault.hide(output)  # before any other step reads it, or writes it to a file
 
     def _holds(self, condition: Expression, scope: Scope) -> bool:
         """In a dry run, what is not known yet counts as held."""
