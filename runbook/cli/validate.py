@@ -97,7 +97,7 @@ def _walked(folder: str) -> Iterator[str]:
 
 def _says_it_is_a_playbook(path: str) -> bool:
     try:
-        return re.search(rb"""(?m)^[\s{"']*runbook["']?\s*:""", _read(path)) is not None
+        return re.search(rb"""(?m)^(?:\xef\xbb\xbf)?[\s{"']*runbook["']?\s*:""", _read(path)) is not None
     except OSError:
         return True  # it is told as a file that cannot be read
 

@@ -56,6 +56,10 @@ def test_a_folder_is_gone_through_for_whatever_says_it_is_a_playbook(tmp_path: P
     (tmp_path / "deep" / "values.yaml").write_text("replicas: 3\n", encoding="utf-8")
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert invoked(str(tmp_path)) == (0, "2 good\n", "")
+    (tmp_path / "bom.yaml").write_text(
+        "\ufeffrunbook: 1\nname: x\nsteps: [{ uses: raft.snapshot }]\n", encoding="utf-8"
+    )
+    assert invoked(str(tmp_path)) == (0, "3 good\n", "")
     (tmp_path / "deep" / "broken.yaml").write_text("\trunbook: 1\n", encoding="utf-8")
     code, _, told = invoked(str(tmp_path), str(tmp_path / "a.yaml"))
     assert (code, told.count("\n" + str(tmp_path)), "broken.yaml:1:1: a tab" in told) == (2, 0, True)
