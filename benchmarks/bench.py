@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import language
+from benchmarks import engine, language
 from runbook.cluster.hashicorp import STALE_TIMEOUT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,7 +142,7 @@ def main() -> None:
     print(f"{'what':<48} {'ours':>12} {'theirs':>12} {'ratio':>8}  {'aim':<8}")
     bench_start("runbook --help / python -c pass", [RUNBOOK, "--help"], 5)
     bench_start("runbook validate / python -c pass", [RUNBOOK, "validate", PLAYBOOK], 8)
-    for line in language.lines(RUNBOOK):
+    for line in (*language.lines(RUNBOOK), *engine.lines()):
         say(line.what, line.ours, line.theirs, line.unit, line.aim, ratio=line.ratio)
     bench_recovery()
     bench_hung_look()

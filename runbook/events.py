@@ -13,6 +13,15 @@ class Event:
 
     kind: ClassVar[str]
 
+    @property
+    def durable(self) -> bool:
+        """Whether it must outlive a loss of power from this moment on: all that a change or a resumed run rests on.
+
+        What is not is written all the same, so that only the machine's own death can take it, and the next durable
+        event takes it to disk along.
+        """
+        return True
+
     def record(self) -> dict[str, Any]:
         """The event as plain data for the journal."""
         return {"kind": self.kind, **asdict(self)}
@@ -87,9 +96,16 @@ class GuardOverridden(Event):
 
 @dataclass(frozen=True)
 class StepStarted(Event):
+    """The intent of a step that changes something; ``effect`` is read, change or unknown."""
+
     kind = "step.started"
     step: str
     uses: str
+    effect: str
+
+    @property
+    def durable(self) -> bool:
+        return self.effect != "read"
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,7 @@ class Looked(Event):
     """One look at the cluster, as the verdicts it led to, by peer label."""
 
     kind = "cluster.looked"
+    durable = False
     step: str
     leader: str | None
     voters: int
@@ -118,6 +135,7 @@ class Looked(Event):
 @dataclass(frozen=True)
 class Waiting(Event):
     kind = "step.waiting"
+    durable = False
     step: str
     seconds: float
     reason: str

@@ -114,7 +114,7 @@ def _emitting(journal: Journal, redactor: Redactor, clock: Clock, interrupts: In
     def emit(event: Event) -> None:
         with interrupts.held():
             record = {"at": clock.now(), **redactor.hide(event.record())}
-            journal.append(record)
+            journal.append(record, durable=event.durable)
             with contextlib.suppress(OSError, ValueError):
                 write(record)
 

@@ -39,7 +39,7 @@ class Record:
 
 
 class Journal:
-    """Appends events: ``append`` returns when the event is safe on disk, so intents precede acts. One writer a file."""
+    """Appends events: a durable one is on disk when ``append`` returns, so intents precede acts. One writer a file."""
 
     def __init__(self, path: Path, handle: int, before: Record) -> None:
         """See :meth:`begin` and :meth:`reopen`; ``before`` is what the file holds already."""
@@ -76,8 +76,11 @@ class Journal:
             raise
         return cls(path, handle, record), record
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Write one event. Raises :class:`JournalError` when the disk does not take it: then nothing may be changed."""
+    def append(self, event: Mapping[str, Any], *, durable: bool = True) -> None:
+        """Write one event; where it is not ``durable`` it is on disk with the next one that is.
+
+        Raises :class:`JournalError` when the disk does not take it: then nothing may be changed.
+        """
         line = {"index": self._index, **event, "previous": self._previous}
         digest = _digest(line)
         data = json.dumps({**line, "hash": digest}, separators=(",", ":")).encode() + b"\n"
@@ -85,7 +88,8 @@ class Journal:
         try:
             if os.write(self._handle, data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._handle)
+            if durable:
+                os.fsync(self._handle)
         except OSError as error:
             with contextlib.suppress(OSError):  # a part of a line must not stand in the middle, should room be made
                 os.ftruncate(self._handle, before)

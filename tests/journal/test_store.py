@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.events import RemovalRequested, StepStarted, Waiting
 from runbook.journal.store import Journal, JournalError, read
 
 EVENTS = [{"kind": "run_started"}, {"kind": "removal_requested", "peer": "id-5"}, {"kind": "removal_confirmed"}]
@@ -80,3 +81,27 @@ def test_a_line_that_the_disk_took_in_part_is_taken_back(tmp_path: Path) -> None
     journal.append({"kind": "third"})
     record = read(path)
     assert ([event["kind"] for event in record.events], record.torn) == (["first", "third"], False)
+
+
+def test_what_is_not_durable_costs_no_wait_and_reaches_the_disk_with_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look may be lost with the power of the machine, and nothing after it; the death of the process loses none."""
+    synced: list[int] = []
+    monkeypatch.setattr("runbook.journal.store.os.fsync", synced.append)
+    journal = Journal.begin(tmp_path / "journal.jsonl")
+    synced.clear()
+    journal.append({"kind": "cluster.looked"}, durable=False)
+    assert synced == []
+    assert len(read(tmp_path / "journal.jsonl").events) == 1
+    journal.append({"kind": "removal.requested"})
+    assert len(synced) == 1
+    journal.close()
+
+
+def test_an_intent_is_durable_and_a_look_is_not() -> None:
+    """What a change or a resumed run rests on; a step that only reads is simply begun again."""
+    assert RemovalRequested("remove", "id", "a:1", "s1", 2).durable
+    assert StepStarted("change", "command.run", "unknown").durable
+    assert not StepStarted("look", "wait.until", "read").durable
+    assert not Waiting("look", 1.0, "to see").durable
