@@ -11,9 +11,9 @@ from unittest.mock import patch
 from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine import execute as engine
-from runbook.engine.execute import _Run
+from runbook.engine import execute, step
 from runbook.engine.resume import restored
+from runbook.engine.step import StepRunner
 from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Vantage
@@ -133,10 +133,10 @@ def _forgets_what_it_asked_for(playbook: Any, past: Any) -> Any:
     return memory
 
 
-def _goes_on_after_a_no(step: Callable[[Context, dict[str, Any]], Any]) -> Callable[[Context, dict[str, Any]], Any]:
+def _goes_on_after_a_no(body: Callable[[Context, dict[str, Any]], Any]) -> Callable[[Context, dict[str, Any]], Any]:
     def run(context: Context, arguments: dict[str, Any]) -> Any:
         try:
-            return step(context, arguments)
+            return body(context, arguments)
         except base.RefusedError as refused:
             view = context.cluster.look()
             peer = view.configuration.peer(arguments["peer"]) if view.configuration else None
@@ -179,15 +179,15 @@ BREAKAGES = (
     Breakage("a yes is believed without a look", ((remove_peer, "settle", _done_at_once),)),
     Breakage("after a lost reply it sends again", ((remove_peer, "_asked", _asked_twice),)),
     Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),
-    Breakage("a dry run is in earnest", ((engine, "BODIES", _bodies(_in_earnest)),), 104),
-    Breakage("a refusal does not stop it", ((engine, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
-    Breakage("the lock is not taken", ((_Run, "_claim", lambda *_: None),)),
+    Breakage("a dry run is in earnest", ((step, "BODIES", _bodies(_in_earnest)),), 104),
+    Breakage("a refusal does not stop it", ((step, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
+    Breakage("the lock is not taken", ((StepRunner, "_claim", lambda *_: None),)),
     Breakage(
         "an old configuration is taken for the leader's",
         ((HashiCorpCluster, "_read_configuration", _stale_is_good_enough),),
         10,
     ),
-    Breakage("a resumed run forgets what it asked for", ((engine, "restored", _forgets_what_it_asked_for),), 163),
+    Breakage("a resumed run forgets what it asked for", ((execute, "restored", _forgets_what_it_asked_for),), 163),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 81),
 )

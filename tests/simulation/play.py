@@ -156,7 +156,7 @@ class _Performance:
             emit=run.journal.emit,
             folder=folder,
             chance=own.random,
-            approve=lambda: "",
+            approve=lambda _sentence, _seconds: "",
             dry_run=dry_run,
             keep_tracebacks=False,
             claim=lambda peers: self.locks.take(run.host, peers, run.name, over=past is None),
