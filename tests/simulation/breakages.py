@@ -189,5 +189,5 @@ BREAKAGES = (
     ),
     Breakage("a resumed run forgets what it asked for", ((execute, "restored", _forgets_what_it_asked_for),), 163),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
-    Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 81),
+    Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

@@ -103,7 +103,7 @@ def draw(seed: int) -> Incident:
         run_at=run_at,
         reading_rate=noise,
         removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
-        planned=_planned(seed, run_at),
+        planned=(*_planned(seed, run_at), *_firewall(seed, run_at)),
         shares_lock=stream(seed, "lock").random() < 0.5,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
@@ -170,3 +170,9 @@ def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
         Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
         for _ in range(count)
     )
+
+
+def _firewall(seed: int, run_at: float) -> tuple[Planned, ...]:
+    """At times this host cannot reach some servers from before the run until the faults are over."""
+    behind = stream(seed, "firewall").random() < 0.08
+    return (Planned(run_at - 1.0, Happening.TOOL_CUT_OFF, DURATIONS[-1]),) if behind else ()
