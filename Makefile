@@ -1,11 +1,13 @@
 # `make` alone says what there is. Nothing here names a package index: pip obeys the machine's own settings.
 PYTHON ?= python3
 BIN := .venv/bin
+SEEDS ?= 1000
+FIRST ?= 0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint docs bench clean
+.PHONY: help demo test check lint docs simulate bench clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -25,6 +27,9 @@ lint: .venv/dev ## Formatting, lint and types, without the tests
 
 docs: .venv/dev ## Write docs/playbook-reference.md anew from what the steps declare
 	$(BIN)/python -m runbook.cli.reference docs/playbook-reference.md
+
+simulate: .venv/dev ## Play incidents against the safety invariants on every core (SEEDS=10000, FIRST=0)
+	SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation.simulate
 
 bench: .venv/dev ## Measure start-up, a whole recovery and one look, as ratios in one run
 	$(BIN)/python -m benchmarks.bench

@@ -25,7 +25,7 @@ def force_leave(world: World, at: Server, member: str) -> None:
     The name must be the whole gossip name (``s2.global``): anything else is accepted and does nothing (FACTS 3.7).
     """
     for observer in world.servers.values():
-        if not world.hear(at, observer):
+        if not world.gossips(at, observer):
             continue
         for name, seen in observer.gossip.items():
             if serf_name(name) == member and seen.status is MemberStatus.FAILED:
@@ -37,7 +37,7 @@ def forget_everybody(world: World, server: Server) -> None:
     """What a start does: it meets those who are alive, and never hears of a member that died before (FACTS 1.3)."""
     server.gossip = {}
     for other in world.servers.values():
-        if world.hear(server, other):
+        if world.gossips(server, other):
             _observe(world, server, other)
             _observe(world, other, server)
 
@@ -50,9 +50,9 @@ def excuse_silence(world: World, server: Server) -> None:
 
 def _observe(world: World, observer: Server, other: Server) -> None:
     seen = observer.gossip.get(other.name)
-    if world.hear(observer, other):
+    if world.gossips(observer, other):
         _hear(world, observer, other, seen)
-    elif seen and seen.status is MemberStatus.ALIVE and world.now - seen.heard_at >= _patience(world, observer):
+    elif seen and seen.status is MemberStatus.ALIVE and world.now - seen.heard_at >= patience(world, observer):
         seen.status = MemberStatus.FAILED  # the leader does nothing about it (FACTS 4.2)
 
 
@@ -69,5 +69,6 @@ def _tell_the_leader(world: World, observer: Server) -> None:
     observer.reconcile_at = world.now
 
 
-def _patience(world: World, observer: Server) -> float:
+def patience(world: World, observer: Server) -> float:
+    """Seconds of silence after which this server calls another one failed."""
     return world.settings.gossip_delay * observer.gossip_pace

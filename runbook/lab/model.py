@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from runbook.lab import consensus, duties, gossip
 from runbook.lab.errors import LabError
+from runbook.lab.quiet import next_moment
 from runbook.lab.settings import Settings
 from runbook.lab.world import Process, Role, Server, World, form
 
@@ -21,9 +24,15 @@ class Model:
         self._ticks = 0
 
     def advance(self, now: float) -> None:
-        """Let the model's time pass until ``now``, in seconds since its start; it never goes back."""
-        while (self._ticks + 1) * TICK <= now:
-            self._ticks += 1
+        """Let the model's time pass until ``now``, in seconds since its start; it never goes back.
+
+        Moments in which nothing can happen are passed over; the last one before ``now`` never is, so that whoever
+        changes something afterwards finds that everybody was heard just before.
+        """
+        last = math.floor(now / TICK + 1e-9)
+        while self._ticks < last:
+            due = math.ceil(min(next_moment(self.world), now) / TICK - 1e-9)
+            self._ticks = min(last, max(self._ticks + 1, due))
             self.world.now = self._ticks * TICK
             gossip.listen(self.world)
             consensus.beat(self.world)
@@ -83,8 +92,13 @@ class Model:
         for server in self.world.servers.values():
             server.group = next((number for number, group in enumerate(groups) if server.name in group), len(groups))
 
+    def lose(self, sender: str, receiver: str) -> None:
+        """Packets on this way are lost: Raft's connection ends, gossip goes round by others. Raises LabError."""
+        self.world.lost.add((self.server(sender).name, self.server(receiver).name))
+
     def heal(self) -> None:
         """Everybody hears everybody again."""
+        self.world.lost.clear()
         for server in self.world.servers.values():
             server.group = 0
 

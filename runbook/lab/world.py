@@ -129,26 +129,45 @@ class Server:
         return self.configuration.peers if self.configuration else ()
 
     def _newest_configuration(self, upto: int) -> Configuration | None:
-        return next((entry.configuration for entry in reversed(self.log[:upto]) if entry.configuration), None)
+        for place in range(min(upto, len(self.log)) - 1, -1, -1):
+            if (found := self.log[place].configuration) is not None:
+                return found
+        return None
 
 
 @dataclass
 class World:
-    """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings."""
+    """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings.
+
+    ``lost`` holds (from, to) for every way on which packets are lost, beside the groups of a partition.
+    """
 
     settings: Settings
     servers: dict[str, Server]
     random: Random
     autopilot: dict[str, Any]
     now: float = 0.0
+    lost: set[tuple[str, str]] = field(default_factory=set)
 
     def at(self, address: str) -> Server | None:
         """Who is behind a Raft address: packets go to addresses, whatever id they were meant for."""
         return next((server for server in self.servers.values() if server.address == address), None)
 
     def hear(self, one: Server, other: Server) -> bool:
-        """Whether two servers hear each other: both run, and no partition lies between them."""
+        """Whether two servers hear each other: both run, and packets pass both ways, as a connection needs."""
+        return self._near(one, other) and not self._ways_lost(one, other)
+
+    def gossips(self, one: Server, other: Server) -> bool:
+        """Whether gossip passes: one way that is lost is made good by the others, who ask in its stead."""
+        return self._near(one, other) and self._ways_lost(one, other) < 2
+
+    def _near(self, one: Server, other: Server) -> bool:
         return one.running and other.running and one.group == other.group
+
+    def _ways_lost(self, one: Server, other: Server) -> int:
+        if not self.lost:
+            return 0
+        return ((one.name, other.name) in self.lost) + ((other.name, one.name) in self.lost)
 
     def draw_timeout(self) -> float:
         return self.now + self.random.uniform(ELECTION_TIMEOUT, 2 * ELECTION_TIMEOUT)

@@ -12,11 +12,16 @@ def look_again(context: Context) -> ClusterView:
     """One more look to judge by; those that are older than the verdict needs are forgotten."""
     view = context.look()
     led(view)
+    remember(context, view)
+    return view
+
+
+def remember(context: Context, view: ClusterView) -> None:
+    """Whatever the look was for: a sign of life that it shows counts against every later verdict."""
     looks = context.memory.looks
     looks.append(view)
     while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
         del looks[0]
-    return view
 
 
 def pause(context: Context) -> float:

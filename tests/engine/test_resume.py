@@ -172,3 +172,13 @@ def test_a_removed_peer_that_is_added_back_is_named(tmp_path: Path) -> None:
     ending = zombie.execute()
     assert isinstance(ending, RunFailed)
     assert "ZombiePeer: s5.global was removed and the leader has added it back" in ending.message
+
+
+def test_a_sign_of_life_counts_whatever_the_look_was_for(tmp_path: Path) -> None:
+    """Who answered in a look that only settled another removal was not dead in every look (DESIGN 6)."""
+    flicker = run(tmp_path, dead={4, 5})
+    flicker.cluster.at_look = {6: lambda cluster: cluster.dead.discard(5), 7: lambda cluster: cluster.dead.add(5)}
+    ending = flicker.execute()
+    assert isinstance(ending, RunRefused)
+    assert ending.code == "TargetUnknown"
+    assert flicker.cluster.changes == ["id-4"]

@@ -84,6 +84,19 @@ def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader() -> No
     assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
 
 
+@pytest.mark.parametrize(("letter", "expected"), [("g", Liveness.UNKNOWN), ("d", Liveness.DEAD)])
+def test_on_protocol_2_gossip_is_found_by_address(letter: str, expected: Liveness) -> None:
+    """The peer's id is its address there, and the member's tag ``id`` still a UUID (FACTS 3.5, 3.8)."""
+    view = world("aa" + letter)
+    peers = tuple(replace(peer(n), id=peer(n).address, protocol=2) for n in (1, 2, 3))
+    looks = [
+        replace(view, configuration=Configuration(peers), leader_id=peers[0].id, taken_at=at) for at in (0.0, 60.0)
+    ]
+    verdict = judge(looks, peers[2], confirm_for=30)
+    assert verdict.liveness is expected
+    assert GOSSIP[letter].value in " ".join(verdict.evidence)
+
+
 REASONS = [
     ("aaadd", 5, {}, None),
     ("aaadd", 1, {}, "TargetIsLeader"),

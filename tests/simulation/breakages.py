@@ -1,0 +1,193 @@
+"""The proof of the proof: guards broken on purpose, one at a time, each of which the simulation must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from runbook.cluster import hashicorp, wire
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.engine import execute, step
+from runbook.engine.resume import restored
+from runbook.engine.step import StepRunner
+from runbook.raft import liveness, removal
+from runbook.raft.liveness import Liveness, Verdict, judge
+from runbook.raft.model import ClusterView, Peer, Vantage
+from runbook.raft.removal import Policy, Unsafe
+from runbook.steps import base, bodies, find_dead, looking, remove_peer, settling
+from runbook.steps.base import Context
+from runbook.steps.settling import Settled
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """``patches`` are (where, name, what instead). ``caught_at`` is a seed that is known to notice it: tried first."""
+
+    name: str
+    patches: tuple[tuple[Any, str, Any], ...]
+    caught_at: int = 0
+
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for where, name, instead in self.patches:
+                stack.enter_context(patch.object(where, name, instead))
+            yield
+
+
+def _unknown_is_dead(looks: Sequence[ClusterView], peer: Peer, **spread: Any) -> Verdict:
+    verdict = judge(looks, peer, **spread)
+    return replace(verdict, liveness=Liveness.DEAD) if verdict.liveness is Liveness.UNKNOWN else verdict
+
+
+def _newest_look_is_enough(looks: Sequence[ClusterView], peer: Peer, **_spread: Any) -> Verdict:
+    return judge(looks[-1:], peer, confirm_for=0.0, least_looks=1)
+
+
+_reason_in_numbers = removal._reason_in_numbers
+
+
+def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+    """Non-voters are taken for voters."""
+    assert view.configuration is not None
+    peers = tuple(replace(each, voter=True) for each in view.configuration.peers)
+    everybody = replace(view.configuration, peers=peers)
+    return _reason_in_numbers(replace(view, configuration=everybody), verdicts, replace(peer, voter=True), policy)
+
+
+def _without_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+    return _reason_in_numbers(view, verdicts, peer, replace(policy, min_voters=0))
+
+
+def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+    """No quorum is asked for."""
+    alive = {
+        each.id: Verdict(each, Liveness.ALIVE, ()) for each in (view.configuration.peers if view.configuration else ())
+    }
+    return _reason_in_numbers(view, alive, peer, policy)
+
+
+def _leader_too(view: ClusterView, verdicts: Any, peer: Peer) -> Unsafe | None:
+    return None if peer.id == view.leader_id else removal_target(view, verdicts, peer)
+
+
+removal_target = removal._reason_in_target
+
+
+def _leader_is_dead(looks: Sequence[ClusterView], peer: Peer, **spread: Any) -> Verdict:
+    """A leader that does not answer this host is given up, whatever the others say."""
+    verdict = judge(looks, peer, **spread)
+    silent = looks[-1].leader_id == peer.id and verdict.liveness is Liveness.UNKNOWN
+    return replace(verdict, liveness=Liveness.DEAD) if silent else verdict
+
+
+def _asked_twice(context: Context, peer: Peer) -> ClusterError | None:
+    """A lost reply is answered by sending again."""
+    try:
+        context.cluster.remove_peer(peer)
+    except ClusterError:
+        return _asked(context, peer)
+    return None
+
+
+_asked = remove_peer._asked
+_remove = remove_peer._remove
+
+
+def _acts_before_it_writes(context: Context, peer: Peer, intent: Any) -> Any:
+    _asked(context, peer)
+    return _remove(context, peer, intent)
+
+
+def _in_earnest(context: Context, arguments: dict[str, Any]) -> Any:
+    return remove_peer.run(replace(context, dry_run=False), arguments)
+
+
+def _only_the_leaders(view: ClusterView) -> tuple[Vantage, ...]:
+    return tuple(v for v in gossiping(view) if liveness._is_leader(view, v))
+
+
+gossiping = liveness._gossiping
+
+
+def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _seen: Any) -> Any:
+    """What any server remembers is taken for the leader's own words."""
+    for vantage in answering:
+        if vantage.configuration is not None:
+            reply = self._checked(vantage.url, "GET", f"{hashicorp.RAFT}?stale", 3.0)
+            held, leader = wire.configuration(wire.decode(reply.body, vantage.url), vantage.url)
+            return held, leader or held.peers[0].id, None
+    return None, None, ClusterError(Trouble.UNREACHABLE, "nobody answers")
+
+
+_restored = restored
+
+
+def _forgets_what_it_asked_for(playbook: Any, past: Any) -> Any:
+    memory = _restored(playbook, past)
+    memory.unsettled.clear()
+    return memory
+
+
+def _goes_on_after_a_no(body: Callable[[Context, dict[str, Any]], Any]) -> Callable[[Context, dict[str, Any]], Any]:
+    def run(context: Context, arguments: dict[str, Any]) -> Any:
+        try:
+            return body(context, arguments)
+        except base.RefusedError as refused:
+            view = context.cluster.look()
+            peer = view.configuration.peer(arguments["peer"]) if view.configuration else None
+            if peer is None:
+                raise
+            context.cluster.remove_peer(peer)
+            raise refused from None
+
+    return run
+
+
+def _bodies(remove: Any) -> dict[str, Any]:
+    return {**bodies.BODIES, "raft.remove_peer": remove}
+
+
+def _done_at_once(_context: Context, _peer_id: str, **_told: Any) -> Settled:
+    return Settled.DONE
+
+
+def _no_life_here(_view: ClusterView, _peer: Peer) -> str | None:
+    return None
+
+
+BREAKAGES = (
+    Breakage("unknown is counted as dead", ((base, "judge", _unknown_is_dead),)),
+    Breakage("one look is enough", ((base, "judge", _newest_look_is_enough), (looking, "_enough", lambda _c: True))),
+    Breakage("gossip is not asked", ((liveness, "_doubt_from_gossip", _no_life_here),)),
+    Breakage("only the leader's gossip counts", ((liveness, "_gossiping", _only_the_leaders),)),
+    Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
+    Breakage("non-voters are counted into quorum", ((removal, "_reason_in_numbers", _counting_everybody),), 31),
+    Breakage("no quorum is asked for", ((removal, "_reason_in_numbers", _only_the_floor),), 229),
+    Breakage("min_voters is ignored", ((removal, "_reason_in_numbers", _without_floor),), 45),
+    Breakage("MinQuorum is not read", ((wire, "autopilot_settings", lambda _: None),), 18),
+    Breakage(
+        "a silent leader is not spared",
+        ((removal, "_reason_in_target", _leader_too), (base, "judge", _leader_is_dead)),
+        81,
+    ),
+    Breakage("there is no fence", ((remove_peer, "reason_in_drift", lambda *_: None),), 111),
+    Breakage("a yes is believed without a look", ((remove_peer, "settle", _done_at_once),)),
+    Breakage("after a lost reply it sends again", ((remove_peer, "_asked", _asked_twice),)),
+    Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),
+    Breakage("a dry run is in earnest", ((step, "BODIES", _bodies(_in_earnest)),), 104),
+    Breakage("a refusal does not stop it", ((step, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
+    Breakage("the lock is not taken", ((StepRunner, "_claim", lambda *_: None),)),
+    Breakage(
+        "an old configuration is taken for the leader's",
+        ((HashiCorpCluster, "_read_configuration", _stale_is_good_enough),),
+        10,
+    ),
+    Breakage("a resumed run forgets what it asked for", ((execute, "restored", _forgets_what_it_asked_for),), 163),
+    Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
+    Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
+)

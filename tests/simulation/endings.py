@@ -1,0 +1,90 @@
+"""What must be so once the faults are over: liveness, and that everybody may go on, rehearse and repeat."""
+
+from __future__ import annotations
+
+from runbook.events import RunCompleted, RunFailed, RunRefused
+from runbook.lab.world import Process
+from runbook.raft.quorum import quorum
+from tests.simulation.runs import Run
+from tests.simulation.stage import Stage
+
+
+class Endings:
+    """The checks of phase two."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def has_a_leader(self) -> bool:
+        """I3: or there is none because too few live, or because of what no tool can prevent (FACTS 2.6)."""
+        led = self._stage.truth.leader() is not None
+        if not led and self._has_quorum():
+            self._stage.story.counts["dead end (FACTS 2.6)"] += 1
+            overtaken = self._stage.truth.overtaken()
+            self._require(overtaken, "I3", "a quorum lives, nobody can be elected, and it was no race that did it")
+        return led
+
+    def goes_on_well(self, run: Run, led: bool) -> None:
+        """I8: any prefix of a journal can be resumed; the end is the goal, or a refusal with a reason."""
+        if led and self._knows_an_address():
+            ending = run.ending
+            came_back = isinstance(ending, RunFailed) and "ZombiePeer" in ending.message
+            well = isinstance(ending, RunCompleted | RunRefused) or came_back
+            self._require(well, "I8", f"resumed with a leader and without faults it ended as {ending}")
+
+    def ends_well(self, run: Run, led: bool) -> None:
+        """I11: recovered or refused with a reason; without a leader, told so without a change."""
+        ending = run.ending
+        if not self._knows_an_address():
+            self._require(
+                isinstance(ending, RunFailed), "I11", f"every given address is dead, yet it ended as {ending}"
+            )
+            return
+        if not led:
+            told = isinstance(ending, RunFailed) and ending.trouble in ("quorum_lost", "no_leader", "unreachable")
+            self._require(told and run.checks.removals == 0, "I11", f"without a leader it ended as {ending}")
+            return
+        well = isinstance(ending, RunCompleted | RunRefused)
+        self._require(well, "I11", f"with a leader and without faults it ended as {ending}")
+        leader = self._stage.truth.leader()
+        if isinstance(ending, RunCompleted) and leader is not None:
+            world = self._stage.model.world
+            found = [world.at(peer.address) for peer in leader.peers]
+            left = [each.name for each in found if each is not None and each.process is Process.KILLED]
+            self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
+
+    def _knows_an_address(self) -> bool:
+        return any(self._stage.ether.server_at(url).running for url in self._stage.incident.addresses)
+
+    def _has_quorum(self) -> bool:
+        """Whether the newest committed configuration that anybody alive holds has a quorum of the living."""
+        running = [server for server in self._stage.model.world.servers.values() if server.running]
+        best = max(running, key=lambda server: server.committed, default=None)
+        held = best.committed_configuration if best else None
+        if held is None:
+            return False
+        alive = {server.raft_id for server in running}
+        return sum(voter.id in alive for voter in held.voters) >= quorum(len(held.voters))
+
+    def was_foretold(self, foretold: Run, run: Run) -> None:
+        """I14: what the rehearsal said is what happened, as the world stood still."""
+        same = (
+            foretold.of_kind("removal.would_be_requested") == run.of_kind("removal.requested")
+            and type(foretold.ending) is type(run.ending)
+            and _end_numbers(foretold) == _end_numbers(run)
+        )
+        self._require(same, "I14", f"foretold: {foretold.ending}; happened: {run.ending}")
+
+    def was_quiet(self, run: Run) -> None:
+        """I9: a second run of a finished playbook changes nothing."""
+        quiet = isinstance(run.ending, RunCompleted) and run.checks.removals == 0
+        self._require(quiet, "I9", f"a second run was not quiet: {run.ending}")
+
+    def _require(self, held: bool, invariant: str, sentence: str) -> None:
+        if not held:
+            self._stage.story.violated(invariant, sentence)
+
+
+def _end_numbers(run: Run) -> object:
+    outputs = [r["output"] for r in run.journal.records if r["kind"] == "step.completed" and r["step"] == "verify"]
+    return outputs[-1] if outputs else None

@@ -1,0 +1,224 @@
+"""Every request on its way to a simulated server and back, and every port that is tried, in virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import floor
+from random import Random
+from urllib.parse import parse_qs, urlsplit
+
+from runbook.cluster.http import CONNECT_TIMEOUT, NoAnswerError, Reply
+from runbook.cluster.port import Trouble
+from runbook.lab.call import Answer, Ask, Waiting
+from runbook.lab.endpoints import answer
+from runbook.lab.faults import TOO_MANY
+from runbook.lab.model import TICK, Model
+from runbook.lab.world import Process, Server
+from runbook.raft.model import Reach
+from tests.simulation.mishaps import Mishap, Weather
+from tests.simulation.timeline import Timeline
+
+SLOW = (Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
+TRUNCATED = (Mishap.TRUNCATED_BODY, Mishap.TRUNCATED_SNAPSHOT)
+
+
+@dataclass
+class Links:
+    """What the tool's own host cannot reach, by name: nothing passes, replies do not, or the whole host is gone."""
+
+    blocked: set[str] = field(default_factory=set)
+    deaf: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+
+    def silent(self, name: str) -> bool:
+        return name in self.blocked or name in self.gone
+
+    def open(self, name: str) -> bool:
+        return not self.silent(name) and name not in self.deaf
+
+
+@dataclass(eq=False)
+class Request:
+    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.replay`."""
+
+    server: Server
+    method: str
+    path: str
+    ask: Ask
+    mishap: Mishap | None
+    sent: bool = False
+    life: int = 0
+    steps: Waiting | None = None
+    finished: bool = False
+    reply: Reply | None = None
+    error: NoAnswerError | None = None
+
+    def outcome(self) -> Reply:
+        if self.reply is None:
+            assert self.error is not None
+            raise self.error
+        return self.reply
+
+    def answered(self, given: Answer) -> None:
+        headers = {name.lower(): value for name, value in given.headers.items()}
+        if not self.finished:
+            self.finished, self.reply = True, Reply(given.status, headers, given.body)
+
+    def failed(self, reach: Reach, otherwise: Trouble, what: str) -> None:
+        """The same words, reaches and troubles as the real door's."""
+        if self.finished:
+            return
+        trouble = Trouble.AMBIGUOUS if self.sent and self.method != "GET" else otherwise
+        place = f"{self.method} http://{self.server.host}{self.path}"
+        self.finished, self.error = True, NoAnswerError(reach, trouble, f"{place}: {what}", "Look again")
+
+
+@dataclass(eq=False)
+class Probe:
+    """One try of a port."""
+
+    finished: bool = False
+    reach: Reach = Reach.SILENT
+
+    def outcome(self) -> Reach:
+        return self.reach
+
+    def end(self, reach: Reach) -> None:
+        if not self.finished:
+            self.finished, self.reach = True, reach
+
+
+class Ether:
+    """Between the tools and the servers. Nothing here waits: whatever takes time is planned on the timeline."""
+
+    def __init__(self, timeline: Timeline, model: Model, weather: Weather, chance: Random) -> None:
+        self.links = Links()
+        self.counts: Counter[str] = Counter()
+        self.lost_probes: dict[str, float] = {}
+        self.thaw_when_asked: set[str] = set()
+        self._timeline = timeline
+        self._model = model
+        self._weather = weather
+        self._chance = chance
+        self._held: list[Request] = []
+        self._by_host = {server.host: server for server in model.world.servers.values()}
+
+    def server_at(self, place: str) -> Server:
+        return self._by_host[(urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]]
+
+    def send(
+        self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, mishap: Mishap | None
+    ) -> Request:
+        server, (where, query) = self.server_at(url), _split(path)
+        request = Request(server, method, path, Ask(method, where, query, headers), mishap)
+        self._count(mishap)
+        self._timeline.after(seconds, lambda: self._give_up(request))
+        if self.links.silent(server.name):
+            none = "no packet came back"
+            self._timeline.after(
+                min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, Trouble.UNREACHABLE, none)
+            )
+        else:
+            late = self._weather.seconds(mishap) if mishap is Mishap.SLOW_REQUEST else 0.0
+            self._timeline.after(self._latency() + late, lambda: self._arrive(request))
+        return request
+
+    def from_operator(self, server: Server, method: str, path: str, headers: Mapping[str, str]) -> Request:
+        """Of somebody who stands elsewhere and does not wait for the answer."""
+        where, query = _split(path)
+        request = Request(server, method, path, Ask(method, where, query, headers), None)
+        self._arrive(request)
+        return request
+
+    def probe(self, address: str) -> Probe:
+        probe, server, mishap = Probe(), self.server_at(address), self._weather.of_probe()
+        self._count(mishap)
+        if mishap is not None:
+            self.lost_probes[server.name] = self._timeline.now
+        self._timeline.after(CONNECT_TIMEOUT, lambda: probe.end(Reach.SILENT))
+        if mishap is None and self.links.open(server.name):
+            killed = server.process is Process.KILLED
+            self._timeline.after(self._latency(), lambda: probe.end(Reach.REFUSED if killed else Reach.ACCEPTED))
+        return probe
+
+    def kick(self) -> None:
+        """The servers have changed: those who wait at a frozen one try again."""
+        held, self._held = self._held, []
+        for request in held:
+            self._step(request)
+
+    def _arrive(self, request: Request) -> None:
+        if request.finished:  # given up before it arrived: its bytes do not leave any more
+            return
+        if request.server.process is Process.KILLED:
+            request.failed(Reach.REFUSED, Trouble.UNREACHABLE, "nothing listens there")
+            return
+        request.sent, request.life = True, request.server.life
+        if request.mishap is Mishap.LOST_REQUEST:
+            return
+        if request.mishap is Mishap.TOO_MANY_CONNECTIONS:
+            request.answered(TOO_MANY)
+            return
+        self._step(request)
+
+    def _step(self, request: Request) -> None:
+        server = request.server
+        if server.process is Process.KILLED or server.life != request.life:
+            request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, "the connection broke")
+            return
+        if server.process is Process.FROZEN and not self._thawed(server, request):
+            self._held.append(request)
+            return
+        request.steps = request.steps or answer(self._model.world, server, request.ask)
+        try:
+            next(request.steps)
+        except StopIteration as end:
+            self._send_back(request, end.value)
+        else:
+            tick = (floor(self._timeline.now / TICK + 1e-6) + 1) * TICK
+            self._timeline.at(tick + 1e-6, lambda: self._step(request))
+
+    def _thawed(self, server: Server, request: Request) -> bool:
+        if server.name not in self.thaw_when_asked or "agent/self" not in request.path:
+            return False
+        self.thaw_when_asked.discard(server.name)
+        self._model.thaw(server.name)
+        return True
+
+    def _send_back(self, request: Request, given: Answer) -> None:
+        mishap = request.mishap
+        if mishap in (Mishap.LOST_REPLY, Mishap.LOST_REPLY_TO_REMOVAL):
+            broken = "the connection broke"
+            self._timeline.after(self._latency(), lambda: request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, broken))
+            return
+        if mishap in TRUNCATED:
+            given = replace(given, body=given.body[: len(given.body) // 2])
+        late = self._weather.seconds(mishap) if mishap in SLOW else 0.0
+        self._timeline.after(self._latency() + late, lambda: self._come_back(request, given))
+
+    def _come_back(self, request: Request, given: Answer) -> None:
+        if self.links.open(request.server.name):
+            request.answered(given)
+
+    def _give_up(self, request: Request) -> None:
+        """Its time is over. What the server has of it, it goes on with."""
+        if request.sent:
+            request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, "no whole answer in time")
+        else:
+            request.failed(Reach.SILENT, Trouble.TIMEOUT if request.method == "GET" else Trouble.UNREACHABLE, "late")
+
+    def _latency(self) -> float:
+        return self._chance.uniform(0.0005, 0.005)
+
+    def _count(self, mishap: Mishap | None) -> None:
+        if mishap is not None:
+            self.counts[mishap.value] += 1
+
+
+@lru_cache(maxsize=1000)
+def _split(path: str) -> tuple[str, Mapping[str, list[str]]]:
+    parts = urlsplit(path)
+    return parts.path, parse_qs(parts.query, keep_blank_values=True)

@@ -1,0 +1,178 @@
+"""One incident, drawn from its seed: the cluster, who is dead, what will happen when, and where the tool will end.
+
+Each purpose has a random stream of its own, so that a new kind of mishap does not change all the others of a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from runbook.lab.settings import Settings
+from tests.simulation.mishaps import Happening
+from tests.simulation.tool import Fate
+
+TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
+HTTP_PORT = 4646
+OLD, MIDDLE, NEW = "1.0.18", "1.3.9", "1.11.3"
+DURATIONS = (2.0, 8.0, 30.0, 90.0, 2500.0)  # seconds; the last is longer than any run may take
+POINTS = (
+    ("anywhere", 160),
+    ("anywhere", 60),
+    ("sleep", 14),
+    ("before emit", 30),
+    ("after emit", 30),
+    ("after request", 60),
+    ("before removal.requested", 2),
+    ("after removal.requested", 2),
+    ("before removal", 2),
+    ("removal in flight", 2),
+    ("after removal", 2),
+    ("before removal.confirmed", 2),
+    ("after removal.confirmed", 2),
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Something that will befall the cluster, at a moment of the model's clock, and for how long where it passes."""
+
+    at: float
+    what: Happening
+    lasts: float
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A server that is down before the tool starts; a frozen one goes on after so many seconds."""
+
+    name: str
+    at: float
+    way: Happening
+    lasts: float
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What is known before the first moment. Times are seconds of the model's clock."""
+
+    seed: int
+    settings: Settings
+    non_voters: tuple[str, ...]
+    dead: tuple[Victim, ...]
+    addresses: tuple[str, ...]
+    params: Mapping[str, str]
+    run_at: float
+    reading_rate: float
+    removing_rate: float
+    planned: tuple[Planned, ...]
+    shares_lock: bool
+    rehearses: bool
+    runs_again: bool
+
+    def chance(self, purpose: str) -> Random:
+        return stream(self.seed, purpose)
+
+    def fate(self, run: int) -> Fate:
+        """Half of the runs of an incident are cut short, most of them by a crash."""
+        chance = self.chance(f"fate {run}")
+        if chance.random() < 0.5:
+            return Fate()
+        point, most = chance.choice(POINTS)
+        return Fate(point, chance.randint(1, most), interrupt=chance.random() < 0.2)
+
+
+def stream(seed: int, purpose: str) -> Random:
+    """The same numbers for the same seed and purpose, on every machine."""
+    return Random(f"{seed} {purpose}")  # noqa: S311 - a simulation must be repeatable, and guards no secret
+
+
+def draw(seed: int) -> Incident:
+    settings = _settings(seed)
+    chance = stream(seed, "dead")
+    run_at = round(chance.uniform(10.0, 120.0), 1)
+    noise = stream(seed, "weather").choice((0.0, 0.0, 0.003, 0.01, 0.03))
+    return Incident(
+        seed=seed,
+        settings=settings,
+        non_voters=_non_voters(seed, settings),
+        dead=_dead(chance, settings, run_at),
+        addresses=_addresses(seed, settings),
+        params=_params(seed, settings.servers),
+        run_at=run_at,
+        reading_rate=noise,
+        removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
+        planned=(*_planned(seed, run_at), *_firewall(seed, run_at)),
+        shares_lock=stream(seed, "lock").random() < 0.5,
+        rehearses=stream(seed, "rehearsal").random() < 0.25,
+        runs_again=stream(seed, "again").random() < 0.25,
+    )
+
+
+def _settings(seed: int) -> Settings:
+    chance = stream(seed, "cluster")
+    protocol = chance.choice((3, 3, 3, 3, 2))
+    return Settings(
+        servers=chance.choice((3, 5, 5, 5, 7)),
+        http_port=HTTP_PORT,
+        gossip_delay=chance.choice((3.0, 12.0, 40.0, 40.0)),
+        raft_protocol=protocol,
+        version=chance.choice((OLD, MIDDLE)) if protocol == 2 else chance.choice((OLD, NEW, NEW)),
+        token=TOKEN,
+        reconcile_every=60.0,
+        cleanup=chance.random() < 0.25,
+        min_quorum=chance.choice((0, 0, 0, 0, 3, 4)),
+        seed=seed,
+    )
+
+
+def _non_voters(seed: int, settings: Settings) -> tuple[str, ...]:
+    chance = stream(seed, "non-voters")
+    if settings.servers < 5 or chance.random() < 0.6:
+        return ()
+    return tuple(chance.sample(settings.names, chance.choice((1, 2))))
+
+
+def _dead(chance: Random, settings: Settings, run_at: float) -> tuple[Victim, ...]:
+    """Mostly as many as can be borne, at times none, at times too many."""
+    most = (settings.servers - 1) // 2
+    count = chance.choice((0, 1, 1, min(2, most), most, most, most + 1))
+    ways = (Happening.KILL, Happening.KILL, Happening.KILL, Happening.HOST_DIES, Happening.FREEZE)
+    return tuple(
+        Victim(name, chance.uniform(0.5, run_at - 0.5), chance.choice(ways), chance.uniform(60.0, 300.0))
+        for name in chance.sample(settings.names, count)
+    )
+
+
+def _addresses(seed: int, settings: Settings) -> tuple[str, ...]:
+    chance = stream(seed, "addresses")
+    names = chance.sample(settings.names, chance.choice((1, 2, 3)))
+    return tuple(f"http://{settings.host(name)}:{HTTP_PORT}" for name in names)
+
+
+def _params(seed: int, servers: int) -> dict[str, str]:
+    chance = stream(seed, "params")
+    return {
+        "confirm_for": chance.choice(("5s", "30s", "30s", "60s")),
+        "looks": chance.choice(("2", "3", "3", "5")),
+        "max_removals": chance.choice(("1", "2", "3", "3")),
+        "min_voters": chance.choice(("1", "2", "2", "3") if servers == 3 else ("1", "2", "3", "3")),
+        "watch_for": chance.choice(("10s", "70s", "70s")),
+    }
+
+
+def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
+    chance = stream(seed, "happenings")
+    count = chance.choice((0, 0, 1, 2, 3, 5, 8))
+    kinds = tuple(Happening)
+    return tuple(
+        Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
+        for _ in range(count)
+    )
+
+
+def _firewall(seed: int, run_at: float) -> tuple[Planned, ...]:
+    """At times this host cannot reach some servers from before the run until the faults are over."""
+    behind = stream(seed, "firewall").random() < 0.08
+    return (Planned(run_at - 1.0, Happening.TOOL_CUT_OFF, DURATIONS[-1]),) if behind else ()

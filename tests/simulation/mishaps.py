@@ -1,0 +1,104 @@
+"""What goes wrong between the tool and the servers, and to the servers themselves (FACTS 11.2 rule 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from random import Random
+
+
+class Mishap(Enum):
+    """What befalls one request, or one try of a port."""
+
+    LOST_REQUEST = "lost request"
+    LOST_REPLY = "lost reply"
+    LOST_REPLY_TO_REMOVAL = "lost reply to a removal"
+    SLOW_REQUEST = "slow request"
+    SLOW_REPLY = "slow reply"
+    SLOW_BODY = "slow body"
+    TRUNCATED_BODY = "truncated body"
+    TRUNCATED_SNAPSHOT = "truncated snapshot"
+    TOO_MANY_CONNECTIONS = "429 of the connection limiter"
+    LOST_PROBE = "lost probe"
+    LEADER_STEPS_DOWN = "leader steps down between look and removal"
+    LEADER_FREEZES = "leader freezes between look and removal"
+    LEADER_DIES = "leader dies between look and removal"
+    TARGET_RETURNS = "target returns between look and removal"
+    VOTER_DIES = "another voter dies between look and removal"
+
+
+class Happening(Enum):
+    """What befalls the cluster, whatever the tool does."""
+
+    KILL = "server dies"
+    HOST_DIES = "host dies"
+    FREEZE = "server freezes"
+    RESTART = "dead server returns"
+    WIPED_RESTART = "new id at an old address"
+    PARTITION = "partition"
+    MINORITY = "partition with the tool on the smaller side"
+    ONE_WAY = "one-way partition between servers"
+    TOOL_CUT_OFF = "tool cut off from some servers"
+    TOOL_DEAF = "one-way partition of the tool"
+    OLD_LEADER = "thawed leader answers with old data"
+    OPERATOR_REMOVES = "second operator removes"
+    OPERATOR_FORCES_LEAVE = "second operator forces a leave"
+    SECOND_RUN = "second run at once"
+
+
+READING = (
+    Mishap.LOST_REQUEST,
+    Mishap.LOST_REPLY,
+    Mishap.SLOW_REQUEST,
+    Mishap.SLOW_REPLY,
+    Mishap.SLOW_BODY,
+    Mishap.TRUNCATED_BODY,
+    Mishap.TOO_MANY_CONNECTIONS,
+)
+SNAPSHOT = (*READING, Mishap.TRUNCATED_SNAPSHOT, Mishap.TRUNCATED_SNAPSHOT, Mishap.TRUNCATED_SNAPSHOT)
+REMOVING = (
+    Mishap.LOST_REQUEST,
+    Mishap.LOST_REPLY_TO_REMOVAL,
+    Mishap.LOST_REPLY_TO_REMOVAL,
+    Mishap.SLOW_REQUEST,
+    Mishap.SLOW_REPLY,
+    Mishap.TOO_MANY_CONNECTIONS,
+    Mishap.LEADER_STEPS_DOWN,
+    Mishap.LEADER_FREEZES,
+    Mishap.LEADER_DIES,
+    Mishap.TARGET_RETURNS,
+    Mishap.TARGET_RETURNS,
+    Mishap.VOTER_DIES,
+)
+
+
+class Weather:
+    """How often requests meet a mishap. It clears up for good when the faults of an incident are over."""
+
+    def __init__(self, chance: Random, reading: float, removing: float) -> None:
+        self._chance = chance
+        self._reading = reading
+        self._removing = removing
+
+    def clear_up(self) -> None:
+        self._reading = self._removing = 0.0
+
+    def of_request(self, method: str, path: str) -> Mishap | None:
+        if method != "GET":
+            return self._draw(self._removing, REMOVING)
+        if path.startswith("/v1/operator/snapshot"):
+            return self._draw(self._removing, SNAPSHOT)
+        return self._draw(self._reading, READING)
+
+    def of_probe(self) -> Mishap | None:
+        return self._draw(self._reading, (Mishap.LOST_PROBE,))
+
+    def seconds(self, mishap: Mishap | None) -> float:
+        """How long something slow takes: at times longer than anybody waits for it."""
+        slow = (Mishap.SLOW_REQUEST, Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
+        return self._chance.choice((0.3, 1.0, 2.5, 6.0, 25.0)) if mishap in slow else 0.0
+
+    def _draw(self, rate: float, kinds: Sequence[Mishap]) -> Mishap | None:
+        if rate == 0.0 or self._chance.random() >= rate:
+            return None
+        return self._chance.choice(kinds)

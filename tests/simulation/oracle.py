@@ -1,0 +1,61 @@
+"""A second, obvious judgement on what the tool has seen: flat loops over raw facts, written apart from raft/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage
+
+LISTENING = (Reach.ACCEPTED, Reach.ANSWERED)
+
+
+def majority(count: int) -> int:
+    return next(number for number in range(count + 1) if 2 * number > count) if count else 1
+
+
+def is_own(vantage: Vantage, peer: Peer) -> bool:
+    """Whether this vantage is that peer itself; on protocol 2 the id is the address."""
+    return peer.id in (vantage.server_id, vantage.raft_address)
+
+
+def life_in(view: ClusterView, peer: Peer) -> str | None:
+    """Any sign of life, or of a fate that is not plain death, in one look."""
+    for vantage in view.vantages:
+        if vantage.server_id is not None and is_own(vantage, peer):
+            return "it answered itself"
+        if vantage.expected_id == peer.id and vantage.reach in LISTENING and vantage.server_id is None:
+            return "something listens where it should be"
+        if vantage.server_id is None:
+            continue
+        for member in vantage.members or ():
+            ours = member.id == peer.id or member.raft_address == peer.address
+            if ours and member.status not in (MemberStatus.FAILED, MemberStatus.LEFT):
+                return f"gossip of {vantage.name} says {member.status.value}"
+    return "its port accepts connections" if view.probes.get(peer.address) in LISTENING else None
+
+
+def tells(view: ClusterView, peer: Peer) -> bool:
+    """Whether a look says enough for silence to mean something: a port that was tried, and the leader's gossip."""
+    leader = view.leader_id
+    heard = any(leader in (v.server_id, v.raft_address) and v.members is not None for v in view.answering)
+    return leader is not None and view.configuration is not None and heard and peer.address in view.probes
+
+
+def reason_not_dead(views: Sequence[ClusterView], peer: Peer, confirm_for: float, looks: int) -> str | None:
+    """Why these looks, oldest first, do not prove that the peer is dead."""
+    newest, telling = views[-1], 0
+    if not tells(newest, peer):
+        return "the last look tells nothing of it"
+    for view in reversed(views):
+        life, ago = life_in(view, peer), newest.taken_at - view.taken_at
+        if life is not None:
+            return f"{ago:.1f} s before, {life}"
+        telling += tells(view, peer)
+        if telling >= looks and ago >= confirm_for and tells(view, peer):
+            return None
+    return f"only {telling} of {looks} looks, over less than {confirm_for:.1f} s"
+
+
+def live_voters(view: ClusterView, without: str) -> int:
+    voters = [peer for peer in (view.configuration.peers if view.configuration else ()) if peer.voter]
+    return sum(peer.id != without and any(is_own(v, peer) for v in view.answering) for peer in voters)

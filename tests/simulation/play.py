@@ -1,0 +1,210 @@
+"""One incident from its first moment to its last: first with faults, where only safety counts, then without."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from runbook.cluster.dialects import NOMAD
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.http import Settings
+from runbook.engine.execute import Ending, World, execute
+from runbook.engine.plan import Plan, bind
+from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
+from runbook.playbook.model import Playbook
+from runbook.playbook.parse import parse
+from runbook.progress import fold
+from runbook.steps.catalog import CATALOG
+from tests.simulation.endings import Endings
+from tests.simulation.incident import TOKEN, Incident, stream
+from tests.simulation.invariants import Checks, EndlessError
+from tests.simulation.runs import Locks, Run
+from tests.simulation.stage import Stage
+from tests.simulation.tool import Fate, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
+from tests.simulation.truth import Violation
+
+PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "remove-dead-peers.yaml"
+HOME = "this host"
+MOST_RUNS = 3
+NO_MORE_RUNS_AFTER = 500.0  # seconds since the first one began
+CALM = 95.0  # seconds for an election, the next reconcile and a promotion, beside what gossip needs
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one incident."""
+
+    seed: int
+    violations: tuple[Violation, ...]
+    counts: Counter[str]
+    text: str
+
+
+def play_in(incident: Incident, folder: Path) -> Result:
+    """Never raises for what an incident brings; a fault of the simulation itself is raised."""
+    performance = _Performance(incident, folder)
+    performance.with_faults()
+    performance.without_faults()
+    story = performance.stage.story
+    counts = story.counts + performance.stage.ether.counts
+    return Result(incident.seed, tuple(story.violations), counts, story.text())
+
+
+class _Performance:
+    def __init__(self, incident: Incident, folder: Path) -> None:
+        self.stage = Stage(incident)
+        self.stage.second_run = self._start_second
+        self._incident = incident
+        self._folder = folder
+        self.locks = Locks()
+        self._runs = 0
+        self._last: Run | None = None
+        self._fellow_ended: Callable[[], bool] = lambda: True
+
+    def with_faults(self) -> None:
+        timeline, chance = self.stage.timeline, self._incident.chance("pauses")
+        self.stage.set()
+        timeline.wait(self._incident.run_at)
+        for number in range(MOST_RUNS):
+            self._go_on_or_anew("tool", self._incident.fate(number), resume=chance.random() < 0.7)
+            if self._last is not None and self._last.ending is not None and chance.random() < 0.6:
+                break
+            timeline.wait(timeline.now + chance.uniform(0.5, 30.0))
+            if timeline.now > self._incident.run_at + NO_MORE_RUNS_AFTER:
+                break
+
+    def without_faults(self) -> None:
+        timeline, story = self.stage.timeline, self.stage.story
+        self.stage.end_faults()
+        timeline.wait(timeline.now + CALM + 1.3 * self._incident.settings.gossip_delay)
+        timeline.wait(timeline.now + 3000.0, self._fellow_ended)
+        if not self._fellow_ended():
+            story.violated("I10", "the second run does not end")
+            return
+        endings = Endings(self.stage)
+        led = endings.has_a_leader()
+        if self._last is not None and self._last.may_go_on and self._incident.chance("end").random() < 0.7:
+            endings.goes_on_well(self._process("last resume", Fate(), past=self._last), led)
+        foretold = self._process("rehearsal", Fate(), dry_run=True) if self._incident.rehearses else None
+        run = self._process("last run", Fate())
+        endings.ends_well(run, led)
+        if foretold is not None:
+            endings.was_foretold(foretold, run)
+        if self._incident.runs_again and isinstance(run.ending, RunCompleted):
+            endings.was_quiet(self._process("once more", Fate()))
+
+    # -- one process
+
+    def _go_on_or_anew(self, who: str, fate: Fate, *, resume: bool) -> None:
+        past = self._last if resume and self._last is not None and self._last.may_go_on else None
+        self._last = self._process(who, fate, past=past)
+
+    def _process(
+        self, who: str, fate: Fate, *, host: str = HOME, dry_run: bool = False, past: Run | None = None
+    ) -> Run:
+        self._runs += 1
+        story, name = self.stage.story, past.name if past else f"{who} {self._runs}"
+        story.counts["resumes" if past else "runs"] += 1
+        run = self._prepared(name, host, fate, dry_run, past)
+        try:
+            run.ending = self._executed(run, fate, dry_run, past)
+            run.checks.over()
+            self.locks.free(name)
+        except ToolCrash:
+            self.locks.died.add(name)
+            story.happened("crash", f"of {name} at {fate.point} {fate.nth}")
+        except EndlessError:
+            self.locks.died.add(name)
+        except KeyboardInterrupt:
+            self.locks.died.add(name)
+            story.happened("interrupt", f"of {name} outside of a step")
+        self._count(run)
+        return run
+
+    def _prepared(self, name: str, host: str, fate: Fate, dry_run: bool, past: Run | None) -> Run:
+        stage = self.stage
+        records = past.journal.records if past else []
+        checks = Checks(
+            stage.truth,
+            stage.story,
+            _plan(tuple(sorted(self._incident.params.items())), name),
+            name,
+            dry_run=dry_run,
+            token=TOKEN,
+            holds_lock=lambda: self.locks.has(name),
+            befall=stage.befall,
+            past=records,
+        )
+        clock = VirtualClock(stage.timeline, fate, checks)
+        journal = MemoryJournal(clock.now, fate, checks, list(past.journal.lines) if past else [])
+        return Run(name, host, journal, checks, began_at=len(records))
+
+    def _executed(self, run: Run, fate: Fate, dry_run: bool, past: Run | None) -> Ending:
+        incident, stage, checks = self._incident, self.stage, run.checks
+        plan = _plan(tuple(sorted(incident.params.items())), run.name)
+        own = stream(incident.seed, f"tool {run.name} {len(run.journal.lines)}")
+        network = ToolNetwork(stage.ether, stage.timeline, stage.weather, fate, checks, TOKEN, own)
+        inner = HashiCorpCluster(NOMAD, incident.addresses, Settings({"X-Nomad-Token": TOKEN}), None, network)
+        folder = self._folder / run.name
+        folder.mkdir(exist_ok=True)
+        world = World(
+            cluster=WatchedCluster(inner, checks),
+            clock=VirtualClock(stage.timeline, fate, checks),
+            emit=run.journal.emit,
+            folder=folder,
+            chance=own.random,
+            approve=lambda _sentence, _seconds: "",
+            dry_run=dry_run,
+            keep_tracebacks=False,
+            claim=lambda peers: self.locks.take(run.host, peers, run.name, over=past is None),
+        )
+        try:
+            if past is not None:
+                progress = fold(run.journal.records)
+                run.journal.emit(RunResumed("simulated", inner.name, own.random() < 0.5))
+                return execute(plan, world, progress)
+            digest, params = plan.playbook.digest, plan.params
+            run.journal.emit(RunStarted(run.name, "simulated", digest, inner.name, "simulated", dry_run, params))
+            return execute(plan, world)
+        except ToolCrash:
+            network.die()
+            raise
+
+    def _start_second(self) -> None:
+        if self._fellow_ended():
+            host = HOME if self._incident.shares_lock else "another host"
+            self._fellow_ended = self.stage.timeline.start(lambda: self._second(host))
+
+    def _second(self, host: str) -> None:
+        try:
+            self._process("fellow", Fate(), host=host)
+        except BaseException as error:
+            self.stage.story.violated("simulation", f"the second run broke: {error!r}")
+
+    def _count(self, run: Run) -> None:
+        counts = self.stage.story.counts
+        ending = run.ending.kind if run.ending is not None else "cut off"
+        counts[f"runs {ending}"] += 1
+        if isinstance(run.ending, RunRefused):
+            counts["refusals"] += 1
+            counts[f"refused {run.ending.code}"] += 1
+        if isinstance(run.ending, RunFailed):
+            counts[f"failed {run.ending.trouble}"] += 1
+            if run.ending.trouble == "bug":
+                self.stage.story.violated("no bug", run.ending.message)
+        counts["removals"] += len(run.of_kind("removal.confirmed"))
+        counts["already gone"] += len(run.of_kind("removal.already_gone"))
+        counts["unsettled"] += len(run.of_kind("removal.unsettled"))
+
+
+@lru_cache(maxsize=1)
+def _playbook() -> Playbook:
+    return parse(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG)
+
+
+@lru_cache(maxsize=1000)
+def _plan(params: tuple[tuple[str, str], ...], run: str) -> Plan:
+    return bind(_playbook(), run, dict(params))

@@ -1,0 +1,93 @@
+"""``make simulate SEEDS=n``: many incidents on every core, what they held, and whether anything did not hold."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from unittest.mock import patch
+
+from runbook.cluster import wire
+from tests.simulation.incident import draw
+from tests.simulation.mishaps import Happening, Mishap
+from tests.simulation.play import Result, play_in
+from tests.simulation.truth import Violation
+
+CHUNK = 20  # seeds that one process takes at a time
+SHOWN = 3  # transcripts of violations; the seeds of the others are named
+
+
+def played(seeds: Iterable[int]) -> Iterator[Result]:
+    """The results of these seeds, in this process.
+
+    Without fsync, as nothing of them is to outlive it; and a reply that is read again (see replay.py) is not decoded
+    again.
+    """
+    decode = lru_cache(maxsize=64)(wire.decode)
+    with patch("os.fsync"), patch.object(wire, "decode", decode), tempfile.TemporaryDirectory() as folder:
+        for number, seed in enumerate(seeds):
+            own = Path(folder) / str(number)
+            own.mkdir()
+            yield _played(seed, own)
+
+
+def _played(seed: int, folder: Path) -> Result:
+    """A simulation that breaks has proven nothing, so that is a violation too."""
+    try:
+        return play_in(draw(seed), folder)
+    except Exception:
+        return Result(seed, (Violation("simulation", traceback.format_exc()),), Counter(), "")
+
+
+def _chunk(seeds: range) -> tuple[Counter[str], list[Result]]:
+    counts: Counter[str] = Counter()
+    bad = []
+    for result in played(seeds):
+        counts += result.counts
+        if result.violations:
+            bad.append(result)
+    return counts, bad
+
+
+def main(first: int, seeds: int) -> int:
+    """Exit code 1 where any invariant did not hold."""
+    began = time.monotonic()
+    counts: Counter[str] = Counter()
+    bad: list[Result] = []
+    chunks = [range(at, min(at + CHUNK, first + seeds)) for at in range(first, first + seeds, CHUNK)]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for some, wrong in pool.map(_chunk, chunks):
+            counts += some
+            bad += wrong
+    _tell(counts, seeds, time.monotonic() - began)
+    for result in bad[:SHOWN]:
+        print(f"\n{told(result)}")
+    print(f"\nviolations: {len(bad)}{' in seeds ' + ' '.join(str(each.seed) for each in bad) if bad else ''}")
+    return 1 if bad else 0
+
+
+def told(result: Result) -> str:
+    """The story of a seed, its invariants first."""
+    lines = [f"seed {result.seed}: {each.invariant}: {each.sentence}" for each in result.violations[:5]]
+    return "\n".join([*lines, result.text])
+
+
+def _tell(counts: Counter[str], seeds: int, seconds: float) -> None:
+    print(f"{seeds} incidents in {seconds:.0f} s: {seeds / seconds * 60:.0f} a minute")
+    kinds = [*(each.value for each in Mishap), *(each.value for each in Happening)]
+    others = sorted(counts.keys() - set(kinds))
+    print("\nwhat the tool did and met")
+    print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in others))
+    print("\nfaults")
+    print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in kinds))
+
+
+if __name__ == "__main__":
+    sys.exit(main(first=int(os.environ.get("FIRST", "0")), seeds=int(os.environ.get("SEEDS", "1000"))))

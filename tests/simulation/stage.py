@@ -1,0 +1,262 @@
+"""The simulated cluster of one incident, and the hands that break it and mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from runbook.lab import consensus
+from runbook.lab.model import Model
+from runbook.lab.world import Entry, Process, Server
+from runbook.raft.model import Configuration, Peer
+from tests.simulation.ether import Ether
+from tests.simulation.incident import TOKEN, Incident, Victim
+from tests.simulation.mishaps import Happening, Mishap, Weather
+from tests.simulation.timeline import Timeline
+from tests.simulation.truth import Story, Truth
+
+HEADERS = {"x-nomad-token": TOKEN}
+NEVER_STABLE = "87600h"
+
+
+class Stage:
+    """Everything of one incident that is not the tool."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.model = Model(incident.settings)
+        self.timeline = Timeline(self.model, self._moved)
+        self.story = Story(self.timeline)
+        self.weather = Weather(incident.chance("requests"), incident.reading_rate, incident.removing_rate)
+        self.ether = Ether(self.timeline, self.model, self.weather, incident.chance("latency"))
+        self.truth = Truth(self.model, self.ether)
+        self.second_run: Callable[[], None] = lambda: None
+        self._chance: Random = incident.chance("victims")
+        self._over = False
+        self._leader = self.model.leader()
+        self._do: dict[Happening, Callable[[float], str | None]] = {
+            Happening.KILL: self._kill,
+            Happening.HOST_DIES: self._host_dies,
+            Happening.FREEZE: self._freeze,
+            Happening.RESTART: lambda _: self._restart(wiped=False),
+            Happening.WIPED_RESTART: lambda _: self._restart(wiped=True),
+            Happening.PARTITION: lambda lasts: self._partition(lasts, smaller=False),
+            Happening.MINORITY: lambda lasts: self._partition(lasts, smaller=True),
+            Happening.ONE_WAY: self._one_way,
+            Happening.TOOL_CUT_OFF: self._cut_off,
+            Happening.TOOL_DEAF: self._deaf,
+            Happening.OLD_LEADER: self._old_leader,
+            Happening.OPERATOR_REMOVES: lambda _: self._operator_removes(),
+            Happening.OPERATOR_FORCES_LEAVE: lambda _: self._operator_forces_leave(),
+            Happening.SECOND_RUN: lambda _: self._second_run(),
+        }
+
+    def set(self) -> None:
+        """The cluster as it was before the incident, and everything that will befall it."""
+        incident, world = self.incident, self.model.world
+        if incident.non_voters:
+            self._demote(incident.non_voters)
+            world.autopilot["ServerStabilizationTime"] = NEVER_STABLE
+        for victim in incident.dead:
+            self.timeline.at(victim.at, lambda victim=victim: self._fall(victim))  # type: ignore[misc]
+        for planned in incident.planned:
+            self.timeline.at(planned.at, lambda planned=planned: self._happen(planned.what, planned.lasts))  # type: ignore[misc]
+
+    def end_faults(self) -> None:
+        """Phase two: what is broken is mended, but for those that are dead."""
+        self._over = True
+        self.weather.clear_up()
+        self._heal()
+        for server in self.model.world.servers.values():
+            if server.process is Process.FROZEN:
+                self._changed(lambda server=server: self.model.thaw(server.name))  # type: ignore[misc]
+        self.story.tell("world", "the faults are over")
+
+    def befall(self, mishap: Mishap | None, target: Peer) -> None:
+        """What happens between the look and the removal that follows from it."""
+        leader, server = self.truth.leader(), self.truth.server_of(target)
+        if mishap is Mishap.LEADER_STEPS_DOWN and leader:
+            self._changed(lambda: consensus.step_down(self.model.world, leader))
+        elif mishap is Mishap.LEADER_FREEZES and leader:
+            self._freeze_one(leader, 6.0)
+        elif mishap is Mishap.LEADER_DIES and leader:
+            self._die(Happening.KILL, leader.name)
+        elif mishap is Mishap.TARGET_RETURNS and server and server.process is Process.KILLED:
+            self._return(server, wiped=self._chance.random() < 0.3)
+        elif mishap is Mishap.VOTER_DIES and leader:
+            others = [each for each in self._running() if each is not leader and each is not server]
+            if others:
+                self._die(Happening.KILL, self._chance.choice(others).name)
+
+    # -- what happens
+
+    def _happen(self, what: Happening, lasts: float) -> None:
+        if self._over:
+            return
+        detail = self._do[what](lasts)
+        if detail is not None:
+            self.story.happened(what.value, detail)
+
+    def _moved(self) -> None:
+        """After time went on: an election is news for every judgement on what the tool could know."""
+        leader = self.model.leader()
+        if leader != self._leader:
+            self.truth.changes.append(self.timeline.now)
+            if leader is not None:
+                self.story.happened("leader change", f"to {leader}")
+            self._leader = leader
+
+    def _changed(self, action: Callable[[], None]) -> None:
+        action()
+        self.truth.changes.append(self.timeline.now)
+        self.ether.kick()
+
+    def _fall(self, victim: Victim) -> None:
+        if victim.way is Happening.FREEZE:
+            self._freeze_one(self.model.server(victim.name), victim.lasts)
+            self.story.happened(victim.way.value, victim.name)
+        else:
+            self._die(victim.way, victim.name)
+
+    def _die(self, what: Happening, name: str) -> None:
+        self._changed(lambda: self.model.kill(name))
+        if what is Happening.HOST_DIES:
+            self.ether.links.gone.add(name)
+        self.story.happened(what.value, name)
+
+    def _kill(self, _lasts: float) -> str | None:
+        server = self._some(self._running())
+        if server is None:
+            return None
+        self._changed(lambda: self.model.kill(server.name))
+        return server.name
+
+    def _host_dies(self, lasts: float) -> str | None:
+        name = self._kill(lasts)
+        if name is not None:
+            self.ether.links.gone.add(name)
+        return name
+
+    def _freeze(self, lasts: float) -> str | None:
+        server = self._some(self._running())
+        if server is not None:
+            self._freeze_one(server, lasts)
+        return server.name if server else None
+
+    def _freeze_one(self, server: Server, lasts: float) -> None:
+        if server.process is Process.KILLED:
+            return
+        self._changed(lambda: self.model.freeze(server.name))
+        self.timeline.after(lasts, lambda: self._changed(lambda: self.model.thaw(server.name)))
+
+    def _restart(self, *, wiped: bool) -> str | None:
+        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        if server is not None:
+            self._return(server, wiped=wiped)
+        return server.name if server else None
+
+    def _return(self, server: Server, *, wiped: bool) -> None:
+        self.ether.links.gone.discard(server.name)
+        self._changed(lambda: self.model.restart(server.name, wiped=wiped))
+
+    def _partition(self, lasts: float, *, smaller: bool) -> str | None:
+        """The tool's host is on one of the two sides."""
+        names = [server.name for server in self._all()]
+        self._chance.shuffle(names)
+        cut = self._chance.randint(1, (len(names) - 1) // 2) if smaller else self._chance.randint(1, len(names) - 1)
+        here, there = names[:cut], names[cut:]
+        self._changed(lambda: self.model.partition([here, there]))
+        self.ether.links.blocked = set(there)
+        self.timeline.after(lasts, self._heal)
+        return f"{' '.join(here)} with the tool | {' '.join(there)}"
+
+    def _one_way(self, lasts: float) -> str | None:
+        one, other = self._chance.sample([server.name for server in self._all()], 2)
+        self._changed(lambda: self.model.lose(one, other))
+        self.timeline.after(lasts, self._heal)
+        return f"{one} to {other}"
+
+    def _cut_off(self, lasts: float) -> str | None:
+        self._changed(lambda: self.ether.links.blocked.update(self._few()))
+        self.timeline.after(lasts, self._heal)
+        return " ".join(sorted(self.ether.links.blocked))
+
+    def _deaf(self, lasts: float) -> str | None:
+        self._changed(lambda: self.ether.links.deaf.update(self._few()))
+        self.timeline.after(lasts, self._heal)
+        return " ".join(sorted(self.ether.links.deaf))
+
+    def _heal(self) -> None:
+        self._changed(self.model.heal)
+        self.ether.links.blocked.clear()
+        self.ether.links.deaf.clear()
+
+    def _old_leader(self, _lasts: float) -> str | None:
+        """Frozen until another leads, and thawed by the very question that it then answers (FACTS 1.4)."""
+        leader = self.truth.leader()
+        if leader is None:
+            return None
+        self._freeze_one(leader, 45.0)
+        self.timeline.after(6.0, lambda: self.ether.thaw_when_asked.add(leader.name))
+        return leader.name
+
+    # -- the other operator
+
+    def _operator_removes(self) -> str | None:
+        leader = self.truth.leader()
+        dead = [each for each in self._listed(leader) if each.process is Process.KILLED]
+        server = self._some(dead)
+        if leader is None or server is None:
+            return None
+        path = f"/v1/operator/raft/peer?id={server.raft_id}"
+        self.truth.removal(self.timeline.now, self.timeline.now)
+        self.ether.from_operator(leader, "DELETE", path, HEADERS)
+        self._changed(lambda: None)
+        return server.name
+
+    def _operator_forces_leave(self) -> str | None:
+        at = self._some(self._running())
+        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        if at is None or server is None:
+            return None
+        path = f"/v1/agent/force-leave?node={server.name}.global"
+        self.ether.from_operator(at, "PUT", path, HEADERS)
+        self._changed(lambda: None)
+        return server.name
+
+    def _second_run(self) -> str | None:
+        self.second_run()
+        return "with the same lock" if self.incident.shares_lock else "from another host"
+
+    # -- who
+
+    def _all(self) -> list[Server]:
+        return list(self.model.world.servers.values())
+
+    def _running(self) -> list[Server]:
+        return [server for server in self._all() if server.running]
+
+    def _listed(self, leader: Server | None) -> list[Server]:
+        ids = {peer.id for peer in leader.peers} if leader else set()
+        return [server for server in self._all() if server.raft_id in ids]
+
+    def _some(self, servers: list[Server]) -> Server | None:
+        return self._chance.choice(servers) if servers else None
+
+    def _few(self) -> list[str]:
+        names = [server.name for server in self._all()]
+        return self._chance.sample(names, self._chance.randint(1, len(names) // 2))
+
+    def _demote(self, names: tuple[str, ...]) -> None:
+        """As if these had been non-voters since the cluster was formed; never the leader."""
+        world = self.model.world
+        for server in world.servers.values():
+            server.log = [self._demoted(entry, names) for entry in server.log]
+
+    def _demoted(self, entry: Entry, names: tuple[str, ...]) -> Entry:
+        if entry.configuration is None:
+            return entry
+        demoted = {self.model.server(name).raft_id for name in names if name != self.model.leader()}
+        peers = tuple(replace(p, voter=p.voter and p.id not in demoted) for p in entry.configuration.peers)
+        return replace(entry, configuration=Configuration(peers))

@@ -1,0 +1,214 @@
+"""One process of the tool: the real engine, steps and adapter, with a virtual clock, a journal and an end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import IO, Any, TypeVar
+
+from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.http import Reply
+from runbook.cluster.port import Trouble
+from runbook.events import Event
+from runbook.raft.model import ClusterView, Peer, Reach
+from tests.simulation.ether import Ether, Request
+from tests.simulation.invariants import Checks
+from tests.simulation.mishaps import Weather
+from tests.simulation.replay import Errand, Question
+from tests.simulation.timeline import FOREVER, Timeline
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+EPOCH = 5000.0  # the tool's monotonic clock is not the servers'
+
+
+class ToolCrash(BaseException):
+    """The process is gone: nothing of it goes on, and no handler of the code under test may catch it."""
+
+
+@dataclass
+class Fate:
+    """Where this process ends: at the ``nth`` passage of a point, by a crash or a Ctrl-C."""
+
+    point: str = ""
+    nth: int = 0
+    interrupt: bool = False
+    passed: Counter[str] = field(default_factory=Counter)
+    dead: bool = False
+
+    def pass_by(self, *points: str, may_interrupt: bool = True) -> None:
+        if self.dead:
+            raise ToolCrash
+        for point in (*points, "anywhere"):
+            self.passed[point] += 1
+            if point != self.point or self.passed[point] != self.nth:
+                continue
+            if not self.interrupt:
+                self.dead = True
+                raise ToolCrash
+            if may_interrupt:
+                raise KeyboardInterrupt
+            self.nth += 1  # a signal is held until the next point at which it may be taken
+
+
+class VirtualClock:
+    def __init__(self, timeline: Timeline, fate: Fate, checks: Checks) -> None:
+        self._timeline = timeline
+        self._fate = fate
+        self._checks = checks
+
+    def monotonic(self) -> float:
+        return EPOCH + self._timeline.now
+
+    def now(self) -> str:
+        moment = START + timedelta(seconds=self._timeline.now)
+        return moment.isoformat(timespec="milliseconds")
+
+    def sleep(self, seconds: float) -> None:
+        self._checks.sleeps(seconds)
+        self._fate.pass_by("sleep")
+        self._timeline.wait(self._timeline.now + max(0.0, seconds))
+
+
+class ToolNetwork:
+    """The seam of the adapter: everything that it asks takes its virtual time, and may be the last thing it does."""
+
+    def __init__(
+        self, ether: Ether, timeline: Timeline, weather: Weather, fate: Fate, checks: Checks, token: str, chance: Random
+    ) -> None:
+        self._ether = ether
+        self._timeline = timeline
+        self._weather = weather
+        self._fate = fate
+        self._checks = checks
+        self._headers = {"x-nomad-token": token}
+        self._chance = chance
+        self._question: Question[Any] | None = None
+        self._sent: list[Request] = []
+
+    def die(self) -> None:
+        """The kernel closes what was open: what has not left yet never does."""
+        for request in self._sent:
+            if not request.sent:
+                request.failed(Reach.SILENT, Trouble.UNREACHABLE, "the process ended")
+
+    def monotonic(self) -> float:
+        if self._question is not None:
+            return self._question.time(lambda: EPOCH + self._timeline.now)
+        return EPOCH + self._timeline.now
+
+    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+        reply: Reply = self._outcome(lambda: self._send(url, method, path, timeout), method)
+        if into is not None and reply.status == 200:
+            into.write(reply.body)
+            return Reply(reply.status, reply.headers, b"")
+        return reply
+
+    def probe(self, address: str) -> Reach:
+        reach: Reach = self._outcome(lambda: self._ether.probe(address), "probe")
+        return reach
+
+    def gather(
+        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
+    ) -> dict[Key, T | None]:
+        until = self._timeline.now + seconds
+        questions: dict[Key, Question[T]] = {}
+        fresh = list(first)
+        while True:
+            for key in fresh:
+                if key not in questions:
+                    questions[key] = Question(partial(ask, key))
+            ready = [question for question in questions.values() if not question.over and not question.waits]
+            fresh = [key for question in ready for key in self._news(question, follow)]
+            if any(key not in questions for key in fresh):
+                continue
+            if all(question.over for question in questions.values()) or self._timeline.now >= until:
+                return {key: question.answer for key, question in questions.items()}
+            self._timeline.wait(until, partial(_some_go_on, list(questions.values())))
+
+    def _news(self, question: Question[T], follow: Callable[[T], Iterable[Key]]) -> list[Key]:
+        self._question = question
+        try:
+            question.go_on()
+        finally:
+            self._question = None
+        return list(follow(question.answer)) if question.over else []  # type: ignore[arg-type]
+
+    def _outcome(self, start: Callable[[], Errand], method: str) -> Any:
+        if self._question is not None:
+            return self._question.errand(start)
+        errand = start()
+        if method == "DELETE":
+            self._timeline.wait(self._timeline.now + self._chance.uniform(0.0, 0.01), lambda: errand.finished)
+            self._fate.pass_by("removal in flight")
+        self._timeline.wait(FOREVER, lambda: errand.finished)
+        if method == "DELETE":
+            self._checks.left(surely_not=not self._sent[-1].sent)
+        self._fate.pass_by("after removal" if method == "DELETE" else "after request")
+        return errand.outcome()
+
+    def _send(self, url: str, method: str, path: str, timeout: float) -> Errand:
+        changing = method != "GET"
+        mishap = self._weather.of_request(method, path)
+        self._fate.pass_by("before removal" if changing else "before request", may_interrupt=self._question is None)
+        if changing:
+            self._checks.sends(method, path)
+            self._checks.befall(mishap)
+            self._sent = [self._ether.send(url, method, path, self._headers, timeout, mishap)]
+            return self._sent[0]
+        return self._ether.send(url, method, path, self._headers, timeout, mishap)
+
+
+def _some_go_on(questions: list[Question[T]]) -> bool:
+    return any(not question.over and not question.waits for question in questions)
+
+
+class WatchedCluster:
+    """The real adapter; what it shows is compared with the truth before anybody decides on it."""
+
+    def __init__(self, inner: HashiCorpCluster, checks: Checks) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._checks = checks
+
+    def look(self) -> ClusterView:
+        self._checks.look_begins()
+        view = self._inner.look()
+        self._checks.looked(view)
+        return view
+
+    def remove_peer(self, peer: Peer) -> None:
+        self._checks.removes(peer)
+        self._inner.remove_peer(peer)
+
+    def save_state(self, path: Path) -> str:
+        return self._inner.save_state(path)
+
+
+class MemoryJournal:
+    """Records as the file would hold them; one whose append does not return may be torn, which is as good as absent."""
+
+    def __init__(self, now: Callable[[], str], fate: Fate, checks: Checks, lines: list[str]) -> None:
+        self.lines = lines
+        self._now = now
+        self._fate = fate
+        self._checks = checks
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+    def emit(self, event: Event) -> None:
+        """As the command line's own: a signal waits until the event is written."""
+        self._fate.pass_by(f"before {event.kind}", "before emit", may_interrupt=False)
+        line = json.dumps({"index": len(self.lines), "at": self._now(), **event.record()})
+        self.lines.append(line)
+        self._checks.recorded(json.loads(line))
+        self._fate.pass_by(f"after {event.kind}", "after emit")

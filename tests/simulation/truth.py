@@ -1,0 +1,105 @@
+"""What is really so in the simulated world, which no tool can know, and the story of how it came to be so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from runbook.lab.model import Model
+from runbook.lab.world import Process, Server
+from runbook.raft.model import ClusterView, Peer
+from tests.simulation.ether import Ether
+from tests.simulation.timeline import Timeline
+
+IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
+MOMENT = 0.2  # seconds; what happened so shortly before a look began may not have shown itself in it yet
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that did not hold, and the words for it."""
+
+    invariant: str
+    sentence: str
+
+
+@dataclass
+class Story:
+    """Everything that happened, for a person to read when something is wrong."""
+
+    timeline: Timeline
+    lines: list[tuple[float, str, str]] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def tell(self, who: str, what: str) -> None:
+        self.lines.append((self.timeline.now, who, what))
+
+    def happened(self, what: str, detail: str = "") -> None:
+        self.counts[what] += 1
+        self.tell("world", f"{what} {detail}".rstrip())
+
+    def violated(self, invariant: str, sentence: str) -> None:
+        self.violations.append(Violation(invariant, sentence))
+        self.tell("VIOLATION", f"{invariant}: {sentence}")
+
+    def text(self) -> str:
+        return "\n".join(f"{at:9.3f}  {who:<9}  {what}" for at, who, what in self.lines)
+
+
+class Truth:
+    """The servers as they are. ``changes`` are the moments at which something befell the world from outside."""
+
+    def __init__(self, model: Model, ether: Ether) -> None:
+        self.model = model
+        self.ether = ether
+        self.changes = [0.0]
+        self.removals: list[tuple[float, float]] = []
+
+    def removal(self, look_began: float, now: float) -> None:
+        """A removal leaves that follows from a look."""
+        self.removals.append((look_began, now))
+
+    def overtaken(self) -> bool:
+        """Whether the world changed between a look and the end of the removal that followed from it.
+
+        Then even a removal that was safe when it left may end as FACTS 2.6 tells: no tool can prevent that.
+        """
+        return any(
+            began - MOMENT <= change <= sent + IN_FLIGHT for began, sent in self.removals for change in self.changes
+        )
+
+    def server_of(self, peer: Peer) -> Server | None:
+        """Who carries this id now; a wiped server has lost the one it had."""
+        return next((each for each in self.model.world.servers.values() if each.raft_id == peer.id), None)
+
+    def changed_since(self, moment: float) -> bool:
+        return self.changes[-1] > moment - MOMENT
+
+    def leader(self) -> Server | None:
+        name = self.model.leader()
+        return self.model.server(name) if name else None
+
+    def sign_of_life(self, peer: Peer, view: ClusterView, began: float) -> str | None:
+        """What the look could have seen of a server that lives, or None if nothing of it could be seen."""
+        server = self.server_of(peer)
+        if server is None or server.process is Process.KILLED:
+            return None
+        if self.ether.links.open(server.name) and self.ether.lost_probes.get(server.name, -1.0) < began:
+            return f"{server.name} is {server.process.value} and its port is open"
+        for vantage in view.answering:
+            observer = self.ether.server_at(vantage.url)
+            if vantage.members is not None and self.model.world.gossips(observer, server):
+                return f"{server.name} is {server.process.value} and {observer.name} hears it"
+        return None
+
+    def hidden_life(self, peer: Peer) -> bool:
+        server = self.server_of(peer)
+        return server is not None and server.process is not Process.KILLED
+
+    def live_in_reach(self, leader: Server, without: str) -> int:
+        """Voters beside one peer that run and hear the leader, itself among them."""
+        world = self.model.world
+        voters = [peer for peer in leader.peers if peer.voter and peer.id != without]
+        found = [world.at(peer.address) for peer in voters]
+        return sum(each is not None and (each is leader or world.hear(leader, each)) for each in found)
