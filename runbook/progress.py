@@ -90,9 +90,9 @@ class Removal:
 class RunProgress:
     """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
 
-    ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
-    ``resumed`` counts how often it was gone on with, ``completed_in`` says how often that was when each step completed,
-    ``undo`` how a person takes each back, and ``entered`` holds the digest of the playbook that each step ran.
+    By the place of each step: ``uses`` is its type, ``outputs`` its result once it is completed, ``items`` the finished
+    rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran.
+    ``resumed`` counts how often the run was gone on with, and ``completed_in`` how often that was when each completed.
     """
 
     state: str = "new"
@@ -112,6 +112,7 @@ class RunProgress:
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
     entered: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -144,6 +145,7 @@ class _Folding:
         self._completed_in: dict[str, int] = {}
         self._undo: dict[str, str] = {}
         self._entered: dict[str, str] = {}
+        self._uses: dict[str, str] = {}
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "cluster.looked": self._take_look,
             "cluster.claimed": self._take_claim,
@@ -162,6 +164,7 @@ class _Folding:
             completed_in=self._completed_in,
             undo=self._undo,
             entered=self._entered,
+            uses=self._uses,
         )
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -195,6 +198,8 @@ class _Folding:
     def _take_step(self, event: Mapping[str, Any]) -> None:
         step = str(event["step"])
         self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
+        if event["kind"] == "step.started":
+            self._uses[step] = str(event["uses"])
         if self._plain.step != step:
             self._plain = replace(self._plain, step=step)
         if self._steps[step] == "completed":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runbook.playbook.model import Playbook
 from runbook.progress import RunProgress
 from runbook.steps.base import Memory
 from runbook.steps.check_quorum import fence_from
@@ -13,8 +12,11 @@ from runbook.steps.check_quorum import fence_from
 NOTHING_YET = RunProgress()
 
 
-def restored(playbook: Playbook, past: RunProgress) -> Memory:
-    """All that a run remembers but its looks: what was seen before it stopped proves nothing of now."""
+def restored(past: RunProgress) -> Memory:
+    """All that a run remembers but its looks: what was seen before it stopped proves nothing of now.
+
+    Steps inside blocks and playbooks within it count as any other, in the order in which they were done.
+    """
     memory = Memory(
         tolerance_at_start=past.before.tolerance if past.before else None,
         gone={removal.peer for removal in past.removals if removal.state in ("gone", "vanished")},
@@ -22,13 +24,15 @@ def restored(playbook: Playbook, past: RunProgress) -> Memory:
         unsettled={removal.peer for removal in past.removals if removal.unsettled},
         names={removal.peer: removal.name for removal in past.removals},
     )
-    for found in _outputs(playbook, past, "raft.find_dead"):
+    for found in _outputs(past, "raft.find_dead"):
         memory.confirm_for, memory.least_looks = float(found["confirm_for"]), int(found["looks"])
-    for proven in _outputs(playbook, past, "raft.check_quorum"):
+    for proven in _outputs(past, "raft.check_quorum"):
         memory.fence = fence_from(proven["fence"])
         memory.names |= {item["id"]: item["name"] for item in proven["removals"]}
     return memory
 
 
-def _outputs(playbook: Playbook, past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
-    return (past.outputs[step.id] for step in playbook.every_step() if step.uses == uses and step.id in past.outputs)
+def _outputs(past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
+    return (
+        output for place, output in past.outputs.items() if past.uses.get(place) == uses and "results" not in output
+    )

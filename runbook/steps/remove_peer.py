@@ -21,6 +21,7 @@ from runbook.raft.removal import Unsafe, reason_in_drift, reason_unsafe_to_remov
 from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
 from runbook.steps.looking import confirm
 from runbook.steps.settling import SETTLE, Settled, settle
+from runbook.steps.trouble import StepError
 
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
@@ -97,8 +98,9 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str
         context.memory.unsettled.add(peer.id)
         error = _asked(context, peer)
         settled = settle(context, peer.id, was_refused=error is not None)
-    except KeyboardInterrupt:
-        context.emit(RemovalUnsettled(context.step, peer.id, "interrupted before it was known to be done"))
+    except (KeyboardInterrupt, StepError) as stop:  # a signal, or the end of the step's own time
+        why = "its time was over" if isinstance(stop, StepError) else "interrupted"
+        context.emit(RemovalUnsettled(context.step, peer.id, f"{why} before it was known to be done"))
         raise
     if settled is not Settled.DONE:
         raise _not_seen_done(context, peer, settled, error)

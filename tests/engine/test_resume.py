@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed
-from tests.engine.fake import FakeClock, FakeCluster, Run
+from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 
 
 def run(folder: Path, **cluster: Any) -> Run:
@@ -182,3 +182,64 @@ def test_a_sign_of_life_counts_whatever_the_look_was_for(tmp_path: Path) -> None
     assert isinstance(ending, RunRefused)
     assert ending.code == "TargetUnknown"
     assert flicker.cluster.changes == ["id-4"]
+
+
+TIMED = b"""
+runbook: 1
+name: timed
+guards: { min_voters: 3 }
+steps:
+  - id: dead
+    uses: raft.find_dead
+  - id: quorum
+    uses: raft.check_quorum
+    with: { remove: "${{ dead.peers }}" }
+  - id: remove
+    for_each: quorum.removals
+    uses: raft.remove_peer
+    timeout: 5s
+    with: { peer: "${{ item.id }}" }
+"""
+
+
+def test_a_removal_whose_time_is_over_is_on_record_as_unsettled(tmp_path: Path) -> None:
+    """I7: the step's timeout fires between the intent and its end, as one server disagrees for good."""
+    timed = run(tmp_path, dead={5})
+    timed.text = TIMED
+    act = timed.cluster.remove_peer
+
+    def cut_off(target: Any) -> None:
+        act(target)
+        timed.cluster.held[3].add(5)
+
+    timed.cluster.remove_peer = cut_off  # type: ignore[method-assign]
+    ending = timed.execute()
+    assert isinstance(ending, RunFailed)
+    assert "the time of step remove is over" in ending.message
+    assert removals(timed) == ["requested", "unsettled"]
+
+
+NESTED = b"""
+runbook: 1
+name: nested
+guards: { min_voters: 3 }
+steps:
+  - id: block
+    for_each: "[1]"
+    steps:
+      - id: inner
+        uses: playbook.run
+        with: { playbook: remove-dead-peers.yaml }
+"""
+
+
+def test_a_run_that_dies_inside_a_block_and_a_playbook_within_it_goes_on_there(tmp_path: Path) -> None:
+    """What the inner steps proved is remembered by their places: the removal is not refused as unplanned."""
+    (tmp_path / "remove-dead-peers.yaml").write_bytes(PLAYBOOK.read_bytes())
+    first = run(tmp_path, dead={5})
+    first.text, first.path = NESTED, str(tmp_path / "nested.yaml")
+    assert isinstance(first.execute(), RunCompleted)
+    cut_at_the_intent(first)
+    assert isinstance(resumed(first), RunCompleted)
+    assert removals(first) == ["requested", "confirmed"]
+    assert len(first.cluster.changes) == 1

@@ -127,8 +127,8 @@ def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _see
 _restored = restored
 
 
-def _forgets_what_it_asked_for(playbook: Any, past: Any) -> Any:
-    memory = _restored(playbook, past)
+def _forgets_what_it_asked_for(past: Any) -> Any:
+    memory = _restored(past)
     memory.unsettled.clear()
     return memory
 
