@@ -48,6 +48,7 @@ class Locks:
         for holder in sorted(holders):
             if holder not in self.died or not over:
                 raise RefusedError(Unsafe("Locked", f"{holder} holds this cluster", "Wait for it, or take over"))
+        self.died.discard(run)  # it was gone on with: a lock of the living is never passed on
         self.held |= {(host, peer): run for peer in peers}
 
     def has(self, run: str) -> bool:
