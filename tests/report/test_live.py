@@ -130,7 +130,6 @@ def at_a_terminal(command: list[str], environ: dict[str, str], typed: bytes) -> 
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, env=environ, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        os.write(ours, typed)
         seen = b""
         while True:
             try:
@@ -140,6 +139,9 @@ def at_a_terminal(command: list[str], environ: dict[str, str], typed: bytes) -> 
             if not piece:
                 break
             seen += piece
+            if typed and b"[y/N] " in seen:  # what is typed before the question is thrown away
+                os.write(ours, typed)
+                typed = b""
         os.close(ours)
     return process.returncode, seen.decode()
 
