@@ -87,9 +87,12 @@ class GuardOverridden(Event):
 
 @dataclass(frozen=True)
 class StepStarted(Event):
+    """``may_change``: what it does to the world no event of its own tells, as the removals' do."""
+
     kind = "step.started"
     step: str
     uses: str
+    may_change: bool = False
 
 
 @dataclass(frozen=True)

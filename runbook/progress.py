@@ -92,7 +92,8 @@ class RunProgress:
 
     ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
     ``resumed`` counts how often it was gone on with, ``completed_in`` says how often that was when each step completed,
-    ``undo`` how a person takes each back, and ``entered`` holds the digest of the playbook that each step ran.
+    ``undo`` how a person takes each back, ``acts`` of which type each is that may have changed something, and
+    ``entered`` holds the digest of the playbook that each step ran.
     """
 
     state: str = "new"
@@ -111,11 +112,17 @@ class RunProgress:
     resumed: int = 0
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
+    acts: Mapping[str, str] = field(default_factory=dict)
     entered: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
         return bool(self.started and self.started["dry_run"])
+
+    @property
+    def has_removed(self) -> bool:
+        """Whether a server went by this run's doing."""
+        return any(removal.state == "gone" for removal in self.removals)
 
     @property
     def after(self) -> Numbers | None:
@@ -143,6 +150,7 @@ class _Folding:
         self._items: dict[str, list[Mapping[str, Any]]] = {}
         self._completed_in: dict[str, int] = {}
         self._undo: dict[str, str] = {}
+        self._acts: dict[str, str] = {}
         self._entered: dict[str, str] = {}
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "cluster.looked": self._take_look,
@@ -161,6 +169,7 @@ class _Folding:
             items={step: tuple(done) for step, done in self._items.items()},
             completed_in=self._completed_in,
             undo=self._undo,
+            acts=self._acts,
             entered=self._entered,
         )
 
@@ -197,6 +206,8 @@ class _Folding:
         self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
         if self._plain.step != step:
             self._plain = replace(self._plain, step=step)
+        if event.get("may_change"):
+            self._acts[step] = str(event["uses"])
         if self._steps[step] == "completed":
             self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
             if event.get("undo"):

@@ -74,7 +74,7 @@ class Walk:
             items = self._items(spec, scope, place)
             if items is None:
                 return None
-            self._runner.world.emit(StepStarted(place, spec.uses or "block"))
+            self._runner.world.emit(StepStarted(place, spec.uses or "block", self._runner.may_change(spec)))
             begun = True
             with self._bounded(spec):
                 message, result, undo = self._done(spec, scope, place, prefix, items)
