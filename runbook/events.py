@@ -23,7 +23,7 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """``sources`` says of each param where its value came from."""
+    """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it."""
 
     kind = "run.started"
     run: str
@@ -34,6 +34,7 @@ class RunStarted(Event):
     dry_run: bool
     params: Mapping[str, Any]
     sources: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
 
 @dataclass(frozen=True)

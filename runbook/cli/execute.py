@@ -53,6 +53,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             who=person(),
             dry_run=wish.manner.dry_run,
             params=plan.params,
+            path=str(Path(wish.path).absolute()),
         )
         with _record(state / "runs" / plan.run, text) as journal:
             return conduct(plan, cluster, wish.manner, state, journal, first, None)

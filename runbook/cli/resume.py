@@ -68,7 +68,8 @@ def _plan_of(folder: Path, progress: RunProgress) -> Plan:
         raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
     if hashlib.sha256(text).hexdigest() != progress.started["digest"]:
         raise NotStartedError(f"{folder / PLAYBOOK} is not what the run began with. Run the playbook again")
-    return bound(parse(text, str(folder / PLAYBOOK), CATALOG), folder.name, progress.started["params"])
+    path = progress.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
+    return bound(parse(text, str(path), CATALOG), folder.name, progress.started["params"])
 
 
 def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
