@@ -57,7 +57,8 @@ def _as_nagios(health: Health, seconds: float) -> str:
 
 
 def _as_json(health: Health, seconds: float) -> str:
-    numbers = {key: value for key, value in asdict(health).items() if key != "verdicts"}
+    known = [key for key in asdict(health) if key != "verdicts"] if health.voters else ["level", "sentence"]
+    numbers = {key: getattr(health, key) for key in known}
     return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)})
 
 
