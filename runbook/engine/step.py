@@ -150,7 +150,7 @@ class StepRunner:
         if self._approved:
             return
         who = self.world.approve(
-            f"From here on this run changes things, first with step {spec.id} ({spec.uses}). Go on?", AGREE_WITHIN
+            f"From here on this run changes things, first in step {spec.id} ({spec.uses}).\nGo on?", AGREE_WITHIN
         )
         if who is None:
             raise RefusedError(Unsafe("NotApproved", "nobody agreed to the change", "Nothing was changed"))

@@ -58,6 +58,8 @@ class Screen:
 
 def wrapped(line: str, columns: int, indent: int) -> list[str]:
     """Broken between words, and what follows stands under what it belongs to; no word is ever broken."""
+    if " " not in line[indent:]:  # a label and one word, such as a path: nothing is gained
+        return [line]
     return textwrap.wrap(
         line, max(columns, 2 * indent), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     ) or [""]

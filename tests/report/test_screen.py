@@ -107,4 +107,5 @@ def test_a_line_is_broken_between_words_only() -> None:
     """What follows stands below the text; a word that is too long stays whole, so that it can be copied."""
     assert wrapped("00:00  a  one two three", 15, 10) == ["00:00  a  one two", "          three"]
     assert wrapped("", 80, 10) == [""]
-    assert wrapped("record  " + "x" * 90, 40, 8) == ["record", "        " + "x" * 90]
+    assert wrapped("record  " + "x" * 90, 40, 8) == ["record  " + "x" * 90]
+    assert wrapped("record  a " + "x" * 90, 40, 8) == ["record  a", "        " + "x" * 90]
