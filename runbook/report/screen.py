@@ -11,6 +11,7 @@ from runbook.progress import Removal, RunProgress
 
 Record = Mapping[str, Any]
 STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
+AROUND = ("block", "playbook.run")  # fails with what failed inside of it
 LABEL_WIDTH = 19
 FEW = 5  # steps that are named before the rest is only counted
 
@@ -21,15 +22,18 @@ class Screen:
     def __init__(self) -> None:
         self.step_width = STEP_WIDTH
         self._began: datetime | None = None
-        self._looked = ""
+        self._looked = self._waits = ""
         self._items: dict[str, list[str]] = {}
         self._failures: set[str] = set()
+        self._uses: dict[str, str] = {}
 
     def lines(self, record: Record) -> list[str]:
         """What to print for this event: often nothing, as most looks see what the one before saw."""
         at = datetime.fromisoformat(str(record["at"]))
         self._began = self._began or at
         kind = str(record["kind"])
+        if kind == "step.started":
+            self._uses[str(record["step"])] = str(record["uses"])
         texts = self._news(kind, record) if kind in _TEXTS else []
         minutes, seconds = divmod(int((at - self._began).total_seconds()), 60)
         step = str(record.get("step", ""))
@@ -40,9 +44,15 @@ class Screen:
     def _news(self, kind: str, record: Record) -> list[str]:
         """What was not said before: by the last look, by a round of the step, or where a step inside failed."""
         texts, step = _TEXTS[kind](record), str(record.get("step", ""))
+        if kind == "step.waiting":
+            self._waits, before = f"{step}: {texts}", self._waits
+            return [] if self._waits == before else texts
         if kind == "cluster.looked":
             self._looked, before = "".join(texts), self._looked
-            return [] if self._looked == before else texts
+            texts = [] if self._looked == before else texts
+        self._waits = "" if texts else self._waits
+        if kind == "run.resumed":
+            self._failures.clear()
         if kind == "item.completed":
             self._items.setdefault(step, []).extend(texts)
         elif kind == "step.completed" and step in self._items:
@@ -50,7 +60,7 @@ class Screen:
             rest = [line for line in record["message"].splitlines() if line not in said]
             return _lines("ok  ", "\n".join(rest)) if rest else []
         elif kind in ("step.failed", "run.failed", "run.refused"):
-            if record["message"] in self._failures:
+            if record["message"] in self._failures and (kind != "step.failed" or self._uses.get(step) in AROUND):
                 return [] if kind == "step.failed" else [f"{kind[4:].upper()}, as told above"]
             self._failures.add(record["message"])
         return texts

@@ -78,8 +78,18 @@ def test_a_run_that_only_told_something_speaks_of_no_voters() -> None:
 
 def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> None:
     """In the step, in the block around it and at the end it is one sentence."""
-    seen = lines(begun("block", may_change=False), begun("boom"), failed("boom"), failed("block"), FAILED)
-    assert seen == ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED, as told above"]
+    block = {**begun("block"), "uses": "block"}
+    once = (block, begun("boom"), failed("boom"), failed("block"), FAILED)
+    seen = ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED, as told above"]
+    assert lines(*once) == seen
+    resumed = {"kind": "run.resumed", "who": "me", "cluster": "c", "torn": False}
+    assert lines(*once, resumed, *once) == [*seen, "00:00            resumed by me on c", *seen]
+
+
+def test_two_steps_that_fail_alike_are_both_told() -> None:
+    """Two hosts of a round may be down in the same words."""
+    seen = lines(begun("each.1.a"), failed("each.1.a"), begun("each.2.a"), failed("each.2.a"))
+    assert [line.split()[1] for line in seen] == ["each.1.a", "each.2.a"]
 
 
 def test_a_round_is_told_when_it_is_over_and_not_again_with_its_step() -> None:
@@ -89,6 +99,17 @@ def test_a_round_is_told_when_it_is_over_and_not_again_with_its_step() -> None:
     both = completed("each", message="one\ntwo")
     assert lines(first, second, both) == ["00:00  each      ok  one", "00:00  each      ok  two"]
     assert lines(second, both) == ["00:00  each      ok  two", "00:00  each      ok  one"]
+
+
+def test_a_wait_for_the_same_thing_is_told_once_until_something_else_was() -> None:
+    """Gossip takes forty seconds to notice: twenty lines of it would hide what came before."""
+    wait = {"kind": "step.waiting", "step": "dead", "seconds": 2, "reason": "gossip says alive"}
+    retried = {"kind": "attempt.failed", "step": "dead", "attempt": 1, "trouble": "timeout", "message": "no answer"}
+    assert [line[17:] for line in lines(wait, wait, wait, retried, wait)] == [
+        "waiting 2 s: gossip says alive",
+        "attempt 1 failed: no answer",
+        "waiting 2 s: gossip says alive",
+    ]
 
 
 def test_another_playbook_is_named_before_its_steps() -> None:
