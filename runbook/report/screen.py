@@ -51,8 +51,6 @@ class Screen:
             self._looked, before = "".join(texts), self._looked
             texts = [] if self._looked == before else texts
         self._waits = "" if texts else self._waits
-        if kind == "run.resumed":
-            self._failures.clear()
         if kind == "item.completed":
             self._items.setdefault(step, []).extend(texts)
         elif kind == "step.completed" and step in self._items:
