@@ -32,7 +32,7 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """``sources`` says of each param where its value came from."""
+    """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it."""
 
     kind = "run.started"
     run: str
@@ -43,6 +43,7 @@ class RunStarted(Event):
     dry_run: bool
     params: Mapping[str, Any]
     sources: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,16 @@ class GuardOverridden(Event):
 
 @dataclass(frozen=True)
 class StepStarted(Event):
-    """The intent of a step that changes something; ``effect`` is read, change or unknown."""
+    """The intent of a step that changes something; ``effect`` is read, change or unknown.
+
+    ``may_change``: what it does to the world no event of its own tells, as the removals' do.
+    """
 
     kind = "step.started"
     step: str
     uses: str
     effect: str
+    may_change: bool = False
 
     @property
     def durable(self) -> bool:

@@ -91,7 +91,8 @@ class RunProgress:
     """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
 
     By the place of each step: ``uses`` is its type, ``outputs`` its result once it is completed, ``items`` the finished
-    rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran.
+    rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran,
+    ``acts`` the type of each that may have changed something.
     ``resumed`` counts how often the run was gone on with, and ``completed_in`` how often that was when each completed.
     """
 
@@ -111,12 +112,18 @@ class RunProgress:
     resumed: int = 0
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
+    acts: Mapping[str, str] = field(default_factory=dict)
     entered: Mapping[str, str] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
         return bool(self.started and self.started["dry_run"])
+
+    @property
+    def has_removed(self) -> bool:
+        """Whether a server went by this run's doing."""
+        return any(removal.state == "gone" for removal in self.removals)
 
     @property
     def after(self) -> Numbers | None:
@@ -144,6 +151,7 @@ class _Folding:
         self._items: dict[str, list[Mapping[str, Any]]] = {}
         self._completed_in: dict[str, int] = {}
         self._undo: dict[str, str] = {}
+        self._acts: dict[str, str] = {}
         self._entered: dict[str, str] = {}
         self._uses: dict[str, str] = {}
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
@@ -163,6 +171,7 @@ class _Folding:
             items={step: tuple(done) for step, done in self._items.items()},
             completed_in=self._completed_in,
             undo=self._undo,
+            acts=self._acts,
             entered=self._entered,
             uses=self._uses,
         )
@@ -202,6 +211,8 @@ class _Folding:
             self._uses[step] = str(event["uses"])
         if self._plain.step != step:
             self._plain = replace(self._plain, step=step)
+        if event.get("may_change"):
+            self._acts[step] = str(event["uses"])
         if self._steps[step] == "completed":
             self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
             if event.get("undo"):

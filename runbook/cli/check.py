@@ -47,6 +47,8 @@ def _health(timeout: float) -> tuple[Health | None, str]:
 
 def _as_nagios(health: Health, seconds: float) -> str:
     sentence = health.sentence.replace("|", "/")
+    if not health.voters:  # nobody told anything: a 0 would be a lie, and a graph would believe it
+        return f"RAFT {LEVELS[health.level]} - {sentence} | seconds={seconds:.3f}s"
     data = (
         f"voters={health.voters} live_voters={health.live_voters} failure_tolerance={health.failure_tolerance} "
         f"dead={health.dead} unknown={health.unknown} leader={int(health.has_leader)} seconds={seconds:.3f}s"
@@ -55,7 +57,8 @@ def _as_nagios(health: Health, seconds: float) -> str:
 
 
 def _as_json(health: Health, seconds: float) -> str:
-    numbers = {key: value for key, value in asdict(health).items() if key != "verdicts"}
+    known = [key for key in asdict(health) if key != "verdicts"] if health.voters else ["level", "sentence"]
+    numbers = {key: getattr(health, key) for key in known}
     return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)})
 
 

@@ -64,7 +64,8 @@ class Claim:
             return
         run, minutes = last
         sentence = f"the last recovery of this cluster, {run}, ended {minutes:.0f} min ago and nobody acknowledged it"
-        how = f"Look at it, then: runbook ack {run} --comment TEXT; or --override cooldown --reason TEXT"
+        ack = f"runbook ack {run} --comment TEXT"
+        how = f"Look at it (runbook show {run}), then {ack}; or run with --override cooldown --reason TEXT"
         if not self._override.cooldown:
             raise RefusedError(Unsafe("CoolDown", sentence, how))
         self._emit(GuardOverridden("cooldown", self._who, self._override.reason, sentence))
@@ -73,11 +74,15 @@ class Claim:
 
     def _locked(self, error: LockedError) -> Unsafe:
         holder, run = error.holder, error.holder.get("run", "a run that has not said its name yet")
-        whose = f"{run}, by {holder.get('who', 'somebody')} since {holder.get('since', 'just now')}"
+        whose = f"{run}, by {holder.get('who', 'somebody')} since {_minute(holder.get('since', ''))}"
         progress = self._progress_of(run)
         at = f", at step {progress.step}" if progress and progress.step else ""
         if not error.dead:
-            return Unsafe("Locked", f"another run holds this cluster: {whose}{at}", "Wait for it, or end it")
+            return Unsafe(
+                "Locked",
+                f"another run holds this cluster: {whose}{at}",
+                f"Wait for it, or stop it with Ctrl-C where it runs; runbook show {run} tells how far it is",
+            )
         sentence = f"a run that holds this cluster died: {whose}{at}"
         return Unsafe("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
 
@@ -121,6 +126,15 @@ class Claim:
             return None
 
 
+def _minute(stamp: str) -> str:
+    """``2026-11-24 14:31 UTC``: a person does not read milliseconds."""
+    return f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
+
+
 def _was_recovery(progress: RunProgress, peers: frozenset[str]) -> bool:
-    removed = any(removal.state == "gone" for removal in progress.removals)
-    return progress.state == "completed" and removed and not progress.acknowledged and bool(progress.peers & peers)
+    return (
+        progress.state == "completed"
+        and progress.has_removed
+        and not progress.acknowledged
+        and bool(progress.peers & peers)
+    )

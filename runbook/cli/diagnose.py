@@ -19,8 +19,10 @@ from runbook.raft.findings import Finding
 from runbook.raft.model import ClusterView
 from runbook.raft.record import recorded
 from runbook.raft.scene import Phase, Scene
-from runbook.report.diagnosis import lines_of, rows_of
+from runbook.report.colour import can_rewrite
+from runbook.report.diagnosis import WIDTH, lines_of, rows_of
 
+NARROWEST = 60  # columns
 RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins
 
 
@@ -33,15 +35,24 @@ def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int
         return exit_codes.NOT_STARTED
     view = cluster.look()
     findings = diagnose(view, removed=_removed(environment))
-    text = told(view, findings, form)
+    text = told(view, findings, form, _width())
     print(painted(text, sys.stdout) if form == "text" else text)
     return exit_codes.UNREACHABLE if Scene.of(view).phase is Phase.DARK else exit_codes.RECOVERED
 
 
-def told(view: ClusterView, findings: tuple[Finding, ...], form: str) -> str:
+def _width() -> int:
+    """A narrower terminal would break words."""
+    if not can_rewrite(sys.stdout, os.environ):
+        return WIDTH
+    from runbook.report.live import columns_of
+
+    return min(WIDTH, max(columns_of(sys.stdout) - 1, NARROWEST))
+
+
+def told(view: ClusterView, findings: tuple[Finding, ...], form: str, width: int = WIDTH) -> str:
     """For a person, or as JSON with the whole view in it, so that the incident can be looked at again."""
     if form == "text":
-        return "\n".join(lines_of(view, findings)).rstrip()
+        return "\n".join(lines_of(view, findings, width)).rstrip()
     data = {
         "cluster": view.cluster,
         "phase": Scene.of(view).phase.value,

@@ -55,6 +55,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             dry_run=wish.manner.dry_run,
             params=plan.params,
             sources=sources,
+            path=str(Path(wish.path).absolute()),
         )
         with _record(state / "runs" / plan.run, text) as journal:
             return conduct(plan, cluster, wish.manner, state, journal, first, None)

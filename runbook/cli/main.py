@@ -165,11 +165,12 @@ def show(run: str, form: str) -> None:
 
     from runbook.cli.runs import NoRunError, folder_of, shown
     from runbook.cli.state import state_folder
-    from runbook.cli.telling import painted
+    from runbook.cli.telling import fitted
+    from runbook.report.screen import LABEL_WIDTH
 
     try:
-        text = "\n".join(shown(folder_of(state_folder(os.environ), run), form))
-        click.echo(text if form == "json" else painted(text, sys.stdout))
+        lines = shown(folder_of(state_folder(os.environ), run), form)
+        click.echo("\n".join(lines) if form == "json" else fitted(lines, sys.stdout, LABEL_WIDTH))
     except NoRunError as error:
         click.echo(f"runbook: {error}", err=True)
         sys.exit(2)

@@ -11,7 +11,7 @@ from runbook.cli import exit_codes
 from runbook.cli.execute import PLAYBOOK
 from runbook.cli.person import person
 from runbook.cli.running import Manner, NotStartedError, conduct, told
-from runbook.cli.runs import NoRunError, folder_of
+from runbook.cli.runs import NoRunError, folder_of, last_removal
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
@@ -68,7 +68,8 @@ def _plan_of(folder: Path, progress: RunProgress) -> Plan:
         raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
     if hashlib.sha256(text).hexdigest() != progress.started["digest"]:
         raise NotStartedError(f"{folder / PLAYBOOK} is not what the run began with. Run the playbook again")
-    return bound(parse(text, str(folder / PLAYBOOK), CATALOG), folder.name, progress.started["params"])
+    path = progress.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
+    return bound(parse(text, str(path), CATALOG), folder.name, progress.started["params"])
 
 
 def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
@@ -81,12 +82,17 @@ def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
 def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
     """Record that a person has looked at this run: the cool-down of its cluster is over."""
     try:
-        folder = folder_of(state_folder(environment), name)
+        state = state_folder(environment)
+        folder = folder_of(state, name)
         journal, record = Journal.reopen(folder / "journal.jsonl")
         with contextlib.closing(journal):
             progress = fold(record.events)
             if progress.ended is None:
                 raise NotStartedError(f"{folder.name} has no ending; `runbook resume {folder.name}` goes on with it")
+            if not progress.has_removed:
+                raise NotStartedError(
+                    f"{folder.name} removed nothing, so no cool-down waits for it; {_that_did(state)}"
+                )
             journal.append({"at": SystemClock().now(), **RunAcknowledged(person(), comment).record()})
     except (NoRunError, NotStartedError, ProgressError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
@@ -94,3 +100,8 @@ def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
         return told(f"runbook: {error}", exit_codes.FAILED)
     print(f"{folder.name} acknowledged by {person()}")
     return exit_codes.RECOVERED
+
+
+def _that_did(state: Path) -> str:
+    run = last_removal(state)
+    return f"the newest run that did is {run}" if run else "no run here has removed anything"

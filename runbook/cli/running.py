@@ -13,7 +13,7 @@ from runbook.cli import exit_codes
 from runbook.cli.claim import Claim, Override
 from runbook.cli.interrupts import Interrupts
 from runbook.cli.person import Asking, person
-from runbook.cli.telling import Write, painted, telling
+from runbook.cli.telling import Write, fitted, telling
 from runbook.clock import Clock, SystemClock
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.engine.execute import Ending, execute
@@ -23,7 +23,7 @@ from runbook.engine.world import World
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal, read
 from runbook.progress import RunProgress, fold
-from runbook.report.screen import summary
+from runbook.report.screen import LABEL_WIDTH, summary
 from runbook.secrets import Redactor, Vault
 
 
@@ -124,5 +124,5 @@ def _emitting(journal: Journal, redactor: Redactor, clock: Clock, interrupts: In
 def _ended(ending: Ending, folder: Path) -> int:
     with contextlib.suppress(OSError):  # the record says it too
         lines = ["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]
-        print(painted("\n".join(lines), sys.stdout), flush=True)
+        print(fitted(lines, sys.stdout, LABEL_WIDTH), flush=True)
     return exit_codes.of(ending)

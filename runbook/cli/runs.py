@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,15 @@ def folder_of(state: Path, name: str) -> Path:
     if fit:
         raise NoRunError(f"{len(fit)} runs begin with {name}: {', '.join(folder.name for folder in fit)}")
     raise NoRunError(f"there is no run {name} in {state / 'runs'}; `runbook runs` lists them")
+
+
+def last_removal(state: Path) -> str:
+    """The newest run that removed a server; empty where there is none."""
+    for folder in reversed(_folders(state)):
+        with contextlib.suppress(JournalError, ProgressError, OSError):
+            if fold(read(folder / "journal.jsonl").events).has_removed:
+                return folder.name
+    return ""
 
 
 def shown(folder: Path, form: str) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from runbook.report import colour
-from runbook.report.screen import Screen
+from runbook.report.screen import Screen, wrapped
 
 Write = Callable[[Mapping[str, Any]], None]
 
@@ -48,6 +48,16 @@ def _plain(screen: Screen) -> Write:
             print(line, file=sys.stderr, flush=True)
 
     return show
+
+
+def fitted(lines: Iterable[str], stream: TextIO, indent: int) -> str:
+    """For this stream: on a terminal broken between words, and in colour where its owner wants that."""
+    if not colour.can_rewrite(stream, os.environ):
+        return "\n".join(lines)
+    from runbook.report.live import columns_of
+
+    columns = columns_of(stream) - 1
+    return painted("\n".join(part for line in lines for part in wrapped(line, columns, indent)), stream)
 
 
 def painted(text: str, stream: TextIO) -> str:

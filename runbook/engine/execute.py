@@ -59,4 +59,6 @@ def _told(plan: Plan, memory: Memory, world: World) -> str:
     if memory.gone:
         return "would be recovered" if world.dry_run else "recovered"
     removes = any(step.uses == "raft.remove_peer" for step in plan.playbook.every_step())
-    return "nothing to do" if removes else "done"
+    if removes:
+        return "nothing to do"
+    return "done, as a dry run: nothing was changed" if world.dry_run else "done"

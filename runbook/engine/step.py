@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runbook.engine.walk import Walk
 
 SETTLES_ITSELF = frozenset({"raft.remove_peer", "playbook.run"})  # begun again, they look at what was done before
+ONLY_TELLS = frozenset({"notify.webhook"})  # a message is no change that somebody must know of or take back
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class StepRunner:
             return [self.plain(value) for value in result]
         return str(result) if result is UNKNOWN else result
 
+    def may_change(self, spec: StepSpec) -> bool:
+        """Whether it may change something of which only its own end will tell."""
+        told_otherwise = not spec.uses or spec.uses in SETTLES_ITSELF or spec.uses in ONLY_TELLS
+        return not (told_otherwise or spec.effect is Effect.READ or self.world.dry_run)
+
     def do(self, doing: Doing, scope: Scope, items: list[Any]) -> tuple[str, Any, str]:
         """What is told of it, its result, and how a person takes it back. Raises whatever ends the step."""
         spec = doing.spec
@@ -73,7 +79,7 @@ class StepRunner:
                 self.world.emit(ItemCompleted(doing.place, number - 1, told[-1][0], self.plain(told[-1][1])))
         results = [output for _, output, _ in told]
         result = results[0] if spec.for_each is None else {"results": results, "count": len(results)}
-        return "\n".join(message for message, _, _ in told), result, told[-1][2]
+        return "\n".join(message for message, _, _ in told), result, "\n".join(undo for _, _, undo in told if undo)
 
     # -- one item
 
@@ -144,7 +150,7 @@ class StepRunner:
         if self._approved:
             return
         who = self.world.approve(
-            f"From here on this run changes things, first with step {spec.id} ({spec.uses}). Go on?", AGREE_WITHIN
+            f"From here on this run changes things, first in step {spec.id} ({spec.uses}).\nGo on?", AGREE_WITHIN
         )
         if who is None:
             raise RefusedError(Unsafe("NotApproved", "nobody agreed to the change", "Nothing was changed"))
@@ -156,7 +162,7 @@ class StepRunner:
         """A change that an earlier process began, and of which nobody saw the end. Only a person can tell."""
         spec, declaration = doing.spec, CATALOG[doing.spec.uses]
         begun = self._past.steps.get(doing.place) == "running"
-        if not begun or spec.effect is Effect.READ or not declaration.guarded or spec.uses in SETTLES_ITSELF:
+        if not begun or not declaration.guarded or not self.may_change(spec):
             return False
         sentence = f"step {doing.place} ({spec.uses}) was begun before, and its end was not seen"
         answer = self.world.choose(f"{sentence}. {declaration.observe} Was it done?", ("done", "not done"))
@@ -193,7 +199,9 @@ class StepRunner:
     def _agreed(self, sentence: str, seconds: float) -> str:
         who = self.world.agree(sentence, seconds)
         if who is None:
-            raise RefusedError(Unsafe("NotApproved", f"nobody agreed: {sentence}", "Nothing was changed by this step"))
+            raise RefusedError(
+                Unsafe("NotApproved", f'nobody agreed to "{sentence}"', "Run it at a terminal, or with --yes")
+            )
         return who
 
     def _claim(self, peers: frozenset[str]) -> None:

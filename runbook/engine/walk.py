@@ -74,7 +74,9 @@ class Walk:
             items = self._items(spec, scope, place)
             if items is None:
                 return None
-            self._runner.world.emit(StepStarted(place, spec.uses or "block", spec.effect.value))
+            may_change = self._runner.may_change(spec)
+            started = StepStarted(place, spec.uses or "block", spec.effect.value, may_change)
+            self._runner.world.emit(started)
             begun = True
             with self._bounded(spec):
                 message, result, undo = self._done(spec, scope, place, prefix, items)

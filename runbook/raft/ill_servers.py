@@ -123,21 +123,21 @@ def _lagging(scene: Scene) -> Iterator[Finding]:
         vantage = scene.view.vantage_of(sighting.peer)
         if vantage is None or sighting.peer == scene.leader:
             continue
-        behind = _behind(own, vantage)
+        behind = _behind(own, vantage, sighting.peer.label)
         ill = everybody and sighting.peer.id in (scene.view.unhealthy or ())
         if behind or ill:
             words = behind or "the leader's autopilot calls it unhealthy"
             yield _lags(sighting.peer, words, Certainty.LIKELY if behind else Certainty.POSSIBLE)
 
 
-def _behind(leader: Vantage | None, one: Vantage) -> str | None:
+def _behind(leader: Vantage | None, one: Vantage, name: str) -> str | None:
     if leader is None or leader.last_log_index is None or one.last_log_index is None:
         return None
     missing = leader.last_log_index - one.last_log_index
     older = (one.last_log_term or 0) < (leader.last_log_term or 0)
     if missing > MAX_TRAILING or (older and missing > 0):
         return (
-            f"its log ends at {one.last_log_term}/{one.last_log_index}, the leader's at "
+            f"{name}'s log ends at {one.last_log_term}/{one.last_log_index}, the leader's at "
             f"{leader.last_log_term}/{leader.last_log_index}: {count(missing, 'entry')} behind".replace(
                 "entrys", "entries"
             )

@@ -144,7 +144,9 @@ def _reason_in_numbers(view: ClusterView, verdicts: Mapping[str, Verdict], peer:
     floor = max(policy.min_voters, view.autopilot.min_quorum if view.autopilot else 0, 1)
     if peer.voter and after < floor:
         sentence = f"{after} voters would be left and the least allowed is {floor}"
-        return Unsafe("BelowMinimumVoters", sentence, "Add a replacement first, or lower min_voters by name")
+        return Unsafe(
+            "BelowMinimumVoters", sentence, f"Add a replacement first, or say it by name: --param min_voters={after}"
+        )
     return None
 
 

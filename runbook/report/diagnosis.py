@@ -14,34 +14,34 @@ WIDTH = 100
 MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NOTICE: "NOTICE", Severity.OK: "OK"}
 
 
-def lines_of(view: ClusterView, findings: Sequence[Finding]) -> list[str]:
-    """Everything, at most 100 columns wide where words allow it."""
+def lines_of(view: ClusterView, findings: Sequence[Finding], width: int = WIDTH) -> list[str]:
+    """Everything, at most ``width`` columns wide where words allow it."""
     said: set[str] = set()
-    told = [line for finding in findings for line in (*_finding(finding, said), "")]
-    return [f"{view.cluster}, as this host sees it", "", *told, *_servers(view)]
+    told = [line for finding in findings for line in (*_finding(finding, said, width), "")]
+    return [f"{view.cluster}, as this host sees it", "", *told, *_servers(view, width)]
 
 
-def _finding(finding: Finding, said: set[str]) -> Iterator[str]:
+def _finding(finding: Finding, said: set[str], width: int) -> Iterator[str]:
     """Evidence that stands under a worse finding is not read again."""
     sure = "" if finding.severity is Severity.OK else f" ({finding.certainty.value})"
     head = f"{MARKS[finding.severity]:<9} {finding.name}{sure}: {finding.sentence}"
-    yield from _wrapped(head, "", " " * 10)
+    yield from _wrapped(head, "", " " * 10, width)
     for words in (words for words in finding.evidence if words not in said):
-        yield from _wrapped(words, " " * 10 + "- ", " " * 12)
+        yield from _wrapped(words, " " * 10 + "- ", " " * 12, width)
     said.update(finding.evidence)
     if finding.severity is not Severity.OK:
-        yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16)
+        yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16, width)
     if finding.playbook:
         yield f"{'':10}run:  runbook execute {finding.playbook}"
 
 
-def _wrapped(text: str, first: str, then: str) -> list[str]:
+def _wrapped(text: str, first: str, then: str, width: int) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=then, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=first, subsequent_indent=then, break_long_words=False, break_on_hyphens=False
     )
 
 
-def _servers(view: ClusterView) -> Iterator[str]:
+def _servers(view: ClusterView, width: int) -> Iterator[str]:
     seen = view.best_configuration
     if seen is None or not seen.peers:
         return
@@ -50,7 +50,7 @@ def _servers(view: ClusterView) -> Iterator[str]:
     for peer in (sighting.peer for sighting in sightings_of(view)):
         verdict = judge_once(view, peer)
         yield from _wrapped(
-            f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13)
+            f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13), width
         )
     listed = {word for peer in seen.peers for word in (peer.id, peer.address)}
     for vantage in view.answering:

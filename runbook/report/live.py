@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runbook.report.screen import STEP_WIDTH, Screen
+from runbook.report.screen import Screen, wrapped
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,7 +22,7 @@ _WAITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "step.waiting": lambda r: f"waiting: {r['reason']}",
     "removal.requested": lambda r: f"waiting until every server agrees that {r['name']} is gone",
 }
-_OVER = frozenset({"removal.confirmed", "step.completed"})
+_OVER = frozenset({"removal.confirmed", "step.completed", "step.failed"})
 
 
 class LiveScreen:
@@ -36,7 +36,7 @@ class LiveScreen:
         columns: Callable[[TextIO], int] | None = None,
     ) -> None:
         self._stream, self._paint, self._monotonic = stream, paint, monotonic
-        self._columns = columns or _columns_of
+        self._columns = columns or columns_of
         self._screen = Screen()
         self._began = monotonic()
         self._awaited = self._step = ""
@@ -57,9 +57,11 @@ class LiveScreen:
     def tell(self, record: Mapping[str, Any]) -> None:
         """Print the lines of this event, and say from now on what the run waits for. Raises OSError."""
         lines = [] if record["kind"] == "step.waiting" else self._screen.lines(record)
+        columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
+        told = [part for line in lines for part in wrapped(line, columns - 1, indent)]
         with self._turn:
             self._note(record)
-            self._write(ERASE + "".join(f"{self._paint(line)}\n" for line in lines) + self._line())
+            self._write(ERASE + "".join(f"{self._paint(line)}\n" for line in told) + self._line())
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -85,7 +87,8 @@ class LiveScreen:
             return ""
         now = self._monotonic()
         minutes, seconds = divmod(int(now - self._began), 60)
-        line = f"{minutes:02}:{seconds:02}  {self._step:<{STEP_WIDTH}} … {int(now - self._since)} s {self._awaited}"
+        step = f"{self._step:<{self._screen.step_width}}"
+        line = f"{minutes:02}:{seconds:02}  {step} … {int(now - self._since)} s {self._awaited}"
         return line[: max(0, self._columns(self._stream) - 1)]  # a longer one would wrap, and could not be erased
 
     def _tick(self) -> None:
@@ -102,7 +105,7 @@ class LiveScreen:
         self._stream.flush()
 
 
-def _columns_of(stream: TextIO) -> int:
+def columns_of(stream: TextIO) -> int:
     """As wide as the terminal is now; 80 where it does not say (a serial line, a container's)."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or UNTOLD

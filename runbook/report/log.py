@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-_WARNINGS = frozenset({"attempt.failed", "removal.unsettled", "removal.failed", "run.refused", "run.interrupted"})
+_WARNINGS = frozenset(
+    {"attempt.failed", "step.failed", "removal.unsettled", "removal.failed", "run.refused", "run.interrupted"}
+    | {"lock.taken_over", "guard.overridden"}
+)
 _ERRORS = frozenset({"run.failed"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,29 +10,67 @@ from typing import Any
 from runbook.progress import Removal, RunProgress
 
 Record = Mapping[str, Any]
-STEP_WIDTH = 9
+STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
+AROUND = ("block", "playbook.run")  # fails with what failed inside of it
+LABEL_WIDTH = 19
+FEW = 5  # steps that are named before the rest is only counted
 
 
 class Screen:
     """Turns records into lines. Keeps only when the run began and what was said last, so as not to repeat it."""
 
     def __init__(self) -> None:
+        self.step_width = STEP_WIDTH
         self._began: datetime | None = None
-        self._said: tuple[str, str] = ("", "")
+        self._looked = self._waits = ""
+        self._items: dict[str, list[str]] = {}
+        self._failures: set[str] = set()
+        self._uses: dict[str, str] = {}
 
     def lines(self, record: Record) -> list[str]:
         """What to print for this event: often nothing, as most looks see what the one before saw."""
         at = datetime.fromisoformat(str(record["at"]))
         self._began = self._began or at
         kind = str(record["kind"])
-        texts = _TEXTS[kind](record) if kind in _TEXTS else []
-        if kind == "cluster.looked" and self._said == (kind, "".join(texts)):
-            return []
-        if kind == "cluster.looked":
-            self._said = (kind, "".join(texts))
+        if kind == "step.started":
+            self._uses[str(record["step"])] = str(record["uses"])
+        texts = self._news(kind, record) if kind in _TEXTS else []
         minutes, seconds = divmod(int((at - self._began).total_seconds()), 60)
         step = str(record.get("step", ""))
-        return [f"{minutes:02}:{seconds:02}  {step:<{STEP_WIDTH}} {text}".rstrip() for text in texts]
+        if texts:
+            self.step_width = max(self.step_width, min(len(step), WIDEST))
+        return [f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} {text}".rstrip() for text in texts]
+
+    def _news(self, kind: str, record: Record) -> list[str]:
+        """What was not said before: by the last look, by a round of the step, or where a step inside failed."""
+        texts, step = _TEXTS[kind](record), str(record.get("step", ""))
+        if kind == "step.waiting":
+            self._waits, before = f"{step}: {texts}", self._waits
+            return [] if self._waits == before else texts
+        if kind == "cluster.looked":
+            self._looked, before = "".join(texts), self._looked
+            texts = [] if self._looked == before else texts
+        self._waits = "" if texts else self._waits
+        if kind == "item.completed":
+            self._items.setdefault(step, []).extend(texts)
+        elif kind == "step.completed" and step in self._items:
+            said = [line[4:] for line in self._items.pop(step)]
+            rest = [line for line in record["message"].splitlines() if line not in said]
+            return _lines("ok  ", "\n".join(rest)) if rest else []
+        elif kind in ("step.failed", "run.failed", "run.refused"):
+            if record["message"] in self._failures and (kind != "step.failed" or self._uses.get(step) in AROUND):
+                return [] if kind == "step.failed" else [f"{kind[4:].upper()}, as told above"]
+            self._failures.add(record["message"])
+        return texts
+
+
+def wrapped(line: str, columns: int, indent: int) -> list[str]:
+    """Broken between words, and what follows stands under what it belongs to; no word is ever broken."""
+    if " " not in line[indent:]:  # a label and one word, such as a path: nothing is gained
+        return [line]
+    return textwrap.wrap(
+        line, max(columns, 2 * indent), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def _started(record: Record) -> list[str]:
@@ -41,6 +80,8 @@ def _started(record: Record) -> list[str]:
 
 def _looked(record: Record) -> list[str]:
     odd = [f"{name} {verdict}" for name, verdict in record["verdicts"].items() if verdict != "alive"]
+    if not record["voters"]:
+        return ["looked: no server answers"]
     leader = f"leader {record['leader']}" if record["leader"] else "no leader"
     told = f"looked: {record['live_voters']} of {record['voters']} voters answer, {leader}"
     return [f"{told}; {', '.join(odd)}" if odd else told]
@@ -61,6 +102,9 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "step.waiting": lambda r: [f"waiting {r['seconds']:g} s: {r['reason']}"],
     "step.skipped": lambda r: [r["message"]],
     "step.completed": lambda r: _lines("ok  ", r["message"]),
+    "step.failed": lambda r: _lines(f"{r['outcome']}: ", r["message"]),
+    "item.completed": lambda r: _lines("ok  ", r["message"]),
+    "playbook.entered": lambda r: [f"runs the playbook {r['path']}"],
     "attempt.failed": lambda r: [f"attempt {r['attempt']} failed: {r['message']}"],
     "change.approved": lambda r: [f"agreed to by {r['who']}"],
     "removal.requested": lambda r: [f"asking for the removal of {_peer(r)}: {r['voters_after']} voters will be left"],
@@ -81,14 +125,16 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
 
 def summary(progress: RunProgress, folder: str) -> list[str]:
     """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
-    lines = [_headline(progress), *_removed(progress)]
+    run = folder.rpartition("/")[2]
+    lines = [_headline(progress), *_changed(progress, run)]
     if progress.unproven:
-        lines.append(f"unknown            {', '.join(progress.unproven)} (never removed; see `runbook diagnose`)")
-    before, after = progress.before, progress.after
-    if before and after:
-        lines.append(f"voters             {before.voters} -> {after.voters}")
-        lines.append(f"failure tolerance  {before.tolerance} -> {after.tolerance}")
-    return [*lines, f"record             {folder}"]
+        why = "not proven dead, so never removed; `runbook diagnose` says why"
+        lines.append(_labelled("unknown", f"{', '.join(progress.unproven)}: {why}"))
+    return [*lines, *_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL_WIDTH}}{text}"
 
 
 def _headline(progress: RunProgress) -> str:
@@ -102,25 +148,59 @@ def _headline(progress: RunProgress) -> str:
     return f"{name} {progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
-def _removed(progress: RunProgress) -> list[str]:
-    """One line for each removal; a refusal or a failure with nothing changed says so."""
-    lines = [_told(removal) for removal in progress.removals]
-    if not lines and progress.state in ("refused", "failed", "interrupted"):
-        return ["changed            nothing"]
+def _numbers(progress: RunProgress) -> list[str]:
+    before, after = progress.before, progress.after
+    if not before or not after:
+        return []
+    return [
+        _labelled("voters", f"{before.voters} -> {after.voters}"),
+        _labelled("failure tolerance", f"{before.tolerance} -> {after.tolerance}"),
+    ]
+
+
+def _next(progress: RunProgress, run: str) -> list[str]:
+    """What a person does about a run that did not come to its end."""
+    if progress.started is None or progress.state not in ("running", "interrupted"):
+        return []
+    if progress.dry_run:
+        return [_labelled("next", "it was a dry run and changed nothing: run the playbook again")]
+    return [_labelled("next", f"`runbook resume {run}` goes on with it")]
+
+
+def _changed(progress: RunProgress, run: str) -> list[str]:
+    """A line for each removal; where the run did not end well also what else it did, and how that is taken back."""
+    lines = [_told(removal, run) for removal in progress.removals]
+    if progress.state in ("new", "completed"):
+        return lines
+    lines += _acts(progress)
+    if not lines and progress.ended:
+        return [_labelled("changed", "nothing")]
+    undo = [(step, words) for step, text in reversed(progress.undo.items()) for words in text.splitlines()]
+    return [*lines, *(_labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
+
+
+def _acts(progress: RunProgress) -> list[str]:
+    """Of a step that is no removal the record knows only that it ran, and how far."""
+    ran = [step for step in progress.acts if progress.steps[step] == "completed"]
+    more = f" and {len(ran) - FEW} more" if len(ran) > FEW else ""
+    lines = [_labelled("ran", f"{', '.join(ran[:FEW])}{more}: may have changed things")] if ran else []
+    for step, uses in progress.acts.items():
+        if progress.steps[step] == "failed":
+            lines.append(_labelled("ran, and failed", f"{step} ({uses}): what it did until then is not known"))
+        elif progress.steps[step] == "running":
+            lines.append(_labelled("OUTCOME NOT KNOWN", f"{step} ({uses}) was begun, and its end was not seen"))
     return lines
 
 
-def _told(removal: Removal) -> str:
+def _told(removal: Removal, run: str) -> str:
     who = f"{removal.name} ({removal.address})" if removal.address else removal.name
     if removal.state == "gone":
-        return f"removed            {who}"
+        return _labelled("removed", who)
     if removal.state == "vanished":
-        return f"already gone       {who}: not by this run"
+        return _labelled("already gone", f"{who}: not by this run")
     if removal.state == "foretold":
-        return f"would remove       {who}"
+        return _labelled("would remove", who)
     if removal.state == "failed":
-        return f"not removed        {who}: {removal.message}"
-    return (
-        f"OUTCOME NOT KNOWN  the removal of {who} was asked for at {removal.asked_at}. "
-        "`runbook resume` looks first, and goes on where it can be told"
-    )
+        return _labelled("not removed", f"{who}: {removal.message}")
+    how = f"`runbook resume {run}` looks first, and goes on where it can be told"
+    return _labelled("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")

@@ -128,13 +128,15 @@ def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
     if not voters or live >= quorum(len(voters)):
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
         return Trouble.NO_LEADER, what, "Wait for an election and run again"
-    missing = ", ".join(p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE)
+    missing = [p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE]
+    lacking = quorum(len(voters)) - live
+    start = f"Start {', '.join(missing)}" if len(missing) <= lacking else f"Start {lacking} of {', '.join(missing)}"
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
     return (
         Trouble.QUORUM_LOST,
         what,
         (
-            f"Send no removal. Start {quorum(len(voters)) - live} of {missing} again with their data; "
+            f"Send no removal. {start} again with {'its' if len(missing) == 1 else 'their'} data; "
             "only if their disks are lost, recover with peers.json on the survivors"
         ),
     )

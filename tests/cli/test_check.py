@@ -1,5 +1,6 @@
 """``runbook check`` where there is no cluster to look at: one line and code 3, never a traceback."""
 
+import json
 import socket
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def test_an_address_where_nothing_listens_is_unknown(
     assert line.startswith("RAFT UNKNOWN - ")
     assert "nothing listens there" in line
     assert "\n" not in line
+    assert "voters=" not in line, "nobody told a number, and a graph would believe a 0"
+    assert "voters" not in json.loads(check_once(5, "json")[0])
 
 
 def test_a_server_that_never_answers_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

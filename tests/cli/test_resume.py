@@ -133,6 +133,8 @@ def test_after_a_recovery_the_next_one_waits_for_a_person(lab: SimulatedLab, bro
     assert (refused.returncode, len(changes(lab))) == (3, 1), refused.stdout
     assert "nobody acknowledged it" in refused.stdout
     recovery = refused.stdout.partition("runbook ack ")[2].split()[0]
+    wrong = runbook(dict(os.environ), "ack", "last", "--comment", "x")  # the refused run: that would change nothing
+    assert (wrong.returncode, recovery in wrong.stderr) == (2, True), wrong.stderr
     acknowledged = runbook(dict(os.environ), "ack", recovery, "--comment", "disk of s2 died")
     assert acknowledged.returncode == 0, acknowledged.stderr
     assert "disk of s2 died" in runbook(dict(os.environ), "show", recovery).stdout

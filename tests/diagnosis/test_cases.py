@@ -103,6 +103,7 @@ def test_a_situation_has_its_findings(case: str, rewrite: bool) -> None:
 def test_a_situation_reads_like_this(case: str, rewrite: bool) -> None:
     """The transcript a person sees (Must show 7), within a hundred columns."""
     lines = lines_of(view_of(case), findings_of(case))
+    assert max(map(len, lines_of(view_of(case), findings_of(case), 79))) < 80, "on a terminal of eighty"
     compare(TRANSCRIPTS / f"{case}.txt", "\n".join(["$ runbook diagnose", *lines]).rstrip() + "\n", rewrite)
     assert [line for line in lines if len(line) > WIDTH] == []
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from runbook.playbook.heads import STEP_KEYS
-from runbook.playbook.parse import PLAYBOOK_KEYS
+from runbook.playbook.parse import PLAYBOOK_KEYS, parse
 from runbook.playbook.references import FORMS
-from tests.playbook.cases import parsed
+from runbook.steps.catalog import CATALOG
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("playbook-language.md", "from-ansible.md")
@@ -26,7 +26,7 @@ SHOWN = [
 @pytest.mark.parametrize("text", SHOWN)
 def test_a_playbook_that_is_shown_is_good(text: str) -> None:
     """Whoever copies it must not be told that it is wrong."""
-    assert parsed(text).steps
+    assert parse(text.encode(), "playbook.yaml", CATALOG).steps
 
 
 def test_every_word_is_on_the_page() -> None:

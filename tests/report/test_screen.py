@@ -1,0 +1,132 @@
+"""The lines of a run, and the last ones: what was done and what was not is never said of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runbook.progress import fold
+from runbook.report.screen import Screen, summary, wrapped
+
+RUN = "20261124T030000Z-mine-ab12"
+STARTED = {"kind": "run.started", "playbook": "mine", "cluster": "c", "dry_run": False}
+FAILED = {"kind": "run.failed", "step": "boom", "trouble": "step.unexpected", "message": "ended with 3"}
+
+
+def recorded(*events: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"at": "2026-11-24T03:00:00.000+00:00", **event} for event in (STARTED, *events)]
+
+
+def begun(step: str, *, may_change: bool = True) -> dict[str, Any]:
+    return {"kind": "step.started", "step": step, "uses": "command.run", "may_change": may_change}
+
+
+def completed(step: str, undo: str = "", message: str = "done") -> dict[str, Any]:
+    return {"kind": "step.completed", "step": step, "message": message, "output": {}, "undo": undo}
+
+
+def failed(step: str) -> dict[str, Any]:
+    return {"kind": "step.failed", "step": step, "outcome": "failed", "message": "ended with 3"}
+
+
+def lines(*events: Mapping[str, Any]) -> list[str]:
+    screen = Screen()
+    return [line for event in recorded(*events) for line in screen.lines(event)][1:]
+
+
+def told(*events: Mapping[str, Any]) -> list[str]:
+    return summary(fold(recorded(*events)), f"/state/runs/{RUN}")
+
+
+def test_nothing_changed_is_said_only_of_a_run_in_which_no_step_may_have_changed_anything() -> None:
+    """A command that ran before the failure may have changed the world, and one that failed too."""
+    assert "changed            nothing" in told(begun("boom", may_change=False), failed("boom"), FAILED)
+    seen = told(begun("touch"), completed("touch"), begun("boom"), failed("boom"), FAILED)
+    assert "changed            nothing" not in seen
+    assert "ran                touch: may have changed things" in seen
+    assert "ran, and failed    boom (command.run): what it did until then is not known" in seen
+
+
+def test_after_a_failure_the_undo_sentences_are_listed_backwards() -> None:
+    """As one undoes it; after a run that ended well nobody is asked to take anything back."""
+    two = (begun("a"), completed("a", "rm a"), begun("b"), completed("b", "rm b\nrm c"))
+    seen = told(*two, begun("boom"), failed("boom"), FAILED)
+    undo = [line.removeprefix("undo by hand       ") for line in seen if line.startswith("undo by hand")]
+    assert undo == ["b: rm b", "b: rm c", "a: rm a"]
+    assert not [line for line in told(*two, {"kind": "run.completed", "message": "done"}) if "undo" in line]
+
+
+def test_a_change_that_was_begun_and_never_ended_is_not_known_and_the_next_command_is_named() -> None:
+    """The whole name of the run, as `last` may be another one by then."""
+    seen = told(begun("boom"))
+    assert "OUTCOME NOT KNOWN  boom (command.run) was begun, and its end was not seen" in seen
+    assert f"next               `runbook resume {RUN}` goes on with it" in seen
+
+
+def test_of_many_steps_the_first_few_are_named() -> None:
+    """A block over a hundred hosts does not fill the screen."""
+    many = [event for number in range(9) for event in (begun(f"s{number}"), completed(f"s{number}"))]
+    seen = told(*many, begun("boom"), failed("boom"), FAILED)
+    assert "ran                s0, s1, s2, s3, s4 and 4 more: may have changed things" in seen
+
+
+def test_a_run_that_only_told_something_speaks_of_no_voters() -> None:
+    """Nothing was looked at, so there is no number to tell."""
+    seen = told(begun("tell", may_change=False), completed("tell"), {"kind": "run.completed", "message": "done"})
+    assert seen == ["mine: done", f"record             /state/runs/{RUN}"]
+
+
+def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> None:
+    """In the step, in the block around it and at the end it is one sentence."""
+    block = {**begun("block"), "uses": "block"}
+    once = (block, begun("boom"), failed("boom"), failed("block"), FAILED)
+    seen = ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED, as told above"]
+    assert lines(*once) == seen
+    resumed = {"kind": "run.resumed", "who": "me", "cluster": "c", "torn": False}
+    assert lines(*once, resumed, *once) == [*seen, "00:00            resumed by me on c", *seen]
+
+
+def test_two_steps_that_fail_alike_are_both_told() -> None:
+    """Two hosts of a round may be down in the same words."""
+    seen = lines(begun("each.1.a"), failed("each.1.a"), begun("each.2.a"), failed("each.2.a"))
+    assert [line.split()[1] for line in seen] == ["each.1.a", "each.2.a"]
+
+
+def test_a_round_is_told_when_it_is_over_and_not_again_with_its_step() -> None:
+    """A resumed run, which has not told the first round itself, tells it with the step."""
+    second = {"kind": "item.completed", "step": "each", "item": 1, "message": "two", "output": {}}
+    first = {**second, "item": 0, "message": "one"}
+    both = completed("each", message="one\ntwo")
+    assert lines(first, second, both) == ["00:00  each      ok  one", "00:00  each      ok  two"]
+    assert lines(second, both) == ["00:00  each      ok  two", "00:00  each      ok  one"]
+
+
+def test_a_wait_for_the_same_thing_is_told_once_until_something_else_was() -> None:
+    """Gossip takes forty seconds to notice: twenty lines of it would hide what came before."""
+    wait = {"kind": "step.waiting", "step": "dead", "seconds": 2, "reason": "gossip says alive"}
+    retried = {"kind": "attempt.failed", "step": "dead", "attempt": 1, "trouble": "timeout", "message": "no answer"}
+    assert [line[17:] for line in lines(wait, wait, wait, retried, wait)] == [
+        "waiting 2 s: gossip says alive",
+        "attempt 1 failed: no answer",
+        "waiting 2 s: gossip says alive",
+    ]
+
+
+def test_another_playbook_is_named_before_its_steps() -> None:
+    """Whose steps they are is read from the line above them."""
+    entered = {"kind": "playbook.entered", "step": "look", "path": "/p/inner.yaml", "digest": "d", "params": {}}
+    assert lines(entered) == ["00:00  look      runs the playbook /p/inner.yaml"]
+
+
+def test_a_long_name_moves_the_column_for_what_follows() -> None:
+    """So that the texts stand under each other again."""
+    seen = lines(begun("each.12.touch"), completed("each.12.touch"), begun("b"), completed("b"))
+    assert seen == ["00:00  each.12.touch ok  done", "00:00  b             ok  done"]
+
+
+def test_a_line_is_broken_between_words_only() -> None:
+    """What follows stands below the text; a word that is too long stays whole, so that it can be copied."""
+    assert wrapped("00:00  a  one two three", 15, 10) == ["00:00  a  one two", "          three"]
+    assert wrapped("", 80, 10) == [""]
+    assert wrapped("record  " + "x" * 90, 40, 8) == ["record  " + "x" * 90]
+    assert wrapped("record  a " + "x" * 90, 40, 8) == ["record  a", "        " + "x" * 90]
