@@ -30,6 +30,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     peer_id = arguments["peer"]
     if peer_id in context.memory.gone:
         return f"{_name(context, peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
+    for other in sorted(context.memory.unsettled - {peer_id}):
+        _was_done(context, other)  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.memory.unsettled and _was_done(context, peer_id):
         return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
     view = confirm(context)
