@@ -99,8 +99,10 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str
         context.memory.unsettled.add(peer.id)
         error = _asked(context, peer)
         settled = settle(context, peer.id, was_refused=error is not None)
-    except KeyboardInterrupt:
-        context.emit(RemovalUnsettled(context.step, peer.id, "interrupted before it was known to be done"))
+    except (Exception, KeyboardInterrupt) as stop:  # the step's time may be over in here too
+        if isinstance(stop, KeyboardInterrupt) or peer.id in context.memory.unsettled:
+            why = str(stop) or "interrupted"
+            context.emit(RemovalUnsettled(context.step, peer.id, f"{why}, before it was known to be done"))
         raise
     if settled is not Settled.DONE:
         raise _not_seen_done(context, peer, settled, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -54,3 +53,88 @@ def test_no_second_removal_is_asked_for_while_the_first_is_unsettled(tmp_path: P
     answers_nothing(played.cluster, splits=True)
     ending = played.execute()
     assert (played.cluster.changes, getattr(ending, "code", "")) == (["id-4"], "CannotTell")
+
+
+@pytest.mark.parametrize(("splits", "told"), [(True, ["requested", "unsettled"]), (False, ["requested", "failed"])])
+def test_a_run_that_went_on_past_a_removal_is_not_called_recovered(
+    tmp_path: Path, splits: bool, told: list[str]
+) -> None:
+    """Neither is it *nothing to do*: the exit code would tell a timer that all is well."""
+    played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=ONE_BY_ONE)
+    answers_nothing(played.cluster, splits=splits)
+    ending = played.execute()
+    assert (ends(played), type(ending)) == (told, RunFailed)
+    assert "s5.global" in str(getattr(ending, "message", ""))
+
+
+def test_a_time_out_between_the_request_and_its_end_leaves_the_end_on_record(tmp_path: Path) -> None:
+    """I7: the step's own time may be over while nobody can tell yet; that is an end, and it is told."""
+    text = PLAYBOOK.read_bytes().replace(b"uses: raft.remove_peer", b"uses: raft.remove_peer\n    timeout: 40s")
+    played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text)
+    answers_nothing(played.cluster, splits=True)
+    assert isinstance(played.execute(), RunFailed)
+    assert ends(played) == ["requested", "unsettled"]
+
+
+class SignalAt(Run):
+    """A signal comes at the first event of one kind: just before it is on record, or just after."""
+
+    kind, before = "", True
+
+    def emit(self, event: Event) -> None:
+        comes = event.record()["kind"] == self.kind
+        self.kind = "" if comes else self.kind
+        if comes and self.before:
+            raise KeyboardInterrupt
+        super().emit(event)
+        if comes:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "replies"),
+    [
+        ("removal.requested", []),
+        ("removal.confirmed", []),
+        ("removal.failed", ["dropped"]),
+        ("removal.already_gone", ["unknown"]),
+    ],
+)
+def test_a_signal_at_any_event_of_a_removal_leaves_a_record_that_can_be_read(
+    tmp_path: Path, kind: str, replies: list[str], before: bool
+) -> None:
+    """I8: the record is gone on with, and the peer goes once in the end."""
+    played = SignalAt(FakeCluster(FakeClock(), dead={5}, replies=list(replies)), tmp_path)
+    played.kind, played.before = kind, before
+    if kind == "removal.already_gone":
+        act = played.cluster.remove_peer
+
+        def autopilot_first(target: Peer) -> None:
+            played.cluster.drop(5)
+            act(target)
+
+        played.cluster.remove_peer = autopilot_first  # type: ignore[method-assign]
+    assert isinstance(played.execute(), RunInterrupted)
+    past = played.progress()
+    played.emit(RunResumed("ann", "nomad:fake", False))
+    played.execute(past)
+    assert played.progress().state == "completed"
+    assert 5 not in played.cluster.held[1]
+
+
+@pytest.mark.parametrize("trouble", [Trouble.REJECTED, Trouble.NO_LEADER])
+def test_a_signal_while_a_refusal_by_the_cluster_is_told_leaves_a_record_that_can_be_read(
+    tmp_path: Path, trouble: Trouble
+) -> None:
+    """What was surely not done stays so, though the signal came before the run had noted it."""
+    played = SignalAt(FakeCluster(FakeClock(), dead={5}), tmp_path)
+    played.kind, played.before = "removal.failed", False
+
+    def remove_peer(target: Peer) -> None:
+        played.cluster.changes.append(target.id)
+        raise ClusterError(trouble, "no")
+
+    played.cluster.remove_peer = remove_peer  # type: ignore[method-assign]
+    assert isinstance(played.execute(), RunInterrupted)
+    assert [removal.state for removal in played.progress().removals] == ["failed"]
