@@ -22,6 +22,7 @@ from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, t
 from runbook.steps.looking import confirm
 from runbook.steps.settling import SETTLE, Settled, settle
 
+FRESH = 10.0  # seconds a look may be old when its removal is sent: what it saw is then no longer so for sure
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
 
@@ -47,7 +48,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         context.emit(RemovalWouldBeRequested(*told))
         context.memory.gone.add(peer.id)
         return f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"}
-    return _remove(context, peer, RemovalRequested(*told))
+    return _remove(context, peer, RemovalRequested(*told), view.taken_at + FRESH)
 
 
 def _name(context: Context, peer_id: str) -> str:
@@ -92,12 +93,12 @@ def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
 # -- the change itself
 
 
-def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str, Output]:
+def _remove(context: Context, peer: Peer, intent: RemovalRequested, until: float) -> tuple[str, Output]:
     """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
         context.emit(intent)
         context.memory.unsettled.add(peer.id)
-        error = _asked(context, peer)
+        error = _asked(context, peer, until)
         settled = settle(context, peer.id, was_refused=error is not None)
     except (Exception, KeyboardInterrupt) as stop:  # the step's time may be over in here too
         if isinstance(stop, KeyboardInterrupt) or peer.id in context.memory.unsettled:
@@ -114,9 +115,12 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str
     return f"{peer.label} removed", {"id": peer.id, "outcome": "removed"}
 
 
-def _asked(context: Context, peer: Peer) -> ClusterError | None:
+def _asked(context: Context, peer: Peer, until: float) -> ClusterError | None:
     """Nothing, or why the answer leaves open what was done. Raises where it is sure that nothing was."""
     try:
+        if context.clock.monotonic() > until:  # the disk hung under the intent, or this machine slept
+            what = f"not sent: the look that allowed it is older than {FRESH:g} s"
+            raise ClusterError(Trouble.UNAVAILABLE, what, "Is the disk of the record slow?")
         context.cluster.remove_peer(peer)
     except ClusterError as error:
         if error.trouble not in UNWRITTEN:
