@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.engine.world import World
 from runbook.events import Event, RunFailed, RunInterrupted, RunResumed
 from runbook.raft.model import Peer
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
@@ -138,3 +140,47 @@ def test_a_signal_while_a_refusal_by_the_cluster_is_told_leaves_a_record_that_ca
     played.cluster.remove_peer = remove_peer  # type: ignore[method-assign]
     assert isinstance(played.execute(), RunInterrupted)
     assert [removal.state for removal in played.progress().removals] == ["failed"]
+
+
+APPROVED_LATE = PLAYBOOK.read_bytes().replace(
+    b"  - id: remove\n",
+    b"  - id: person\n    uses: approve\n    with: { prompt: really, within: 8m }\n  - id: remove\n",
+)
+
+
+class Slow(Run):
+    """The person answers after eight minutes, in which the dead server may have come and gone again."""
+
+    def _world(self, dry_run: bool) -> World:
+        def agree(_sentence: str, _seconds: float) -> str:
+            self.cluster.clock.sleep(480.0)
+            return "ann"
+
+        return replace(super()._world(dry_run), agree=agree)
+
+
+def test_looks_from_before_a_long_pause_prove_nothing_after_it(tmp_path: Path) -> None:
+    """*No sign of life for 30 s* is proven anew: who lived meanwhile is dead in the old looks and in the newest."""
+    played = Slow(FakeCluster(FakeClock(), dead={5}), tmp_path, text=APPROVED_LATE)
+    played.execute()
+    kinds = [record["kind"] for record in played.records]
+    between = kinds[kinds.index("removal.requested") - 6 : kinds.index("removal.requested")]
+    assert between.count("cluster.looked") == 3, kinds
+
+
+def test_a_request_is_not_sent_when_its_intent_took_long_to_write(tmp_path: Path) -> None:
+    """A disk that hangs (NFS) makes the look an old one: nothing is sent, and the next attempt looks again."""
+    played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path)
+    told, hung = played.emit, []
+
+    def emit(event: Event) -> None:
+        told(event)
+        if event.record()["kind"] == "removal.requested" and not hung:
+            hung.append(True)
+            played.cluster.clock.sleep(90.0)
+            played.cluster.dead.clear()  # it is back
+
+    played.emit = emit  # type: ignore[method-assign]
+    ending = played.execute()
+    assert (played.cluster.changes, ends(played)) == ([], ["requested", "failed"])
+    assert getattr(ending, "code", "") == "TargetAlive"
