@@ -171,12 +171,11 @@ def test_looks_from_before_a_long_pause_prove_nothing_after_it(tmp_path: Path) -
 def test_a_request_is_not_sent_when_its_intent_took_long_to_write(tmp_path: Path) -> None:
     """A disk that hangs (NFS) makes the look an old one: nothing is sent, and the next attempt looks again."""
     played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path)
-    told, hung = played.emit, []
+    told = played.emit
 
     def emit(event: Event) -> None:
         told(event)
-        if event.record()["kind"] == "removal.requested" and not hung:
-            hung.append(True)
+        if event.record()["kind"] == "removal.requested":
             played.cluster.clock.sleep(90.0)
             played.cluster.dead.clear()  # it is back
 
@@ -184,3 +183,27 @@ def test_a_request_is_not_sent_when_its_intent_took_long_to_write(tmp_path: Path
     ending = played.execute()
     assert (played.cluster.changes, ends(played)) == ([], ["requested", "failed"])
     assert getattr(ending, "code", "") == "TargetAlive"
+
+
+class Claimed(Run):
+    """Keeps in which order the run asked for the cluster, for leave to change it, and for the removal."""
+
+    def _world(self, dry_run: bool) -> World:
+        order = self.cluster.changes
+        return replace(
+            super()._world(dry_run),
+            claim=lambda _peers: order.append("claim"),
+            may_change=lambda: order.append("may change"),
+        )
+
+
+def test_a_run_gone_on_with_asks_for_leave_when_it_knows_whose_cluster_it_is(tmp_path: Path) -> None:
+    """The cool-down is a cluster's: asked before the first look of this process, it is nobody's and forbids nothing."""
+    first = Claimed(FakeCluster(FakeClock(), dead={5}), tmp_path)
+    first.execute()
+    place = next(n for n, record in enumerate(first.records) if record.get("step") == "remove")
+    again = Claimed(FakeCluster(FakeClock(), dead={5}), tmp_path, records=first.records[:place])
+    past = again.progress()
+    again.emit(RunResumed("ann", "nomad:fake", False))
+    again.execute(past)
+    assert again.cluster.changes[-3:] == ["claim", "may change", "id-5"]
