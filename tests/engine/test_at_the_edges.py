@@ -207,3 +207,13 @@ def test_a_run_gone_on_with_asks_for_leave_when_it_knows_whose_cluster_it_is(tmp
     again.emit(RunResumed("ann", "nomad:fake", False))
     again.execute(past)
     assert again.cluster.changes[-3:] == ["claim", "may change", "id-5"]
+
+
+@pytest.mark.parametrize("item", [b"id-5", b"{ address: x }", b"{ id: 5 }"])
+def test_peers_given_by_hand_that_are_none_are_a_failed_step_in_words(tmp_path: Path, item: bytes) -> None:
+    """It is the playbook's fault and not the program's, and nothing is asked for."""
+    text = ONE_BY_ONE.replace(b"steps:\n", b"params: { who: { type: list, default: [%s] } }\nsteps:\n" % item, 1)
+    text = text.replace(b"dead.peers", b"params.who")
+    played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text)
+    ending = played.execute()
+    assert (getattr(ending, "trouble", ""), played.cluster.changes) == ("step.unexpected", [])
