@@ -94,7 +94,8 @@ class RunProgress:
 
     ``outputs`` holds the result of each completed step, ``items`` those of the finished rounds of a step that is not.
     ``resumed`` counts how often it was gone on with, ``completed_in`` says how often that was when each step completed,
-    ``undo`` how a person takes each back, and ``entered`` holds the digest of the playbook that each step ran.
+    ``undo`` how a person takes each back, ``entered`` holds the digest of the playbook that each step ran, and ``uses``
+    the type of each step.
     """
 
     state: str = "new"
@@ -114,6 +115,7 @@ class RunProgress:
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
     entered: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -146,6 +148,7 @@ class _Folding:
         self._completed_in: dict[str, int] = {}
         self._undo: dict[str, str] = {}
         self._entered: dict[str, str] = {}
+        self._uses: dict[str, str] = {}
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "cluster.looked": self._take_look,
             "cluster.claimed": self._take_claim,
@@ -164,6 +167,7 @@ class _Folding:
             completed_in=self._completed_in,
             undo=self._undo,
             entered=self._entered,
+            uses=self._uses,
         )
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -199,6 +203,8 @@ class _Folding:
         self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
         if self._plain.step != step:
             self._plain = replace(self._plain, step=step)
+        if event.get("uses"):
+            self._uses[step] = str(event["uses"])
         if self._steps[step] == "completed":
             self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
             if event.get("undo"):

@@ -47,7 +47,7 @@ def _or_nothing_goes_on(emit: Emit) -> Emit:
 
 
 def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
-    memory = restored(plan.playbook, past)
+    memory = restored(past)
     runner = StepRunner(plan, world, memory, past)
     failure = Walk(runner, plan.playbook, past).whole(plan.scope)
     ending = failure.ending if failure else _left_undone(plan, memory) or RunCompleted(_told(plan, memory, world))

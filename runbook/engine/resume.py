@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runbook.playbook.model import Playbook
 from runbook.progress import RunProgress
 from runbook.steps.base import Memory
 from runbook.steps.check_quorum import fence_from
@@ -13,7 +12,7 @@ from runbook.steps.check_quorum import fence_from
 NOTHING_YET = RunProgress()
 
 
-def restored(playbook: Playbook, past: RunProgress) -> Memory:
+def restored(past: RunProgress) -> Memory:
     """All that a run remembers but its looks: what was seen before it stopped proves nothing of now."""
     memory = Memory(
         tolerance_at_start=past.before.tolerance if past.before else None,
@@ -22,13 +21,14 @@ def restored(playbook: Playbook, past: RunProgress) -> Memory:
         unsettled={removal.peer for removal in past.removals if removal.unsettled},
         names={removal.peer: removal.name for removal in past.removals},
     )
-    for found in _outputs(playbook, past, "raft.find_dead"):
+    for found in _outputs(past, "raft.find_dead"):
         memory.confirm_for, memory.least_looks = float(found["confirm_for"]), int(found["looks"])
-    for proven in _outputs(playbook, past, "raft.check_quorum"):
+    for proven in _outputs(past, "raft.check_quorum"):
         memory.fence = fence_from(proven["fence"])
         memory.names |= {item["id"]: item["name"] for item in proven["removals"]}
     return memory
 
 
-def _outputs(playbook: Playbook, past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
-    return (past.outputs[step.id] for step in playbook.every_step() if step.uses == uses and step.id in past.outputs)
+def _outputs(past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
+    """Of every step of this type, those in rounds of a block and in playbooks within this one too."""
+    return (output for place, output in past.outputs.items() if past.uses.get(place) == uses)

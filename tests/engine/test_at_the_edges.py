@@ -217,3 +217,38 @@ def test_peers_given_by_hand_that_are_none_are_a_failed_step_in_words(tmp_path: 
     played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text)
     ending = played.execute()
     assert (getattr(ending, "trouble", ""), played.cluster.changes) == ("step.unexpected", [])
+
+
+IN_A_ROUND = b"""
+runbook: 1
+name: in-a-round
+guards: { max_changes: 1 }
+steps:
+  - id: once
+    for_each: "[1]"
+    steps:
+      - id: dead
+        uses: raft.find_dead
+        with: { confirm_for: 300s, looks: 5 }
+  - id: quorum
+    uses: raft.check_quorum
+    with: { remove: "${{ once.results[0].dead.peers }}" }
+  - id: remove
+    for_each: quorum.removals
+    uses: raft.remove_peer
+    with: { peer: "${{ item.id }}" }
+"""
+
+
+def test_a_run_gone_on_with_asks_for_as_much_proof_as_its_playbook(tmp_path: Path) -> None:
+    """Also where raft.find_dead stands in a block, whose steps have other names in the record than in the file."""
+    first = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=IN_A_ROUND)
+    first.execute()
+    place = next(n for n, record in enumerate(first.records) if record.get("step") == "remove")
+    again = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=IN_A_ROUND, records=first.records[:place])
+    past = again.progress()
+    again.emit(RunResumed("ann", "nomad:fake", False))
+    again.execute(past)
+    asked = next(n for n, record in enumerate(again.records) if record["kind"] == "removal.requested")
+    looks = [record["kind"] for record in again.records[place:asked]].count("cluster.looked")
+    assert (looks, again.cluster.clock.seconds > 300) == (5, True)
