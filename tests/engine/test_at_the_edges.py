@@ -252,3 +252,19 @@ def test_a_run_gone_on_with_asks_for_as_much_proof_as_its_playbook(tmp_path: Pat
     asked = next(n for n, record in enumerate(again.records) if record["kind"] == "removal.requested")
     looks = [record["kind"] for record in again.records[place:asked]].count("cluster.looked")
     assert (looks, again.cluster.clock.seconds > 300) == (5, True)
+
+
+def test_a_look_that_is_done_for_each_of_a_list_can_be_gone_on_from(tmp_path: Path) -> None:
+    """Its result is a list of results, and the last one counts, as in a run that was not stopped."""
+    text = IN_A_ROUND.replace(b"raft.find_dead\n", b"raft.find_dead\n        for_each: '[1, 2]'\n")
+    text = text.replace(b"dead.peers", b"dead.results[1].peers")
+    text = text.replace(b"raft.check_quorum\n", b"raft.check_quorum\n    for_each: '[1]'\n")
+    text = text.replace(b"quorum.removals", b"quorum.results[0].removals")
+    first = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text)
+    first.execute()
+    place = next(n for n, record in enumerate(first.records) if record.get("step") == "remove")
+    again = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text, records=first.records[:place])
+    past = again.progress()
+    again.emit(RunResumed("ann", "nomad:fake", False))
+    again.execute(past)
+    assert again.cluster.changes == ["id-5"]
