@@ -22,7 +22,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     configuration = led(view)
     wanted = {_id_of(item) for item in arguments["remove"]}
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
-    context.memory.fence = fence_of(view, wanted)
+    context.memory.fence = None  # what is refused here is proven nowhere
+    fence = fence_of(view, wanted)
     lines = []
     for place, peer in enumerate(order):
         reason = reason_unsafe_to_remove(view, context.verdicts(), peer, _policy(context, place))
@@ -31,7 +32,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         view = replace(view, configuration=led(view).without(peer.id))
         lines.append(_line(peer, view))
     items = [{"id": p.id, "address": p.address, "name": p.label, "voter": p.voter} for p in order]
-    return "\n".join(lines), {"removals": items, "fence": _written(context.memory.fence)}
+    context.memory.fence = fence
+    return "\n".join(lines), {"removals": items, "fence": _written(fence)}
 
 
 def _id_of(item: Any) -> str:

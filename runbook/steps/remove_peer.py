@@ -72,6 +72,7 @@ def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
         or reason_unsafe_to_remove(view, context.verdicts(), peer, context.policy, changes_so_far=len(others))
     )
     if reason is not None:
+        context.memory.fence = None  # a handler of this run removes nothing either (I5)
         raise RefusedError(reason)
 
 

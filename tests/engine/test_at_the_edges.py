@@ -9,7 +9,7 @@ import pytest
 
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.world import World
-from runbook.events import Event, RunFailed, RunInterrupted, RunResumed
+from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
 from runbook.raft.model import Peer
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 
@@ -268,3 +268,15 @@ def test_a_look_that_is_done_for_each_of_a_list_can_be_gone_on_from(tmp_path: Pa
     again.emit(RunResumed("ann", "nomad:fake", False))
     again.execute(past)
     assert again.cluster.changes == ["id-5"]
+
+
+@pytest.mark.parametrize("dead", [{3, 4}, {4}], ids=["by the proof", "by the guard"])
+def test_after_a_refusal_no_handler_removes_anything(tmp_path: Path, dead: set[int]) -> None:
+    """I5: neither on a proof that was refused, nor on one whose leader was another for a moment."""
+    text = ONE_BY_ONE.replace(b"max_changes: 3", b"max_changes: 1")
+    text += b"on_failure:\n  - id: anyway\n    uses: raft.remove_peer\n    with: { peer: id-4 }\n"
+    cluster = FakeCluster(FakeClock(), dead=dead)
+    if len(dead) == 1:
+        cluster.at_look = {4: lambda cluster: cluster.elect(2, 3), 5: lambda cluster: cluster.elect(1, 2)}
+    played = Run(cluster, tmp_path, text=text)
+    assert (type(played.execute()), played.cluster.changes) == (RunRefused, [])
