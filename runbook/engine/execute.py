@@ -57,7 +57,7 @@ def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
 
 def _left_undone(plan: Plan, memory: Memory) -> RunFailed | None:
     """A removal that was asked for and not seen done, past which ``continue_on_failure`` led: that is no recovery."""
-    left = memory.asked - memory.gone
+    left = (memory.asked | memory.unsettled) - memory.gone
     if not left:
         return None
     names = ", ".join(sorted(memory.names.get(peer_id, peer_id) for peer_id in left))
