@@ -15,11 +15,7 @@ class Event:
 
     @property
     def durable(self) -> bool:
-        """Whether it must outlive a loss of power from this moment on: all that a change or a resumed run rests on.
-
-        What is not is written all the same, so that only the machine's own death can take it, and the next durable
-        event takes it to disk along.
-        """
+        """Whether a change or a resumed run rests on it: what is not reaches the disk with the next that is."""
         return True
 
     def record(self) -> dict[str, Any]:

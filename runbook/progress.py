@@ -36,11 +36,13 @@ REMOVAL: Mapping[tuple[str, str], str] = {
     ("new", "removal.requested"): "asked",
     ("new", "removal.would_be_requested"): "foretold",
     ("new", "removal.already_gone"): "vanished",
+    ("new", "removal.unsettled"): "unsettled",  # a signal came before the intent was on record
     ("asked", "removal.confirmed"): "gone",
     ("asked", "removal.already_gone"): "vanished",
     ("asked", "removal.failed"): "failed",
     ("asked", "removal.unsettled"): "unsettled",
     ("failed", "removal.requested"): "asked",
+    ("failed", "removal.unsettled"): "failed",  # a signal came as this was told, and what was surely not done stays so
     ("failed", "removal.already_gone"): "vanished",
     ("unsettled", "removal.confirmed"): "gone",
     ("unsettled", "removal.failed"): "failed",

@@ -19,6 +19,7 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunStarted
 from runbook.files import read_limited, write_private
 from runbook.journal.store import Journal, JournalError
+from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.model import PlaybookError
 from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
 from runbook.playbook.parse import parse
@@ -61,7 +62,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             return conduct(plan, cluster, wish.manner, state, journal, first, None)
     except PlaybookError as error:
         return told("\n".join(fault.render() for fault in error.faults), exit_codes.NOT_STARTED)
-    except (ParamError, SettingsError, NotStartedError) as error:
+    except (ParamError, ExpressionError, SettingsError, NotStartedError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except JournalError as error:
         return told(f"runbook: {error}", exit_codes.FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +43,9 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="runbook")
 def main() -> None:
     """Outage recovery for clusters that run on Raft."""
+    for stream in (sys.stdout, sys.stderr):  # a server's words may hold what this locale lacks: that ends no command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _said(*more: Any) -> Callable[[F], F]:

@@ -19,6 +19,7 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunAcknowledged, RunResumed
 from runbook.files import read_limited
 from runbook.journal.store import AtWorkError, Journal, JournalError, Record
+from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.model import PlaybookError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
@@ -42,7 +43,7 @@ def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int
             cluster = cluster_from(environment, read_only=not plan.changes)
             _refuse_other_kind(progress, cluster.name)
             return conduct(plan, cluster, manner, state, journal, _first(record, cluster.name), progress)
-    except (NoRunError, NotStartedError, SettingsError, PlaybookError, ProgressError) as error:
+    except (NoRunError, NotStartedError, SettingsError, PlaybookError, ExpressionError, ProgressError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except AtWorkError as error:
         return told(f"runbook: {error}", exit_codes.LOCKED)

@@ -6,7 +6,8 @@ import os
 import socket
 import struct
 import threading
-import time
+
+from runbook.clock import seconds as now
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: what the kernel still holds is thrown away, not sent later
 
@@ -23,7 +24,7 @@ class Flight:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.until = time.monotonic() + seconds
+        self.until = now() + seconds
         self.connected = False
         self.sent = False
         self._over = False
@@ -66,13 +67,13 @@ class Flight:
             self._drop_handle()
 
     def _refuse_if_over(self) -> None:
-        if self._over or time.monotonic() >= self.until:
+        if self._over or now() >= self.until:
             raise GivenUpError("its time is over")
 
     def _limit_resending(self) -> None:
         """Unacknowledged bytes die at the deadline even if this process dies before it."""
         if self._line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            left = max(1, int((self.until - time.monotonic()) * 1000))
+            left = max(1, int((self.until - now()) * 1000))
             self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, left)
 
     def _cut(self, line: socket.socket) -> None:

@@ -6,13 +6,13 @@ import base64
 import errno
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
 from runbook import __version__
+from runbook.clock import seconds as now
 from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.threads import within as within  # also for those who bound a whole look
@@ -130,7 +130,7 @@ class Door:
 
         _thread.flight = flight
         adapter = self._kept() if method == "GET" else _tethered(self._settings)
-        left = max(0.001, flight.until - time.monotonic())
+        left = max(0.001, flight.until - now())
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
@@ -187,7 +187,7 @@ def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[byte
         size += len(piece)
         if size > limit:
             raise _TooMuchError(f"{answer.url} sent more than {limit // 1024**2} MiB")
-        if time.monotonic() > flight.until:
+        if now() > flight.until:
             raise GivenUpError
         if sink is None:
             yield piece

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterable
 from typing import IO, Protocol, TypeVar
 
+from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import Door, Reply, Settings
 from runbook.raft.model import Reach
@@ -41,7 +41,7 @@ class SystemNetwork:
         self._doors: dict[str, Door] = {}
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return now()
 
     def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
         door = self._doors.setdefault(url, Door(url, self._settings))

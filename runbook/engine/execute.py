@@ -50,9 +50,20 @@ def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
     memory = restored(past)
     runner = StepRunner(plan, world, memory, past)
     failure = Walk(runner, plan.playbook, past).whole(plan.scope)
-    ending = failure.ending if failure else RunCompleted(_told(plan, memory, world))
+    ending = failure.ending if failure else _left_undone(plan, memory) or RunCompleted(_told(plan, memory, world))
     world.emit(ending)
     return ending
+
+
+def _left_undone(plan: Plan, memory: Memory) -> RunFailed | None:
+    """A removal that was asked for and not seen done, past which ``continue_on_failure`` led: that is no recovery."""
+    left = (memory.asked | memory.unsettled) - memory.gone
+    if not left:
+        return None
+    names = ", ".join(sorted(memory.names.get(peer_id, peer_id) for peer_id in left))
+    step = next((step.id for step in plan.playbook.every_step() if step.uses == "raft.remove_peer"), "")
+    what = f"the removal of {names} was asked for and not seen done. Run runbook diagnose, then the playbook again"
+    return RunFailed(step, "ambiguous" if left & memory.unsettled else "rejected", what)
 
 
 def _told(plan: Plan, memory: Memory, world: World) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ class Nesting:
 
     def __init__(self, outermost: str) -> None:
         self._paths = [outermost]
+        self._times: Counter[str] = Counter()
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -46,12 +49,18 @@ class Nesting:
         runner.stricter(inner.policy)
         self._paths.append(path)
         try:
-            failure = doing.walk.enter(doing, path, playbook, inner.scope, dict(params))
+            failure = doing.walk.enter(self._placed(doing, scope), path, playbook, inner.scope, dict(params))
         finally:
             self._paths.pop()
         if failure is not None:
             raise StoppedError(failure)
         return f"{playbook.name} ended well", {"outcome": "success"}
+
+    def _placed(self, doing: Doing, scope: Scope) -> Doing:
+        """A place of its own for each item and for each time that ``until`` does it again: no step begins twice."""
+        place = f"{doing.place}.{scope['loop']['index']}" if doing.spec.for_each else doing.place
+        self._times[place] += 1
+        return replace(doing, place=f"{place}.{self._times[place]}" if self._times[place] > 1 else place)
 
 
 def _read(path: str) -> Playbook:

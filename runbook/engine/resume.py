@@ -33,6 +33,7 @@ def restored(past: RunProgress) -> Memory:
 
 
 def _outputs(past: RunProgress, uses: str) -> Iterator[Mapping[str, Any]]:
-    return (
-        output for place, output in past.outputs.items() if past.uses.get(place) == uses and "results" not in output
-    )
+    """Of every step of this type, those in rounds of a block and in playbooks within this one too."""
+    for place, output in past.outputs.items():
+        if past.uses.get(place) == uses:
+            yield from output.get("results", [output])  # with for_each it has several

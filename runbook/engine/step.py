@@ -51,6 +51,7 @@ class StepRunner:
         self._changes = plan.changes
         self._approved = world.dry_run
         self._asked_to_change = False
+        self._held = False
         self._nesting = Nesting(plan.playbook.path)
 
     def plain(self, result: Any) -> Any:
@@ -209,9 +210,14 @@ class StepRunner:
         if self._past.peers and not self._past.peers & peers:
             sentence = "none of the peers that this run began with is in this configuration: it is another cluster"
             raise RefusedError(Unsafe("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
-        if self._changes and not self.world.dry_run:
+        if not self._changes or self.world.dry_run:
+            return
+        if not self._held:
             self.world.claim(peers)
+            self._held = True
             self.world.emit(ClusterClaimed(tuple(sorted(peers))))
+        if self._asked_to_change:  # before anybody knew whose cluster it is, so about nobody's cool-down
+            self.world.may_change()
 
     def stricter(self, policy: Policy) -> None:
         """A playbook within this one may narrow what is allowed, and never widen it."""

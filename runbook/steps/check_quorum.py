@@ -11,6 +11,7 @@ from runbook.raft.quorum import quorum
 from runbook.raft.removal import Fence, Policy, fence_of, reason_unsafe_to_remove
 from runbook.steps.base import Context, Output, RefusedError, led
 from runbook.steps.looking import confirm
+from runbook.steps.trouble import unexpected
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
@@ -19,9 +20,10 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         return "nothing to remove", {"removals": [], "fence": None}
     view = context.memory.looks[-1] if context.memory.looks else confirm(context)
     configuration = led(view)
-    wanted = {item["id"] for item in arguments["remove"]}
+    wanted = {_id_of(item) for item in arguments["remove"]}
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
-    context.memory.fence = fence_of(view, wanted)
+    context.memory.fence = None  # what is refused here is proven nowhere
+    fence = fence_of(view, wanted)
     lines = []
     for place, peer in enumerate(order):
         reason = reason_unsafe_to_remove(view, context.verdicts(), peer, _policy(context, place))
@@ -30,7 +32,15 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         view = replace(view, configuration=led(view).without(peer.id))
         lines.append(_line(peer, view))
     items = [{"id": p.id, "address": p.address, "name": p.label, "voter": p.voter} for p in order]
-    return "\n".join(lines), {"removals": items, "fence": _written(context.memory.fence)}
+    context.memory.fence = fence
+    return "\n".join(lines), {"removals": items, "fence": _written(fence)}
+
+
+def _id_of(item: Any) -> str:
+    """A list may come from a person's own params."""
+    if isinstance(item, Mapping) and isinstance(item.get("id"), str):
+        return str(item["id"])
+    raise unexpected("remove holds something that is no peer with an id", "Give it the peers of raft.find_dead")
 
 
 def _written(fence: Fence) -> Output:

@@ -7,9 +7,14 @@ from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.steps.base import Context, led
 
+UNSEEN = 30.0  # seconds above ``confirm_for`` between two looks: more than a pause and a slow look, less than a restart
+
 
 def look_again(context: Context) -> ClusterView:
-    """One more look to judge by; those that are older than the verdict needs are forgotten."""
+    """One more look to judge by; those that are older than the verdict needs are forgotten.
+
+    So are all before a long pause, as of a person who was asked: who lived and died in it is dead in each of them.
+    """
     view = context.look()
     led(view)
     remember(context, view)
@@ -19,6 +24,8 @@ def look_again(context: Context) -> ClusterView:
 def remember(context: Context, view: ClusterView) -> None:
     """Whatever the look was for: a sign of life that it shows counts against every later verdict."""
     looks = context.memory.looks
+    if looks and view.taken_at - looks[-1].taken_at > context.memory.confirm_for + UNSEEN:
+        looks.clear()
     looks.append(view)
     while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
         del looks[0]

@@ -21,8 +21,8 @@ from runbook.raft.removal import Unsafe, reason_in_drift, reason_unsafe_to_remov
 from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
 from runbook.steps.looking import confirm
 from runbook.steps.settling import SETTLE, Settled, settle
-from runbook.steps.trouble import StepError
 
+FRESH = 10.0  # seconds a look may be old when its removal is sent: what it saw is then no longer so for sure
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
 
@@ -31,6 +31,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     peer_id = arguments["peer"]
     if peer_id in context.memory.gone:
         return f"{_name(context, peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
+    for other in sorted(context.memory.unsettled - {peer_id}):
+        _was_done(context, other)  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.memory.unsettled and _was_done(context, peer_id):
         return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
     view = confirm(context)
@@ -46,7 +48,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         context.emit(RemovalWouldBeRequested(*told))
         context.memory.gone.add(peer.id)
         return f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"}
-    return _remove(context, peer, RemovalRequested(*told))
+    return _remove(context, peer, RemovalRequested(*told), view.taken_at + FRESH)
 
 
 def _name(context: Context, peer_id: str) -> str:
@@ -70,6 +72,7 @@ def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
         or reason_unsafe_to_remove(view, context.verdicts(), peer, context.policy, changes_so_far=len(others))
     )
     if reason is not None:
+        context.memory.fence = None  # a handler of this run removes nothing either (I5)
         raise RefusedError(reason)
 
 
@@ -91,16 +94,17 @@ def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
 # -- the change itself
 
 
-def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str, Output]:
+def _remove(context: Context, peer: Peer, intent: RemovalRequested, until: float) -> tuple[str, Output]:
     """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
         context.emit(intent)
         context.memory.unsettled.add(peer.id)
-        error = _asked(context, peer)
+        error = _asked(context, peer, until)
         settled = settle(context, peer.id, was_refused=error is not None)
-    except (KeyboardInterrupt, StepError) as stop:  # a signal, or the end of the step's own time
-        why = "its time was over" if isinstance(stop, StepError) else "interrupted"
-        context.emit(RemovalUnsettled(context.step, peer.id, f"{why} before it was known to be done"))
+    except (Exception, KeyboardInterrupt) as stop:  # the step's time may be over in here too
+        if isinstance(stop, KeyboardInterrupt) or peer.id in context.memory.unsettled:
+            why = str(stop) or "interrupted"
+            context.emit(RemovalUnsettled(context.step, peer.id, f"{why}, before it was known to be done"))
         raise
     if settled is not Settled.DONE:
         raise _not_seen_done(context, peer, settled, error)
@@ -112,9 +116,12 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested) -> tuple[str
     return f"{peer.label} removed", {"id": peer.id, "outcome": "removed"}
 
 
-def _asked(context: Context, peer: Peer) -> ClusterError | None:
+def _asked(context: Context, peer: Peer, until: float) -> ClusterError | None:
     """Nothing, or why the answer leaves open what was done. Raises where it is sure that nothing was."""
     try:
+        if context.clock.monotonic() > until:  # the disk hung under the intent, or this machine slept
+            what = f"not sent: the look that allowed it is older than {FRESH:g} s"
+            raise ClusterError(Trouble.UNAVAILABLE, what, "Is the disk of the record slow?")
         context.cluster.remove_peer(peer)
     except ClusterError as error:
         if error.trouble not in UNWRITTEN:

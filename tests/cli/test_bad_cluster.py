@@ -214,3 +214,12 @@ def test_a_broken_playbook_is_told_at_its_place_and_asks_nobody(
     assert playbook in done.stderr
     assert "^" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "code"), [("check", 3), ("diagnose", 4)])
+def test_words_that_this_terminal_cannot_show_change_no_exit_code(verb: str, code: int) -> None:
+    """A proxy's page with a dash on a Latin-1 terminal: monitoring would read a traceback's exit code as a warning."""
+    page = reply("Down – back soon", 500)
+    with stub(lambda _method, _path: page) as there:
+        done = runbook({**os.environ, "NOMAD_ADDR": there.url, "PYTHONIOENCODING": "latin-1"}, verb)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr

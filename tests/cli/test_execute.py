@@ -164,6 +164,18 @@ def test_what_is_wrong_beforehand_is_told_and_nothing_is_started(
     assert "Traceback" not in done.stderr
 
 
+def test_a_guard_that_becomes_nonsense_by_a_param_is_told_and_nothing_is_started(tmp_path: Path) -> None:
+    """The param is good by itself, so only binding the guards finds it."""
+    playbook = tmp_path / "few.yaml"
+    playbook.write_text(
+        "runbook: 1\nname: few\nparams: { most: { type: int, default: 1 } }\n"
+        "guards: { max_changes: '${{ params.most }}' }\nsteps:\n  - uses: raft.snapshot\n"
+    )
+    done = runbook(dict(os.environ), "execute", str(playbook), "--param", "most=-1")
+    assert (done.returncode, "must be at least 0, not -1" in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_nothing_listening_is_exit_4_and_names_the_address() -> None:
     """An address where nothing listens, told with what to check."""
     done = runbook({**os.environ, "NOMAD_ADDR": "http://127.0.0.9:9"}, "execute", PLAYBOOK, *QUICK)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from runbook.clock import SystemClock
 from runbook.cluster import http
 from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.http import Door, NoAnswerError, Settings
+from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.raft.model import Reach
 from tests.cluster.stub import Stub, no_reply, reply, reset, silence, stub
@@ -280,3 +282,12 @@ def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> Non
 def quietly(work: object) -> None:
     with contextlib.suppress(NoAnswerError, GivenUpError):
         work()  # type: ignore[operator]
+
+
+def test_a_machine_that_slept_sends_nothing_that_it_wanted_to_send_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux's monotonic clock stands still in a suspended machine; ours goes on, for requests, looks and waits."""
+    flight, slept = Flight(20.0), time.clock_gettime(time.CLOCK_BOOTTIME) + 3600
+    monkeypatch.setattr(time, "clock_gettime", lambda _which: slept)
+    with pytest.raises(GivenUpError):
+        flight.depart()
+    assert SystemNetwork(Settings()).monotonic() == SystemClock().monotonic() == slept

@@ -156,3 +156,34 @@ def test_a_change_of_which_nobody_saw_the_end_is_not_made_again_unasked(
     ending = first.execute(past)
     assert getattr(ending, "code", "") == code
     assert (mark.read_text().count("again") if mark.exists() else 0) == done
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        (b"for_each: '[1, 2]'", ["check.1/before", "check.1/last", "check.2/before", "check.2/last"]),
+        (
+            b"until: result.outcome == 'x'\n    every: 1s\n    within: 2s",
+            ["check/before", "check/last", "check.2/before", "check.2/last", "check.3/before", "check.3/last"],
+        ),
+    ],
+    ids=["for_each", "until"],
+)
+def test_a_playbook_that_is_run_again_in_a_step_leaves_a_record_that_can_be_read(
+    tmp_path: Path, words: bytes, places: list[str]
+) -> None:
+    """Each time its steps have places of their own; a run that is gone on with finds them."""
+    (tmp_path / "inner.yaml").write_bytes(INNER)
+    text = OUTER.replace(b"uses: playbook.run", words + b"\n    uses: playbook.run")
+    text = text.replace(b"inner ${{ check.outcome }}", b"told")
+    whole = run(text, tmp_path, tmp_path / "outer.yaml")
+    whole.execute()
+    told = [r["step"] for r in whole.records if r["kind"] == "step.completed" and "/" in r["step"]]
+    assert told == places
+    for length in range(1, len(whole.records)):
+        again = run(text, tmp_path, tmp_path / "outer.yaml")
+        again.records = [dict(record) for record in whole.records[:length]]
+        past = again.progress()
+        again.emit(RunResumed("ann", "nomad:fake", False))
+        again.execute(past)
+        assert again.progress().state in ("completed", "failed"), length

@@ -85,12 +85,12 @@ def _leader_is_dead(looks: Sequence[ClusterView], peer: Peer, **spread: Any) -> 
     return replace(verdict, liveness=Liveness.DEAD) if silent else verdict
 
 
-def _asked_twice(context: Context, peer: Peer) -> ClusterError | None:
+def _asked_twice(context: Context, peer: Peer, until: float) -> ClusterError | None:
     """A lost reply is answered by sending again."""
     try:
         context.cluster.remove_peer(peer)
     except ClusterError:
-        return _asked(context, peer)
+        return _asked(context, peer, until)
     return None
 
 
@@ -98,9 +98,9 @@ _asked = remove_peer._asked
 _remove = remove_peer._remove
 
 
-def _acts_before_it_writes(context: Context, peer: Peer, intent: Any) -> Any:
-    _asked(context, peer)
-    return _remove(context, peer, intent)
+def _acts_before_it_writes(context: Context, peer: Peer, intent: Any, until: float) -> Any:
+    _asked(context, peer, until)
+    return _remove(context, peer, intent, until)
 
 
 def _in_earnest(context: Context, arguments: dict[str, Any]) -> Any:
