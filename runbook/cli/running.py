@@ -70,7 +70,8 @@ def conduct(
         emit(first)
         asking = Asking(manner.ask, manner.yes, tell.aside)
         ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, asking, vault), past or NOTHING_YET)
-    claim.release()  # whoever dies before this leaves its name in the lock
+    with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
+        claim.release()
     return _ended(ending, folder)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 START = "0" * 64
-LINE_LIMIT = 8 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
+LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
 
 
 class JournalError(Exception):
@@ -84,6 +84,9 @@ class Journal:
         line = {"index": self._index, **event, "previous": self._previous}
         digest = _digest(line)
         data = json.dumps({**line, "hash": digest}, separators=(",", ":")).encode() + b"\n"
+        if len(data) > LINE_LIMIT:
+            what = f"{event.get('kind')} has {len(data) // 1024**2} MiB and {LINE_LIMIT // 1024**2} are the most"
+            raise JournalError(f"{self._path}: {what}. Keep less of what the step returns")
         before = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, data) != len(data):

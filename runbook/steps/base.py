@@ -112,7 +112,8 @@ def led(view: ClusterView) -> Configuration:
     """The leader's configuration. Without one there is no changing call at all (FACTS 9.3): the way out is named."""
     if view.configuration is not None:
         return view.configuration
-    if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value):
+    nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
+    if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value) or nobody_knows:
         raise ClusterError(Trouble(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
     raise ClusterError(*_without_leader(view))
 

@@ -105,3 +105,15 @@ def test_an_intent_is_durable_and_a_look_is_not() -> None:
     assert StepStarted("change", "command.run", "unknown").durable
     assert not StepStarted("look", "wait.until", "read").durable
     assert not Waiting("look", 1.0, "to see").durable
+
+
+def test_a_line_that_could_not_be_read_back_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step returned may be large; a journal that cannot be read any more would be worse."""
+    monkeypatch.setattr("runbook.journal.store.LINE_LIMIT", 1000)
+    journal = Journal.begin(tmp_path / "journal.jsonl")
+    journal.append({"kind": "run.started"})
+    with pytest.raises(JournalError, match="step.completed has 0 MiB and 0 are the most"):
+        journal.append({"kind": "step.completed", "output": "x" * 1000})
+    journal.append({"kind": "run.failed"})
+    assert [event["kind"] for event in read(tmp_path / "journal.jsonl").events] == ["run.started", "run.failed"]
+    journal.close()

@@ -8,7 +8,7 @@ import pytest
 
 from runbook.playbook.model import Fault, Playbook, PlaybookError
 from runbook.playbook.parse import parse
-from tests.playbook.catalogue import CATALOGUE
+from runbook.steps.catalog import CATALOG
 
 FILES = Path(__file__).parent.parent / "playbooks"
 GOOD = sorted(FILES.glob("good/*.yaml"))
@@ -17,18 +17,18 @@ BAD = sorted(FILES.glob("bad/*.yaml"))
 
 def parsed(text: str) -> Playbook:
     """The playbook that ``text`` holds."""
-    return parse(text.encode(), "playbook.yaml", CATALOGUE)
+    return parse(text.encode(), "playbook.yaml", CATALOG)
 
 
 def good(name: str) -> Playbook:
     """One of the good files."""
-    return parse((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOGUE)
+    return parse((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOG)
 
 
 def faults_of(data: bytes) -> tuple[Fault, ...]:
     """Everything that is wrong with a playbook."""
     with pytest.raises(PlaybookError) as caught:
-        parse(data, "playbook.yaml", CATALOGUE)
+        parse(data, "playbook.yaml", CATALOG)
     return caught.value.faults
 
 

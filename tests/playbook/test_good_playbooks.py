@@ -13,8 +13,8 @@ from runbook.playbook.expressions import UNKNOWN, ExpressionError
 from runbook.playbook.model import Playbook, StepSpec, Value
 from runbook.playbook.params import bind_params
 from runbook.playbook.parse import parse
+from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import FILES, GOOD, good, parsed
-from tests.playbook.catalogue import CATALOGUE
 
 PEERS = [{"id": "b", "address": "127.0.0.2:4647", "name": "s2", "voter": True}]
 
@@ -22,9 +22,9 @@ PEERS = [{"id": "b", "address": "127.0.0.2:4647", "name": "s2", "voter": True}]
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_a_good_playbook_parses_with_libyaml_and_without(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PyYAML built without libyaml reads the same playbook, at the same places."""
-    fast = parse(path.read_bytes(), path.name, CATALOGUE)
+    fast = parse(path.read_bytes(), path.name, CATALOG)
     monkeypatch.delattr(yaml, "CBaseLoader", raising=False)
-    slow = parse(path.read_bytes(), path.name, CATALOGUE)
+    slow = parse(path.read_bytes(), path.name, CATALOG)
     assert fast == slow
     assert fast.name.replace(".", "-").replace("_", "-") == path.stem
     assert [step.mark for step in fast.steps] == [step.mark for step in slow.steps]

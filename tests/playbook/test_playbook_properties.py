@@ -12,8 +12,8 @@ from runbook.playbook.expressions import UNKNOWN, ExpressionError, compile_expre
 from runbook.playbook.model import Mark, PlaybookError
 from runbook.playbook.params import read_params_file
 from runbook.playbook.parse import parse
+from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import BAD, GOOD
-from tests.playbook.catalogue import CATALOGUE
 from tests.playbook.fuzzing import FUZZ, in_time
 
 SEEDS = [path.read_bytes() for path in (*GOOD, *BAD)]
@@ -54,7 +54,7 @@ SECTIONS = st.sampled_from("params guards steps name runbook secrets on_failure 
 def parses_or_is_refused(data: bytes) -> None:
     def work() -> None:
         with contextlib.suppress(PlaybookError):
-            parse(data, "playbook.yaml", CATALOGUE)
+            parse(data, "playbook.yaml", CATALOG)
 
     in_time(work)
 

@@ -15,14 +15,13 @@ from runbook.playbook.schema import schema
 from runbook.playbook.sections import plain
 from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import BAD, FILES, GOOD
-from tests.playbook.catalogue import CATALOGUE
 
 SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yaml"))
 
 
 @cache
 def validator() -> Any:
-    return Draft202012Validator(schema(CATALOGUE))
+    return Draft202012Validator(schema(CATALOG))
 
 
 def data_of(path: Path) -> Any:
@@ -40,7 +39,7 @@ def semantic() -> list[str]:
     return [name for line in lines if line.startswith("  ") for name in line.split()]
 
 
-@pytest.mark.parametrize("catalogue", [CATALOGUE, CATALOG], ids=["of the tests", "of the package"])
+@pytest.mark.parametrize("catalogue", [CATALOG, CATALOG], ids=["of the tests", "of the package"])
 def test_it_is_a_schema(catalogue: Any) -> None:
     """By the meta-schema of 2020-12, for the steps of these tests and for the real ones."""
     Draft202012Validator.check_schema(schema(catalogue))
@@ -77,9 +76,9 @@ def test_the_list_of_semantic_faults_names_files_that_exist_once() -> None:
 
 def test_the_schema_names_every_key_with_what_it_is_for() -> None:
     """Completion shows the sentence that the reference has."""
-    made = schema(CATALOGUE)
+    made = schema(CATALOG)
     step = made["$defs"]["step"]["properties"]
     assert step["until"]["description"].startswith("an expression over its result")
     assert step["every"]["default"] == "5s"
-    assert {one["const"] for one in step["uses"]["oneOf"]} == set(CATALOGUE)
+    assert {one["const"] for one in step["uses"]["oneOf"]} == set(CATALOG)
     assert all("description" in key for key in (*made["properties"].values(), *step.values()))
