@@ -27,6 +27,7 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.catalog import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
+_PLAIN = str.maketrans("", "", "-:.")
 PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run goes on with, whatever became of the file
 
 
@@ -82,7 +83,7 @@ def _plan(wish: Wish, text: bytes, environment: Mapping[str, str]) -> tuple[Plan
     playbook = parse(text, wish.path, CATALOG)
     file = read_params_file(_read(wish.params_file), wish.params_file) if wish.params_file else NO_FILE
     params = gather_params(playbook, wish.given, file, environment)
-    stamp = SystemClock().now()[:19].replace("-", "").replace(":", "")
+    stamp = SystemClock().now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
     plan = bound(
         playbook,
         f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}",
