@@ -10,7 +10,7 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Fence, Policy, fence_of, reason_unsafe_to_remove
 from runbook.steps.base import Context, Output, RefusedError, led
-from runbook.steps.looking import confirm
+from runbook.steps.looking import confirm, with_known_settings
 from runbook.steps.trouble import unexpected
 
 
@@ -19,6 +19,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     if not arguments["remove"]:
         return "nothing to remove", {"removals": [], "fence": None}
     view = context.memory.looks[-1] if context.memory.looks else confirm(context)
+    view = with_known_settings(context, view)
     configuration = led(view)
     wanted = {_id_of(item) for item in arguments["remove"]}
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))

@@ -19,7 +19,7 @@ from runbook.events import (
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Unsafe, reason_in_drift, reason_unsafe_to_remove
 from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
-from runbook.steps.looking import confirm
+from runbook.steps.looking import confirm, with_known_settings
 from runbook.steps.settling import SETTLE, Settled, settle
 
 FRESH = 10.0  # seconds a look may be old when its removal is sent: what it saw is then no longer so for sure
@@ -65,6 +65,7 @@ def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
 
 
 def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
+    view = with_known_settings(context, view)
     others = context.memory.asked - {peer.id}
     reason = (
         _reason_in_plan(context, view, peer)

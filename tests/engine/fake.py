@@ -15,7 +15,7 @@ from runbook.engine.world import World
 from runbook.events import Event, RunStarted
 from runbook.playbook.parse import parse
 from runbook.progress import RunProgress, fold
-from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.steps.catalog import CATALOG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +61,7 @@ class FakeCluster:
     looks: int = 0
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
     name: str = "nomad:fake"
+    autopilot: AutopilotSettings | None = None
 
     def __post_init__(self) -> None:
         self.held = {number: set(range(1, self.servers + 1)) for number in range(1, self.servers + 1)}
@@ -82,6 +83,7 @@ class FakeCluster:
             vantages=tuple(self._vantage(number, members) for number in alive),
             probes={peer(n).address: Reach.REFUSED if n in self.dead else Reach.ACCEPTED for n in self.held},
             trouble=None if leader else "no_leader",
+            autopilot=self.autopilot,
         )
 
     def _vantage(self, number: int, members: tuple[Member, ...]) -> Vantage:
@@ -121,6 +123,9 @@ class FakeCluster:
 
     def elect(self, leader: int, term: int) -> None:
         self.leader, self.term = leader, term
+
+    def settle_on(self, autopilot: AutopilotSettings | None) -> None:
+        self.autopilot = autopilot
 
     def save_state(self, path: Path) -> str:
         path.write_bytes(b"state")

@@ -10,7 +10,7 @@ import pytest
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.world import World
 from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
-from runbook.raft.model import Peer
+from runbook.raft.model import AutopilotSettings, Peer
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 
 ONE_BY_ONE = b"""
@@ -280,3 +280,12 @@ def test_after_a_refusal_no_handler_removes_anything(tmp_path: Path, dead: set[i
         cluster.at_look = {4: lambda cluster: cluster.elect(2, 3), 5: lambda cluster: cluster.elect(1, 2)}
     played = Run(cluster, tmp_path, text=text)
     assert (type(played.execute()), played.cluster.changes) == (RunRefused, [])
+
+
+def test_a_min_quorum_that_was_read_once_binds_where_it_cannot_be_read_again(tmp_path: Path) -> None:
+    """The cluster's own floor: unread is not absent."""
+    cluster = FakeCluster(FakeClock(), dead={5}, autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=5))
+    cluster.at_look = {3: lambda cluster: cluster.settle_on(None)}
+    ending = Run(cluster, tmp_path).execute()
+    assert isinstance(ending, RunRefused), ending
+    assert (ending.code, cluster.changes) == ("BelowMinimumVoters", [])
