@@ -64,7 +64,7 @@ def say(what: str, ours: float, theirs: float, unit: str, aim: float, *, ratio: 
     bound = f"< {aim:g}{'x' if ratio else ' ' + unit}"
     verdict = "ok" if judged < aim else "over"
     digits = 0 if unit == "MB" else 3
-    numbers = f"{ours:9.{digits}f} {unit:<2} {theirs:9.{digits}f} {unit:<2} {ours / theirs:7.2f}x"
+    numbers = f"{ours:9.{digits}f} {unit:<2} {theirs:9.{digits}f} {unit:<2} {ours / theirs if theirs else 0.0:7.2f}x"
     print(f"{what:<48} {numbers}  {bound:<8}  {verdict}", flush=True)
 
 

@@ -101,8 +101,8 @@ def lines() -> list[Line]:
     many = measured(MANY)
     step = median(seconds for seconds, _ in few)
     return [
-        Line("one step, fsync included / the bare disk", step, FSYNCS * fsync_seconds(), "s", 0.002, ratio=False),
-        Line("a step of 10,000 / a step of 1,000", many[0], step, "s", 1.5, ratio=True),
+        Line("one step, fsync included / the bare disk", step * 1000, FSYNCS * fsync_seconds() * 1000, "ms", 2, ratio=False),
+        Line("a step of 10,000 / a step of 1,000", many[0] * 1000, step * 1000, "ms", 1.5, ratio=True),
         Line("... its memory, over what was loaded", many[1], max(grown for _, grown in few), "MB", 30, ratio=False),
     ]
 

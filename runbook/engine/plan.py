@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from runbook.engine.scope import beginning
+from runbook.engine.scope import Scope, beginning
 from runbook.playbook.model import Effect, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
 from runbook.raft.removal import Policy
@@ -26,7 +25,7 @@ class Plan:
     cooldown: float = 0.0
 
     @property
-    def scope(self) -> dict[str, Any]:
+    def scope(self) -> Scope:
         """The names that every expression may read."""
         return beginning(self.run, self.playbook.name, self.params)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from runbook.engine.failure import Failure
 from runbook.playbook.expressions import UNKNOWN
 from runbook.playbook.model import StepSpec
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 
 
 def beginning(run: str, name: str, params: Mapping[str, object]) -> Scope:
@@ -19,7 +20,7 @@ def beginning(run: str, name: str, params: Mapping[str, object]) -> Scope:
 
 def in_round(spec: StepSpec, scope: Scope, item: Any, number: int) -> Scope:
     """Inside one round of ``for_each``; without one, whatever is around it. ``number`` counts from 1."""
-    return {**scope, "item": item, "loop": {"index": number}} if spec.for_each else dict(scope)
+    return inside(scope, {"item": item, "loop": {"index": number}} if spec.for_each else {})
 
 
 def for_handlers(scope: Scope, failure: Failure | None) -> Scope:
@@ -29,7 +30,12 @@ def for_handlers(scope: Scope, failure: Failure | None) -> Scope:
         "failed_step": failure.step if failure else None,
         "error": failure.message if failure else None,
     }
-    return {**scope, "run": {**scope["run"], **ended}}
+    return inside(scope, {"run": {**scope["run"], **ended}})
+
+
+def inside(scope: Scope, names: dict[str, Any]) -> Scope:
+    """More names in front of those that are there, which are not copied: there may be ten thousand."""
+    return ChainMap(names, scope)
 
 
 def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
@@ -48,6 +54,6 @@ def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     return list(items), "nothing to do"
 
 
-def result_of_block(spec: StepSpec, results: list[Scope]) -> tuple[Any, str]:
+def result_of_block(spec: StepSpec, results: list[dict[str, Any]]) -> tuple[Any, str]:
     """A block's result, and that it has no sentence for undoing it: its steps have."""
     return ({"results": results, "count": len(results)} if spec.for_each else results[0]), ""

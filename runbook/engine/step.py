@@ -10,7 +10,7 @@ from runbook.engine.attempts import Attempts
 from runbook.engine.deadline import BoundedClock
 from runbook.engine.nested import Nesting
 from runbook.engine.plan import Plan
-from runbook.engine.scope import Scope, in_round
+from runbook.engine.scope import Scope, in_round, inside
 from runbook.engine.world import AGREE_WITHIN, World
 from runbook.events import Approved, ClusterClaimed, ItemCompleted, Waiting
 from runbook.playbook.expressions import UNKNOWN
@@ -92,7 +92,7 @@ class StepRunner:
         began = clock.monotonic()
         while True:
             message, output = self._round(doing, scope)
-            after = {**scope, "result": output}
+            after = inside(scope, {"result": output})
             if spec.until is None or self._holds(spec.until.condition, after):
                 break
             left = began + spec.until.within - clock.monotonic()
@@ -137,7 +137,7 @@ class StepRunner:
         """Just those that are read, just before they are."""
         wanted = {name for value in values for name in value.secrets}
         declared: dict[str, Secret] = {secret.name: secret for secret in doing.playbook.secrets}
-        return {**scope, "secrets": {name: self.world.vault.fetch(declared[name]) for name in sorted(wanted)}}
+        return inside(scope, {"secrets": {name: self.world.vault.fetch(declared[name]) for name in sorted(wanted)}})
 
     # -- what is asked before
 
