@@ -35,7 +35,8 @@ class Redactor:
             return
         coded = base64.b64encode(secret.encode()).decode()
         forms = {secret, secret.strip(), quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], coded}
-        self._known = tuple(sorted({*self._known, *forms} - {""}, key=len, reverse=True))
+        long_enough = {form for form in forms if len(form) >= SHORTEST}
+        self._known = tuple(sorted({*self._known, *long_enough}, key=len, reverse=True))
 
     def hide(self, data: Any) -> Any:
         """The same data without them; mappings keep their keys' order, tuples become lists."""
@@ -61,7 +62,7 @@ class Vault:
     def __init__(self, environment: Mapping[str, str], redactor: Redactor) -> None:
         self._environment = environment
         self._redactor = redactor
-        self._fetched: dict[str, str] = {}
+        self._fetched: dict[tuple[str, tuple[str, ...]], str] = {}  # a playbook within may use a name in another way
 
     def foresee(self, secrets: Iterable[Secret]) -> None:
         """Learn those that lie at hand, so that a param or a reply with the same value is hidden from the beginning."""
@@ -76,13 +77,14 @@ class Vault:
 
     def fetch(self, secret: Secret) -> str:
         """Raises :class:`SecretError`."""
-        if secret.name not in self._fetched:
+        reference = secret.source, secret.target
+        if reference not in self._fetched:
             value = _SOURCES[secret.source](self._environment, secret)
             if len(value) < SHORTEST:
                 raise SecretError(f"secret {secret.name} has fewer than {SHORTEST} characters: it could not be hidden")
             self._redactor.learn(value)
-            self._fetched[secret.name] = value
-        return self._fetched[secret.name]
+            self._fetched[reference] = value
+        return self._fetched[reference]
 
 
 def _from_environment(environment: Mapping[str, str], secret: Secret) -> str:

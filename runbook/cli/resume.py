@@ -25,6 +25,7 @@ from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
 from runbook.progress import ProgressError, RunProgress, fold
 from runbook.report.screen import summary
+from runbook.secrets import HIDDEN
 from runbook.steps.catalog import CATALOG
 
 
@@ -69,6 +70,9 @@ def _plan_of(folder: Path, progress: RunProgress) -> Plan:
         raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
     if hashlib.sha256(text).hexdigest() != progress.started["digest"]:
         raise NotStartedError(f"{folder / PLAYBOOK} is not what the run began with. Run the playbook again")
+    hidden = [name for name, value in progress.started["params"].items() if HIDDEN in str(value)]
+    if hidden:
+        raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = progress.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
     return bound(parse(text, str(path), CATALOG), folder.name, progress.started["params"])
 

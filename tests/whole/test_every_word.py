@@ -167,3 +167,14 @@ def test_where_each_param_came_from_is_shown(desk: Desk) -> None:
     shown = desk.type("show", "last").stdout
     assert f"param url = {desk.server.url} (RUNBOOK_PARAM_URL)" in shown
     assert "(default)" in shown
+
+
+def test_a_run_whose_param_held_a_secret_is_not_gone_on_with(desk: Desk) -> None:
+    """The record has no secret, so a resumed run would work with the word that stands for it."""
+    text = PLAYBOOK.read_text(encoding="utf-8").replace('echo "$RACK is', 'exit 3; echo "$RACK is')
+    (desk.folder / PLAYBOOK.name).write_text(text, encoding="utf-8")
+    assert desk.execute("--param", f"racks={json.dumps({'a': CANARY})}").returncode == 1
+    seen = len(desk.lab.requests)
+    done = desk.type("resume", "last", "--yes")
+    assert (done.returncode, len(desk.lab.requests)) == (2, seen)
+    assert "param racks held a secret, which no record keeps" in done.stderr
