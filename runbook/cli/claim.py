@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -89,13 +90,10 @@ class Claim:
     def _record_take_over(self, run: str) -> None:
         """In both journals, the dead run's first: a lock is never taken silently."""
         event = LockTakenOver(run, self._plan.run, self._who, self._override.reason)
-        try:
+        with contextlib.suppress(JournalError):  # its record may be gone or broken: ours still says it
             journal, _ = Journal.reopen(self._state / "runs" / run / "journal.jsonl")
-        except JournalError:
-            pass  # its record is gone or broken: ours still says it
-        else:
-            journal.append({"at": self._clock.now(), **event.record()})
-            journal.close()
+            with contextlib.closing(journal):
+                journal.append({"at": self._clock.now(), **event.record()})
         self._emit(event)
 
     # -- the cool-down

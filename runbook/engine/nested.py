@@ -16,6 +16,7 @@ from runbook.playbook.model import Effect, Playbook, PlaybookError
 from runbook.playbook.params import ParamError, bind_params
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
+from runbook.raft.removal import Policy
 from runbook.steps.base import Output
 from runbook.steps.catalog import CATALOG
 from runbook.steps.trouble import unexpected
@@ -45,13 +46,14 @@ class Nesting:
         if doing.spec.effect is Effect.READ and any(step.effect is not Effect.READ for step in playbook.every_step()):
             raise unexpected(f"{path} holds a step that changes something, and this step says effect: read")
         params = _params(playbook, given)
-        inner = plan.bound(playbook, str(scope["run"]["id"]), params)
-        runner.stricter(inner.policy)
+        inner = plan.bound(playbook, str(scope["run"]["id"]), params, runner.policy)
+        outer, runner.policy = runner.policy, stricter(runner.policy, inner.policy)
         self._paths.append(path)
         try:
             failure = doing.walk.enter(self._placed(doing, scope), path, playbook, inner.scope, dict(params))
         finally:
             self._paths.pop()
+            runner.policy = outer
         if failure is not None:
             raise StoppedError(failure)
         return f"{playbook.name} ended well", {"outcome": "success"}
@@ -61,6 +63,15 @@ class Nesting:
         place = f"{doing.place}.{scope['loop']['index']}" if doing.spec.for_each else doing.place
         self._times[place] += 1
         return replace(doing, place=f"{place}.{self._times[place]}" if self._times[place] > 1 else place)
+
+
+def stricter(own: Policy, inner: Policy) -> Policy:
+    """A playbook within another may narrow what is allowed while it runs, and never widen it."""
+    return Policy(
+        min_voters=max(own.min_voters, inner.min_voters),
+        max_changes=min(own.max_changes, inner.max_changes),
+        never_worse=own.never_worse or inner.never_worse,
+    )
 
 
 def _read(path: str) -> Playbook:

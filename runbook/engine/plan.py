@@ -40,15 +40,19 @@ def bind(playbook: Playbook, run: str, given: Mapping[str, str]) -> Plan:
     return bound(playbook, run, bind_params(playbook, given))
 
 
-def bound(playbook: Playbook, run: str, params: Mapping[str, object]) -> Plan:
-    """With params that are bound already: from every source, or as a journal keeps them."""
+def bound(playbook: Playbook, run: str, params: Mapping[str, object], within: Policy | None = None) -> Plan:
+    """With params that are bound already: from every source, or as a journal keeps them.
+
+    ``within``: the policy of the playbook that runs this one, which stands where this one writes no guard.
+    """
     plan = Plan(playbook, run, params, Policy())
     guards, scope = playbook.guards, plan.scope
-    return replace(plan, policy=_policy(guards, scope), cooldown=float(_told(guards.cooldown, 0, scope)))
+    return replace(
+        plan, policy=_policy(guards, scope, within or Policy()), cooldown=float(_told(guards.cooldown, 0, scope))
+    )
 
 
-def _policy(guards: Guards, scope: Mapping[str, object]) -> Policy:
-    default = Policy()
+def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Policy:
     return Policy(
         min_voters=int(_told(guards.min_voters, default.min_voters, scope)),
         max_changes=int(_told(guards.max_changes, default.max_changes, scope)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runbook.engine.attempts import Attempts
@@ -16,7 +16,7 @@ from runbook.events import Approved, ClusterClaimed, ItemCompleted, Waiting
 from runbook.playbook.expressions import UNKNOWN
 from runbook.playbook.model import Effect, Expression, Playbook, Secret, StepSpec, Value
 from runbook.progress import RunProgress
-from runbook.raft.removal import Policy, Unsafe
+from runbook.raft.removal import Unsafe
 from runbook.steps.base import Context, Memory, Output, RefusedError
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
@@ -47,7 +47,7 @@ class StepRunner:
         self.world = world
         self._memory = memory
         self._past = past
-        self._policy = plan.policy
+        self.policy = plan.policy
         self._changes = plan.changes
         self._approved = world.dry_run
         self._asked_to_change = False
@@ -185,7 +185,7 @@ class StepRunner:
             emit=world.emit,
             folder=world.folder,
             step=doing.place,
-            policy=self._policy,
+            policy=self.policy,
             dry_run=world.dry_run,
             memory=self._memory,
             claim=self._claim,
@@ -218,13 +218,3 @@ class StepRunner:
             self.world.emit(ClusterClaimed(tuple(sorted(peers))))
         if self._asked_to_change:  # before anybody knew whose cluster it is, so about nobody's cool-down
             self.world.may_change()
-
-    def stricter(self, policy: Policy) -> None:
-        """A playbook within this one may narrow what is allowed, and never widen it."""
-        own = self._policy
-        self._policy = replace(
-            own,
-            min_voters=max(own.min_voters, policy.min_voters),
-            max_changes=min(own.max_changes, policy.max_changes),
-            never_worse=own.never_worse or policy.never_worse,
-        )

@@ -19,8 +19,6 @@ from runbook.playbook.model import Playbook, StepSpec
 from runbook.progress import RunProgress
 from runbook.steps.trouble import unexpected
 
-Found = tuple[str, Any]  # what is told of a finished step, and its result
-
 
 class Walk:
     """One playbook, from its first step to the last one of its handlers."""

@@ -243,3 +243,38 @@ def test_a_run_that_dies_inside_a_block_and_a_playbook_within_it_goes_on_there(t
     assert isinstance(resumed(first), RunCompleted)
     assert removals(first) == ["requested", "confirmed"]
     assert len(first.cluster.changes) == 1
+
+
+LENIENT = b"""
+runbook: 1
+name: lenient
+guards: { min_voters: 2 }
+steps:
+  - id: look
+    uses: playbook.run
+    effect: read
+    with: { playbook: inner.yaml }
+  - id: dead
+    uses: raft.find_dead
+  - id: quorum
+    uses: raft.check_quorum
+    with: { remove: "${{ dead.peers }}" }
+  - id: remove
+    for_each: quorum.removals
+    uses: raft.remove_peer
+    with: { peer: "${{ item.id }}" }
+"""
+
+
+@pytest.mark.parametrize("guards", [b"", b"guards: { min_voters: 5 }\n"])
+def test_a_playbook_within_narrows_what_is_allowed_only_where_it_says_so_and_while_it_runs(
+    tmp_path: Path, guards: bytes
+) -> None:
+    """What it does not write is not a guard, and what it writes ends with it: three servers may become two."""
+    inner = b"runbook: 1\nname: inner\n" + guards + b"steps:\n  - uses: raft.find_dead\n"
+    (tmp_path / "inner.yaml").write_bytes(inner)
+    outer = run(tmp_path, servers=3, dead={3})
+    outer.text, outer.path = LENIENT, str(tmp_path / "lenient.yaml")
+    ending = outer.execute()
+    assert isinstance(ending, RunCompleted), ending
+    assert outer.cluster.held[1] == {1, 2}
