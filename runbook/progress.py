@@ -28,9 +28,14 @@ STEP: Mapping[tuple[str, str], str] = {
     ("new", "step.skipped"): "skipped",
     ("running", "step.completed"): "completed",
     ("running", "step.failed"): "failed",
+    ("running", "step.refused"): "refused",  # as step.failed with this outcome: no failure, and judged anew
     ("running", "step.started"): "running",  # once more, by a resumed run
     ("failed", "step.started"): "running",
+    ("refused", "step.started"): "running",
     ("running", "step.skipped"): "skipped",
+    ("failed", "step.skipped"): "skipped",
+    ("refused", "step.skipped"): "skipped",
+    ("skipped", "step.started"): "running",
 }
 REMOVAL: Mapping[tuple[str, str], str] = {
     ("new", "removal.requested"): "asked",
@@ -207,8 +212,9 @@ class _Folding:
             self._plain = replace(self._plain, before=self._plain.before or numbers, now=numbers)
 
     def _take_step(self, event: Mapping[str, Any]) -> None:
-        step = str(event["step"])
-        self._steps[step] = _next(STEP, self._steps.get(step, "new"), str(event["kind"]))
+        step, kind = str(event["step"]), str(event["kind"])
+        kind = "step.refused" if kind == "step.failed" and event.get("outcome") == "refused" else kind
+        self._steps[step] = _next(STEP, self._steps.get(step, "new"), kind)
         if event["kind"] == "step.started":
             self._uses[step] = str(event["uses"])
         if self._plain.step != step:
