@@ -26,7 +26,7 @@ def server_id(number: int) -> str:
 
 
 def state_snapshot() -> bytes:
-    """A gzipped tar as Nomad sends it (FACTS 3.4): two files and their sums."""
+    """A gzipped tar as Nomad sends it: two files and their sums."""
     files = {"meta.json": b'{"Version":1,"Index":100,"Term":2}', "state.bin": bytes(range(256)) * 256}
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     packed = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The house rules of DESIGN 3 and 4 as pure functions: (path in the repository, its text) → what breaks the rule."""
+"""The house rules as pure functions: (path in the repository, its text) → what breaks the rule."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def files_are_short(path: str, text: str) -> list[str]:
 
 
 def a_server_is_not_a_node(path: str, text: str) -> list[str]:
-    """In Nomad a node is a client machine (DESIGN 4). Names in JSON are strings, and strings are not looked at."""
+    """In Nomad a node is a client machine (docs/words.md). Names in JSON are strings, and strings are not looked at."""
     if path.startswith(NODE_IS_A_SYNTAX_TREES_WORD):
         return []
     names = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.NAME]

@@ -76,7 +76,7 @@ def test_without_a_leader_it_says_who_looks_dead_and_calls_nobody_dead(
     for name in dead:
         lab.wait_for_gossip(name, "failed")
     until = time.monotonic() + 10
-    while lab.leader() and time.monotonic() < until:  # it leads until its lease is over (FACTS 0)
+    while lab.leader() and time.monotonic() < until:  # it leads until its lease of half a second is over
         time.sleep(0.05)
     code, told = as_json(lab, asked, capsys)
     assert (code, told["phase"]) == (0, "quorum lost")

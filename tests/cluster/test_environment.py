@@ -121,7 +121,7 @@ def test_the_token_file_wins_over_the_variable(tmp_path: Path, content: str, tok
     ],
 )
 def test_what_is_trusted_is_read(environment: dict[str, str], verify: bool | str) -> None:
-    """A word that is no boolean leaves the check on (FACTS 6.1)."""
+    """A word that is no boolean leaves the check on, as for Nomad's own client."""
     assert settings(environment).verify == verify
 
 
@@ -160,7 +160,7 @@ def tls(**more: str) -> dict[str, str]:
 
 
 def test_a_server_name_of_its_own_is_asked_for_and_checked() -> None:
-    """Nomad's certificates carry server.<region>.nomad and no address (FACTS 6.1)."""
+    """Nomad's certificates carry server.<region>.nomad and no address."""
     with stub(lambda *_: reply(), tls_delay=0) as server:
         named = tls(NOMAD_ADDR=server.url, NOMAD_TLS_SERVER_NAME=NAME_IN_CERTIFICATE)
         cluster_from(named, read_only=False).remove_peer(PEER)

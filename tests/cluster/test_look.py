@@ -93,7 +93,7 @@ def test_a_token_refused_by_all_is_forbidden_although_another_address_is_dead(im
 
 
 def test_a_leader_that_denies_it_is_none(impatient: float) -> None:
-    """A server that was frozen may name itself, or another, from before (FACTS 9 row 17)."""
+    """A server that was frozen may name itself, or another, from before it froze."""
     raft = {"state": "Follower", "term": "8"}
     tags = {"role": "nomad", "region": "global", "id": "s1-id", "port": "1"}
     denying = reply({"member": {"Name": "s1.global", "Addr": HOSTS["s1"], "Status": "alive", "Tags": tags},
@@ -106,7 +106,7 @@ def test_a_leader_that_denies_it_is_none(impatient: float) -> None:
 
 
 def test_a_client_agent_is_asked_for_the_servers(impatient: float) -> None:
-    """The default address is often that of a client agent: no server, but its gossip names them (FACTS 3.5)."""
+    """The default address is often that of a client agent: no server, but its gossip names them."""
     client = reply({"config": {"Region": "global"}, "member": {"Name": "", "Addr": None, "Tags": None}, "stats": {}})
     with servers("s1", "s2", "s3") as running:
         members = Server("s1", {name: f"{HOSTS[name]}:4647" for name in running}).answers["/v1/agent/members"]

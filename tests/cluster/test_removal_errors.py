@@ -1,4 +1,7 @@
-"""What each refusal of a removal means (FACTS 2.2): a retry, an exit code and a person's next step hang on it."""
+"""What each refusal of a removal means: a retry, an exit code and a person's next step hang on it.
+
+The texts are those of docs/servers/nomad.md#errors-of-a-removal.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def test_a_refusal_has_its_class(status: int, text: str, trouble: Trouble) -> No
 
 
 def test_what_to_remove_is_named_by_id() -> None:
-    """Also where the protocol is not told, and whatever stands in the id (FACTS 2.1)."""
+    """Also where the protocol is not told, and whatever stands in the id: only protocol 2 removes by address."""
     odd = Peer("a&id=b c/ü", "127.0.0.12:4647", voter=True)
     assert ask(reply(), odd) == ("/v1/operator/raft/peer?id=a%26id%3Db%20c%2F%C3%BC", None)
 
@@ -92,7 +95,7 @@ def test_what_to_remove_is_named_by_address_on_protocol_2() -> None:
 
 @pytest.mark.parametrize(("dialect", "parameter"), [(NOMAD, "region"), (CONSUL, "dc")])
 def test_the_region_goes_with_every_request(dialect: Dialect, parameter: str) -> None:
-    """A federated server would otherwise act on its own region (FACTS 9 row 23)."""
+    """A federated server would otherwise act on its own region."""
     path, error = ask(reply(), Peer(UUID, "127.0.0.12:4647", voter=True), dialect, "eu west")
     assert error is None
     assert path == f"/v1/operator/raft/peer?id={UUID}&{parameter}=eu%20west"

@@ -55,7 +55,7 @@ def test_a_captured_opinion_of_a_real_server(impatient: float) -> None:
 
 
 def test_settings_that_a_partial_write_zeroed_are_noticed(impatient: float) -> None:
-    """With thresholds of 0 s no server is ever healthy, and a newcomer never a voter (FACTS 3.2)."""
+    """With thresholds of 0 s no server is ever healthy, and a newcomer never a voter."""
     zeroed = reply({"CleanupDeadServers": True, "MinQuorum": 3, "LastContactThreshold": "0s"})
     with servers("s1", odd={"s1": {SETTINGS: zeroed}}) as running:
         autopilot = cluster(running["s1"].url).look().autopilot
@@ -71,7 +71,7 @@ def test_a_look_asks_each_server_three_things_and_the_leader_three_more(impatien
 
 
 def test_two_servers_behind_one_address_are_noticed_and_neither_is_quoted(impatient: float) -> None:
-    """Row 25: who was asked and who answers differ, so gossip and configuration from there are nobody's."""
+    """Who was asked and who answers differ, so gossip and configuration from there are nobody's."""
     port, raft = port_free_on(*HOSTS.values(), "127.0.0.99"), port_free_on(*HOSTS.values())
     where = {name: f"{HOSTS[name]}:{raft}" for name in ("s1", "s2", "s3")}
     tables = [Server(name, where) for name in where]
@@ -137,7 +137,7 @@ def test_who_is_believed_to_lead(terms: dict[str, tuple[int, str]], words: str) 
 
 
 def test_an_ex_leader_that_woke_up_gives_no_configuration(impatient: float) -> None:
-    """Row 17: it answers a default read with itself as leader although a quorum has elected another (FACTS 1.4)."""
+    """It answers a default read with itself as leader although a quorum has elected another."""
     port, raft = port_free_on(*HOSTS.values()), port_free_on(*HOSTS.values())
     where = {name: f"{HOSTS[name]}:{raft}" for name in ("s1", "s2", "s3")}
 

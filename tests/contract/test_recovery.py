@@ -125,7 +125,7 @@ def test_two_of_five_go_one_after_the_other(lab: AgentLab, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Path) -> None:
-    """Without quorum a removal would stay in the log and make recovery harder (FACTS 2.6)."""
+    """Sent without quorum, a removal would bar elections: docs/servers/raft.md#a-removal-after-quorum-is-lost."""
     for name in followers(lab)[:3]:
         lab.kill(name)
     outcome = execute(lab, tmp_path / "runs")

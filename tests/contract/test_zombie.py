@@ -68,7 +68,7 @@ def alive_in_gossip(lab: AgentLab, name: str) -> bool:
 
 @pytest.mark.parametrize("five", labs(5), indirect=True)
 def test_who_is_alive_in_gossip_is_not_removed_and_who_comes_back_is_a_zombie(five: AgentLab, tmp_path: Path) -> None:
-    """FACTS 2.8: no request leaves while gossip says alive; who starts again after it is added as a non-voter."""
+    """No request leaves while gossip says alive; who starts again after it is added as a non-voter."""
     lab, state = five, tmp_path / "runs"
     killed = followers(lab)[0]
     lab.kill(killed)

@@ -51,14 +51,14 @@ def test_two_dead_go_one_after_the_other(tmp_path: Path) -> None:
 def test_an_answer_that_leaves_it_open_is_settled_by_looking(
     tmp_path: Path, reply: str, told: list[str], asked: int
 ) -> None:
-    """FACTS 2.7: never sent again blindly, and again only where everybody still lists it."""
+    """Never sent again blindly, and again only where everybody still lists it."""
     ambiguous = run(tmp_path, dead={5}, replies=[reply])
     ambiguous.execute()
     assert (removals(ambiguous)[: len(told)], len(ambiguous.cluster.changes)) == (told, asked)
 
 
 def test_who_vanishes_between_look_and_request_was_removed_by_somebody_else(tmp_path: Path) -> None:
-    """FACTS 9 row 19: autopilot won; the record does not claim its work."""
+    """Autopilot won; the record does not claim its work."""
     raced = run(tmp_path, dead={5}, replies=["unknown"])
     act = raced.cluster.remove_peer
 
@@ -166,7 +166,7 @@ def test_another_cluster_is_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_removed_peer_that_is_added_back_is_named(tmp_path: Path) -> None:
-    """FACTS 2.8: the finding is ZombiePeer, and the run did not end well."""
+    """Gossip called it alive: the finding is ZombiePeer, and the run did not end well."""
     zombie = run(tmp_path, dead={5})
     zombie.cluster.at_look = {12: lambda cluster: cluster.add(5)}
     ending = zombie.execute()
@@ -175,7 +175,7 @@ def test_a_removed_peer_that_is_added_back_is_named(tmp_path: Path) -> None:
 
 
 def test_a_sign_of_life_counts_whatever_the_look_was_for(tmp_path: Path) -> None:
-    """Who answered in a look that only settled another removal was not dead in every look (DESIGN 6)."""
+    """Who answered in a look that only settled another removal was not dead in every look (I1)."""
     flicker = run(tmp_path, dead={4, 5})
     flicker.cluster.at_look = {6: lambda cluster: cluster.dead.discard(5), 7: lambda cluster: cluster.dead.add(5)}
     ending = flicker.execute()

@@ -237,7 +237,7 @@ def test_a_real_consul_loses_a_server_and_gets_it_back(tmp_path: Path) -> None:
         lab = AgentLab.load(lab.folder)
         lab.wait_for_gossip(follower, "alive", timeout=20)
         lab.freeze(leader)
-        assert listens(lab, leader)  # FACTS 3.8: so an open port is no proof of life
+        assert listens(lab, leader)  # so an open port is no proof of life
         assert lab.wait_for_leader() != leader
         lab.stop()
         assert not any(process.running for process in [*processes, *lab.processes.values()])

@@ -1,4 +1,4 @@
-"""What one request is answered, by release, protocol, token and asked server: FACTS 1 to 3 as tables."""
+"""What one request is answered, by release, protocol, token and asked server: docs/servers/nomad.md as tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEALTH = "/v1/operator/autopilot/health"
 
 @pytest.mark.parametrize(("version", "soonest", "latest"), [("1.0.18", 0.0, 2.1), ("1.11.3", 35.0, 50.0)])
 def test_health_notices_a_death_soon_or_late_by_release(version: str, soonest: float, latest: float) -> None:
-    """FACTS 3.3: from 1.4 on a silent server keeps its last figures, and stays healthy until gossip calls it failed."""
+    """From 1.4 on a silent server keeps its last figures, and stays healthy until gossip calls it failed."""
     model = cluster(version=version)
     wait(model, 3)
     assert told(model, leader_of(model), HEALTH).status == 200
@@ -35,7 +35,7 @@ def test_health_notices_a_death_soon_or_late_by_release(version: str, soonest: f
 
 
 def test_up_to_1_3_a_dead_server_makes_live_ones_flap_in_health() -> None:
-    """FACTS 3.3: so `Healthy: false` alone never proves a death."""
+    """Up to 1.3 one deadline is shared, so `Healthy: false` alone never proves a death."""
     model = cluster(version="1.0.18")
     dead = followers(model)[0]
     model.kill(dead)
@@ -76,7 +76,7 @@ REMOVALS: list[tuple[str, int, str, int, str]] = [
 def test_a_removal_answers_by_release_and_protocol(
     version: str, protocol: int, query: str, status: int, text: str
 ) -> None:
-    """FACTS 2.1: exact ids only, by address on protocol 2 only, and of a repeated parameter the first alone."""
+    """Exact ids only, by address on protocol 2 only, and of a repeated parameter the first alone."""
     model = cluster(5, version=version, raft_protocol=protocol)
     target = model.server(followers(model)[0])
     words = {
@@ -92,7 +92,7 @@ def test_a_removal_answers_by_release_and_protocol(
 
 
 def test_each_hop_to_the_leader_adds_its_prefix_to_an_error() -> None:
-    """FACTS 2.2: so texts are told apart by what they end with."""
+    """Each hop to the leader adds it, so texts are told apart by what they end with."""
     model = cluster()
     text = b'id "nope" was not found in the Raft configuration'
     assert told(model, leader_of(model), f"{PEER}?id=nope", "DELETE").body == text
@@ -100,14 +100,14 @@ def test_each_hop_to_the_leader_adds_its_prefix_to_an_error() -> None:
 
 
 def test_the_last_voter_is_the_one_that_the_library_keeps() -> None:
-    """FACTS 2.3: the only check there is; the capital N went with 1.4."""
+    """The only check there is; the capital N went with 1.4."""
     old, new = cluster(1, version="1.0.18"), cluster(1)
     assert remove(old, "s1") == (500, b"Need at least one voter in configuration: {[]}")
     assert remove(new, "s1") == (500, b"need at least one voter in configuration: {[]}")
 
 
 def test_a_server_that_never_heard_of_a_dead_one_calls_it_unknown() -> None:
-    """FACTS 1.3: `(unknown)` says what this server's gossip lacks, and not that the peer is dead."""
+    """`(unknown)` says what this server's gossip lacks, and not that the peer is dead."""
     model = cluster(3)
     dead, restarted = followers(model)
     model.kill(dead)
@@ -119,7 +119,7 @@ def test_a_server_that_never_heard_of_a_dead_one_calls_it_unknown() -> None:
 
 
 def test_a_server_wiped_and_cut_off_lists_no_servers_at_all() -> None:
-    """FACTS 1.2: `Servers` may be null."""
+    """`Servers` may be null."""
     model = cluster(3)
     name = followers(model)[0]
     model.partition([[name]])
@@ -130,7 +130,7 @@ def test_a_server_wiped_and_cut_off_lists_no_servers_at_all() -> None:
 
 
 def test_autopilots_settings_are_replaced_whole_and_guarded_by_cas() -> None:
-    """FACTS 3.2: a wrong index is a 200 that says false; what a body leaves out becomes zero."""
+    """A wrong index is a 200 that says false; what a body leaves out becomes zero."""
     model = cluster()
     path = "/v1/operator/autopilot/configuration"
     body = b'{"CleanupDeadServers": true}'
@@ -156,7 +156,7 @@ TOKENS: list[tuple[str, str, str, int, str]] = [
 
 @pytest.mark.parametrize(("version", "path", "token", "status", "text"), TOKENS)
 def test_a_token_is_asked_for_as_the_release_does(version: str, path: str, token: str, status: int, text: str) -> None:
-    """FACTS 1.5: and what the status endpoints tell needs none."""
+    """And what the status endpoints tell needs none."""
     reply = told(cluster(version=version, token=TOKEN), "s1", path, token=token)
     assert reply.status == status
     assert status == 200 or reply.body.decode() == text
@@ -174,7 +174,7 @@ STALE: list[tuple[str, str, int]] = [
 
 @pytest.mark.parametrize(("version", "query", "status"), STALE)
 def test_stale_is_read_as_the_release_reads_it(version: str, query: str, status: int) -> None:
-    """FACTS 1.1: only a bare `stale` means the same everywhere. Asked without a leader, where it makes a difference."""
+    """Only a bare `stale` means the same everywhere. Asked without a leader, where it makes a difference."""
     model = cluster(2, version=version)
     alive = leader_of(model)
     model.kill(followers(model)[0])
@@ -183,7 +183,7 @@ def test_stale_is_read_as_the_release_reads_it(version: str, query: str, status:
 
 
 def test_order_means_nothing_so_it_varies() -> None:
-    """FACTS 1.2: who compares lists without sorting them shall find out here."""
+    """Who compares lists without sorting them shall find out here."""
     model = cluster(5)
     orders = [told(model, "s1", CONFIGURATION).body for _ in range(10)]
     assert any(one != other for one, other in pairwise(orders))

@@ -141,7 +141,7 @@ def test_a_cluster_with_one_dead_answers_as_captured(name: str, one_dead: Simula
 
 @pytest.mark.parametrize("name", ["onedead-health", "health2"])
 def test_health_beside_a_dead_server_is_429_as_text_with_json_in_it(name: str, one_dead: SimulatedLab) -> None:
-    """FACTS 3.3: the dead one has no contact and no time, before gossip calls it failed and after."""
+    """The dead one has no contact and no time, before gossip calls it failed and after."""
     until(lambda: not asked(one_dead, "GET", HEALTH).json["Healthy"])
     reply, real = asked(one_dead, "GET", HEALTH), captured(name)
     assert (reply.status, heads(reply), reply.json["FailureTolerance"]) == (429, heads(real), 0)
@@ -156,7 +156,7 @@ def unanswering(reply: Reply) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal_is_worded_as_captured(name: str, healthy: SimulatedLab) -> None:
-    """The text is all that tells one 500 from another (FACTS 2.2), with a prefix for the hop to the leader."""
+    """The text is all that tells one 500 from another, with a prefix for the hop to the leader."""
     assert_alike(asked(healthy, *REFUSALS[name]), captured(name))
 
 

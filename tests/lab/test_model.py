@@ -1,4 +1,4 @@
-"""The simulated cluster obeys FACTS 11.2 in its own time: nothing here waits, opens a socket or can be late."""
+"""The simulated cluster does as real ones do, in its own time: nothing here waits, opens a socket or can be late."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOST = b"leadership lost while committing log"
 
 
 def test_gossip_notices_a_death_as_late_as_in_reality() -> None:
-    """FACTS 0: 35 to 48 s, and each server in its own time."""
+    """35 to 48 s, and each server in its own time."""
     model = cluster(5)
     victim = followers(model)[0]
     model.kill(victim)
@@ -41,7 +41,7 @@ def test_gossip_notices_a_death_as_late_as_in_reality() -> None:
 
 
 def test_a_dead_leader_is_replaced_within_seconds_and_reads_wait_for_it() -> None:
-    """FACTS 0: about 2.8 s, less than the hold of 5 s; a forwarded call to the dead one is refused before that."""
+    """About 2.8 s, less than the hold of 5 s; a forwarded call to the dead one is refused before that."""
     model = cluster(5)
     leader = leader_of(model)
     asked = followers(model)[0]
@@ -54,7 +54,7 @@ def test_a_dead_leader_is_replaced_within_seconds_and_reads_wait_for_it() -> Non
 
 
 def test_without_a_quorum_the_leader_steps_down_and_only_stale_reads_are_answered() -> None:
-    """FACTS 1.4: half a second of lease, five seconds of hold, then `No cluster leader`."""
+    """Half a second of lease, five seconds of hold, then `No cluster leader`."""
     model = cluster(3)
     leader = leader_of(model)
     for name in followers(model):
@@ -69,7 +69,7 @@ def test_without_a_quorum_the_leader_steps_down_and_only_stale_reads_are_answere
 
 
 def test_a_dead_server_removed_before_gossip_knows_comes_back_as_a_non_voter() -> None:
-    """FACTS 2.8: the next reconcile finds it alive in gossip, and nobody takes it out again."""
+    """The next reconcile finds it alive in gossip, and nobody takes it out again."""
     model = cluster(5)
     victim = followers(model)[0]
     address = model.server(victim).address
@@ -84,7 +84,7 @@ def test_a_dead_server_removed_before_gossip_knows_comes_back_as_a_non_voter() -
 
 
 def test_a_living_server_that_was_removed_campaigns_and_becomes_a_voter_again() -> None:
-    """FACTS 2.5: it does not know, the term grows, the next reconcile adds it and autopilot promotes it."""
+    """It does not know, the term grows, the next reconcile adds it and autopilot promotes it."""
     model = cluster(5, version="1.0.18")
     name = followers(model)[0]
     address, term = model.server(name).address, terms(model)
@@ -97,7 +97,7 @@ def test_a_living_server_that_was_removed_campaigns_and_becomes_a_voter_again() 
 
 
 def test_the_leader_may_be_removed_and_comes_back() -> None:
-    """FACTS 2.4: nothing forbids it, and it works; so the guard must be ours."""
+    """Nothing forbids it, and it works; so the guard must be ours."""
     model = cluster(5)
     name = leader_of(model)
     address = model.server(name).address
@@ -110,7 +110,7 @@ def test_the_leader_may_be_removed_and_comes_back() -> None:
 
 @pytest.mark.parametrize("version", ["1.0.18", "1.11.3"])
 def test_a_removal_after_quorum_is_lost_ends_in_the_dead_end(version: str) -> None:
-    """FACTS 2.6: with it sent, two of three alive are not enough; without it they would be."""
+    """With it sent, two of three alive are not enough; without it they would be."""
     model = cluster(3, version=version)
     leader = leader_of(model)
     removed, other = followers(model)
@@ -137,7 +137,7 @@ def test_without_that_removal_two_of_three_elect_a_leader() -> None:
 
 
 def test_of_two_voters_a_quick_removal_of_the_dead_one_succeeds() -> None:
-    """FACTS 2.6: the new configuration has a quorum of one; once the lease is over it is too late."""
+    """The new configuration has a quorum of one; once the lease is over it is too late."""
     quick, late = cluster(2), cluster(2)
     quick.kill(followers(quick)[0])
     assert remove(quick, "s1" if quick.leader() == "s2" else "s2") == (200, b"")
@@ -151,7 +151,7 @@ def test_of_two_voters_a_quick_removal_of_the_dead_one_succeeds() -> None:
 
 
 def test_a_wiped_server_is_a_new_one_at_an_old_address_until_reconcile_settles_it() -> None:
-    """FACTS 1.3, 9.12, 4.2: the old id looks known and alive; then it is replaced, as a non-voter first."""
+    """The old id looks known and alive; then it is replaced, as a non-voter first."""
     model = cluster(3)
     name = followers(model)[0]
     server = model.server(name)
@@ -169,7 +169,7 @@ def test_a_wiped_server_is_a_new_one_at_an_old_address_until_reconcile_settles_i
 
 
 def test_a_partition_leaves_the_smaller_side_without_leader_and_heals() -> None:
-    """Both sides answer, each calls the other failed in the end, and only one may change anything (FACTS 9.16)."""
+    """Both sides answer, each calls the other failed in the end, and only one may change anything."""
     model = cluster(5, gossip_delay=2)
     leader = leader_of(model)
     beside, *rest = followers(model)
@@ -187,7 +187,7 @@ def test_a_partition_leaves_the_smaller_side_without_leader_and_heals() -> None:
 
 
 def test_a_thawed_leader_believes_in_itself_for_one_more_read() -> None:
-    """FACTS 1.4: even a default read may be an ex-leader's; the next one is right."""
+    """Even a default read may be an ex-leader's; the next one is right."""
     model = cluster(3)
     old = leader_of(model)
     model.freeze(old)
@@ -205,7 +205,7 @@ def led_by(model: Model, asked: str) -> set[str]:
 
 
 def test_a_failed_member_made_to_leave_goes_out_of_raft_and_a_living_one_does_not() -> None:
-    """FACTS 3.7: by its whole gossip name; any other name is taken without a word and does nothing."""
+    """By its whole gossip name; any other name is taken without a word and does nothing."""
     model = cluster(5, gossip_delay=2)
     dead, living = followers(model)[:2]
     model.kill(dead)
@@ -222,7 +222,7 @@ def test_a_failed_member_made_to_leave_goes_out_of_raft_and_a_living_one_does_no
 
 @pytest.mark.parametrize(("cleanup", "left"), [(True, 4), (False, 5)])
 def test_autopilot_removes_a_dead_server_only_where_it_is_told_to(cleanup: bool, left: int) -> None:
-    """FACTS 4.1: one tick after gossip; with it off an operator must, which is what the lab is for."""
+    """One tick after gossip; with it off an operator must, which is what the lab is for."""
     model = cluster(5, cleanup=cleanup)
     model.kill(followers(model)[0])
     wait(model, 60)

@@ -11,7 +11,7 @@ from tests.lab.asking import cluster, followers, leader_of, statuses, wait
 
 
 def test_a_way_lost_in_one_direction_ends_raft_and_not_gossip() -> None:
-    """FACTS 4.3 row 4: the gossip path works and the Raft path does not; lost both ways, gossip notices too."""
+    """The gossip path works and the Raft path does not; lost both ways, gossip notices too."""
     model = cluster(5)
     leader, other = leader_of(model), followers(model)[0]
     model.lose(leader, other)

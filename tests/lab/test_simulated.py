@@ -75,7 +75,7 @@ def test_the_documented_removal_by_address_works_on_protocol_2() -> None:
 
 
 def test_on_protocol_3_a_removal_is_by_id(lab: SimulatedLab) -> None:
-    """FACTS 2.1: by address is refused by the releases that only know protocol 3."""
+    """By address is refused by the releases that only know protocol 3."""
     victim = follower(lab)
     lab.kill(victim)
     leader = address_of(lab, lab.wait_for_leader())
@@ -89,7 +89,7 @@ def test_on_protocol_3_a_removal_is_by_id(lab: SimulatedLab) -> None:
 
 
 def test_without_a_leader_a_read_is_held_five_seconds() -> None:
-    """FACTS 1.4: in real seconds, since time-outs are set by it; a stale read is answered meanwhile."""
+    """In real seconds, since time-outs are set by it; a stale read is answered meanwhile."""
     with SimulatedLab(3) as lab:
         alive, *dead = lab.names
         for name in dead:
@@ -123,7 +123,7 @@ def test_a_killed_server_refuses_and_ends_what_was_open(lab: SimulatedLab) -> No
 
 
 def test_a_frozen_server_takes_connections_and_answers_when_it_is_thawed(lab: SimulatedLab) -> None:
-    """FACTS 3.8: an open port is no proof of life, and silence no proof of death."""
+    """An open port is no proof of life, and silence no proof of death."""
     name = follower(lab)
     lab.freeze(name)
     host = lab.settings.host(name)
@@ -172,7 +172,7 @@ def test_a_restart_that_finds_its_port_taken_leaves_the_server_killed() -> None:
 
 
 def test_a_snapshot_can_be_verified_and_read(lab: SimulatedLab) -> None:
-    """FACTS 3.4: gzip, a digest of the whole, three files, and the committed configuration among them."""
+    """Gzip, a digest of the whole, three files, and the committed configuration among them."""
     reply = send(lab.addresses[0], "/v1/operator/snapshot")
     assert (reply.status, reply.headers["content-type"]) == (200, "application/x-gzip")
     assert reply.headers["digest"] == "sha-256=" + base64.b64encode(hashlib.sha256(reply.body).digest()).decode()
@@ -219,7 +219,7 @@ def test_a_partitioned_server_still_answers_http(lab: SimulatedLab) -> None:
 
 
 def test_the_faults_that_can_be_injected(lab: SimulatedLab) -> None:
-    """FACTS 11.2.9: a lost reply was carried out, a short body does not match its digest, a slow one takes its time."""
+    """A lost reply was carried out, a short body does not match its digest, a slow one takes its time."""
     victim = follower(lab)
     leader = address_of(lab, lab.wait_for_leader())
     lab.kill(victim)

@@ -76,7 +76,7 @@ def test_a_port_that_nobody_tried_is_no_evidence() -> None:
 
 
 def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader() -> None:
-    """FACTS 9 row 12: a wiped server at the same address carries another id."""
+    """A wiped server at the same address carries another id."""
     view = world("aad")
     newcomer = Member("s3", MemberStatus.FAILED, "id-new", peer(3).address)
     vantages = tuple(replace(v, members=(*(v.members or ())[:2], newcomer)) for v in view.vantages)
@@ -86,7 +86,7 @@ def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader() -> No
 
 @pytest.mark.parametrize(("letter", "expected"), [("g", Liveness.UNKNOWN), ("d", Liveness.DEAD)])
 def test_on_protocol_2_gossip_is_found_by_address(letter: str, expected: Liveness) -> None:
-    """The peer's id is its address there, and the member's tag ``id`` still a UUID (FACTS 3.5, 3.8)."""
+    """The peer's id is its address there, and the member's tag ``id`` still a UUID."""
     view = world("aa" + letter)
     peers = tuple(replace(peer(n), id=peer(n).address, protocol=2) for n in (1, 2, 3))
     looks = [

@@ -1,14 +1,14 @@
-"""The sums, against the table of FACTS 5.1 and against counting every way."""
+"""The sums, against the table of docs/servers/raft.md#quorum and against counting every way."""
 
 import pytest
 
 from runbook.raft.quorum import failure_tolerance, quorum
 
-FACTS_5_1 = [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3), (9, 5, 4)]
+TABLE = [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3), (9, 5, 4)]
 
 
-@pytest.mark.parametrize(("voters", "needed", "tolerated"), FACTS_5_1)
-def test_the_table_of_the_facts(voters: int, needed: int, tolerated: int) -> None:
+@pytest.mark.parametrize(("voters", "needed", "tolerated"), TABLE)
+def test_the_table(voters: int, needed: int, tolerated: int) -> None:
     assert (quorum(voters), failure_tolerance(voters, voters)) == (needed, tolerated)
 
 

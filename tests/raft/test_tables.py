@@ -66,7 +66,7 @@ def liveness_by_counting(sight: str, leader: str, other: str) -> str:
 
 
 def test_liveness(rewrite: bool) -> None:
-    """FACTS 9.1 in full: any sign of life is decisive, and whatever does not fit is unknown."""
+    """The matrix in full: any sign of life is decisive, and whatever does not fit is unknown."""
     rows = [
         (*case, f"-> {liveness(*case).liveness.value}", liveness(*case).evidence[0])
         for case in product(SIGHTS, LEADER, OTHERS)

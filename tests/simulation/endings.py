@@ -16,10 +16,10 @@ class Endings:
         self._stage = stage
 
     def has_a_leader(self) -> bool:
-        """I3: or there is none because too few live, or because of what no tool can prevent (FACTS 2.6)."""
+        """I3: or there is none because too few live, or because deaths overtook a removal on its way."""
         led = self._stage.truth.leader() is not None
         if not led and self._has_quorum():
-            self._stage.story.counts["dead end (FACTS 2.6)"] += 1
+            self._stage.story.counts["dead end (removal overtaken by deaths)"] += 1
             overtaken = self._stage.truth.overtaken()
             self._require(overtaken, "I3", "a quorum lives, nobody can be elected, and it was no race that did it")
         return led

@@ -1,4 +1,4 @@
-"""DESIGN 5, asserted after every event and at every request, against what the tool saw and against the truth."""
+"""docs/invariants.md, asserted after every event and at every request, against what the tool saw and the truth."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Checks:
         self._require_or_race(enough, "I3", f"the leader reaches {reached} of the {left} voters that will be left")
 
     def _keeps_to_the_plan(self, view: ClusterView) -> None:
-        """The fence: nothing but what was to go may have moved since the plan was made (FACTS 9 rows 1 and 18)."""
+        """The fence: nothing but what was to go may have moved since the plan was made."""
         outputs = [r["output"] for r in self._records if r["kind"] == "step.completed" and r["step"] == "quorum"]
         fence = outputs[-1]["fence"] if outputs else None
         if fence is None or view.configuration is None:

@@ -1,4 +1,4 @@
-"""What goes wrong between the tool and the servers, and to the servers themselves (FACTS 11.2 rule 9)."""
+"""What goes wrong between the tool and the servers, and to the servers themselves."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class Stage:
         self.ether.links.deaf.clear()
 
     def _old_leader(self, _lasts: float) -> str | None:
-        """Frozen until another leads, and thawed by the very question that it then answers (FACTS 1.4)."""
+        """Frozen until another leads, and thawed by the very question that it then answers."""
         leader = self.truth.leader()
         if leader is None:
             return None

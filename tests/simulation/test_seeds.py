@@ -16,7 +16,7 @@ KEPT = Path(__file__).with_name("seeds.txt")
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_every_invariant_holds_in_every_incident(batch: int) -> None:
-    """DESIGN 5: safety after every event while there are faults, and an ending once they are over."""
+    """Safety after every event while there are faults, and an ending once they are over."""
     for result in played(range(batch, SEEDS, BATCHES)):
         assert not result.violations, told(result)
 

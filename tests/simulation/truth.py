@@ -63,7 +63,7 @@ class Truth:
     def overtaken(self) -> bool:
         """Whether the world changed between a look and the end of the removal that followed from it.
 
-        Then even a removal that was safe when it left may end as FACTS 2.6 tells: no tool can prevent that.
+        Then even a removal that was safe when it left may end in a dead end: no tool can prevent that.
         """
         return any(
             began - MOMENT <= change <= sent + IN_FLIGHT for began, sent in self.removals for change in self.changes

@@ -1,4 +1,4 @@
-"""Traps of FACTS 9 about judging a server: one test a row, named by its number and the right behaviour."""
+"""Traps of docs/servers/traps.md about judging a server, each named by its number and the right behaviour."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_trap_07_voters_do_not_fall_below_the_floor(world: list[Kind], policy: P
 
 
 def test_trap_08_no_removal_while_too_few_voters_answer_though_the_leader_still_leads() -> None:
-    """It would be appended, never committed, and bar the next election (FACTS 2.6)."""
+    """It would be appended, never committed, and bar the next election."""
     view = view_of([ALIVE, DEAD, DEAD])
     assert view.leader_id is not None
     assert code(view, peer(3, DEAD)) == "QuorumLost"
@@ -150,7 +150,7 @@ def test_trap_14_gossip_and_raft_are_compared_both_ways() -> None:
 
 
 def test_trap_15_who_is_alive_in_gossip_is_not_removed_however_dead_it_is() -> None:
-    """The leader would add it back seven seconds later (FACTS 2.8)."""
+    """The leader would add it back seven seconds later."""
     early = Kind(sight="refused", gossip="alive")
     assert code(view_of([ALIVE, ALIVE, ALIVE, early]), peer(4, early)) == "TargetUnknown"
 
@@ -168,7 +168,7 @@ def test_trap_16_out_of_sight_from_here_is_not_dead() -> None:
 
 
 def test_trap_16_survivors_that_disagree_mean_a_partition_and_a_stop() -> None:
-    """FACTS 9.1: one observer that still hears it is enough, whatever the leader and the others say."""
+    """One observer that still hears it is enough, whatever the leader and the others say."""
     view = view_of([ALIVE, ALIVE, ALIVE, DEAD])
     split = gossip(view, of=4, says=MemberStatus.ALIVE, by=3)
     assert (verdict(view, 4), verdict(split, 4)) == (Liveness.DEAD, Liveness.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Traps of FACTS 9 about the servers' API: one test a row, named by its number and the right behaviour."""
+"""Traps of docs/servers/traps.md about the servers' API, each named by its number and the right behaviour."""
 
 from __future__ import annotations
 
