@@ -1,4 +1,4 @@
-"""What a run's exit code promises (DESIGN section 8)."""
+"""What a run's exit code promises."""
 
 from __future__ import annotations
 

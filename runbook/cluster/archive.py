@@ -1,4 +1,7 @@
-"""A state snapshot on disk: streamed, verified, private, and there as a whole or not at all (FACTS 3.4, 9 row 40)."""
+"""A state snapshot on disk: streamed, verified, private, and there as a whole or not at all.
+
+The status comes before the body, so only the digest tells a whole one: docs/servers/nomad.md#state-snapshots.
+"""
 
 from __future__ import annotations
 

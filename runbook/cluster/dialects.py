@@ -40,7 +40,7 @@ CONSUL = Dialect(
     variable="CONSUL_HTTP_ADDR",
 )
 
-_MEANINGS = (  # what an error's text contains, in lower case, after any prefix "rpc error: " (FACTS 2.2, 1.5)
+_MEANINGS = (  # what an error's text contains, in lower case: docs/servers/nomad.md#errors-of-a-removal
     ("leadership lost while committing log", Trouble.AMBIGUOUS),
     ("no cluster leader", Trouble.NO_LEADER),
     ("node is not the leader", Trouble.UNAVAILABLE),
@@ -61,7 +61,7 @@ _MEANINGS = (  # what an error's text contains, in lower case, after any prefix 
 
 
 def error_of(place: str, method: str, reply: Reply, dialect: Dialect) -> ClusterError:
-    """The class of a reply that is not 200. An unknown 5xx of a changing request is ambiguous (FACTS 9 row 27)."""
+    """The class of a reply that is not 200. An unknown 5xx of a changing request is ambiguous."""
     trouble = _trouble(method, reply)
     what = f"{place} answered {reply.status}: {reply.text or '(nothing)'}"
     if trouble is Trouble.AMBIGUOUS and method == "GET":

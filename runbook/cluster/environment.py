@@ -24,7 +24,7 @@ class SettingsError(Exception):
 
 
 def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> HashiCorpCluster:
-    """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646`` (FACTS 6.1).
+    """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646``.
 
     Several addresses may be given with commas between. Raises :class:`SettingsError` naming the variable, and never
     showing a secret, before anything is sent.

@@ -21,7 +21,7 @@ from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
-READ_TIMEOUT = 10.0  # above the 5 s (Nomad) and 7 s (Consul) a leaderless server holds a request (FACTS 9 row 30)
+READ_TIMEOUT = 10.0  # above the 5 s (Nomad) and 7 s (Consul) a leaderless server holds a request
 CHANGE_TIMEOUT = 20.0
 STATE_TIMEOUT = 120.0
 STATE_LIMIT = 4 * 1024**3
@@ -83,7 +83,7 @@ class HashiCorpCluster:
         return view
 
     def remove_peer(self, peer: Peer) -> None:
-        """By id on protocol 3, by address on protocol 2 (FACTS 2.1); one peer a request, a second is dropped.
+        """By id on protocol 3, by address on protocol 2; one peer a request, as a second is dropped without a word.
 
         Asked of the leader itself where the last look met it, else of a given address that answered.
         """
@@ -98,7 +98,7 @@ class HashiCorpCluster:
             )
 
     def save_state(self, path: Path) -> str:
-        """The state snapshot, its Digest verified where the server gives one (FACTS 3.4)."""
+        """The state snapshot, its Digest verified where the server gives one."""
         asked = self._dialect.snapshot_path
 
         def save(url: str, left: float) -> str:
@@ -213,7 +213,7 @@ class HashiCorpCluster:
             return Seen(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), error)
 
     def _other_at(self, vantage: Vantage, until: float) -> str | None:
-        """Who else answers there, asked where the address is not the server's own: a load balancer's (FACTS 3.8)."""
+        """Who else answers there, asked where the address is not the server's own: a load balancer's."""
         host = urlsplit(vantage.url).hostname
         if vantage.server_id is None or f"{vantage.raft_address}".rpartition(":")[0].strip("[]") == host:
             return None
@@ -234,7 +234,7 @@ class HashiCorpCluster:
         return wire.members(told, self._dialect.role, self._region or region, vantage.url)
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
-        """HTTP addresses are not published (FACTS 3.8): gossip's IP and the port we used, believed if its id fits."""
+        """HTTP addresses are published nowhere: gossip's IP and the port we used, believed if its id fits."""
         parts = urlsplit(vantage.url)
         for member in vantage.members or ():
             url = f"{parts.scheme}://{member.raft_address.rpartition(':')[0]}:{parts.port or self._dialect.port}"
@@ -252,7 +252,7 @@ class HashiCorpCluster:
     def _read_configuration(
         self, answering: list[Vantage], seen: list[Seen]
     ) -> tuple[Configuration | None, str | None, ClusterError | None]:
-        """The leader's own words, believed when the server it names does not itself deny it (FACTS 9 row 17)."""
+        """The leader's own words, believed when the server it names does not itself deny it."""
         if not answering:
             return None, None, why_nobody(seen, self._dialect.variable)
         try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
 
-CONNECT_TIMEOUT = 3.0  # seconds (FACTS 9 row 30: probes 2-3 s)
+CONNECT_TIMEOUT = 3.0  # seconds: a first packet that got lost is sent again after one
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
 PIECE = 64 * 1024
 SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies
@@ -153,7 +153,7 @@ class Door:
                 adapter.close()
 
     def _kept(self) -> HTTPAdapter:
-        """For reads. A change has a connection of its own: one that was kept may be closed under it (FACTS 2.2)."""
+        """For reads. A change has a connection of its own: one that was kept may be closed under it."""
         if self._adapter is None:
             self._adapter = _tethered(self._settings)
         return self._adapter
@@ -244,7 +244,7 @@ def _short(error: Exception) -> str:
 
 
 def _tethered(settings: Settings) -> HTTPAdapter:
-    """Every connection of this adapter asks its flight before it sends; nothing is sent again (FACTS 2.6)."""
+    """Every connection of this adapter asks its flight before it sends; nothing is sent again."""
     from requests.adapters import HTTPAdapter
 
     adapter = HTTPAdapter(max_retries=0)

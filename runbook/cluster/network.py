@@ -25,7 +25,7 @@ class Network(Protocol):
         """As :meth:`runbook.cluster.http.Door.ask` of the door at ``url``."""
 
     def probe(self, address: str) -> Reach:
-        """Can this host open the port? Accepting proves neither life nor death (FACTS 3.8)."""
+        """Can this host open it? Accepting proves neither life nor death: docs/servers/raft.md#what-a-port-tells."""
 
     def gather(
         self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float

@@ -1,4 +1,4 @@
-"""What the engine may ask of a cluster, and every way in which the answer can fail (FACTS 2.2)."""
+"""What the engine may ask of a cluster, and every way in which the answer can fail."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The JSON of Nomad and Consul to the Raft model: tolerant of what is new, strict about what is needed.
 
-The two differ in little (FACTS 7): capital letters in ``agent/self``, a bare array and numbers in ``members``.
+The two differ in little: capital letters in ``agent/self``, a bare array and numbers in ``members``; all of it is in
+docs/servers/consul.md#differences-in-the-replies.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
 def decode(body: bytes, url: str) -> Any:
-    """By content, never by Content-Type: a 429 with JSON comes as text/plain (FACTS 3.3)."""
+    """By content, never by Content-Type: a 429 with JSON comes as text/plain."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -30,7 +31,7 @@ def decode(body: bytes, url: str) -> Any:
 
 
 def configuration(reply: Any, url: str) -> tuple[Configuration, str | None]:
-    """The peers, and the id of the one flagged as leader. ``Servers: null`` is an empty configuration (FACTS 1.2)."""
+    """The peers, and the id of the one flagged as leader. ``Servers: null`` is an empty configuration."""
     try:
         servers = [(_peer(entry), entry.get("Leader") is True) for entry in _few(reply["Servers"])]
     except ODD as error:
@@ -56,7 +57,7 @@ def _peer(entry: dict[str, Any]) -> Peer:
 
 
 def members(reply: Any, role: str, region: str | None, url: str) -> tuple[Member, ...]:
-    """Servers of this region only: the list holds federated regions and client agents too (FACTS 3.5, 7.2)."""
+    """Servers of this region only: the list holds federated regions and client agents too."""
     try:
         entries = reply.get("Members") if isinstance(reply, dict) else reply
         return tuple(member(entry) for entry in _few([e for e in entries or () if _belongs(e, role, region)]))
@@ -76,7 +77,7 @@ def _belongs(entry: dict[str, Any], role: str, region: str | None) -> bool:
 
 
 def member(entry: dict[str, Any]) -> Member:
-    """One gossip entry. ``Addr`` and the tag ``port`` make the address as Raft writes it (FACTS 1.2)."""
+    """One gossip entry. ``Addr`` and the tag ``port`` make the address as Raft writes it."""
     status, tags, host = entry["Status"], entry["Tags"], str(entry["Addr"])
     host = f"[{host}]" if ":" in host else host
     word = CONSUL_STATUS[status] if isinstance(status, int) and status >= 0 else str(status)
@@ -87,7 +88,7 @@ def member(entry: dict[str, Any]) -> Member:
 
 
 def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
-    """Who answers at this address, with its own Raft numbers, and its region: from ``/v1/agent/self`` (FACTS 3.6).
+    """Who answers at this address, with its own Raft numbers, and its region: from ``/v1/agent/self``.
 
     A client agent is no server: it has no ``server_id``, yet its gossip names the servers.
     """
@@ -118,7 +119,7 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
 
 
 def number(text: Any) -> int | None:
-    """Raft numbers come as strings (FACTS 3.6)."""
+    """Raft numbers come as strings."""
     return int(text) if isinstance(text, str | int) and str(text).isdigit() else None
 
 
