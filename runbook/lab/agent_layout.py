@@ -56,7 +56,7 @@ class Layout:
         return f"http://{self.host(name)}:{self.http_port}"
 
     def gossip_name(self, name: str) -> str:
-        """Nomad's members are called after their region too (FACTS 3.5)."""
+        """Nomad's members are called after their region too."""
         return f"{name}.global" if self.kind == "nomad" else name
 
     def config(self, name: str, data_dir: Path) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _nomad(layout: Layout, name: str) -> dict[str, Any]:
         "server": {
             "enabled": True,
             "bootstrap_expect": layout.servers,
-            "raft_protocol": 3,  # not the default before 1.3.0, the only one since 1.4.0 (FACTS 2.1)
+            "raft_protocol": 3,  # not the default before 1.3.0, the only one since 1.4.0
             "raft_multiplier": 1,
             "server_join": {
                 "retry_join": [f"{each}:{layout.serf_port}" for each in layout.hosts],

@@ -26,7 +26,7 @@ STATE_FILE = "lab.json"
 ADDRESS_VARIABLES: dict[Kind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
 POLL = 0.1  # seconds between two questions to the agents
 STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
-CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")  # Consul gives a number, Nomad the word (FACTS 7.1)
+CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")  # Consul gives a number, Nomad the word
 Answer = TypeVar("Answer")
 
 
@@ -107,7 +107,7 @@ class AgentLab:
         self._forget(name)
 
     def freeze(self, name: str) -> None:
-        """``kill -STOP``: it keeps its ports, accepts connections and answers nothing (FACTS 3.8)."""
+        """``kill -STOP``: it keeps its ports, accepts connections and answers nothing."""
         self._process(name).freeze()
 
     def thaw(self, name: str) -> None:
@@ -164,7 +164,7 @@ class AgentLab:
     def wait_for_gossip(self, name: str, status: str, timeout: float = 90.0) -> None:
         """Until every other server that runs calls this one `status`. Raises LabError after `timeout` seconds.
 
-        Consul takes about six seconds to call a killed server failed, Nomad about forty (FACTS 7.2, 0).
+        Consul takes about six seconds to call a killed server failed, Nomad about forty.
         """
         self._known(name)
         seen: dict[str, str] = {}
@@ -243,7 +243,7 @@ class AgentLab:
         return [name for name in self.names if self._state(name) == "running"]
 
     def _leader_seen_by(self, name: str) -> str | None:
-        """`stale` makes Nomad answer at once from its own view, as Consul always does (FACTS 3.7)."""
+        """`stale` makes Nomad answer at once from its own view, as Consul always does."""
         seen = ask(self.layout.address(name), "/v1/status/leader?stale")
         return next((each for each in self.names if seen == f"{self.layout.host(each)}:{self.layout.rpc_port}"), None)
 

@@ -67,13 +67,13 @@ class Call:
     ask: Ask
 
     def json(self, value: Any, status: int = HTTPStatus.OK) -> Answer:
-        """An error status is written before the type is set, so JSON then travels as text (FACTS 3.3)."""
+        """An error status is written before the type is set, so JSON then travels as text."""
         pretty = "pretty" in self.ask.query
         text = json.dumps(value, indent=4) + "\n" if pretty else json.dumps(value, separators=(",", ":"))
         return Answer(status, text.encode(), "application/json" if status == HTTPStatus.OK else TEXT)
 
     def stale(self) -> bool:
-        """Up to 1.3.9 any value means yes, even ``false`` (FACTS 1.1)."""
+        """Up to 1.3.9 any value means yes, even ``false``."""
         if "stale" not in self.ask.query:
             return False
         value = self.ask.first("stale")
@@ -101,7 +101,7 @@ class Call:
         raise ReplyError(HTTPStatus.FORBIDDEN, "Permission denied")
 
     def leader(self) -> Generator[None, None, tuple[Server, str]]:
-        """The server that leads and the prefix of its errors; without one, a error after the hold (FACTS 1.4)."""
+        """The server that leads and the prefix of its errors; without one, an error after the hold."""
         self.in_region()
         deadline = self.world.now + self.world.settings.hold
         while not self.server.leads:
@@ -125,7 +125,7 @@ class Call:
         return leader
 
     def wait_with(self, leader: Server, life: int) -> Generator[None, None, None]:
-        """One moment of waiting for a leader's answer; if it dies meanwhile, nobody knows what it did (FACTS 2.2)."""
+        """One moment of waiting for a leader's answer; if it dies meanwhile, nobody knows what it did."""
         yield
         if leader.life != life:
             raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + "EOF")

@@ -1,4 +1,7 @@
-"""Raft as far as an operator can see it: leading, elections, and changes of the configuration (FACTS 11.2, 1 and 2)."""
+"""Raft as far as an operator can see it: leading, elections, and changes of the configuration.
+
+What it plays is in docs/servers/raft.md, from #a-change-of-the-configuration to #removing-a-living-server.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from dataclasses import dataclass
 from runbook.lab.world import Entry, Role, Server, World
 from runbook.raft.model import Configuration
 
-LEASE = 0.5  # seconds a leader goes on believing in itself without a quorum (FACTS 0)
+LEASE = 0.5  # seconds a leader goes on believing in itself without a quorum, as Nomad comes
 
 
 class NoVoterLeftError(Exception):
-    """The one change the library itself refuses (FACTS 2.3); the text shows what would have been left."""
+    """The one change the library itself refuses; the text shows what would have been left."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def lead(world: World, leader: Server) -> None:
     reached = [leader]
     for other in _others(world, leader):
         if other.term > leader.term:
-            step_down(world, leader, other.term)  # as when a live server was removed and added again (FACTS 2.5)
+            step_down(world, leader, other.term)  # as when a live server was removed and added again
             return
         _follow(world, other, leader)
         reached.append(other)
@@ -68,7 +71,7 @@ def propose(world: World, leader: Server, configuration: Configuration) -> Propo
 
 
 def outcome(world: World, proposal: Proposal) -> bool | None:
-    """True: committed. False: the leader lost its place first, and the entry may survive or not (FACTS 2.6)."""
+    """True: committed. False: the leader lost its place first, and the entry may survive or not."""
     leader = world.servers[proposal.leader]
     entry = leader.log[proposal.index - 1] if len(leader.log) >= proposal.index else None
     if entry and entry.term == proposal.term and leader.committed >= proposal.index:
@@ -102,7 +105,7 @@ def _commit(world: World, leader: Server, reached: list[Server]) -> None:
     for server in reached:
         server.committed = leader.last[1]
     if leader.raft_id not in {peer.id for peer in leader.peers}:
-        step_down(world, leader)  # it was removed: the process stays up (FACTS 2.4)
+        step_down(world, leader)  # it was removed: the process stays up
 
 
 def _campaign(world: World, server: Server) -> None:
@@ -129,7 +132,7 @@ def _would_win(world: World, candidate: Server, others: list[Server]) -> bool:
 
 
 def _grants(world: World, voter: Server, candidate: Server, term: int) -> bool:
-    """A server with a leader says no, and so does one whose own log is newer: the root of the dead end in FACTS 2.6."""
+    """A server with a leader says no, and so does one whose own log is newer: hence the dead end of a late removal."""
     if world.settings.at_least(1, 4, 3) and voter.peers and candidate.raft_id not in {peer.id for peer in voter.peers}:
         return False
     if voter.leader is not None or term < voter.term:

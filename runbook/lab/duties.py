@@ -1,4 +1,7 @@
-"""What a leader does of its own accord: reconcile gossip into Raft, and autopilot's two tasks (FACTS 4)."""
+"""What a leader does of its own accord: reconcile gossip into Raft, and autopilot's two tasks.
+
+The rules are those of docs/servers/raft.md#reconcile and docs/servers/nomad.md#clean-up-by-version.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ def _promote(world: World, leader: Server) -> None:
 
 
 def _clean_up(world: World, leader: Server) -> None:
-    """Autopilot's own removal of dead servers, by the release's rule (FACTS 4.1); a stale peer is dead to it too."""
+    """Autopilot's own removal of dead servers, by the release's rule; a stale peer is dead to it too."""
     dead = [peer for peer in leader.peers if _is_dead(world, leader, peer)]
     voters = len(Configuration(leader.peers).voters)
     budget = _budget(world, voters, sum(peer.voter for peer in dead))

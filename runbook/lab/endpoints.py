@@ -1,4 +1,4 @@
-"""Nomad's operator API as far as a rescue needs it: what each endpoint answers, text by text (FACTS 1, 2, 3, 11.1)."""
+"""Nomad's operator API as far as a rescue needs it: what each endpoint answers, as docs/servers/nomad.md has it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _autopilot_configuration(call: Call) -> Waiting:
 
 
 def _set_autopilot(call: Call) -> Waiting:
-    """The whole document is replaced: what the body leaves out becomes zero (FACTS 3.2)."""
+    """The whole document is replaced: what the body leaves out becomes zero."""
     fresh = _autopilot_from(call.ask.body)
     cas = call.ask.first("cas")
     if cas and not cas.isdecimal():
@@ -152,7 +152,7 @@ def _agent_self(call: Call) -> Waiting:
 
 
 def _agent_members(call: Call) -> Waiting:
-    """This server's own view, whatever region is asked for (FACTS 3.5)."""
+    """This server's own view, whatever region is asked for."""
     yield from ()
     call.authorize()
     return call.json(replies.members(call.world, call.server))
@@ -175,7 +175,7 @@ def _regions(call: Call) -> Waiting:
 
 Endpoint = Callable[[Call], Waiting]
 
-BY_PREFIX: tuple[tuple[str, Endpoint], ...] = (  # Nomad matches these by prefix (FACTS 1.1)
+BY_PREFIX: tuple[tuple[str, Endpoint], ...] = (  # Nomad matches these by prefix
     ("/v1/operator/raft/configuration", _raft_configuration),
     ("/v1/operator/raft/peer", _raft_peer),
     ("/v1/operator/autopilot/configuration", _autopilot_configuration),

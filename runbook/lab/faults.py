@@ -14,7 +14,7 @@ TOO_MANY = Answer(
     "text/plain; charset=utf-8",
     {"Connection": "close"},
 )
-"""The other 429: not autopilot's, but the limiter of connections (FACTS 3.3)."""
+"""The other 429: not autopilot's, but the limiter of connections."""
 
 
 class FaultKind(Enum):
@@ -23,7 +23,7 @@ class FaultKind(Enum):
     TOO_MANY_CONNECTIONS = "too_many_connections"  # it is turned away
     LOSE_REPLY = "lose_reply"  # it is carried out, then the connection closes without a word
     SLOW_BODY = "slow_body"  # the body takes so many seconds to come
-    TRUNCATE_BODY = "truncate_body"  # half of the body, in a well-formed reply: only the Digest tells (FACTS 3.4)
+    TRUNCATE_BODY = "truncate_body"  # half of the body, in a well-formed reply: only the Digest tells
 
 
 @dataclass(frozen=True)

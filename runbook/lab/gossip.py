@@ -1,4 +1,4 @@
-"""Gossip as each server holds it: late to notice a death, quick to notice a return (FACTS 0, 1.3, 3.7)."""
+"""Gossip as each server holds it: late to notice a death, quick to notice a return (docs/servers/raft.md#gossip)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def serf_name(server_name: str) -> str:
 def force_leave(world: World, at: Server, member: str) -> None:
     """Mark a failed member as left, for everybody whom ``at`` can hear; an alive one refutes it.
 
-    The name must be the whole gossip name (``s2.global``): anything else is accepted and does nothing (FACTS 3.7).
+    The name must be the whole gossip name (``s2.global``): anything else is accepted and does nothing.
     """
     for observer in world.servers.values():
         if not world.gossips(at, observer):
@@ -34,7 +34,7 @@ def force_leave(world: World, at: Server, member: str) -> None:
 
 
 def forget_everybody(world: World, server: Server) -> None:
-    """What a start does: it meets those who are alive, and never hears of a member that died before (FACTS 1.3)."""
+    """What a start does: it meets those who are alive, and never hears of a member that died before."""
     server.gossip = {}
     for other in world.servers.values():
         if world.gossips(server, other):
@@ -53,7 +53,7 @@ def _observe(world: World, observer: Server, other: Server) -> None:
     if world.gossips(observer, other):
         _hear(world, observer, other, seen)
     elif seen and seen.status is MemberStatus.ALIVE and world.now - seen.heard_at >= patience(world, observer):
-        seen.status = MemberStatus.FAILED  # the leader does nothing about it (FACTS 4.2)
+        seen.status = MemberStatus.FAILED  # the leader does nothing about it
 
 
 def _hear(world: World, observer: Server, other: Server, seen: Seen | None) -> None:

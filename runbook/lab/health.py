@@ -1,4 +1,4 @@
-"""Autopilot's picture of the servers, with the quirks of the two generations of Nomad that draw it (FACTS 3.3)."""
+"""Autopilot's picture of the servers, with the quirks of both generations: docs/servers/nomad.md#autopilot-health."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Model:
         server.process = Process.FROZEN
 
     def thaw(self, name: str) -> None:
-        """As ``kill -CONT``. A frozen leader goes on to believe in itself for a moment (FACTS 1.4)."""
+        """As ``kill -CONT``. A frozen leader goes on to believe in itself for a moment."""
         server = self.server(name)
         if server.process is not Process.FROZEN:
             return
@@ -73,7 +73,7 @@ class Model:
         gossip.excuse_silence(self.world, server)
 
     def restart(self, name: str, *, wiped: bool = False) -> None:
-        """Start it anew, killing it first if need be; ``wiped`` makes it forget its id and its log too (FACTS 9.12)."""
+        """Start it anew, killing it first if need be; ``wiped`` makes it forget its id and its log too."""
         self.kill(name)
         server = self.server(name)
         if wiped:

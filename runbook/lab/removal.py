@@ -1,4 +1,7 @@
-"""``DELETE /v1/operator/raft/peer``: what a real server checks, which is almost nothing (FACTS 2)."""
+"""``DELETE /v1/operator/raft/peer``: what a real server checks, which is almost nothing.
+
+Parameters, checks and texts are those of docs/servers/nomad.md#removal-by-id and what follows there.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def remove_peer(call: Call) -> Waiting:
 
 
 def _check_parameters(call: Call) -> None:
-    """By release (FACTS 2.1). Of a repeated parameter only the first value is used, the others are dropped."""
+    """By release. Of a repeated parameter only the first value is used, the others are dropped."""
     by_id, by_address = "id" in call.ask.query, "address" in call.ask.query
     if call.world.settings.at_least(1, 10, 1):
         if by_address:
@@ -63,7 +66,7 @@ def _wanted(call: Call, leader: Server, prefix: str) -> Peer:
 
 
 def _committed(call: Call, leader: Server, life: int, proposal: Proposal) -> Generator[None, None, bool]:
-    """Wait for the end of a change. There is no time limit of the server's own (FACTS 2.6): a lost quorum is one."""
+    """Wait for the end of a change. There is no time limit of the server's own: a lost quorum is one."""
     while (settled := outcome(call.world, proposal)) is None:
         yield from call.wait_with(leader, life)
     return settled

@@ -1,4 +1,4 @@
-"""The JSON that a server answers with, in the shape of the replies captured from real servers (FACTS 1.2, 3)."""
+"""The JSON that a server answers with, in the shape of the replies captured from real servers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def health(world: World, leader: Server) -> Json:
 
 
 def _listed(world: World, server: Server, peer: Peer) -> Json:
-    """The name is looked up by address in the answering server's own gossip, whatever its status (FACTS 1.3)."""
+    """The name is looked up by address in the answering server's own gossip, whatever its status."""
     other = world.at(peer.address)
     known = other is not None and other.name in server.gossip
     return {

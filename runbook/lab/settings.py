@@ -17,8 +17,9 @@ NEWEST_ON_PROTOCOL_2 = "1.0.18"
 class Settings:
     """Durations are seconds. ``gossip_delay`` is how long after a death gossip says ``failed``: about 40 in reality.
 
-    ``version`` chooses the personality (FACTS 10): left out, it is 1.11.3, or 1.0.18 on Raft protocol 2, which
-    Nomad 1.4 and later refuse. ``epoch`` is the wall clock when the model's own clock is 0; only replies show it.
+    ``version`` chooses the personality: left out, it is 1.11.3, or 1.0.18 on Raft protocol 2, which Nomad 1.4 and later
+    refuse; what differs is in docs/servers/nomad.md#what-changed-in-which-version. ``epoch`` is the wall clock when
+    the model's own clock is 0; only replies show it.
     """
 
     servers: int = 5

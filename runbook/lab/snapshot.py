@@ -1,4 +1,4 @@
-"""The state snapshot as Nomad sends it: a gzipped tar of three files, and the digest of the whole (FACTS 3.4)."""
+"""The state snapshot as Nomad sends it: a gzipped tar of three files, and the digest of the whole."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Server:
 
     @property
     def configuration(self) -> Configuration | None:
-        """The latest one in its own log, committed or not (FACTS 1.2); ``None`` before any was received."""
+        """The latest one in its own log, committed or not; ``None`` before any was received."""
         return self._newest_configuration(len(self.log))
 
     @property
@@ -200,7 +200,7 @@ def _server(world: World, name: str) -> Server:
     address = f"{host}:{world.settings.rpc_port}"
     server = Server(name, host, address, uuid, uuid if world.settings.raft_protocol == 3 else address)
     server.campaign_at = world.draw_timeout()
-    server.gossip_pace = world.random.uniform(0.9, 1.2)  # 35 to 48 s were measured (FACTS 0)
+    server.gossip_pace = world.random.uniform(0.9, 1.2)  # 35 to 48 s were measured
     return server
 
 
