@@ -109,7 +109,7 @@ class Context:
 
 
 def led(view: ClusterView) -> Configuration:
-    """The leader's configuration. Without one there is no changing call at all (FACTS 9.3): the way out is named."""
+    """The leader's configuration. Without one there is no changing call at all: the way out is named."""
     if view.configuration is not None:
         return view.configuration
     nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
@@ -119,7 +119,7 @@ def led(view: ClusterView) -> Configuration:
 
 
 def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
-    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice (FACTS 9 row 16)."""
+    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice."""
     parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
     if parted is not None:
         return Trouble.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action

@@ -10,7 +10,7 @@ from runbook.raft.model import Reach
 from runbook.steps.base import Context, Output
 from runbook.steps.looking import look_again, pause
 
-SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s (FACTS 0)
+SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:

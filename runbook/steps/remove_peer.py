@@ -27,7 +27,7 @@ UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.
 
 
 def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
-    """One attempt. Nothing is asked for twice: what this run asked for before is settled first (FACTS 2.7)."""
+    """One attempt. Nothing is asked for twice: what this run asked for before is settled first."""
     peer_id = arguments["peer"]
     if peer_id in context.memory.gone:
         return f"{_name(context, peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
@@ -57,7 +57,7 @@ def _name(context: Context, peer_id: str) -> str:
 
 
 def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
-    """It went by itself: the cluster's own clean-up was faster, or a person (FACTS 9 row 19)."""
+    """It went by itself: the cluster's own clean-up was faster, or a person."""
     name = _name(context, peer_id)
     context.emit(AlreadyGone(context.step, peer_id, name))
     context.memory.gone.add(peer_id)

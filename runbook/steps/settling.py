@@ -1,4 +1,4 @@
-"""What became of a removal that was asked for: only looks can tell (FACTS 2.6, 2.7, 9.2)."""
+"""What became of a removal that was asked for: only looks can tell."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from runbook.raft.model import ClusterView
 from runbook.steps.base import Context
 from runbook.steps.looking import remember
 
-SETTLE = 60.0  # seconds: a few elections (FACTS 0), and then a person must look
-PAUSE = 1.0  # seconds between looks: above one leader lease of 0.5 s (FACTS 9 row 9)
+SETTLE = 60.0  # seconds: a few elections, and then a person must look
+PAUSE = 1.0  # seconds between looks: above the lease of a Nomad leader, 0.5 s
 AGREE = 2  # looks in a row that must say the same
 
 

@@ -1,4 +1,4 @@
-"""``raft.verify``: everybody agrees, several looks in a row, and nobody has been added back (FACTS 2.8)."""
+"""``raft.verify``: everybody agrees, several looks in a row, and nobody has been added back."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _watch(context: Context, seconds: float, view: ClusterView) -> ClusterView:
 
 
 def _refuse_what_came_back(context: Context, view: ClusterView) -> None:
-    """The finding ``ZombiePeer``: gossip called it alive, so the leader added it (FACTS 2.8, 4.2)."""
+    """The finding ``ZombiePeer``: gossip called it alive, so the leader added it: docs/servers/raft.md#reconcile."""
     back = [p.label for p in view.configuration.peers if p.id in context.memory.gone] if view.configuration else []
     if back:
         what = f"ZombiePeer: {', '.join(back)} was removed and the leader has added it back, as its gossip is alive"
