@@ -11,7 +11,7 @@ from runbook.raft.scene import Phase, Scene
 from runbook.raft.sightings import Appearance, Sighting
 from runbook.raft.without_quorum import former_leaders
 
-MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default (FACTS 3.2)
+MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default
 AGAIN = "Look again in a minute: gossip takes up to 48 s to notice a death"
 GONE_FOR_GOOD = "Start {it} again; if that cannot be, remove {it}: the playbook first looks again for a while"
 NO_WORD_OF_THE_LEADER = "Let this host reach the leader's own HTTP API, or look from beside it; then {it} can be judged"
@@ -109,13 +109,13 @@ def _doubts(scene: Scene, sightings: list[Sighting], unheard: bool) -> tuple[str
 
 
 def _autopilot_too(scene: Scene, removable: bool) -> tuple[str, ...]:
-    """A second actor: who vanishes meanwhile was taken out by it (FACTS 9 row 19)."""
+    """A second actor: who vanishes meanwhile was taken out by it."""
     cleans = scene.view.autopilot is not None and scene.view.autopilot.cleanup_dead_servers
     return ("autopilot's clean-up is on: it may take it out by itself",) if removable and cleans else ()
 
 
 def _lagging(scene: Scene) -> Iterator[Finding]:
-    """Behind by its own numbers. Autopilot's *unhealthy* alone counts only where nobody is missed (FACTS 3.3)."""
+    """Behind by its own numbers. Autopilot's *unhealthy* alone counts only where nobody is missed."""
     own = scene.view.vantage_of(scene.leader) if scene.leader else None
     zeroed = scene.view.autopilot is not None and scene.view.autopilot.zeroed
     everybody = not zeroed and all(s.answers and _contradiction(scene, s) is None for s in scene.sightings)

@@ -1,4 +1,4 @@
-"""Does the server that is named leader lead? A frozen one that wakes up says so of itself for a moment (FACTS 1.4)."""
+"""Does the server that is named leader lead? A frozen one that wakes up says so of itself for a moment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from runbook.raft.quorum import quorum
 def reason_not_leading(configuration: Configuration, leader_id: str, answering: Sequence[Vantage]) -> str | None:
     """Why the named leader is none, or nothing: it denies it, another leads, or a quorum has moved to a newer term.
 
-    One server with a newer term proves nothing: a server that was cut off or removed counts up alone (FACTS 2.5). One
-    that *leads* in the same or a newer term was elected by somebody: views are split, or two clusters are mixed up.
+    One server with a newer term proves nothing: a server that was cut off or removed counts up alone. One that
+    *leads* in the same or a newer term was elected by somebody: views are split, or two clusters are mixed up.
     Nothing is said of a leader that was not met: it may lead, and no peer is called dead without its gossip.
     """
     named = _of(configuration, leader_id, answering)

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two ``IP:PORT`` are one place: IPv6 has many spellings of an address (FACTS 9 row 28)."""
+    """Whether two ``IP:PORT`` are one place: IPv6 has many spellings of an address."""
     return one == other or (one[:1] == other[:1] == "[" and _spelled_out(one) == _spelled_out(other))
 
 
@@ -63,7 +63,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The set of peers one server holds. Order means nothing (FACTS 1.2), so it is kept sorted by id."""
+    """The set of peers one server holds. Order means nothing, so it is kept sorted by id."""
 
     peers: tuple[Peer, ...]
 
@@ -103,7 +103,7 @@ class Vantage:
     ``server_id`` is who *answered* (``/v1/agent/self``), never who we meant to ask: behind a load balancer they differ.
     ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers; ``leader_address`` is the
     leader it believes in. ``other_id`` is a second server that answered at the same address when it was asked again,
-    so what else was said there is nobody's in particular (FACTS 3.8). ``forbidden`` says that a token was refused.
+    so what else was said there is nobody's in particular. ``forbidden`` says that a token was refused.
     """
 
     url: str
@@ -142,7 +142,7 @@ class Vantage:
 class AutopilotSettings:
     """The cluster's own clean-up policy: a second actor, and a floor under the number of voters.
 
-    ``zeroed``: its thresholds are 0 s, as a partial write leaves them, and then no server is ever healthy (FACTS 3.2).
+    ``zeroed``: its thresholds are 0 s, as a partial write leaves them, and then no server is ever healthy.
     """
 
     cleanup_dead_servers: bool
@@ -159,7 +159,7 @@ class ClusterView:
     ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
     ``probes`` is this host's own try at each peer's RPC port, by address.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
-    voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s (FACTS 3.3).
+    voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     """
 
     cluster: str

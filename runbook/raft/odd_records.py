@@ -22,7 +22,7 @@ def record_findings(scene: Scene) -> Iterator[Finding]:
 
 
 def _divergence(scene: Scene) -> Iterator[Finding]:
-    """A server that is behind for a moment, or a change that never got committed and bars elections (FACTS 2.6)."""
+    """A server that is behind for a moment, or a change that never got committed and bars elections."""
     best = scene.configuration
     others = [v for v in scene.insiders if v.configuration and v.configuration.fingerprint != best.fingerprint]
     if not others:

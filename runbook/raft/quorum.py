@@ -9,5 +9,5 @@ def quorum(voters: int) -> int:
 
 
 def failure_tolerance(voters: int, live: int) -> int:
-    """How many more live voters may die before quorum is lost; never below 0, as autopilot counts it (FACTS 3.3)."""
+    """How many more live voters may die before quorum is lost; never below 0, as autopilot counts it."""
     return max(0, live - quorum(voters))

@@ -1,6 +1,7 @@
 """May this peer be taken out now? A refusal is a value that carries its numbers and says what to do next.
 
-Nomad's removal call checks nothing (FACTS 2.3), so this guard is *the* guard, asked again just before each change.
+Nomad's removal call checks nothing (docs/servers/nomad.md#removal-checks-nothing), so this guard is *the* guard, asked
+again just before each change.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def leader_term(view: ClusterView) -> int | None:
 
 
 def reason_in_drift(fence: Fence, view: ClusterView) -> Unsafe | None:
-    """What moved since the plan was made, as a readable difference (FACTS 9 rows 1 and 18), or nothing.
+    """What moved since the plan was made, as a readable difference, or nothing.
 
-    A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster (row 19).
+    A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster.
     """
     if view.configuration is None or view.leader_id is None:
         return None  # the guard itself refuses that, in better words

@@ -13,7 +13,7 @@ from runbook.raft.sightings import Appearance, Sighting, sightings_of
 
 
 class Phase(Enum):
-    """What can be done at all; it comes before every other question (FACTS 9.3)."""
+    """What can be done at all; it comes before every other question."""
 
     LED = "led"  # there is a leader: an online removal may be asked about
     ELECTING = "electing"  # no leader, and enough voters answer: wait, and find out why
@@ -84,8 +84,7 @@ class Scene:
     def insiders(self) -> tuple[Vantage, ...]:
         """Servers that answer and are in the configuration, else in their own: the words of others are hearsay.
 
-        Without a leader, who is in the configuration depends on whom one asks (FACTS 2.6), so all who think they are
-        count.
+        Without a leader, who is in the configuration depends on whom one asks, so all who think they are count.
         """
         own = [vantage for peer in self.configuration.peers if (vantage := self.view.vantage_of(peer))]
         if self.view.leader_id is None:

@@ -1,9 +1,10 @@
 """Leader and quorum: is there one, is it about to go, is it gone for now, for good, or only out of sight?
 
-Telling *lost* from *parted* (FACTS 9 row 16). A process seen to be gone (its machine answers: nothing listens) cannot
-vote anywhere. A voter of which nothing came back may live behind a cut. So a majority can be living elsewhere only if
-the voters out of sight are enough for a quorum of their own; if they are, one cut explains what otherwise takes as many
-deaths, and that is said first, because recovering by hand on the wrong side makes two clusters out of one.
+Telling *lost* from *parted*: what hangs on it is in docs/servers/raft.md#a-recovered-minority-wins. A process seen to
+be gone (its machine answers: nothing listens) cannot vote anywhere. A voter of which nothing came back may live behind
+a cut. So a majority can be living elsewhere only if the voters out of sight are enough for a quorum of their own; if
+they are, one cut explains what otherwise takes as many deaths, and that is said first, because recovering by hand on
+the wrong side makes two clusters out of one.
 
 Telling *for now* from *for good*: no request shows a disk. What can be seen hints at it only: another id answers at a
 voter's address (its data were wiped), it left on purpose, or no gossip knows it any more. So *for good* is never more
@@ -189,7 +190,7 @@ def _evidence(sightings: tuple[Sighting, ...]) -> tuple[str, ...]:
 
 
 def _terms(scene: Scene) -> tuple[str, ...]:
-    """Whose log is newest: who can win an election, and whom a recovery by hand must not leave out (FACTS 3.6)."""
+    """Whose log is newest: who can win an election, and whom a recovery by hand must not leave out."""
     rows = [
         f"{v.name or v.url} is {v.state or 'of unknown state'} in term {v.term}, its log ends at "
         f"{v.last_log_term}/{v.last_log_index}"
