@@ -22,10 +22,10 @@ LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; 
 
 @dataclass(frozen=True)
 class Override:
-    """What a person sets aside by name, and why. It is recorded."""
+    """What a person sets aside by name, and why. It is recorded. ``guards`` are their names."""
 
     take_over: bool = False
-    cooldown: bool = False
+    guards: frozenset[str] = frozenset()
     reason: str = ""
 
 
@@ -40,6 +40,7 @@ class Claim:
         self._override = override
         self._clock = clock
         self._peers: frozenset[str] = frozenset()
+        self._recorded: set[str] = set()
         self._lock = Lock(state / "locks", {"run": plan.run, "who": who, "since": clock.now()})
 
     def hold(self, peers: frozenset[str]) -> None:
@@ -67,9 +68,17 @@ class Claim:
         sentence = f"the last recovery of this cluster, {run}, ended {minutes:.0f} min ago and nobody acknowledged it"
         ack = f"runbook ack {run} --comment TEXT"
         how = f"Look at it (runbook show {run}), then {ack}; or run with --override cooldown --reason TEXT"
-        if not self._override.cooldown:
+        if not self.set_aside("cooldown", sentence):
             raise RefusedError(Unsafe("CoolDown", sentence, how))
-        self._emit(GuardOverridden("cooldown", self._who, self._override.reason, sentence))
+
+    def set_aside(self, guard: str, refusal: str) -> bool:
+        """Whether a person has set this guard aside by name; what it would have refused is on record once."""
+        if guard not in self._override.guards:
+            return False
+        if guard not in self._recorded:
+            self._recorded.add(guard)
+            self._emit(GuardOverridden(guard, self._who, self._override.reason, refusal))
+        return True
 
     # -- the lock
 

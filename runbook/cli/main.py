@@ -58,7 +58,12 @@ def _said(*more: Any) -> Callable[[F], F]:
         ),
         click.option("--quiet", is_flag=True, help="Print only how it ended."),
         click.option("-v", "--verbose", is_flag=True, help="Keep tracebacks in the journal."),
-        click.option("--override", type=click.Choice(["cooldown"]), help="Set this guard aside; needs --reason."),
+        click.option(
+            "--override",
+            type=click.Choice(["cooldown", "cluster-minimum"]),
+            multiple=True,
+            help="Set this guard aside; needs --reason; repeatable.",
+        ),
         click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
         click.option("--reason", default="", help="Why, for the record."),
     ]
@@ -128,7 +133,7 @@ def _manner(
     log_format: str | None,
     quiet: bool,
     verbose: bool,
-    override: str | None,
+    override: tuple[str, ...],
     take_over: bool,
     reason: str,
 ) -> Manner:
@@ -139,7 +144,7 @@ def _manner(
 
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    return Manner(dry_run, ask, yes, form, verbose, Override(take_over, override == "cooldown", reason))
+    return Manner(dry_run, ask, yes, form, verbose, Override(take_over, frozenset(override), reason))
 
 
 def _given(params: tuple[str, ...]) -> dict[str, str]:

@@ -104,6 +104,7 @@ def _world(
         claim=claim.hold,
         may_change=claim.refuse_in_cooldown,
         choose=asking.choose,
+        set_aside=claim.set_aside,
         agree=asking.agree,
         vault=vault,
     )

@@ -64,8 +64,9 @@ class HashiCorpCluster:
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen)
         late = self._ask_afterwards(answering, configuration, probes)
-        settings, opinion = next(
-            (said for (kind, _), said in late.items() if kind == "autopilot" and said), (None, None)
+        silence = None, None, f"GET {AUTOPILOT}/configuration: no answer in time"
+        settings, opinion, unread = next(
+            (said for (kind, _), said in late.items() if kind == "autopilot" and said), silence
         )
         view = ClusterView(
             cluster=self.name,
@@ -78,6 +79,7 @@ class HashiCorpCluster:
             autopilot=settings,
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
+            autopilot_trouble=None if configuration is None else unread,
         )
         self._route = self._route_by(view)
         return view
@@ -183,16 +185,17 @@ class HashiCorpCluster:
         seconds = max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1
         return self._network.gather(questions, self._ask, lambda _: (), seconds)
 
-    def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None]:
-        """Its settings and its opinion of the servers, as far as it tells them in time."""
+    def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None, str | None]:
+        """The leader's settings and its opinion of the servers, as far as it tells them in time; why no settings."""
         until = self._network.monotonic() + STALE_TIMEOUT
-        settings = opinion = None
+        place = f"{AUTOPILOT}/configuration"  # not ?stale: a follower that lags holds an older minimum
+        settings = opinion = unread = None
         try:
-            settings = wire.autopilot_settings(self._get(url, f"{AUTOPILOT}/configuration?stale", until))
+            settings = wire.autopilot_settings(self._get(url, place, until), url + place)
             opinion = wire.unhealthy(self._get(url, f"{AUTOPILOT}/health", until, (200, 429)))
-        except ClusterError:
-            pass  # it is one voice among several
-        return settings, opinion
+        except ClusterError as error:
+            unread = error.what if settings is None else None  # the opinion is one voice among several
+        return settings, opinion, unread
 
     def _ask_vantage(self, url: str) -> Seen:
         """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""

@@ -16,6 +16,8 @@ from runbook.raft.model import AutopilotSettings, Configuration, Member, MemberS
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")
 SERVERS_LIMIT = 100  # far above any Raft cluster; each one named is asked, so a broken reply must not name thousands
 _PORT = re.compile(r".:\d{1,5}$")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_TOO_LARGE = 10**19
 ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
@@ -35,7 +37,7 @@ def configuration(reply: Any, url: str) -> tuple[Configuration, str | None]:
     try:
         servers = [(_peer(entry), entry.get("Leader") is True) for entry in _few(reply["Servers"])]
     except ODD as error:
-        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable Raft configuration ({error!r})") from None
+        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable Raft configuration ({error!r:.200})") from None
     leaders = [peer.id for peer, leads in servers if leads]
     return Configuration(tuple(peer for peer, _ in servers)), leaders[0] if len(leaders) == 1 else None
 
@@ -45,14 +47,13 @@ def _peer(entry: dict[str, Any]) -> Peer:
         raise ValueError("ID, Address or Voter has the wrong type")
     if not (entry["ID"] and _PORT.search(entry["Address"])):
         raise ValueError("ID or Address is not whole")
-    protocol = str(entry.get("RaftProtocol", entry.get("ProtocolVersion", "")))
     name = entry.get("Node")
     return Peer(
         id=entry["ID"],
         address=entry["Address"],
         voter=entry["Voter"],
         name=None if name in (None, "", "(unknown)") else str(name),
-        protocol=int(protocol) if protocol.isdigit() else None,
+        protocol=number(entry.get("RaftProtocol", entry.get("ProtocolVersion"))),
     )
 
 
@@ -62,7 +63,7 @@ def members(reply: Any, role: str, region: str | None, url: str) -> tuple[Member
         entries = reply.get("Members") if isinstance(reply, dict) else reply
         return tuple(member(entry) for entry in _few([e for e in entries or () if _belongs(e, role, region)]))
     except ODD as error:
-        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable members ({error!r})") from None
+        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable members ({error!r:.200})") from None
 
 
 def _few(entries: list[Any] | None) -> list[Any]:
@@ -80,9 +81,9 @@ def member(entry: dict[str, Any]) -> Member:
     """One gossip entry. ``Addr`` and the tag ``port`` make the address as Raft writes it."""
     status, tags, host = entry["Status"], entry["Tags"], str(entry["Addr"])
     host = f"[{host}]" if ":" in host else host
-    word = CONSUL_STATUS[status] if isinstance(status, int) and status >= 0 else str(status)
+    word = CONSUL_STATUS[status] if type(status) is int and status >= 0 else str(status)
     server_id = tags.get("id")
-    if not isinstance(server_id, str | None) or not str(tags["port"]).isdigit():
+    if not isinstance(server_id, str | None) or number(tags["port"]) is None:
         raise ValueError("the tag id or port has the wrong type")
     return Member(str(entry["Name"]), MemberStatus(word), server_id, f"{host}:{tags['port']}")
 
@@ -106,30 +107,52 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
             server_id=me.id,
             name=me.name,
             raft_address=me.raft_address,
-            state=raft.get("state"),
+            state=text_of(raft.get("state")),
             term=number(raft.get("term")),
             last_log_term=number(raft.get("last_log_term")),
             last_log_index=number(raft.get("last_log_index")),
-            leader_address=(stats.get(role) or {}).get("leader_addr") or None,
+            leader_address=text_of((stats.get(role) or {}).get("leader_addr")),
         )
         return vantage, region
     except ODD as error:
-        what = f"{url}/v1/agent/self is not readable ({error!r})"
+        what = f"{url}/v1/agent/self is not readable ({error!r:.200})"
         raise ClusterError(Trouble.BAD_REPLY, what, "Is this a server of the cluster?") from None
 
 
-def number(text: Any) -> int | None:
-    """Raft numbers come as strings."""
-    return int(text) if isinstance(text, str | int) and str(text).isdigit() else None
+def number(told: Any) -> int | None:
+    """Raft numbers come as strings, of 19 digits at most. ``int`` would raise for thousands of them, and
+    for ``²``, which ``isdigit`` takes for a digit.
+    """
+    if type(told) is int:
+        return told if 0 <= told < _TOO_LARGE else None
+    return int(told) if isinstance(told, str) and _DIGITS.fullmatch(told) else None
 
 
-def autopilot_settings(reply: Any) -> AutopilotSettings | None:
-    """The cluster's clean-up policy; nothing where the reply is not one."""
+def text_of(told: Any) -> str | None:
+    """The text, or nothing where it is none or empty."""
+    return told if isinstance(told, str) and told else None
+
+
+def autopilot_settings(reply: Any, url: str) -> AutopilotSettings:
+    """The cluster's own settings. Only releases before MinQuorum leave it out (Nomad 0.10): there it is 0."""
     try:
+        cleans, told = reply["CleanupDeadServers"], reply.get("MinQuorum", 0)
         zeroed = "0s" in (reply.get("LastContactThreshold"), reply.get("ServerStabilizationTime"))
-        return AutopilotSettings(bool(reply["CleanupDeadServers"]), int(reply.get("MinQuorum", 0)), zeroed)
     except ODD:
-        return None
+        raise _unreadable(url, f"it sent {_shown(reply)}") from None
+    least = number(told) if type(told) is int else None
+    if least is None or type(cleans) is not bool:
+        wrong = f"MinQuorum is {_shown(told)}" if least is None else f"CleanupDeadServers is {_shown(cleans)}"
+        raise _unreadable(url, wrong)
+    return AutopilotSettings(cleans, least, zeroed)
+
+
+def _unreadable(url: str, why: str) -> ClusterError:
+    return ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable settings: {why}", "Is a proxy between?")
+
+
+def _shown(told: Any) -> str:
+    return f"{told!r:.40}" if isinstance(told, str | int | float) or told is None else f"a {type(told).__name__}"
 
 
 def unhealthy(reply: Any) -> frozenset[str] | None:

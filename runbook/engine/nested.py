@@ -67,8 +67,11 @@ class Nesting:
 
 def stricter(own: Policy, inner: Policy) -> Policy:
     """A playbook within another may narrow what is allowed while it runs, and never widen it."""
-    return Policy(
-        min_voters=max(own.min_voters, inner.min_voters),
+    narrower = (
+        replace(own, min_voters=inner.min_voters, min_voters_param="") if inner.min_voters > own.min_voters else own
+    )
+    return replace(
+        narrower,
         max_changes=min(own.max_changes, inner.max_changes),
         never_worse=own.never_worse or inner.never_worse,
     )

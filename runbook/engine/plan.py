@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from runbook.engine.scope import Scope, beginning
-from runbook.playbook.model import Effect, Guards, Playbook, Value
+from runbook.playbook.expressions import ExpressionError
+from runbook.playbook.model import Effect, Field, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
 from runbook.raft.removal import Policy
 
@@ -47,9 +48,11 @@ def bound(playbook: Playbook, run: str, params: Mapping[str, object], within: Po
     """
     plan = Plan(playbook, run, params, Policy())
     guards, scope = playbook.guards, plan.scope
-    return replace(
-        plan, policy=_policy(guards, scope, within or Policy()), cooldown=float(_told(guards.cooldown, 0, scope))
-    )
+    policy = _policy(guards, scope, within or Policy())
+    param = None if within else next((p for p in playbook.params if _is_min_voters(p, guards, plan)), None)
+    if param is not None:
+        policy = replace(policy, min_voters_param=param.name, min_voters_lowest=int(param.min or 1))
+    return replace(plan, policy=policy, cooldown=float(_told(guards.cooldown, 0, scope)))
 
 
 def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Policy:
@@ -58,6 +61,15 @@ def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Pol
         max_changes=int(_told(guards.max_changes, default.max_changes, scope)),
         never_worse=bool(_told(guards.never_worse, default.never_worse, scope)),
     )
+
+
+def _is_min_voters(param: Field, guards: Guards, plan: Plan) -> bool:
+    """Whether the guard is just this param: it is what the param is, whatever that is."""
+    tried = (replace(plan, params={**plan.params, param.name: number}).scope for number in (101, 202))
+    try:
+        return param.type == "int" and [_told(guards.min_voters, 0, scope) for scope in tried] == [101, 202]
+    except ExpressionError:  # of another number it makes no sense
+        return False
 
 
 def _told(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:

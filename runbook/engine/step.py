@@ -190,6 +190,7 @@ class StepRunner:
             memory=self._memory,
             claim=self._claim,
             choose=world.choose,
+            set_aside=world.set_aside,
             reads=doing.spec.effect is Effect.READ,
             until=doing.until,
             ask=self._agreed,

@@ -10,7 +10,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.events import Emit
 from runbook.secrets import Redactor, Vault
-from runbook.steps.base import Choose
+from runbook.steps.base import Choose, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
 
@@ -36,5 +36,6 @@ class World:
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     may_change: Callable[[], None] = lambda: None
     choose: Choose = lambda _question, _answers: None
+    set_aside: SetAside = lambda _guard, _refusal: False
     agree: Callable[[str, float], str | None] = lambda _sentence, _seconds: None
     vault: Vault = field(default_factory=lambda: Vault({}, Redactor()))

@@ -16,6 +16,7 @@ AGAIN = "Look again in a minute: gossip takes up to 48 s to notice a death"
 GONE_FOR_GOOD = "Start {it} again; if that cannot be, remove {it}: the playbook first looks again for a while"
 NO_WORD_OF_THE_LEADER = "Let this host reach the leader's own HTTP API, or look from beside it; then {it} can be judged"
 TOO_FEW = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
+UNREAD = "Start {it} again: a removal is refused while the cluster's own minimum of voters cannot be read"
 LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
 
@@ -85,17 +86,24 @@ def _told(scene: Scene, name: str, certainty: Certainty, sightings: list[Sightin
     leader = scene.leader.label if scene.leader else "another"
     peers = [s.peer for s in sightings]
     left = len(scene.voters) - sum(peer.voter for peer in peers)
-    enough = left >= LEAST_VOTERS or left == len(scene.voters)
-    removable = name not in _NEXT and sure and enough
+    settings, fewer = scene.view.autopilot, left < len(scene.voters)
+    enough = not fewer or left >= max(LEAST_VOTERS, settings.min_quorum if settings else 0)
+    unread = fewer and settings is None
+    removable = name not in _NEXT and sure and enough and not unread
     unheard = not sure and all(s.said_gone for s in sightings)
-    default = NO_WORD_OF_THE_LEADER if unheard else AGAIN if not sure else GONE_FOR_GOOD if enough else TOO_FEW
+    gone = TOO_FEW if not enough else UNREAD if unread else GONE_FOR_GOOD
+    default = NO_WORD_OF_THE_LEADER if unheard else gone if sure else AGAIN
     words = {"it": "it" if len(peers) == 1 else "them", "left": left}
     return Finding(
         name,
         Severity.WARNING,
         certainty,
         _SENTENCES[name].format(who=named(peers), leader=leader),
-        (*(s.evidence for s in sightings), *_doubts(scene, sightings, unheard), *_autopilot_too(scene, removable)),
+        (
+            *(s.evidence for s in sightings),
+            *_doubts(scene, sightings, unheard),
+            *_settings_too(scene, sure and fewer, removable),
+        ),
         _NEXT.get(name, default).format(**words),
         tuple(server_of(peer) for peer in peers),
         REMOVE_DEAD_PEERS if removable else None,
@@ -108,10 +116,21 @@ def _doubts(scene: Scene, sightings: list[Sighting], unheard: bool) -> tuple[str
     return tuple(sorted(doubts))
 
 
-def _autopilot_too(scene: Scene, removable: bool) -> tuple[str, ...]:
-    """A second actor: who vanishes meanwhile was taken out by it."""
-    cleans = scene.view.autopilot is not None and scene.view.autopilot.cleanup_dead_servers
-    return ("autopilot's clean-up is on: it may take it out by itself",) if removable and cleans else ()
+def _settings_too(scene: Scene, of_voters: bool, removable: bool) -> tuple[str, ...]:
+    """The cluster's own floor, and a second actor: who vanishes meanwhile was taken out by it."""
+    settings = scene.view.autopilot
+    if settings is None:
+        why = scene.view.autopilot_trouble or "it was not asked for"
+        return (f"autopilot's MinQuorum could not be read: {why}",) if of_voters else ()
+    floor = of_voters and settings.min_quorum > 0
+    return (
+        *([f"the cluster's own minimum, autopilot's MinQuorum, is {settings.min_quorum}"] if floor else []),
+        *(
+            ["autopilot's clean-up is on: it may take it out by itself"]
+            if removable and settings.cleanup_dead_servers
+            else []
+        ),
+    )
 
 
 def _lagging(scene: Scene) -> Iterator[Finding]:

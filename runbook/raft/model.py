@@ -160,6 +160,7 @@ class ClusterView:
     ``probes`` is this host's own try at each peer's RPC port, by address.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
+    ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
     """
 
     cluster: str
@@ -172,6 +173,7 @@ class ClusterView:
     autopilot: AutopilotSettings | None = None
     trouble: str | None = None
     trouble_text: str | None = None
+    autopilot_trouble: str | None = None
 
     def vantage_of(self, peer: Peer) -> Vantage | None:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""

@@ -13,16 +13,24 @@ from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.model import ClusterView, Configuration, Peer
 from runbook.raft.quorum import quorum
 
+CLUSTER_MINIMUM = "cluster-minimum"  # the guard's name, by which a person sets it aside where it cannot be read
+MINIMUM_UNREAD = "MinimumUnread"
+
 
 @dataclass(frozen=True)
 class Policy:
     """What the playbook allows: the fewest voters left, the most changes of one run, and whether a failure tolerance
     that has fallen since the run began forbids any more of them.
+
+    ``min_voters_param`` is the param of the command line that ``min_voters`` is, if it is one, and
+    ``min_voters_lowest`` the least that this param may be.
     """
 
     min_voters: int = 3
     max_changes: int = 2
     never_worse: bool = True
+    min_voters_param: str = ""
+    min_voters_lowest: int = 1
 
 
 @dataclass(frozen=True)
@@ -141,14 +149,39 @@ def _reason_in_numbers(view: ClusterView, verdicts: Mapping[str, Verdict], peer:
     if live < quorum(voters):
         sentence = f"{live} of {voters} voters are proven alive and {quorum(voters)} are needed"
         return Unsafe("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
-    after = voters - peer.voter
-    floor = max(policy.min_voters, view.autopilot.min_quorum if view.autopilot else 0, 1)
-    if peer.voter and after < floor:
-        sentence = f"{after} voters would be left and the least allowed is {floor}"
-        return Unsafe(
-            "BelowMinimumVoters", sentence, f"Add a replacement first, or say it by name: --param min_voters={after}"
+    return _reason_in_minimum(view, policy, voters - 1) if peer.voter else None
+
+
+def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Unsafe | None:
+    """The playbook's own floor and the cluster's. Each refusal advises only what would let this removal through."""
+    least, own = max(policy.min_voters, 1), view.autopilot.min_quorum if view.autopilot else None
+    told, replacement = f"{after} voters would be left", "Add a replacement first"
+    if own is not None and after < own:
+        lower = f"lower it on the cluster: {_product(view)} operator autopilot set-config -min-quorum={after}"
+        too = f", and the playbook's min_voters is {least}" if after < least else ""
+        sentence = f"{told} and the cluster's own minimum, autopilot's MinQuorum, is {own}{too}"
+        return Unsafe("BelowMinimumVoters", sentence, f"{replacement}, or {lower}{' (and min_voters)' if too else ''}")
+    if after < least:
+        by_param = policy.min_voters_param and after >= policy.min_voters_lowest
+        lower = (
+            f"run again with --param {policy.min_voters_param}={after}"
+            if by_param
+            else f"write min_voters: {after} in its guards"
         )
+        sentence = f"{told} and the playbook's min_voters is {least}"
+        return Unsafe("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
+    if own is None:
+        why = view.autopilot_trouble or "no look has asked for it"
+        sentence = f"the cluster's own minimum of voters, autopilot's MinQuorum, could not be read: {why}"
+        override = f"--override {CLUSTER_MINIMUM} --reason TEXT"
+        advice = f"Mend that; or, where {after} voters are surely enough for this cluster, run again with {override}"
+        return Unsafe(MINIMUM_UNREAD, sentence, advice)
     return None
+
+
+def _product(view: ClusterView) -> str:
+    """The command that administers it: an adapter's name begins with the product's."""
+    return view.cluster.partition(":")[0]
 
 
 def _reason_in_budget(policy: Policy, changes_so_far: int) -> Unsafe | None:

@@ -12,14 +12,15 @@ from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
-from runbook.raft.model import ClusterView, Configuration, Peer
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
 from runbook.raft.quorum import failure_tolerance, quorum
-from runbook.raft.removal import Fence, Policy, Unsafe
+from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Fence, Policy, Unsafe, reason_unsafe_to_remove
 from runbook.steps.trouble import StepError, StepTrouble
 
 Output = dict[str, Any]
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
+SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
 Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
 
@@ -45,6 +46,7 @@ class Memory:
     unsettled: set[str] = field(default_factory=set)  # asked for, and nobody knows yet what became of it
     names: dict[str, str] = field(default_factory=dict)  # how a person calls each peer met so far, by id
     claimed: bool = False
+    autopilot: AutopilotSettings | None = None  # the newest that a look could read
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Context:
     ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
     peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
     terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
+    ``set_aside`` is asked before a guard refuses, and puts on record that it does not.
 
     No body outlives ``until`` (seconds of the clock's ``monotonic``). ``reads`` says that the playbook declares this
     step to change nothing, so that a dry run may do it. ``playbooks`` are the paths of those that are running, the
@@ -70,6 +73,7 @@ class Context:
     memory: Memory
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
+    set_aside: SetAside = lambda _guard, _refusal: False
     until: float | None = None
     reads: bool = False
     ask: Ask | None = None
@@ -88,6 +92,7 @@ class Context:
         view = self.cluster.look()
         self.emit(_looked(self.step, view))
         self.memory.names |= {peer.id: peer.label for peer in _seen(view)}
+        self.memory.autopilot = view.autopilot or self.memory.autopilot
         if view.configuration is not None:
             self._begin_with(view, view.configuration)
         return view
@@ -149,6 +154,19 @@ def as_if_gone(view: ClusterView, gone: Iterable[str]) -> ClusterView:
     for peer_id in gone:
         configuration = configuration.without(peer_id)
     return replace(view, configuration=configuration)
+
+
+def reason_against(context: Context, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Unsafe | None:
+    """Why the peer may not be removed. A minimum of the cluster's own that was read before in this run still binds
+    where it cannot be read; one that no look has read counts as none only by a person's word.
+    """
+    known = replace(view, autopilot=view.autopilot or context.memory.autopilot)
+    verdicts, policy = context.verdicts(), context.policy
+    reason = reason_unsafe_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
+    if reason is None or reason.code != MINIMUM_UNREAD or not context.set_aside(CLUSTER_MINIMUM, reason.sentence):
+        return reason
+    none = replace(view, autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=0))
+    return reason_unsafe_to_remove(none, verdicts, peer, policy, changes_so_far=changes_so_far)
 
 
 def tolerance(view: ClusterView) -> int:

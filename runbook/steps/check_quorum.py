@@ -8,9 +8,9 @@ from typing import Any
 
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.quorum import quorum
-from runbook.raft.removal import Fence, Policy, fence_of, reason_unsafe_to_remove
-from runbook.steps.base import Context, Output, RefusedError, led
-from runbook.steps.looking import confirm, with_known_settings
+from runbook.raft.removal import Fence, fence_of
+from runbook.steps.base import Context, Output, RefusedError, led, reason_against
+from runbook.steps.looking import confirm
 from runbook.steps.trouble import unexpected
 
 
@@ -19,7 +19,6 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     if not arguments["remove"]:
         return "nothing to remove", {"removals": [], "fence": None}
     view = context.memory.looks[-1] if context.memory.looks else confirm(context)
-    view = with_known_settings(context, view)
     configuration = led(view)
     wanted = {_id_of(item) for item in arguments["remove"]}
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
@@ -27,7 +26,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     fence = fence_of(view, wanted)
     lines = []
     for place, peer in enumerate(order):
-        reason = reason_unsafe_to_remove(view, context.verdicts(), peer, _policy(context, place))
+        reason = reason_against(context, view, peer, changes_so_far=place)
         if reason is not None:
             raise RefusedError(reason)
         view = replace(view, configuration=led(view).without(peer.id))
@@ -56,10 +55,6 @@ def fence_from(written: Mapping[str, Any] | None) -> Fence | None:
         return None
     peers = frozenset((str(entry[0]), str(entry[1]), bool(entry[2])) for entry in written["peers"])
     return Fence(written["leader"], written["term"], peers, frozenset(written["removals"]))
-
-
-def _policy(context: Context, already: int) -> Policy:
-    return replace(context.policy, max_changes=context.policy.max_changes - already)
 
 
 def _line(peer: Peer, after: ClusterView) -> str:

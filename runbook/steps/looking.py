@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from runbook.events import Waiting
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
@@ -46,14 +44,6 @@ def confirm(context: Context) -> ClusterView:
         context.clock.sleep(pause(context))
         view = look_again(context)
     return view
-
-
-def with_known_settings(context: Context, view: ClusterView) -> ClusterView:
-    """The view; where autopilot's settings could not be read this time, what was read before of them still binds."""
-    if view.autopilot is not None:
-        return view
-    known = (look.autopilot for look in reversed(context.memory.looks) if look.autopilot is not None)
-    return replace(view, autopilot=next(known, None))
 
 
 def looks_dead(view: ClusterView) -> list[Verdict]:

@@ -17,9 +17,9 @@ from runbook.events import (
     RemovalWouldBeRequested,
 )
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Unsafe, reason_in_drift, reason_unsafe_to_remove
-from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, tolerance
-from runbook.steps.looking import confirm, with_known_settings
+from runbook.raft.removal import Unsafe, reason_in_drift
+from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, reason_against, tolerance
+from runbook.steps.looking import confirm
 from runbook.steps.settling import SETTLE, Settled, settle
 
 FRESH = 10.0  # seconds a look may be old when its removal is sent: what it saw is then no longer so for sure
@@ -65,12 +65,11 @@ def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
 
 
 def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
-    view = with_known_settings(context, view)
     others = context.memory.asked - {peer.id}
     reason = (
         _reason_in_plan(context, view, peer)
         or _reason_in_decline(context, view)
-        or reason_unsafe_to_remove(view, context.verdicts(), peer, context.policy, changes_so_far=len(others))
+        or reason_against(context, view, peer, changes_so_far=len(others))
     )
     if reason is not None:
         context.memory.fence = None  # a handler of this run removes nothing either (I5)

@@ -18,6 +18,8 @@ from runbook.progress import RunProgress, fold
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.steps.catalog import CATALOG
 
+NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
+UNREAD = "GET /v1/operator/autopilot/configuration answered 404: Invalid method"
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = ROOT / "playbooks" / "remove-dead-peers.yaml"
 
@@ -61,7 +63,7 @@ class FakeCluster:
     looks: int = 0
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
     name: str = "nomad:fake"
-    autopilot: AutopilotSettings | None = None
+    autopilot: AutopilotSettings | None = NO_MINIMUM
 
     def __post_init__(self) -> None:
         self.held = {number: set(range(1, self.servers + 1)) for number in range(1, self.servers + 1)}
@@ -84,6 +86,7 @@ class FakeCluster:
             probes={peer(n).address: Reach.REFUSED if n in self.dead else Reach.ACCEPTED for n in self.held},
             trouble=None if leader else "no_leader",
             autopilot=self.autopilot,
+            autopilot_trouble=UNREAD if self.autopilot is None else None,
         )
 
     def _vantage(self, number: int, members: tuple[Member, ...]) -> Vantage:
@@ -140,6 +143,7 @@ class Run:
     folder: Path
     answer: str | None = None
     agreed: str | None = ""
+    overrides: frozenset[str] = frozenset()
     path: str = "fake.yaml"
     params: Mapping[str, str] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -173,4 +177,5 @@ class Run:
             dry_run=dry_run,
             keep_tracebacks=True,
             choose=lambda _question, _answers: self.answer,
+            set_aside=lambda guard, _refusal: guard in self.overrides,
         )

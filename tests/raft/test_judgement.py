@@ -34,7 +34,8 @@ def world(letters: str, at: float = 0.0) -> ClusterView:
         if c == "a"
     )
     probes = {p.address: PROBE[c] for p, c in zip(peers, letters, strict=True)}
-    return ClusterView("global", at, Configuration(peers), peers[0].id, vantages, probes)
+    autopilot = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
+    return ClusterView("nomad:x", at, Configuration(peers), peers[0].id, vantages, probes, autopilot=autopilot)
 
 
 def verdicts(letters: str, confirm_for: float = 30) -> dict[str, Verdict]:
@@ -122,6 +123,47 @@ def test_the_cluster_s_own_min_quorum_is_a_floor() -> None:
     reason = reason_unsafe_to_remove(view, verdicts("aaaad"), peer(5), Policy())
     assert reason is not None
     assert reason.code == "BelowMinimumVoters"
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "sentence", "advice"),
+    [
+        (Policy(min_voters=5), 0, "4 voters would be left and the playbook's min_voters is 5",
+         "Add a replacement first, or write min_voters: 4 in its guards"),
+        (Policy(5, min_voters_param="least"), 4, "the playbook's min_voters is 5", "run again with --param least=4"),
+        (Policy(5, min_voters_param="least", min_voters_lowest=5), 0, "is 5", "write min_voters: 4 in its guards"),
+        (Policy(3, min_voters_param="least"), 5, "the cluster's own minimum, autopilot's MinQuorum, is 5",
+         "or lower it on the cluster: nomad operator autopilot set-config -min-quorum=4"),
+        (Policy(5, min_voters_param="least"), 5, "MinQuorum, is 5, and the playbook's min_voters is 5",
+         "-min-quorum=4 (and min_voters)"),
+    ],
+    ids=["written", "a param", "a param that cannot be so low", "the cluster's", "both"],
+)  # fmt: skip
+def test_below_a_minimum_only_what_helps_is_advised(policy: Policy, own: int, sentence: str, advice: str) -> None:
+    """``--param`` where the playbook's floor binds and is such a param; the cluster's is lowered on the cluster."""
+    view = replace(world("aaaad"), autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=own))
+    reason = reason_unsafe_to_remove(view, verdicts("aaaad"), peer(5), policy)
+    assert reason is not None
+    assert (reason.code, sentence in reason.sentence, advice in reason.next_action) == (
+        "BelowMinimumVoters",
+        True,
+        True,
+    )
+    assert ("--param" in str(reason)) == ("--param" in advice)
+
+
+def test_a_minimum_that_could_not_be_read_is_a_refusal_and_not_zero() -> None:
+    """I2, with what was asked, what came back, and the override by name. A non-voter's going lowers no minimum."""
+    unread = replace(world("aaaad"), autopilot=None, autopilot_trouble="GET http://x answered 404: Invalid method")
+    reason = reason_unsafe_to_remove(unread, verdicts("aaaad"), peer(5), Policy())
+    assert reason is not None
+    assert reason.code == "MinimumUnread"
+    assert "GET http://x answered 404: Invalid method" in reason.sentence
+    assert "4 voters are surely enough" in reason.next_action
+    assert "--override cluster-minimum --reason TEXT" in reason.next_action
+    silent = replace(peer(5), voter=False)
+    peers = Configuration((*(peer(n) for n in range(1, 5)), silent))
+    assert reason_unsafe_to_remove(replace(unread, configuration=peers), verdicts("aaaad"), silent, Policy()) is None
 
 
 def test_no_leader_no_change() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from runbook.raft.liveness import Verdict, judge
-from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
 PORT = {"answers": Reach.ACCEPTED, "accepts": Reach.ACCEPTED, "refused": Reach.REFUSED, "silent": Reach.SILENT,
         "unreachable": Reach.UNREACHABLE}  # fmt: skip
@@ -49,7 +49,10 @@ def view_of(kinds: Iterable[Kind], at: float = 0.0, leader: int | None = 1) -> C
     probes = {each.address: PORT[kind.sight] for each, (_, kind) in zip(peers, numbered, strict=True)
               if kind.sight != "untried"}  # fmt: skip
     led = configuration if leader else None
-    return ClusterView("nomad:x", at, led, f"id-{leader}" if leader else None, vantages, probes)
+    autopilot = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
+    return ClusterView(
+        "nomad:x", at, led, f"id-{leader}" if leader else None, vantages, probes, autopilot=autopilot if led else None
+    )
 
 
 def _own(members: tuple[Member, ...], each: Peer) -> tuple[Member, ...]:

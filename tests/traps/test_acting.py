@@ -106,7 +106,7 @@ def test_trap_20_the_clusters_own_min_quorum_is_a_floor() -> None:
     view = replace(view_of([ALIVE, ALIVE, ALIVE, DEAD]), autopilot=AutopilotSettings(False, 4))
     reason = reason_unsafe_to_remove(view, verdicts_of(view), peer(4, DEAD), Policy(min_voters=1))
     assert reason is not None
-    assert (reason.code, "least allowed is 4" in reason.sentence) == ("BelowMinimumVoters", True)
+    assert (reason.code, "autopilot's MinQuorum, is 4" in reason.sentence) == ("BelowMinimumVoters", True)
 
 
 def test_trap_34_a_plan_does_not_outlive_the_world_it_was_made_of(tmp_path: Path) -> None:

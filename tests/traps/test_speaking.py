@@ -43,7 +43,7 @@ def test_trap_17_an_ex_leader_is_not_believed() -> None:
 def test_trap_21_autopilots_settings_are_read_and_never_written() -> None:
     """A partial PUT zeroes what it leaves out: there is no way in the adapter to write them, and zeros are noticed."""
     assert {name for name in vars(Cluster) if not name.startswith("_")} == {"look", "remove_peer", "save_state"}
-    assert wire.autopilot_settings({"CleanupDeadServers": True, "ServerStabilizationTime": "0s"}).zeroed  # type: ignore[union-attr]
+    assert wire.autopilot_settings({"CleanupDeadServers": True, "ServerStabilizationTime": "0s"}, "url").zeroed
 
 
 def test_trap_22_nobody_is_made_to_leave_by_a_name_that_may_be_wrong() -> None:
