@@ -1,7 +1,7 @@
-"""Is a peer alive, dead, or unknown? The most dangerous question of the whole program (DESIGN sections 2 and 6).
+"""Is a peer alive, dead, or unknown? The most dangerous question of the whole program (I1).
 
 Unknown is the answer to everything that is not proven. Each verdict carries the evidence it rests on.
-The matrix is FACTS 9.1; the traps are FACTS 9.
+The rules are told in docs/safety.md; what misleads is in docs/servers/traps.md.
 """
 
 from __future__ import annotations
