@@ -10,9 +10,10 @@ from runbook.playbook.faults import Faults, quoted
 from runbook.playbook.fields import NUMBERS
 from runbook.playbook.model import Field, Mark
 from runbook.playbook.nodes import MapNode, Node, kind
-from runbook.playbook.patterns import compile_pattern
 from runbook.playbook.sections import Keys, Section, fitted
 
+MAX_PARAMS = 500
+"""Of one playbook: each may have a pattern, which takes a millisecond to read."""
 PARAM_TYPES = ("string", "int", "float", "bool", "duration", "enum", "list", "map", "url", "path")
 PARAM_KEYS = Keys(
     Field("type", "enum", f"one of {', '.join(PARAM_TYPES)}", required=True, choices=PARAM_TYPES),
@@ -50,6 +51,8 @@ def read_params(node: Node | None, faults: Faults) -> tuple[dict[str, Field], di
     if not isinstance(node, MapNode):
         faults.add(node.mark, f'"params" must be a mapping of names, not {kind(node)}')
         return {}, {}
+    if len(node.entries) > MAX_PARAMS:
+        faults.fail(node.mark, f'"params" holds {len(node.entries):,} names; a playbook may have {MAX_PARAMS}')
     params: dict[str, Field] = {}
     upper: dict[str, str] = {}
     for name, (key, value) in node.entries.items():
@@ -118,6 +121,8 @@ def _with_pattern(param: Field, section: Section) -> Field:
     if param.type not in (*_PATTERNED, "any"):
         section.wrong("pattern", f"means nothing for the type {param.type}")
         return param
+    from runbook.playbook.patterns import compile_pattern
+
     try:
         compile_pattern(written)
     except ValueError as error:

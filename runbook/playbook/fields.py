@@ -10,7 +10,6 @@ from runbook.playbook.durations import MAX_DURATION, format_duration, parse_dura
 from runbook.playbook.faults import describe, did_you_mean, quoted
 from runbook.playbook.model import Field
 from runbook.playbook.operators import UNKNOWN, is_number
-from runbook.playbook.patterns import compile_pattern
 from runbook.playbook.scalars import MAX_FLOAT
 
 NUMBERS = frozenset({"int", "float", "duration"})
@@ -43,8 +42,8 @@ def fit(field: Field, value: Any) -> Any:
         _refuse_choice(field, value)
     if field.type in NUMBERS:
         _refuse_bounds(field, fitted)
-    if field.pattern is not None and not (isinstance(fitted, str) and compile_pattern(field.pattern)(fitted)):
-        raise MisfitError(f"must look like {field.pattern}, not {describe(value)}")
+    if field.pattern is not None:
+        _refuse_other_looks(field.pattern, fitted)
     return fitted
 
 
@@ -84,6 +83,17 @@ def _refuse_bounds(field: Field, number: float) -> None:
         raise MisfitError(f"must be at least {_bound(field, field.min)}, not {shown}")
     if field.max is not None and number > field.max:
         raise MisfitError(f"must be at most {_bound(field, field.max)}, not {shown}")
+
+
+def _refuse_other_looks(pattern: str, value: Any) -> None:
+    from runbook.playbook.patterns import compile_pattern
+
+    try:
+        fits = isinstance(value, str) and compile_pattern(pattern)(value)
+    except ValueError as error:
+        raise MisfitError(f"must look like {pattern}, which cannot be told: {error}") from None
+    if not fits:
+        raise MisfitError(f"must look like {pattern}, not {describe(value)}")
 
 
 def _refuse(kind: str, value: Any) -> MisfitError:

@@ -14,11 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 MAX_PATTERN = 200
 """Characters of a pattern."""
-MAX_STATES = 500
+MAX_STATES = 1000
 """Size of a pattern once ``{2,5}`` is written out."""
 MAX_NESTED = 20
 MAX_MATCHED = 1000
-"""Characters of a text that is held against a pattern: half a second at the very worst, a millisecond in use."""
+"""Characters of a text that is held against a pattern."""
+MAX_WORK = 5_000
+"""States visited for one text: a millisecond, as a file may hold thousands of texts. Patterns in use need hundreds."""
 
 Matches = Callable[[str], bool]
 
@@ -233,27 +235,43 @@ def _test(one: str) -> Matches:
 
 
 def _run(automaton: _Automaton, given: str) -> bool:
+    """Whether ``given`` leads from the first state to the last. Raises ValueError beyond :data:`MAX_WORK`.
+
+    Where a pattern leads from the same states by the same character again, the way is known: in use that is nearly
+    always so, and the work is a dozen states for each character of the pattern.
+    """
     if len(given) > MAX_MATCHED:
         return False
+    moves: dict[tuple[frozenset[int], str], frozenset[int]] = {}
     states = _reached(automaton, {0})
+    kept = {states: states}  # one object for equal sets, as comparing two takes as long as making one
+    work = len(states)
     for character in given:
-        tried: dict[Matches, bool] = {}
-        moved: set[int] = set()
-        for state in states:
-            test, after = automaton[state]
-            if test is None:
-                continue
-            if test not in tried:
-                tried[test] = test(character)
-            if tried[test]:
-                moved.update(after)
-        states = _reached(automaton, moved)
-        if not states:
-            return False
+        if (states, character) not in moves:
+            after = _step(automaton, states, character)
+            moves[states, character] = kept.setdefault(after, after)
+            work += len(states) + len(after)
+            if work > MAX_WORK:
+                raise ValueError("there are too many ways to match it")
+        states = moves[states, character]
     return len(automaton) - 1 in states
 
 
-def _reached(automaton: _Automaton, begin: set[int]) -> set[int]:
+def _step(automaton: _Automaton, states: frozenset[int], character: str) -> frozenset[int]:
+    tried: dict[Matches, bool] = {}
+    moved: set[int] = set()
+    for state in states:
+        test, after = automaton[state]
+        if test is None:
+            continue
+        if test not in tried:
+            tried[test] = test(character)
+        if tried[test]:
+            moved.update(after)
+    return _reached(automaton, moved)
+
+
+def _reached(automaton: _Automaton, begin: set[int]) -> frozenset[int]:
     """Every state that can be reached without using up a character."""
     pending, reached = list(begin), set(begin)
     while pending:
@@ -262,4 +280,4 @@ def _reached(automaton: _Automaton, begin: set[int]) -> set[int]:
             new = set(after) - reached
             reached |= new
             pending += new
-    return reached
+    return frozenset(reached)

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from runbook.playbook.check import RESERVED
-from runbook.playbook.declare import PARAM_KEYS, PARAM_TYPES
+from runbook.playbook.declare import MAX_PARAMS, PARAM_KEYS, PARAM_TYPES
 from runbook.playbook.durations import format_duration
 from runbook.playbook.fields import NUMBERS
 from runbook.playbook.heads import LISTS, NOT_OF_A_BLOCK, STEP_KEYS
@@ -50,7 +50,7 @@ def schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
     own: dict[str, Schema] = {
         "runbook": {"const": LANGUAGE_VERSION},
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        "params": {"type": "object", "propertyNames": _IDENTIFIER, "additionalProperties": {"$ref": "#/$defs/param"}},
+        "params": {**_named({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
         "secrets": _named({"type": "string", "pattern": _REFERENCE, "maxLength": 1000}),
         "guards": _mapping(GUARD_KEYS, {field.name: _value(field) for field in GUARD_KEYS}),
         **dict.fromkeys(LISTS, steps),

@@ -22,6 +22,10 @@ BILLION = "\n".join(
     ]
 )
 STEPS = HEAD + "steps:\n"
+PARAMS = HEAD + "params:\n"
+
+WITHOUT_ORDER = f"{3**568:b}".translate({ord("0"): "a", ord("1"): "b"})
+"""Nine hundred letters."""
 
 HOSTILE = {
     "aliases that explode": (BILLION, "anchors and aliases"),
@@ -63,6 +67,24 @@ HOSTILE = {
     "steps with ids alike": (
         STEPS + "".join(f"- {{ id: a{i}, uses: x, if: b{i}.x }}\n" for i in range(1_400)),
         "100 faults or more",
+    ),
+    "a text that is held against patterns of many ways": (
+        PARAMS
+        + "".join(
+            f"  a{i}: {{ type: string, pattern: '((a?){{235}})*', default: {'a' * 1000} }}\n" for i in range(500)
+        ),
+        'the playbook needs the key "steps"',
+    ),
+    "a text that leads each pattern on another way": (
+        PARAMS
+        + "".join(
+            f"  a{i}: {{ type: string, pattern: '([ab]*a){{60}}.*', default: {WITHOUT_ORDER} }}\n" for i in range(500)
+        ),
+        "which cannot be told: there are too many ways to match it",
+    ),
+    "as many patterns as fit": (
+        PARAMS + "".join(f"  a{i}: {{ type: string, pattern: '((a?){{220}}.{{{i}}})*' }}\n" for i in range(12_000)),
+        '"params" holds 12,000 names; a playbook may have 500',
     ),
     "names alike": (
         STEPS

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.playbook.patterns import MAX_MATCHED, MAX_PATTERN, compile_pattern
+from runbook.playbook.patterns import MAX_MATCHED, MAX_PATTERN, MAX_WORK, compile_pattern
 from tests.playbook.fuzzing import FUZZ
 
 PIECES = st.sampled_from(
@@ -65,7 +65,8 @@ def test_a_pattern_means_what_it_means_in_python(pattern: str) -> None:
 def test_a_pattern_that_makes_others_hang_is_quick(pattern: str, text: str) -> None:
     """Python's ``re`` would take years for some of these."""
     begun = time.process_time()
-    compile_pattern(pattern)(text)
+    with contextlib.suppress(ValueError):  # too many ways
+        compile_pattern(pattern)(text)
     assert time.process_time() - begun < 1.0
 
 
@@ -85,3 +86,29 @@ def test_the_limits_are_where_they_are_said_to_be() -> None:
         compile_pattern("a" * (MAX_PATTERN + 1))
     assert compile_pattern("a*")("a" * MAX_MATCHED)
     assert not compile_pattern("a*")("a" * (MAX_MATCHED + 1))
+
+
+def test_a_text_with_too_many_ways_is_refused_and_not_called_unlike() -> None:
+    """Whether it matches is not known, so neither is said."""
+    matches = compile_pattern("([ab]*a){100}[ab]{50}")
+    with pytest.raises(ValueError, match="too many ways"):
+        matches(f"{3**600:b}".translate({ord("0"): "a", ord("1"): "b"}))
+    assert not matches("c")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", ("a" * 30 + "-b.") * 7 + "x"),
+        ("https?://[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]*)*", "https://vault.example.org:8200/" + "abc/def_x/" * 90),
+        ("[A-Za-z0-9+/=_-]{1,400}", "aZ9_" * 100),
+        (".*(prod|staging).*", "x" * 480 + "prod" + "y" * 480),
+        (r"10(\.\d{1,3}){3}(/\d{1,2})?(,10(\.\d{1,3}){3}(/\d{1,2})?)*", ",".join(f"10.1.{n}.9/24" for n in range(70))),
+    ],
+)
+def test_patterns_of_real_playbooks_are_far_from_the_limit(
+    pattern: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names, URLs, tokens, lists of networks: half of the work that is allowed is enough for the longest."""
+    monkeypatch.setattr("runbook.playbook.patterns.MAX_WORK", MAX_WORK // 2)
+    assert compile_pattern(pattern)(text)
