@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
 MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a promise broken in silence
-SUMMARY: list[str] = []  # what tests want to have said at the end of the run: numbers that a green line would hide
 SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
+SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
+
+# Several processes run tests at once, and none may meet another's servers: each has ports and loopback networks of its
+# own. The ports lie below those that a practice cluster of another process, or an outgoing connection, takes.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+MOST_WORKERS = 8
+LAB_PORTS = range(10_000 + WORKER * 1000, 10_600 + WORKER * 1000)
+FREE_PORTS = range(10_600 + WORKER * 1000, 11_000 + WORKER * 1000)
+OCTETS = range(40 + WORKER * 25, 65 + WORKER * 25)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write the expected files anew instead of comparing")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: twice as many as there are cores, as most tests wait most of the time."""
+    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.fixture
@@ -36,13 +51,20 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def places_of_this_worker() -> Iterator[None]:
+    """Where the practice clusters of this process are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runbook.lab.simulated.PORTS", LAB_PORTS)
+        patch.setattr("runbook.lab.agent_place.OCTETS", OCTETS)
+        yield
+
+
 def port_free_on(*hosts: str) -> int:
     """A TCP port that nobody listens on at any of these loopback addresses, as simulated servers share one port."""
-    for _ in range(50):
-        with socket.create_server((hosts[0], 0)) as first:
-            port: int = first.getsockname()[1]
-            if all(_is_free(host, port) for host in hosts[1:]):
-                return port
+    for port in random.sample(FREE_PORTS, 50):
+        if all(_is_free(host, port) for host in hosts):
+            return port
     raise AssertionError(f"no port is free on all of {', '.join(hosts)}")
 
 
@@ -52,6 +74,12 @@ def _is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.fixture
+def summarize(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """``summarize("12 worlds")`` is told at the end of the run: a number that a green line would hide."""
+    return lambda text: request.node.user_properties.append((SUMMARY, text))
 
 
 @pytest.fixture
@@ -87,5 +115,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if any(counts.values()):
             told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
             terminalreporter.write_line(f"tests on real {agent} agents: {told}")
-    for line in SUMMARY:
-        terminalreporter.write_line(line)
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == SUMMARY:
+                terminalreporter.write_line(text)

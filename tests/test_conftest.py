@@ -21,13 +21,28 @@ def test_contract():
 """
 
 
-def pytest_in(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
-    """Run the one test above under our own conftest.py, as CI or as a developer."""
+NUMBERS = """
+import os
+import socket
+
+import pytest
+from runbook.lab import agent_place, simulated
+
+@pytest.mark.parametrize("number", range(4))
+def test_of_numbers(number, summarize, free_port):
+    summarize(f"number {number}")
+    summarize(f"places of {os.getpid()}: {agent_place.OCTETS} {simulated.PORTS}")
+    assert free_port("127.0.0.1") not in simulated.PORTS
+"""
+
+
+def pytest_in(folder: Path, ci: str = "", text: str = SKIPPED, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run these tests under our own conftest.py, as CI or as a developer."""
     shutil.copy(Path(__file__).parent / "conftest.py", folder)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    consul\n    nomad\n")
-    (folder / "test_skipped.py").write_text(SKIPPED)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
-    environment = {**os.environ, "CI": ci}
+    (folder / "test_some.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder), *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"CI": ci}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -43,6 +58,16 @@ def test_a_skipped_consul_test_passes_on_a_developers_machine(tmp_path: Path) ->
     result = pytest_in(tmp_path, ci="")
     assert result.returncode == 0
     assert "tests on real consul agents: 1 skipped" in result.stdout
+
+
+def test_what_tests_count_is_told_at_the_end_whichever_process_counted_it(tmp_path: Path) -> None:
+    """And no two processes have their practice clusters at the same places."""
+    result = pytest_in(tmp_path, "", NUMBERS, "-n", "2", "--dist", "each")
+    assert result.returncode == 0, result.stdout
+    told = result.stdout.splitlines()
+    assert [told.count(f"number {number}") for number in range(4)] == [2] * 4
+    places = {line.partition(": ")[2] for line in told if line.startswith("places of")}
+    assert len(places) == 2
 
 
 @pytest.fixture(scope="module")

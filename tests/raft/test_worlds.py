@@ -1,12 +1,14 @@
-"""Every unordered world of up to seven servers through the guard, against a second algorithm that only counts.
+"""Every unordered world of a few servers through the guard, against a second algorithm that only counts.
 
-A server is a voter or not × alive, dead or unknown to this host × what gossip says of it: eighteen kinds, so 480,699
-worlds as multisets. The count is printed at the end of the test run.
+A server is a voter or not × alive, dead or unknown to this host × what gossip says of it: eighteen kinds, so 33,648
+worlds of up to five as multisets, and 480,699 of up to seven, which ``WORLD_SERVERS=7`` asks for, as each night does.
+The count is printed at the end of the test run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, product
 from math import comb
 
@@ -15,10 +17,9 @@ import pytest
 from runbook.raft.liveness import Verdict
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration
 from runbook.raft.removal import Policy, reason_unsafe_to_remove
-from tests.conftest import SUMMARY
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
 
-MOST = 7
+MOST = int(os.environ.get("WORLD_SERVERS", "5"))
 KINDS = [
     Kind(voter, sight, said)
     for voter, sight, said in product((True, False), ("answers", "refused", "accepts"), ("alive", "failed", "absent"))
@@ -43,7 +44,7 @@ def may_go(world: World, target: int, leader: int | None, floor: int) -> bool:
     return not world[target].voter or left >= max(floor, 1)
 
 
-def test_every_unordered_world_of_up_to_seven_servers() -> None:
+def test_every_unordered_world_of_a_few_servers(summarize: Callable[[str], None]) -> None:
     """0 violations: whatever the guard lets go, counting lets go too, and the other way round."""
     verdicts = {(kind, n): judged_beside_a_leader(kind, n) for kind in KINDS for n in range(1, MOST + 1)}
     peers = {(kind, n): peer(n, kind) for kind in KINDS for n in range(1, MOST + 1)}
@@ -63,8 +64,8 @@ def test_every_unordered_world_of_up_to_seven_servers() -> None:
             allowed += safe
             assert safe == may_go(world, target, leader, policy.min_voters), (world, target, leader, policy)
     assert worlds == comb(len(KINDS) + MOST, MOST) - 1
-    assert allowed > 10_000
-    SUMMARY.append(f"worlds of up to {MOST} servers: {worlds}, asked {asked} times, let go {allowed}, 0 violations")
+    assert allowed > worlds // 50
+    summarize(f"worlds of up to {MOST} servers: {worlds}, asked {asked} times, let go {allowed}, 0 violations")
 
 
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
