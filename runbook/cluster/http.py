@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import errno
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import seconds as now
@@ -26,9 +24,8 @@ CONNECT_TIMEOUT = 3.0  # seconds: a first packet that got lost is sent again aft
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
 PIECE = 64 * 1024
 SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies
+NO_HANDSHAKE = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
 NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
-
-_thread = threading.local()  # each exchange has a thread of its own, so the thread knows which flight its bytes are of
 
 
 class NoAnswerError(ClusterError):
@@ -128,8 +125,10 @@ class Door:
         import requests
         from urllib3.exceptions import HTTPError
 
-        _thread.flight = flight
-        adapter = self._kept() if method == "GET" else _tethered(self._settings)
+        from runbook.cluster.connections import tethered, this_thread
+
+        this_thread.flight = flight
+        adapter = self._kept() if method == "GET" else tethered(self._settings)
         left = max(0.001, flight.until - now())
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
@@ -155,7 +154,9 @@ class Door:
     def _kept(self) -> HTTPAdapter:
         """For reads. A change has a connection of its own: one that was kept may be closed under it."""
         if self._adapter is None:
-            self._adapter = _tethered(self._settings)
+            from runbook.cluster.connections import tethered
+
+            self._adapter = tethered(self._settings)
         return self._adapter
 
     @property
@@ -203,7 +204,7 @@ def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswe
     if not flight.connected:
         reach, what, advice = Reach.SILENT, "no connection", "Check DNS, routes and firewalls; nothing was sent"
     elif not flight.sent:
-        reach, what, advice = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
+        reach, what, advice = NO_HANDSHAKE
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
     unsent = Trouble.TIMEOUT if method == "GET" else Trouble.UNREACHABLE
@@ -225,6 +226,8 @@ def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:
         return Reach.SILENT, "no packet came back", "Check routes and firewalls"
     if not flight.connected and any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return Reach.REFUSED, "nothing listens there", "Check the address, and that the agent runs"
+    if not flight.sent and any(isinstance(cause, TimeoutError) for cause in causes):
+        return NO_HANDSHAKE
     if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
         return Reach.UNREACHABLE, "no route", "Check the network"
     if not flight.connected:
@@ -241,57 +244,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _short(error: Exception) -> str:
     """The words of the innermost cause: those around it repeat the URL, whose path may be a secret (I13)."""
     return " ".join(str(list(_causes(error))[-1]).split())[-160:]
-
-
-def _tethered(settings: Settings) -> HTTPAdapter:
-    """Every connection of this adapter asks its flight before it sends; nothing is sent again."""
-    from requests.adapters import HTTPAdapter
-
-    adapter = HTTPAdapter(max_retries=0)
-    tls: dict[str, Any] = {"server_hostname": settings.server_name} if settings.server_name else {}
-    adapter.init_poolmanager(1, 1, **tls)
-    adapter.poolmanager.pool_classes_by_scheme = _pools()
-    if settings.verify is False:
-        import urllib3
-
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for by name
-    return adapter
-
-
-@cache
-def _pools() -> dict[str, Any]:
-    """urllib3's own pools with connections that know their flight; here, as importing urllib3 is slow."""
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
-    class Tethered(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            line = super()._new_conn()
-            try:
-                _thread.flight.connect(line)
-            except GivenUpError:
-                line.close()
-                raise
-            return line
-
-        def putrequest(self, *words: Any, **more: Any) -> None:
-            self._on_its_way = False
-            super().putrequest(*words, **more)
-
-        def send(self, data: Any) -> None:
-            """Called for the head, and again for each piece of a body, which is the same request still."""
-            if self.sock is None:
-                self.connect()
-            if self._on_its_way:
-                _thread.flight.go_on()
-            else:
-                _thread.flight.connect(self.sock)
-                _thread.flight.depart()
-                self._on_its_way = True
-            super().send(data)
-
-    class TetheredTLS(Tethered, HTTPSConnection):
-        pass
-
-    plain = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": Tethered})
-    return {"http": plain, "https": type("TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": TetheredTLS})}

@@ -31,6 +31,7 @@ class Stub:
     host: str = "127.0.0.1"
     port: int = 0
     tls_delay: float | None = None
+    certificate: Path = CERTIFICATE
     heads: list[tuple[float, str]] = field(default_factory=list)  # (monotonic seconds, a request's whole head)
     connections: int = 0
     lines: list[socket.socket] = field(default_factory=list)  # the listener and every connection
@@ -91,7 +92,7 @@ class Stub:
     def _shake(self, line: socket.socket, delay: float) -> socket.socket:
         self.over.wait(delay)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(CERTIFICATE)
+        context.load_cert_chain(self.certificate)
         return context.wrap_socket(line, server_side=True)
 
     def _head(self, line: socket.socket) -> str:
@@ -108,9 +109,16 @@ class Stub:
 
 
 @contextmanager
-def stub(table: Table, *, host: str = "127.0.0.1", port: int = 0, tls_delay: float | None = None) -> Iterator[Stub]:
+def stub(
+    table: Table,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls_delay: float | None = None,
+    certificate: Path = CERTIFICATE,
+) -> Iterator[Stub]:
     listener = socket.create_server((host, port))
-    server = Stub(table, host, listener.getsockname()[1], tls_delay, lines=[listener])
+    server = Stub(table, host, listener.getsockname()[1], tls_delay, certificate, lines=[listener])
     thread = threading.Thread(target=server.serve, args=(listener,))
     thread.start()
     try:

@@ -189,6 +189,17 @@ def test_consul_has_its_own_server_name() -> None:
         assert len(server.asked("DELETE")) == 1
 
 
+def test_an_authority_below_the_root_is_enough() -> None:
+    """A CA file often holds the issuing authority alone. The clusters' own clients trust it, so we do."""
+    issued, authority = (CERTIFICATE.with_name(name) for name in ("issued.pem", "intermediate.pem"))
+    with stub(lambda *_: reply(), tls_delay=0, certificate=issued) as server:
+        environment = {"NOMAD_ADDR": server.url, "NOMAD_TLS_SERVER_NAME": NAME_IN_CERTIFICATE}
+        with pytest.raises(ClusterError, match="TLS failed"):
+            cluster_from({**environment, "NOMAD_CACERT": str(CERTIFICATE)}, read_only=False).remove_peer(PEER)
+        cluster_from({**environment, "NOMAD_CACERT": str(authority)}, read_only=False).remove_peer(PEER)
+        assert len(server.asked("DELETE")) == 1
+
+
 def test_a_check_that_was_switched_off_is_quiet() -> None:
     """No library warns on the screen of an incident about what was asked for by name; here a warning is an error."""
     with stub(lambda *_: reply(), tls_delay=0) as server:

@@ -99,25 +99,6 @@ def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
         assert server.asked("DELETE") == [DELETE]
 
 
-def test_a_removal_never_uses_a_connection_that_was_kept() -> None:
-    """One that the server has closed meanwhile would make the removal's fate unknown for nothing."""
-    with stub(lambda *_: reply()) as server:
-        door = Door(server.url, Settings())
-        for method in ("GET", "GET", "DELETE", "DELETE"):
-            door.ask(method, DELETE, timeout=2)
-        assert server.connections == 3  # the two reads share one
-
-
-def test_a_read_after_the_server_closed_its_connection_is_answered() -> None:
-    """A restarted server is not taken for a broken one."""
-    with stub(lambda *_: reply(b"", 200, "Keep-Alive: yes")) as server:
-        door = Door(server.url, Settings())
-        door.ask("GET", "/", timeout=2)
-        port = server.port
-    with stub(lambda *_: reply(), port=port):
-        assert door.ask("GET", "/", timeout=2).status == 200
-
-
 def test_a_dry_run_opens_no_connection_for_a_change() -> None:
     """Not one request with a changing method, not even a TCP connection for it."""
     with stub(lambda *_: reply()) as server:
@@ -126,22 +107,6 @@ def test_a_dry_run_opens_no_connection_for_a_change() -> None:
         assert caught.value.trouble is Trouble.REJECTED
         time.sleep(0.1)
         assert server.connections == 0
-
-
-def test_a_cookie_is_not_kept() -> None:
-    """A load balancer's cookie would tie every later read to the one server that it chose."""
-    with stub(lambda *_: reply(b"", 200, "Set-Cookie: route=s1")) as server:
-        door = Door(server.url, Settings())
-        for _ in range(2):
-            door.ask("GET", "/", timeout=2)
-        assert [head for _, head in server.heads if "cookie" in head.lower()] == []
-
-
-def test_a_redirect_is_not_followed() -> None:
-    """The token and the removal go to the server that was named, and nowhere else."""
-    with stub(lambda *_: reply()) as elsewhere, stub(lambda *_: reply(b"", 307, f"Location: {elsewhere.url}/")) as here:
-        assert Door(here.url, Settings()).ask("DELETE", DELETE, timeout=2).status == 307
-        assert elsewhere.connections == 0
 
 
 def test_a_flight_leaves_once() -> None:
