@@ -81,6 +81,15 @@ class LockTakenOver(Event):
 
 
 @dataclass(frozen=True)
+class LockFreed(Event):
+    """The name of ``run`` still stood in the lock, and its record says that it holds nothing: it is over as ``how``."""
+
+    kind = "lock.freed"
+    run: str
+    how: str
+
+
+@dataclass(frozen=True)
 class GuardOverridden(Event):
     """A person set a guard aside by name."""
 

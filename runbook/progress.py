@@ -23,6 +23,7 @@ RUN: Mapping[tuple[str, str], str] = {
     ("failed", "run.acknowledged"): "failed",
     ("interrupted", "run.acknowledged"): "interrupted",
 }
+ENDED = frozenset({"completed", "refused", "failed", "interrupted"})
 STEP: Mapping[tuple[str, str], str] = {
     ("new", "step.started"): "running",
     ("new", "step.skipped"): "skipped",
@@ -101,6 +102,7 @@ class RunProgress:
     rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran,
     ``acts`` the type of each that may have changed something.
     ``resumed`` counts how often the run was gone on with, and ``completed_in`` how often that was when each completed.
+    ``peers`` are all that any process of it claimed, ``taken_over`` says that another run has the lock since.
     """
 
     state: str = "new"
@@ -116,6 +118,7 @@ class RunProgress:
     items: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     peers: frozenset[str] = frozenset()
     acknowledged: bool = False
+    taken_over: bool = False
     resumed: int = 0
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
@@ -131,6 +134,24 @@ class RunProgress:
     def has_removed(self) -> bool:
         """Whether a server went by this run's doing."""
         return any(removal.state == "gone" for removal in self.removals)
+
+    @property
+    def released(self) -> str:
+        """Why it holds no lock, though its name may be left there; empty where only its resumption can free it."""
+        if self.taken_over:
+            return "taken over"
+        return self.state if self.state in ENDED else ""
+
+    @property
+    def not_resumable(self) -> str:
+        """Why there is nothing to go on with, as ``it ...``; empty where there is."""
+        if self.started is None:
+            return "has no beginning"
+        if self.dry_run:
+            return "was a dry run"
+        if self.state == "completed":
+            return "is completed"
+        return "was acknowledged" if self.acknowledged else ""
 
     @property
     def after(self) -> Numbers | None:
@@ -164,6 +185,7 @@ class _Folding:
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "cluster.looked": self._take_look,
             "cluster.claimed": self._take_claim,
+            "lock.taken_over": self._take_over,
             "item.completed": self._take_item,
             "playbook.entered": self._take_entry,
             **dict.fromkeys(("step.started", "step.skipped", "step.completed", "step.failed"), self._take_step),
@@ -198,7 +220,9 @@ class _Folding:
         if kind == "run.started":
             self._plain = replace(plain, state=state, started=event)
         elif kind == "run.resumed":
-            self._plain = replace(plain, state=state, ended=None, resumed=plain.resumed + 1)
+            self._plain = replace(
+                plain, state=state, ended=None, acknowledged=False, taken_over=False, resumed=plain.resumed + 1
+            )
         elif kind == "run.acknowledged":
             self._plain = replace(plain, acknowledged=True)
         else:
@@ -234,7 +258,12 @@ class _Folding:
         done.append(event)
 
     def _take_claim(self, event: Mapping[str, Any]) -> None:
-        self._plain = replace(self._plain, peers=frozenset(event["peers"]))
+        self._plain = replace(self._plain, peers=self._plain.peers | frozenset(event["peers"]))
+
+    def _take_over(self, event: Mapping[str, Any]) -> None:
+        """Stands in the records of both; the other one has the lock now."""
+        if self._plain.started is not None and event["run"] == self._plain.started["run"]:
+            self._plain = replace(self._plain, taken_over=True)
 
     def _take_entry(self, event: Mapping[str, Any]) -> None:
         self._entered[str(event["step"])] = str(event["digest"])

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from runbook.clock import Clock
 from runbook.engine.plan import Plan
-from runbook.events import Emit, GuardOverridden, LockTakenOver
+from runbook.events import Emit, GuardOverridden, LockFreed, LockTakenOver
 from runbook.journal.lock import Lock, LockedError
 from runbook.journal.store import Journal, JournalError, read
 from runbook.progress import ProgressError, RunProgress, fold
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError
 
+PEER = "peer"  # what is locked
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 
 
@@ -47,17 +48,22 @@ class Claim:
         """Raises :class:`RefusedError`, with code ``Locked``, while another run holds any of the peers."""
         self._peers = peers
         try:
-            died = self._lock.take("peer", peers, over=self._override.take_over)
+            left = self._lock.take(PEER, peers, may_take=self._may_take)
         except LockedError as error:
             raise RefusedError(self._locked(error)) from None
         except OSError as error:
             sentence = f"the lock in {self._state / 'locks'} cannot be written: {error.strerror}"
             raise RefusedError(Unsafe("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")) from None
-        for run in died:
-            self._record_take_over(run)
+        for run in left:
+            if why := self._released(run):
+                self._emit(LockFreed(run, why))
+            else:
+                self._record_take_over(run)
 
-    def release(self) -> None:
+    def release(self, claimed_before: frozenset[str]) -> None:
+        """Everything: what an earlier process of this run claimed may be in no configuration any more."""
         self._lock.release()
+        self._lock.wipe(PEER, claimed_before)
 
     def refuse_in_cooldown(self) -> None:
         """Raises :class:`RefusedError` while the last recovery of this cluster is fresh and nobody has looked at it."""
@@ -94,7 +100,16 @@ class Claim:
                 f"Wait for it, or stop it with Ctrl-C where it runs; runbook show {run} tells how far it is",
             )
         sentence = f"a run that holds this cluster died: {whose}{at}"
+        if progress is None:
+            return Unsafe("Locked", f"{sentence}. It has no readable record here", "Run with --take-over --reason TEXT")
         return Unsafe("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
+
+    def _may_take(self, run: str) -> bool:
+        return self._override.take_over or bool(self._released(run))
+
+    def _released(self, run: str) -> str:
+        progress = self._progress_of(run)
+        return progress.released if progress else ""
 
     def _record_take_over(self, run: str) -> None:
         """In both journals, the dead run's first: a lock is never taken silently."""
@@ -131,6 +146,11 @@ class Claim:
             return fold(read(self._state / "runs" / run / "journal.jsonl").events)
         except (OSError, JournalError, ProgressError):
             return None
+
+
+def free_what_is_left(state: Path, run: str, peers: frozenset[str]) -> int:
+    """In the lock of how many peers the name of a run that is over still stood. Raises OSError for the disk."""
+    return Lock(state / "locks", {"run": run}).wipe(PEER, peers)
 
 
 def _minute(stamp: str) -> str:

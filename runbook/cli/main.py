@@ -103,7 +103,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
 @click.argument("run")
 @_said()
 def resume(run: str, **said: Any) -> None:
-    """Go on with a RUN that stopped: a name, the beginning of one, or `last`.
+    """Go on with a RUN that stopped: a name, the beginning of one, or `last`, the newest that can be gone on with.
 
     What was finished is not done again; what was asked for and not seen is looked at first. Exit codes as execute's.
     """

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runbook.cli import exit_codes
+from runbook.cli.claim import free_what_is_left
 from runbook.cli.execute import PLAYBOOK
 from runbook.cli.person import person
 from runbook.cli.running import Manner, NotStartedError, conduct, told
-from runbook.cli.runs import NoRunError, folder_of, last_removal
+from runbook.cli.runs import NoRunError, folder_of, last_removal, newest_to_resume
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
@@ -24,22 +25,24 @@ from runbook.playbook.model import PlaybookError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
 from runbook.progress import ProgressError, RunProgress, fold
+from runbook.raft.findings import count
 from runbook.report.screen import summary
 from runbook.secrets import HIDDEN
 from runbook.steps.catalog import CATALOG
 
 
 def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int:
-    """The exit code of the run as it ends now. A run that was completed is told again, and nothing is touched."""
+    """The exit code of the run as it ends now. A run that was completed is told again, and no server is asked."""
     try:
         state = state_folder(environment)
-        folder = folder_of(state, name)
+        folder = newest_to_resume(state) if name == "last" else folder_of(state, name)
         journal, record = Journal.reopen(folder / "journal.jsonl")
         with contextlib.closing(journal):
             progress = fold(record.events)
+            if name == "last" and manner.form == "text":
+                told(f"runbook: going on with {folder.name}", exit_codes.RECOVERED)
             if progress.state == "completed":
-                print("\n".join(summary(progress, str(folder))))
-                return exit_codes.RECOVERED
+                return _told_again(state, folder, progress)
             plan = _plan_of(folder, progress)
             cluster = cluster_from(environment, read_only=not plan.changes)
             _refuse_other_kind(progress, cluster.name)
@@ -52,6 +55,15 @@ def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int
         return told(f"runbook: {error}", exit_codes.FAILED)
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
+
+
+def _told_again(state: Path, folder: Path, progress: RunProgress) -> int:
+    """All that may be left to do: a process that died between its ending and its release is still named in the lock."""
+    with contextlib.suppress(OSError):  # its record frees the next run too
+        if left := free_what_is_left(state, folder.name, progress.peers):
+            told(f"runbook: its name still stood in the lock of {count(left, 'server')}, and is taken out", 0)
+    print("\n".join(summary(progress, str(folder))))
+    return exit_codes.RECOVERED
 
 
 def _first(record: Record, cluster: str) -> RunResumed:

@@ -71,7 +71,7 @@ def conduct(
         asking = Asking(manner.ask, manner.yes, tell.aside)
         ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, asking, vault), past or NOTHING_YET)
     with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
-        claim.release()
+        claim.release(past.peers if past else frozenset())
     return _ended(ending, folder)
 
 

@@ -54,6 +54,27 @@ def folder_of(state: Path, name: str) -> Path:
     raise NoRunError(f"there is no run {name} in {state / 'runs'}; `runbook runs` lists them")
 
 
+def newest_to_resume(state: Path) -> Path:
+    """The newest run that can be gone on with. Raises NoRunError, which says what the newest one is instead."""
+    folders = _folders(state)
+    for folder in reversed(folders):
+        if not _why_not_resumed(folder):
+            return folder
+    if not folders:
+        raise NoRunError(f"there are no runs in {state / 'runs'}, so there is none to resume")
+    newest = folders[-1]
+    raise NoRunError(
+        f"no run can be resumed: the newest, {newest.name}, {_why_not_resumed(newest)}. `runbook runs` lists them"
+    )
+
+
+def _why_not_resumed(folder: Path) -> str:
+    try:
+        return fold(read(folder / "journal.jsonl").events).not_resumable
+    except (JournalError, ProgressError, OSError):
+        return "cannot be read"
+
+
 def last_removal(state: Path) -> str:
     """The newest run that removed a server; empty where there is none."""
     for folder in reversed(_folders(state)):

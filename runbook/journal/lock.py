@@ -1,16 +1,18 @@
 """One run a cluster at a time, whatever address it was given: the lock is held on every peer of the configuration.
 
-The kernel frees a lock when its holder dies, but the holder's name stays in the file until the holder itself wipes it:
-so a lock that somebody died with is told apart from a free one, and is only taken over by name.
+The kernel frees a lock when its holder dies, but the holder's name stays in the file until its run wipes it: so a lock
+that somebody died with is told apart from a free one. Whoever comes next decides by that run's record whether to pass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,8 +35,10 @@ class Lock:
         self._holder = dict(holder)
         self._handles: list[int] = []
 
-    def take(self, kind: str, peers: Iterable[str], *, over: bool = False) -> tuple[str, ...]:
-        """Hold all peers or none. Returns the runs that died with it, if ``over`` allows to take it from them.
+    def take(
+        self, kind: str, peers: Iterable[str], *, may_take: Callable[[str], bool] = lambda _run: False
+    ) -> tuple[str, ...]:
+        """Hold all peers or none. Returns the runs that died and left their names, from which ``may_take`` let it go.
 
         Raises :class:`LockedError` at once, OSError for the disk. What this run itself died with is its own.
         """
@@ -43,10 +47,11 @@ class Lock:
             undo.callback(self._close)
             for peer in sorted(peers):
                 self._handles.append(self._open(f"{kind}:{peer}"))
-            dead = {str(left["run"]): left for left in map(_holder_in, self._handles) if left}
+            dead = {left["run"]: left for left in map(_holder_in, self._handles) if left}
             dead.pop(self._holder["run"], None)
-            if dead and not over:
-                raise LockedError(next(iter(dead.values())), dead=True)
+            barred = next((left for run, left in dead.items() if not may_take(run)), None)
+            if barred is not None:
+                raise LockedError(barred, dead=True)
             for handle in self._handles:
                 _write(handle, json.dumps(self._holder).encode())
             undo.pop_all()
@@ -58,9 +63,26 @@ class Lock:
             _write(handle, b"")
         self._close()
 
-    def _open(self, name: str) -> int:
+    def wipe(self, kind: str, peers: Iterable[str]) -> int:
+        """In how many files an earlier process of this run had left its name; it stands there no more.
+
+        A file that another run holds, or has its name in, is left alone. Raises OSError for the disk.
+        """
+        wiped = 0
+        for peer in sorted(peers):
+            with contextlib.suppress(LockedError, FileNotFoundError):
+                handle = self._open(f"{kind}:{peer}", create=False)
+                try:
+                    if _holder_in(handle).get("run") == self._holder["run"]:
+                        _write(handle, b"")
+                        wiped += 1
+                finally:
+                    os.close(handle)
+        return wiped
+
+    def _open(self, name: str, *, create: bool = True) -> int:
         path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -75,15 +97,17 @@ class Lock:
 
 
 def _holder_in(handle: int) -> Mapping[str, str]:
-    """Who wrote its name there; empty for a free lock. A torn name is some unknown run's."""
+    """Who wrote its name there; empty for a free lock. A torn or odd name is some unknown run's."""
     data = os.pread(handle, 64 * 1024, 0)
     if not data:
         return {}
     try:
         found = json.loads(data)
-        return {**found, "run": str(found["run"])}
-    except (ValueError, TypeError, KeyError):
-        return {"run": "unknown"}
+        holder = {key: str(found[key]) for key in ("run", "who", "since") if key in found}
+        plain = all(map(str.isprintable, holder.values())) and re.fullmatch(r"[^/.][^/]*", holder["run"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        plain = None
+    return holder if plain else {"run": "unknown"}
 
 
 def _write(handle: int, data: bytes) -> None:

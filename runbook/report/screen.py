@@ -119,6 +119,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.resumed": lambda r: [f"resumed by {r['who']} on {r['cluster']}"],
     "run.acknowledged": lambda r: [f"acknowledged by {r['who']}: {r['comment']}"],
     "lock.taken_over": lambda r: [f"{r['by']} took the lock over from {r['run']}, by {r['who']}: {r['reason']}"],
+    "lock.freed": lambda r: [f"the lock still named {r['run']}, which holds nothing any more ({r['how']}): freed"],
     "guard.overridden": lambda r: [f"{r['who']} set {r['guard']} aside: {r['reason']}"],
 }
 

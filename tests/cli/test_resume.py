@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import PLAYBOOK, QUICK, changes, environment, followers, runbook
+from tests.cli.test_execute import PLAYBOOK, QUICK, ROOT, changes, environment, followers, runbook
+
+HEALTH_CHECK = str(ROOT / "playbooks" / "health-check.yaml")
 
 
 @pytest.fixture
@@ -50,6 +52,10 @@ def kinds(state: Path) -> list[str]:
     return [json.loads(line)["kind"] for line in lines]
 
 
+def newest_run() -> str:
+    return max(folder.name for folder in (Path(os.environ["RUNBOOK_STATE_DIR"]) / "runs").iterdir())
+
+
 def test_a_removal_that_took_effect_is_not_asked_for_again(lab: SimulatedLab, broken: tuple[str, str]) -> None:
     """The reply was never seen: a look answers *done*, finished steps are not repeated, and the end is the same."""
     dead, asked = broken
@@ -63,6 +69,43 @@ def test_a_removal_that_took_effect_is_not_asked_for_again(lab: SimulatedLab, br
     told = kinds(Path(os.environ["RUNBOOK_STATE_DIR"]))
     assert told.count("step.completed") == 5
     assert told.count("removal.confirmed") == 1
+
+
+def names_in_locks() -> list[str]:
+    return [text for path in (Path(os.environ["RUNBOOK_STATE_DIR"]) / "locks").iterdir() if (text := path.read_text())]
+
+
+def test_a_resumed_run_that_has_finished_holds_nothing(lab: SimulatedLab, broken: tuple[str, str]) -> None:
+    """The removed server comes back with its old id: the next run is not kept out by one that is over."""
+    dead, asked = broken
+    lab.inject("delay", method="DELETE", seconds=0.3)
+    killed_in_the_act(lab, asked)
+    time.sleep(1)
+    assert runbook(environment(lab, asked), "resume", "last").returncode == 0
+    assert names_in_locks() == []
+    lab.restart(dead)
+    lab.wait_for_gossip(dead, "alive")
+    until = time.monotonic() + 30
+    while lab.ids[dead] not in lab.status()["servers"][0]["configuration"] and time.monotonic() < until:
+        time.sleep(0.1)
+    after = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
+    assert after.returncode == 0, after.stdout
+
+
+def test_a_run_that_died_between_its_ending_and_its_release_is_freed_by_resume(
+    lab: SimulatedLab, broken: tuple[str, str]
+) -> None:
+    """As the only thing that is left to do."""
+    _, asked = broken
+    assert runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK).returncode == 0
+    run = newest_run()
+    for path in (Path(os.environ["RUNBOOK_STATE_DIR"]) / "locks").iterdir():
+        path.write_text(json.dumps({"run": run, "who": "ann", "since": ""}), encoding="utf-8")
+    before = kinds(Path(os.environ["RUNBOOK_STATE_DIR"]))
+    done = runbook(environment(lab, asked), "resume", run)
+    assert (done.returncode, names_in_locks()) == (0, []), done.stderr
+    assert "still stood in the lock of 5 servers" in done.stderr
+    assert kinds(Path(os.environ["RUNBOOK_STATE_DIR"])) == before
 
 
 def test_a_removal_that_was_lost_on_the_way_is_asked_for_again(lab: SimulatedLab, broken: tuple[str, str]) -> None:
@@ -81,7 +124,7 @@ def test_resuming_a_finished_run_touches_nothing(lab: SimulatedLab, broken: tupl
     _, asked = broken
     assert runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK).returncode == 0
     before, seen = kinds(Path(os.environ["RUNBOOK_STATE_DIR"])), len(lab.requests)
-    done = runbook(environment(lab, asked), "resume", "last")
+    done = runbook(environment(lab, asked), "resume", newest_run())
     assert (done.returncode, len(lab.requests)) == (0, seen)
     assert kinds(Path(os.environ["RUNBOOK_STATE_DIR"])) == before
 
@@ -152,6 +195,23 @@ def test_a_person_may_set_the_cool_down_aside_by_name(lab: SimulatedLab, broken:
     by_name = ("--override", "cooldown", "--reason", "second disk of the same batch")
     assert runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, *by_name).returncode == 0
     assert "second disk of the same batch" in runbook(dict(os.environ), "show", "last").stdout
+
+
+def test_last_is_the_newest_run_that_can_be_resumed(lab: SimulatedLab, broken: tuple[str, str]) -> None:
+    """Not the rehearsal and not the run that finished after it; `show last` stays the newest."""
+    _, asked = broken
+    lab.inject("hang", method="DELETE")
+    killed_in_the_act(lab, asked)
+    stopped = newest_run()
+    assert runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--dry-run").returncode == 0
+    assert runbook(environment(lab, asked), "execute", HEALTH_CHECK).returncode == 0
+    newest = newest_run()
+    assert newest in runbook(dict(os.environ), "show", "last").stdout
+    done = runbook(environment(lab, asked), "resume", "last")
+    assert (done.returncode, stopped in done.stdout) == (0, True), done.stdout + done.stderr
+    none_left = runbook(environment(lab, asked), "resume", "last")
+    assert none_left.returncode == 2
+    assert f"no run can be resumed: the newest, {newest}, is completed" in none_left.stderr
 
 
 NOT_RESUMED = [

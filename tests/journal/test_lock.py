@@ -69,18 +69,29 @@ def test_taking_over_names_the_dead_run_once_and_the_run_itself_needs_no_leave(d
     assert own.take("peer", ["a", "b"]) == ()
     own._close()  # as if it had died again
     second = lock(died, "second")
-    assert second.take("peer", ["a", "b"], over=True) == ("dead",)
+    assert second.take("peer", ["a", "b"], may_take=lambda run: run == "dead") == ("dead",)
     second.release()
     assert lock(died, "third").take("peer", ["a", "b"]) == ()
 
 
-def test_a_holder_that_was_torn_off_in_writing_is_somebody(tmp_path: Path) -> None:
-    """Half a name is no free lock."""
+ODD = [
+    b'{"run": "',
+    b"[" * 60_000,
+    b"[1]",
+    b'{"who": "ann"}',
+    b'{"run": "../x"}',
+    b'{"run": "a/b"}',
+    b'{"run": "\\u001b[2J"}',
+]
+
+
+@pytest.mark.parametrize("data", ODD)
+def test_a_holder_that_was_torn_off_in_writing_is_somebody(tmp_path: Path, data: bytes) -> None:
+    """Half a name, or one that no run can have, is no free lock; nor does it end the run that reads it."""
     first = lock(tmp_path, "first")
     first.take("peer", ["a"])
     first._close()
-    path = next(tmp_path.iterdir())
-    path.write_bytes(path.read_bytes()[:9])
+    next(tmp_path.iterdir()).write_bytes(data)
     with pytest.raises(LockedError) as told:
         lock(tmp_path, "second").take("peer", ["a"])
     assert told.value.holder == {"run": "unknown"}

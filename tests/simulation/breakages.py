@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from runbook import progress
 from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.port import ClusterError, Trouble
@@ -160,6 +161,11 @@ def _no_life_here(_view: ClusterView, _peer: Peer) -> str | None:
     return None
 
 
+def _forgets_what_was_claimed_before(self: Any, event: Mapping[str, Any]) -> None:
+    """Only the newest claim counts."""
+    self._plain = replace(self._plain, peers=frozenset(event["peers"]))
+
+
 BREAKAGES = (
     Breakage("unknown is counted as dead", ((base, "judge", _unknown_is_dead),)),
     Breakage("one look is enough", ((base, "judge", _newest_look_is_enough), (looking, "_enough", lambda _c: True))),
@@ -188,6 +194,12 @@ BREAKAGES = (
         10,
     ),
     Breakage("a resumed run forgets what it asked for", ((execute, "restored", _forgets_what_it_asked_for),), 163),
+    Breakage(
+        "a resumed run frees only what it claimed itself",
+        ((progress._Folding, "_take_claim", _forgets_what_was_claimed_before),),
+        65,
+    ),
+    Breakage("a run that is over bars the next one", ((progress.RunProgress, "released", ""),), 826),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
+from runbook.events import ENDINGS
 from runbook.lab.settings import Settings
 from tests.simulation.mishaps import Happening
 from tests.simulation.tool import Fate
@@ -75,7 +76,9 @@ class Incident:
         return stream(self.seed, purpose)
 
     def fate(self, run: int) -> Fate:
-        """Half of the runs of an incident are cut short, most of them by a crash."""
+        """Half of the runs of an incident are cut short, most of them by a crash; a few after their ending."""
+        if self.chance(f"fate at the end {run}").random() < 0.05:
+            return Fate(f"after {self.chance(f'ending {run}').choice(sorted(ENDINGS))}", 1)
         chance = self.chance(f"fate {run}")
         if chance.random() < 0.5:
             return Fate()

@@ -59,7 +59,8 @@ class _Performance:
         self.stage.second_run = self._start_second
         self._incident = incident
         self._folder = folder
-        self.locks = Locks()
+        self._journals: dict[str, MemoryJournal] = {}
+        self.locks = Locks(lambda run: self._journals[run].records, self.stage.story.violated)
         self._runs = 0
         self._last: Run | None = None
         self._fellow_ended: Callable[[], bool] = lambda: True
@@ -114,12 +115,12 @@ class _Performance:
             run.checks.over()
             self.locks.free(name)
         except ToolCrash:
-            self.locks.died.add(name)
+            self.locks.dies(name)
             story.happened("crash", f"of {name} at {fate.point} {fate.nth}")
         except EndlessError:
-            self.locks.died.add(name)
+            self.locks.dies(name)
         except KeyboardInterrupt:
-            self.locks.died.add(name)
+            self.locks.dies(name)
             story.happened("interrupt", f"of {name} outside of a step")
         self._count(run)
         return run
@@ -140,12 +141,15 @@ class _Performance:
         )
         clock = VirtualClock(stage.timeline, fate, checks)
         journal = MemoryJournal(clock.now, fate, checks, list(past.journal.lines) if past else [])
+        self._journals[name] = journal
         return Run(name, host, journal, checks, began_at=len(records))
 
     def _executed(self, run: Run, fate: Fate, dry_run: bool, past: Run | None) -> Ending:
         incident, stage, checks = self._incident, self.stage, run.checks
         plan = _plan(tuple(sorted(incident.params.items())), run.name)
         own = stream(incident.seed, f"tool {run.name} {len(run.journal.lines)}")
+        passes = not run.name.startswith("tool") or stream(incident.seed, f"takes over {run.name}").random() < 0.75
+        over = past is None and passes
         network = ToolNetwork(stage.ether, stage.timeline, stage.weather, fate, checks, TOKEN, own)
         inner = HashiCorpCluster(NOMAD, incident.addresses, Settings({"X-Nomad-Token": TOKEN}), None, network)
         folder = self._folder / run.name
@@ -159,7 +163,7 @@ class _Performance:
             approve=lambda _sentence, _seconds: "",
             dry_run=dry_run,
             keep_tracebacks=False,
-            claim=lambda peers: self.locks.take(run.host, peers, run.name, over=past is None),
+            claim=lambda peers: self.locks.take(run.host, peers, run.name, over=over),
         )
         try:
             if past is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from runbook.engine.execute import Ending
-from runbook.events import RunCompleted
+from runbook.events import ENDINGS, ClusterClaimed, RunCompleted
+from runbook.progress import fold
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError
 from tests.simulation.invariants import Checks
@@ -38,21 +41,45 @@ class Run:
 
 @dataclass
 class Locks:
-    """As the files of :mod:`runbook.journal.lock`: a holder that dies leaves its name, and is passed by name only."""
+    """As the files of :mod:`runbook.journal.lock`: a holder that dies leaves its name until it is passed or wiped.
 
+    ``record_of`` gives the record of a run as it stands, ``violated`` is told of a run that is barred for no reason.
+    """
+
+    record_of: Callable[[str], list[dict[str, Any]]]
+    violated: Callable[[str, str], None]
     held: dict[tuple[str, str], str] = field(default_factory=dict)
     died: set[str] = field(default_factory=set)
+    taken: dict[str, frozenset[str]] = field(default_factory=dict)  # by the process of this run that is at work
 
     def take(self, host: str, peers: frozenset[str], run: str, *, over: bool) -> None:
         holders = {self.held[host, peer] for peer in peers if (host, peer) in self.held} - {run}
         for holder in sorted(holders):
-            if holder not in self.died or not over:
+            if holder not in self.died or not (over or fold(self.record_of(holder)).released):
+                self._look_for_a_reason(run, holder)
                 raise RefusedError(Unsafe("Locked", f"{holder} holds this cluster", "Wait for it, or take over"))
         self.died.discard(run)  # it was gone on with: a lock of the living is never passed on
+        self.taken[run] = peers
         self.held |= {(host, peer): run for peer in peers}
 
+    def dies(self, run: str) -> None:
+        self.died.add(run)
+        self.taken.pop(run, None)
+
+    def _look_for_a_reason(self, run: str, holder: str) -> None:
+        if holder in self.died and self.record_of(holder)[-1]["kind"] in ENDINGS:
+            self.violated("I8", f"{run} is barred by {holder}, which has its ending and died before its release")
+
     def has(self, run: str) -> bool:
-        return run in self.held.values()
+        """Whether its process that is at work took it; the name of one that died is no lock."""
+        return run in self.taken
 
     def free(self, run: str) -> None:
-        self.held = {place: holder for place, holder in self.held.items() if holder != run}
+        """What this process took, and what earlier ones claimed by the record."""
+        records = self.record_of(run)
+        freed = self.taken.pop(run, frozenset()) | fold(records).peers
+        self.held = {place: holder for place, holder in self.held.items() if holder != run or place[1] not in freed}
+        self.died.discard(run)
+        claimed = {peer for record in records if record["kind"] == ClusterClaimed.kind for peer in record["peers"]}
+        if any(holder == run and peer in claimed for (_, peer), holder in self.held.items()):
+            self.violated("I8", f"{run} is over, and its name still stands in the lock")

@@ -1,0 +1,175 @@
+"""Whose the lock is: a run whose record has an ending holds nothing, whatever name is left in the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from runbook.cli.claim import Claim, Override, free_what_is_left
+from runbook.engine.plan import bind
+from runbook.events import (
+    ClusterClaimed,
+    Event,
+    LockFreed,
+    LockTakenOver,
+    RunAcknowledged,
+    RunCompleted,
+    RunFailed,
+    RunInterrupted,
+    RunRefused,
+    RunResumed,
+    RunStarted,
+)
+from runbook.journal.lock import Lock
+from runbook.journal.store import Journal, read
+from runbook.playbook.parse import parse
+from runbook.progress import fold
+from runbook.steps.base import RefusedError
+from runbook.steps.catalog import CATALOG
+from tests.engine.fake import PLAYBOOK, FakeClock
+
+AT = "2026-01-01T00:00:00.000+00:00"
+PEERS = ("a", "b", "c")
+STARTED = RunStarted("old", "remove-dead-peers", "d", "nomad:x", "ann", dry_run=False, params={})
+TAKEN_OVER = LockTakenOver("old", "another", "bob", "its host is gone")
+ENDINGS: dict[str, tuple[Event, ...]] = {
+    "completed": (RunCompleted("recovered"),),
+    "refused": (RunRefused("remove", "Drift", "the leader moved"),),
+    "failed": (RunFailed("remove", "ambiguous", "nobody answered"),),
+    "interrupted": (RunInterrupted("remove", "by a signal"),),
+    "taken over": (TAKEN_OVER,),
+}
+NO_ENDING: dict[str, tuple[Event, ...]] = {
+    "it died": (),
+    "it went on after a failure and died": (*ENDINGS["failed"], RunResumed("ann", "nomad:x", torn=False)),
+    "it went on after it was taken over": (TAKEN_OVER, RunResumed("ann", "nomad:x", torn=False)),
+    "it took over from another": (LockTakenOver("older", "old", "bob", "its host is gone"),),
+}
+
+
+def record(state: Path, run: str, events: Iterable[Event]) -> None:
+    journal = Journal.begin(state / "runs" / run / "journal.jsonl")
+    for event in events:
+        journal.append({"at": AT, **event.record()})
+    journal.close()
+
+
+def name_left(state: Path, run: str, peers: Iterable[str] = PEERS) -> None:
+    """As of a process that died with the lock: nobody holds the files, and its name stands in them."""
+    dead = Lock(state / "locks", {"run": run, "who": "ann", "since": AT})
+    dead.take("peer", peers)
+    dead._close()
+
+
+def claim(state: Path, *, take_over: bool = False) -> tuple[Claim, list[Event]]:
+    told: list[Event] = []
+    plan = bind(parse(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG), "new", {})
+    return Claim(plan, state, "bob", told.append, Override(take_over=take_over, reason="x"), FakeClock()), told
+
+
+def names_in(state: Path) -> list[str]:
+    return [str(json.loads(text)["run"]) for path in (state / "locks").iterdir() if (text := path.read_text())]
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_a_run_that_has_ended_holds_nothing(tmp_path: Path, how: str) -> None:
+    """It died between its ending and its release; the next run passes it, and its record says so."""
+    record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *ENDINGS[how]])
+    name_left(tmp_path, "old")
+    new, told = claim(tmp_path)
+    new.hold(frozenset({"c", "d"}))
+    assert told == [LockFreed("old", how)]
+    assert sorted(names_in(tmp_path)) == ["new", "new", "old", "old"]
+
+
+@pytest.mark.parametrize("how", NO_ENDING)
+def test_a_run_without_an_ending_bars_the_next_one(tmp_path: Path, how: str) -> None:
+    record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *NO_ENDING[how]])
+    name_left(tmp_path, "old")
+    with pytest.raises(RefusedError, match="a run that holds this cluster died: old") as refused:
+        claim(tmp_path)[0].hold(frozenset(PEERS))
+    assert (refused.value.reason.code, "runbook resume old" in refused.value.reason.next_action) == ("Locked", True)
+    new, told = claim(tmp_path, take_over=True)
+    new.hold(frozenset(PEERS))
+    assert told == [LockTakenOver("old", "new", "bob", "x")]
+
+
+def test_a_run_whose_record_is_not_there_is_only_taken_over(tmp_path: Path) -> None:
+    """Nobody can tell how it ended, and there is nothing to resume."""
+    name_left(tmp_path, "old")
+    with pytest.raises(RefusedError) as refused:
+        claim(tmp_path)[0].hold(frozenset(PEERS))
+    assert "--take-over" in refused.value.reason.next_action
+    assert "resume" not in refused.value.reason.next_action
+
+
+@pytest.mark.parametrize("name", ["../elsewhere/old", "..", "old\x1b[2J", 7])
+def test_a_name_that_is_no_name_of_a_run_reads_no_record(tmp_path: Path, name: object) -> None:
+    """Whatever somebody wrote into a lock file: no record outside of the runs frees a cluster."""
+    state = tmp_path / "state"
+    record(tmp_path / "elsewhere", "old", [STARTED, *ENDINGS["completed"]])
+    (tmp_path / "elsewhere" / "runs" / "old").rename(tmp_path / "elsewhere" / "old")
+    (state / "runs").mkdir(parents=True)
+    name_left(state, "old")
+    for path in (state / "locks").iterdir():
+        path.write_text(json.dumps({"run": name, "since": 5, "who": ["x"]}), encoding="utf-8")
+    with pytest.raises(RefusedError) as refused:
+        claim(state)[0].hold(frozenset(PEERS))
+    assert refused.value.reason.code == "Locked"
+    assert refused.value.reason.sentence.isprintable()
+
+
+def test_of_two_names_the_one_without_an_ending_bars(tmp_path: Path) -> None:
+    """And where it is taken over, each is told as what it was."""
+    record(tmp_path, "old", [STARTED, ClusterClaimed(("a",)), *ENDINGS["completed"]])
+    record(tmp_path, "other", [STARTED, ClusterClaimed(("b",))])
+    name_left(tmp_path, "old", ["a"])
+    name_left(tmp_path, "other", ["b"])
+    with pytest.raises(RefusedError, match="died: other"):
+        claim(tmp_path)[0].hold(frozenset(PEERS))
+    assert sorted(names_in(tmp_path)) == ["old", "other"], "who is refused changes nothing"
+    new, told = claim(tmp_path, take_over=True)
+    new.hold(frozenset(PEERS))
+    assert sorted(told, key=str) == sorted(
+        [LockFreed("old", "completed"), LockTakenOver("other", "new", "bob", "x")], key=str
+    )
+
+
+def test_a_run_frees_also_what_an_earlier_process_of_it_claimed(tmp_path: Path) -> None:
+    """The peer that it removed is in no configuration any more, so the process that went on never took its lock."""
+    name_left(tmp_path, "new")
+    name_left(tmp_path, "other", ["z"])
+    mine, _ = claim(tmp_path)
+    mine.hold(frozenset({"a", "b"}))
+    mine.release(frozenset({*PEERS, "z", "never claimed"}))
+    assert names_in(tmp_path) == ["other"]
+    assert len(list((tmp_path / "locks").iterdir())) == 4
+
+
+def test_what_is_left_of_a_finished_run_is_freed_and_nothing_else(tmp_path: Path) -> None:
+    """What another run holds now is its own."""
+    name_left(tmp_path, "old")
+    held = Lock(tmp_path / "locks", {"run": "at work"})
+    held.take("peer", ["c"], may_take=lambda _run: True)
+    assert free_what_is_left(tmp_path, "old", frozenset(PEERS)) == 2
+    assert names_in(tmp_path) == ["at work"]
+    assert free_what_is_left(tmp_path / "no state", "old", frozenset(PEERS)) == 0
+
+
+def test_a_record_knows_every_peer_that_its_run_ever_claimed(tmp_path: Path) -> None:
+    """The process that went on met a smaller configuration."""
+    claims = [ClusterClaimed(PEERS), RunResumed("ann", "nomad:x", torn=False), ClusterClaimed(("a", "b"))]
+    record(tmp_path, "old", [STARTED, *claims])
+    assert fold(read(tmp_path / "runs" / "old" / "journal.jsonl").events).peers == frozenset(PEERS)
+
+
+def test_an_acknowledgement_is_of_what_was_done_until_then(tmp_path: Path) -> None:
+    """A run that goes on after it may change more, and nobody has looked at that."""
+    looked_at = RunAcknowledged("bob", "saw it")
+    record(tmp_path, "old", [STARTED, *ENDINGS["failed"], looked_at])
+    record(tmp_path, "again", [STARTED, *ENDINGS["failed"], looked_at, RunResumed("ann", "nomad:x", torn=False)])
+    runs = tmp_path / "runs"
+    assert [fold(read(runs / run / "journal.jsonl").events).acknowledged for run in ("old", "again")] == [True, False]
