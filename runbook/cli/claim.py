@@ -10,9 +10,10 @@ from pathlib import Path
 
 from runbook.clock import Clock
 from runbook.engine.plan import Plan
-from runbook.events import Emit, GuardOverridden, LockFreed, LockTakenOver
+from runbook.events import Emit, GuardOverridden
 from runbook.journal.lock import Lock, LockedError
 from runbook.journal.store import Journal, JournalError, read
+from runbook.lock_events import LockFreed, LockTakenOver
 from runbook.progress import ProgressError, RunProgress, fold
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError

@@ -12,7 +12,8 @@ from runbook.engine.nested import Nesting
 from runbook.engine.plan import Plan
 from runbook.engine.scope import Scope, in_round, inside
 from runbook.engine.world import AGREE_WITHIN, World
-from runbook.events import Approved, ClusterClaimed, ItemCompleted, Waiting
+from runbook.events import Approved, ItemCompleted, Waiting
+from runbook.lock_events import ClusterClaimed
 from runbook.playbook.expressions import UNKNOWN
 from runbook.playbook.model import Effect, Expression, Playbook, Secret, StepSpec, Value
 from runbook.progress import RunProgress

@@ -11,10 +11,7 @@ import pytest
 from runbook.cli.claim import Claim, Override, free_what_is_left
 from runbook.engine.plan import bind
 from runbook.events import (
-    ClusterClaimed,
     Event,
-    LockFreed,
-    LockTakenOver,
     RunAcknowledged,
     RunCompleted,
     RunFailed,
@@ -25,6 +22,7 @@ from runbook.events import (
 )
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
+from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.playbook.parse import parse
 from runbook.progress import fold
 from runbook.steps.base import RefusedError

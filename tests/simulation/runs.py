@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook.engine.execute import Ending
-from runbook.events import ENDINGS, ClusterClaimed, RunCompleted
+from runbook.events import ENDINGS, RunCompleted
+from runbook.lock_events import ClusterClaimed
 from runbook.progress import fold
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError
