@@ -10,7 +10,10 @@ from runbook.cluster.port import ClusterError, Trouble
 
 @dataclass(frozen=True)
 class Dialect:
-    """What one product calls things. ``port`` is that of the HTTP API where an address names none."""
+    """What one product calls things. ``port`` is that of the HTTP API where an address names none.
+
+    ``gossip_port`` is gossip's usual one.
+    """
 
     kind: str
     role: str
@@ -18,6 +21,7 @@ class Dialect:
     snapshot_path: str
     permission: str
     port: int
+    gossip_port: int
     variable: str
 
 
@@ -28,6 +32,7 @@ NOMAD = Dialect(
     snapshot_path="/v1/operator/snapshot",
     permission="a management token in NOMAD_TOKEN",
     port=4646,
+    gossip_port=4648,
     variable="NOMAD_ADDR",
 )
 CONSUL = Dialect(
@@ -37,6 +42,7 @@ CONSUL = Dialect(
     snapshot_path="/v1/snapshot",
     permission="operator:write, agent:read and node:read in CONSUL_HTTP_TOKEN (management for a state snapshot)",
     port=8500,
+    gossip_port=8301,
     variable="CONSUL_HTTP_ADDR",
 )
 

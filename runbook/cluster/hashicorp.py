@@ -14,6 +14,7 @@ from runbook.cluster.dialects import CONSUL as CONSUL
 from runbook.cluster.dialects import NOMAD as NOMAD
 from runbook.cluster.dialects import Dialect, error_of
 from runbook.cluster.http import NoAnswerError, Reply, Settings
+from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.seen import Seen, one_each, why_nobody, worth
@@ -21,7 +22,7 @@ from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
-READ_TIMEOUT = 10.0  # above the 5 s (Nomad) and 7 s (Consul) a leaderless server holds a request
+READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT = 20.0
 STATE_TIMEOUT = 120.0
 STATE_LIMIT = 4 * 1024**3
@@ -30,7 +31,7 @@ SELF = "/v1/agent/self"
 AUTOPILOT = "/v1/operator/autopilot"
 
 T = TypeVar("T")
-Question = tuple[Literal["http", "raft", "autopilot"], str]  # a server's URL, or the address of its Raft port
+Question = tuple[Literal["http", "raft", "autopilot", "host"], str]  # a server's URL, or an address with a port
 
 
 class HashiCorpCluster:
@@ -58,31 +59,28 @@ class HashiCorpCluster:
         return self._settings.secrets
 
     def look(self) -> ClusterView:
-        """Everybody in parallel: at most one time-out for the servers that hang, one for a cluster without a leader."""
-        seen, probes = self._ask_everybody()
+        """Everybody in parallel, the Raft ports last: what looks dead was so at the end of the look, not before it.
+
+        At most one time-out for the servers that hang, one for a cluster without a leader, two for ports that are
+        silent.
+        """
+        began = self._network.monotonic()
+        seen = self._ask_everybody()
         vantages = one_each(seen)
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen)
-        late = self._ask_afterwards(answering, configuration, probes)
-        silence = None, None, f"GET {AUTOPILOT}/configuration: no answer in time"
-        settings, opinion, unread = next(
-            (said for (kind, _), said in late.items() if kind == "autopilot" and said), silence
-        )
         view = ClusterView(
             cluster=self.name,
-            taken_at=self._network.monotonic(),
+            taken_at=began,
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
-            probes={**probes, **{place: said for (_, place), said in late.items() if isinstance(said, Reach)}},
-            unhealthy=opinion,
-            autopilot=settings,
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
-            autopilot_trouble=None if configuration is None else unread,
         )
+        view = self._with_last_answers(view, answering)
         self._route = self._route_by(view)
-        return view
+        return replace(view, seconds=self._network.monotonic() - began)
 
     def remove_peer(self, peer: Peer) -> None:
         """By id on protocol 3, by address on protocol 2; one peer a request, as a second is dropped without a word.
@@ -150,23 +148,18 @@ class HashiCorpCluster:
 
     # -- looking
 
-    def _ask_everybody(self) -> tuple[list[Seen], dict[str, Reach]]:
-        """Every known server and, as soon as an answer names them, the others and all their Raft ports."""
+    def _ask_everybody(self) -> list[Seen]:
+        """Every known server and, as soon as an answer names them, the others."""
         met: set[str | None] = {None}
 
         def follow(answer: Any) -> Iterable[Question]:
-            if isinstance(answer, Reach):
-                return
             met.add(None if answer.vantage.other_id else answer.vantage.server_id)
-            for peer in answer.vantage.configuration.peers if answer.vantage.configuration else ():
-                yield "raft", peer.address
             for url in self._named_by(answer.vantage, met):
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
-        answers = self._network.gather(first, self._ask, follow, 2 * max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1)
-        seen = [self._complete(url, answers["http", url]) for kind, url in answers if kind == "http"]
-        return seen, {place: answer for (_, place), answer in answers.items() if isinstance(answer, Reach)}
+        answers = self._network.gather(first, self._ask, follow, 2 * STALE_TIMEOUT)
+        return [self._complete(url, answers["http", url]) for _, url in answers]
 
     def _ask(self, question: Question) -> Any:
         kind, place = question
@@ -174,16 +167,41 @@ class HashiCorpCluster:
             return self._ask_autopilot(place)
         return self._ask_vantage(place) if kind == "http" else self._network.probe(place)
 
-    def _ask_afterwards(
-        self, answering: list[Vantage], configuration: Configuration | None, probes: dict[str, Reach]
-    ) -> dict[Question, Any]:
-        """What only a leader's configuration leads to, all at once: autopilot, and the ports nobody named before."""
-        if configuration is None:
-            return {}
-        untried = sorted({p.address for p in configuration.peers} - probes.keys())
-        questions: list[Question] = [("autopilot", answering[0].url), *(("raft", address) for address in untried)]
-        seconds = max(STALE_TIMEOUT, http.CONNECT_TIMEOUT) + 1
-        return self._network.gather(questions, self._ask, lambda _: (), seconds)
+    def _with_last_answers(self, view: ClusterView, answering: list[Vantage]) -> ClusterView:
+        """The view with what is asked last: autopilot of a leader's cluster, and every Raft port.
+
+        Where one is silent and nobody there answers, other ports of its machine and of the machines of the living are
+        tried too: a machine that is off is told apart from a process that is frozen by what its neighbours do.
+        """
+        held = [view.configuration, *(vantage.configuration for vantage in answering)]
+        peers = {peer.address: peer for each in held if each is not None for peer in each.peers}
+        silent = {address for address, peer in peers.items() if view.vantage_of(peer) is None}
+        living = sorted(peers.keys() - silent)
+
+        def machines() -> Iterable[Question]:
+            for address in (*sorted(silent), *living):
+                for place in machine_ports(address, self._dialect):
+                    yield "host", place
+
+        def follow(answer: Any) -> Iterable[Question]:
+            return machines() if silent and answer is Reach.SILENT else ()
+
+        questions: list[Question] = [("raft", address) for address in sorted(peers)]
+        if view.configuration is not None:
+            questions.append(("autopilot", answering[0].url))
+        if silent and any(vantage.reach is Reach.SILENT for vantage in view.vantages):
+            questions.extend(machines())  # its Raft port will be silent too, so nobody waits for that first
+        said = self._network.gather(questions, self._ask, follow, 2 * http.PROBE_TIMEOUT + 1)
+        late = None, None, f"GET {AUTOPILOT}/configuration: no answer in time"
+        settings, unhealthy, unread = next((a for (kind, _), a in said.items() if kind == "autopilot" and a), late)
+        return replace(
+            view,
+            probes={place: reach for (kind, place), reach in said.items() if kind == "raft" and reach is not None},
+            hosts=by_machine(peers, {place: reach for (kind, place), reach in said.items() if kind == "host"}),
+            unhealthy=unhealthy,
+            autopilot=settings,
+            autopilot_trouble=None if view.configuration is None else unread,
+        )
 
     def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None, str | None]:
         """The leader's settings and its opinion of the servers, as far as it tells them in time; why no settings."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 CONNECT_TIMEOUT = 3.0  # seconds: a first packet that got lost is sent again after one
+PROBE_TIMEOUT = 2.0  # seconds; below the second at which the kernel turns an absent neighbour into an error of its own
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
 PIECE = 64 * 1024
 SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies

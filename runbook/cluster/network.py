@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterable
 from typing import IO, Protocol, TypeVar
@@ -50,12 +51,14 @@ class SystemNetwork:
     def probe(self, address: str) -> Reach:
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), http.CONNECT_TIMEOUT).close()
+            socket.create_connection((host.strip("[]"), int(port)), http.PROBE_TIMEOUT).close()
         except ConnectionRefusedError:
             return Reach.REFUSED
         except TimeoutError:
             return Reach.SILENT
-        except (OSError, ValueError, OverflowError):
+        except OSError as error:  # a router's word that the host is not there says as little as silence
+            return Reach.SILENT if error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN) else Reach.UNREACHABLE
+        except (ValueError, OverflowError):
             return Reach.UNREACHABLE
         return Reach.ACCEPTED
 

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage, same_place
+from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
+
+MAX_GAP = 15.0  # seconds between the end of one look and the beginning of the next: less than a server's restart
+SILENT_MACHINE = 120.0  # seconds; clouds pause a guest for half a minute, and then it is as silent as one that is off
 
 GONE = (MemberStatus.FAILED, MemberStatus.LEFT)
 
@@ -25,33 +29,77 @@ class Liveness(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What we hold of one peer, and why."""
+    """What we hold of one peer, and why.
+
+    ``lasting`` is how many seconds this kind of death must be seen for at least, whatever ``confirm_for`` says.
+    ``returned``: it looks dead now, and a look that the verdict needs shows a sign of life: it comes and goes.
+    """
 
     peer: Peer
     liveness: Liveness
     evidence: tuple[str, ...]
+    lasting: float = 0.0
+    returned: bool = False
 
 
 def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least_looks: int = 2) -> Verdict:
-    """The verdict over several looks, oldest first.
+    """The verdict over the looks of a run, oldest first, whichever step took them.
 
-    Alive is decided by the newest look alone. Dead needs every look to say so, at least ``least_looks`` of them,
-    spread over ``confirm_for`` seconds: one bad sample may be a pause of the server or of this host (FACTS 9 row 2).
+    Alive is decided by the newest look alone. Dead needs an unbroken row of looks that say so, up to the newest:
+    at least ``least_looks``, spread over ``confirm_for`` seconds, no more than ``MAX_GAP`` apart. A machine that is
+    silent must be so for ``SILENT_MACHINE`` seconds. One look that says anything else breaks the row, as one bad sample
+    may be a pause of the server or of this host.
     """
-    each = [judge_once(view, peer) for view in looks]
-    if not each:
+    if not looks:
         return Verdict(peer, Liveness.UNKNOWN, ("nobody has looked yet",))
-    newest = each[-1]
+    newest = judge_once(looks[-1], peer)
     if newest.liveness is not Liveness.DEAD:
         return newest
-    unlike = next((verdict for verdict in each if verdict.liveness is not Liveness.DEAD), None)
-    if unlike is not None:
-        return Verdict(peer, Liveness.UNKNOWN, (f"looked {unlike.liveness.value} moments ago", *unlike.evidence))
-    spread = looks[-1].taken_at - looks[0].taken_at
-    if len(each) < least_looks or spread < confirm_for:
-        seen = f"{len(each)} of {least_looks} looks over {spread:.0f} of {confirm_for:.0f} s"
-        return Verdict(peer, Liveness.UNKNOWN, (f"not confirmed yet: {seen}", *newest.evidence))
-    return Verdict(peer, Liveness.DEAD, (f"{len(each)} looks over {spread:.0f} s agree", *newest.evidence))
+    row, before = _dead_row(looks, peer)
+    if any(_holds(row[start:], confirm_for, least_looks) for start in _starts(row)):
+        return Verdict(peer, Liveness.DEAD, (f"{len(row)} looks over {_spread(row):.0f} s agree", *newest.evidence))
+    needed = max(confirm_for, newest.lasting)
+    seen = f"not confirmed yet: {len(row)} of {least_looks} looks over {_spread(row):.0f} of {needed:.0f} s"
+    if before is None:
+        return Verdict(peer, Liveness.UNKNOWN, (seen, *newest.evidence), newest.lasting)
+    then = f"{looks[-1].taken_at - before.taken_at:.0f} s ago: {judge_once(before, peer).evidence[0]}"
+    returned = shows_life(before, peer)
+    return Verdict(peer, Liveness.UNKNOWN, (seen, then, *newest.evidence), newest.lasting, returned)
+
+
+def _dead_row(looks: Sequence[ClusterView], peer: Peer) -> tuple[list[tuple[ClusterView, Verdict]], ClusterView | None]:
+    """The looks up to the newest that all say dead, oldest first; and the one before them that says something else.
+
+    A look without a leader is void, neither for nor against, but for a sign of life in it.
+    """
+    row: list[tuple[ClusterView, Verdict]] = []
+    for view in reversed(looks):
+        verdict = judge_once(view, peer)
+        if view.configuration is None and not shows_life(view, peer):
+            continue
+        if verdict.liveness is not Liveness.DEAD:
+            return row[::-1], view
+        if row and row[-1][0].taken_at - (view.taken_at + view.seconds) > MAX_GAP:
+            break
+        row.append((view, verdict))
+    return row[::-1], None
+
+
+def _starts(row: Sequence[tuple[ClusterView, Verdict]]) -> tuple[int, ...]:
+    """Where a row may begin: at its first look, and behind the last one that needs more time than its others."""
+    brief = next((place + 1 for place in reversed(range(len(row))) if row[place][1].lasting), 0)
+    return (0, brief)
+
+
+def _holds(row: Sequence[tuple[ClusterView, Verdict]], confirm_for: float, least_looks: int) -> bool:
+    lasting = max((verdict.lasting for _, verdict in row), default=0.0)
+    return len(row) >= least_looks and _spread(row) >= max(confirm_for, lasting)
+
+
+def _spread(row: Sequence[tuple[ClusterView, Verdict]]) -> float:
+    """From the end of the first look to the beginning of the last: what lies between them for sure."""
+    first, last = row[0][0], row[-1][0]
+    return max(0.0, last.taken_at - (first.taken_at + first.seconds))
 
 
 def judge_once(view: ClusterView, peer: Peer) -> Verdict:
@@ -59,26 +107,30 @@ def judge_once(view: ClusterView, peer: Peer) -> Verdict:
     own = view.vantage_of(peer)
     if own is not None:
         return Verdict(peer, Liveness.ALIVE, (f"its own HTTP API answers at {own.url}",))
-    doubt = _doubt_from_here(view, peer) or _doubt_from_gossip(view, peer)
+    probe = probe_evidence(view, peer)
+    doubt = _doubt_from_here(view, peer, probe) or _doubt_from_gossip(view, peer)
+    if doubt is None and not probe.allows_dead:
+        doubt = probe.words
     if doubt is not None:
         return Verdict(peer, Liveness.UNKNOWN, (doubt,))
-    return Verdict(
-        peer, Liveness.DEAD, (f"port {peer.address} is {_probe(view, peer).value}", _gossip_words(view, peer))
-    )
+    lasting = SILENT_MACHINE if probe.meaning is ProbeMeaning.NO_MACHINE else 0.0
+    return Verdict(peer, Liveness.DEAD, (probe.words, _gossip_words(view, peer)), lasting)
 
 
-def _probe(view: ClusterView, peer: Peer) -> Reach:
-    return view.probes[peer.address]
+def shows_life(view: ClusterView, peer: Peer) -> bool:
+    """Whether anything in a look speaks for the peer: also in one that lacks too much for a verdict."""
+    listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS
+    mute = any(_is_mute(vantage, peer) for vantage in view.vantages)
+    told = any(_doubt_of(vantage, peer) for vantage in _gossiping(view))
+    return view.vantage_of(peer) is not None or listens or mute or told
 
 
-def _doubt_from_here(view: ClusterView, peer: Peer) -> str | None:
-    """What this host itself saw that forbids the word *dead*."""
-    if peer.address not in view.probes:
-        return f"port {peer.address} was not tried"
-    if _probe(view, peer) in (Reach.ACCEPTED, Reach.ANSWERED):
-        return f"port {peer.address} accepts connections: it may be frozen, stop the process first"
-    silent = next((v for v in view.vantages if _is_mute(v, peer)), None)
-    return f"{silent.url} accepts connections and does not say who it is: it may be frozen" if silent else None
+def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
+    """What this host itself saw there that lives, or may."""
+    if probe.meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP):
+        return probe.words
+    mute = next((v for v in view.vantages if _is_mute(v, peer)), None)
+    return f"{mute.url} accepts connections and does not say who it is: it may be frozen" if mute else None
 
 
 def _is_mute(vantage: Vantage, peer: Peer) -> bool:
@@ -105,7 +157,8 @@ def _doubt_of(vantage: Vantage, peer: Peer) -> str | None:
     members = vantage.members or ()
     if sum(member.id == peer.id for member in members) > 1:
         return "two members carry its id (a cloned machine?)"
-    other = next((m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)), None)
+    there = [m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)]
+    other = next((m for m in there if m.status not in GONE), None)  # a new id that is gone too is no sign of life
     if other is not None and peer.id != peer.address:
         return f"its address now belongs to another server, {other.name} ({other.id}); the leader will settle it"
     member = vantage.member_for(peer)

@@ -37,8 +37,8 @@ class Reach(Enum):
     ANSWERED = "answered"  # HTTP: a reply came. TCP: never used
     ACCEPTED = "accepted"  # the connection opened; a frozen process does this too, so it proves neither life nor death
     REFUSED = "refused"  # the host answered that nothing listens there
-    SILENT = "silent"  # no packet came back in time
-    UNREACHABLE = "unreachable"  # no route, or the name does not resolve
+    SILENT = "silent"  # no packet came back in time, or a router says that the host cannot be reached
+    UNREACHABLE = "unreachable"  # our own fault: no route from this host, no file handle, a name that does not resolve
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,13 @@ class AutopilotSettings:
 class ClusterView:
     """One gathered, timed, frozen picture. Everything that is decided is decided on such a value.
 
-    ``taken_at`` is seconds on the tool's own monotonic clock (never a server's).
+    ``taken_at`` is when its gathering *began*, in seconds on the tool's own monotonic clock (never a server's): nothing
+    in it is older. ``seconds`` is how long the gathering took.
     ``configuration`` and ``leader_id`` come from a *default* (not stale) read, so they are ``None`` without a leader;
     ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
-    ``probes`` is this host's own try at each peer's RPC port, by address.
+    ``probes`` is this host's own try at each peer's Raft port, by the peer's address; it is made last.
+    ``hosts`` is filled where a Raft port was silent: this host's try at other ports of that peer's machine, and of the
+    machines of the living, by the peer's address and the port's number.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
@@ -169,11 +172,13 @@ class ClusterView:
     leader_id: str | None
     vantages: tuple[Vantage, ...]
     probes: Mapping[str, Reach] = field(default_factory=dict)
+    hosts: Mapping[str, Mapping[int, Reach]] = field(default_factory=dict)
     unhealthy: frozenset[str] | None = None
     autopilot: AutopilotSettings | None = None
     trouble: str | None = None
     trouble_text: str | None = None
     autopilot_trouble: str | None = None
+    seconds: float = 0.0
 
     def vantage_of(self, peer: Peer) -> Vantage | None:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""

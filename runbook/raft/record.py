@@ -42,6 +42,10 @@ def view_from(data: Mapping[str, Any]) -> ClusterView:
     told["configuration"] = _configuration(told.get("configuration"))
     told["vantages"] = tuple(_vantage(each) for each in told["vantages"])
     told["probes"] = {address: Reach(word) for address, word in told.get("probes", {}).items()}
+    told["hosts"] = {
+        address: {int(port): Reach(word) for port, word in tried.items()}
+        for address, tried in told.get("hosts", {}).items()
+    }
     told["unhealthy"] = frozenset(told["unhealthy"]) if "unhealthy" in told else None
     told["autopilot"] = _autopilot(told["autopilot"]) if "autopilot" in told else None
     return ClusterView(leader_id=told.pop("leader_id", None), **told)

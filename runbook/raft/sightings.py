@@ -13,6 +13,7 @@ from enum import Enum
 from runbook.raft.findings import count
 from runbook.raft.liveness import GONE
 from runbook.raft.model import ClusterView, Member, Peer, Reach, Vantage
+from runbook.raft.probes import ProbeMeaning, probe_evidence
 
 
 class Appearance(Enum):
@@ -106,7 +107,7 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     mute = next((v for v in view.vantages if _mute(v, peer)), None)
     if mute is not None and mute.forbidden:
         return Appearance.REFUSES_US, f"{mute.url} refuses this token"
-    return _from_the_port(view.probes.get(peer.address), mute)
+    return _from_the_port(view, peer, mute)
 
 
 def _mute(vantage: Vantage, peer: Peer) -> bool:
@@ -115,15 +116,20 @@ def _mute(vantage: Vantage, peer: Peer) -> bool:
     return vantage.expected_id == peer.id and listens and vantage.server_id is None
 
 
-def _from_the_port(reach: Reach | None, mute: Vantage | None) -> tuple[Appearance, str]:
-    if reach in (Reach.ACCEPTED, Reach.ANSWERED):
+def _from_the_port(view: ClusterView, peer: Peer, mute: Vantage | None) -> tuple[Appearance, str]:
+    reach, probe = view.probes.get(peer.address), probe_evidence(view, peer)
+    if probe.meaning is ProbeMeaning.LISTENS:
         return Appearance.HANGS, "its port accepts connections and its HTTP API does not answer"
     if mute is not None:
         return Appearance.HANGS, f"{mute.url} accepts connections and does not say who it is"
-    if reach is Reach.REFUSED:
+    if probe.meaning is ProbeMeaning.HOST_UP:
+        return Appearance.HANGS, "its machine answers and its port does not"
+    if probe.meaning is ProbeMeaning.NO_PROCESS:
         return Appearance.DOWN, "nothing listens at its port, and its machine says so"
     if reach is Reach.SILENT:
         return Appearance.SILENT, "not a packet comes back"
     if reach is Reach.UNREACHABLE:
         return Appearance.SILENT, "there is no way to it from here"
+    if reach is Reach.REFUSED:
+        return Appearance.SILENT, probe.words
     return Appearance.UNTRIED, "its port was not tried"

@@ -11,7 +11,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
 from runbook.raft.diagnosis import diagnose
-from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
+from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
 from runbook.raft.quorum import failure_tolerance, quorum
 from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Fence, Policy, Unsafe, reason_unsafe_to_remove
@@ -88,14 +88,22 @@ class Context:
         return left
 
     def look(self) -> ClusterView:
-        """One look, told as an event."""
+        """One look, told as an event. Whatever it is for, a sign of life in it counts against every later verdict."""
         view = self.cluster.look()
         self.emit(_looked(self.step, view))
+        self._remember(view)
         self.memory.names |= {peer.id: peer.label for peer in _seen(view)}
         self.memory.autopilot = view.autopilot or self.memory.autopilot
         if view.configuration is not None:
             self._begin_with(view, view.configuration)
         return view
+
+    def _remember(self, view: ClusterView) -> None:
+        """Looks that are older than any verdict needs are forgotten."""
+        looks, needed = self.memory.looks, max(self.memory.confirm_for, SILENT_MACHINE)
+        looks.append(view)
+        while len(looks) > self.memory.least_looks and view.taken_at - looks[1].taken_at - looks[1].seconds >= needed:
+            del looks[0]
 
     def _begin_with(self, view: ClusterView, configuration: Configuration) -> None:
         """What the first look at the leader's configuration settles for the whole run."""

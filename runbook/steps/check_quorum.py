@@ -18,9 +18,9 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     if not arguments["remove"]:
         return "nothing to remove", {"removals": [], "fence": None}
-    view = context.memory.looks[-1] if context.memory.looks else confirm(context)
-    configuration = led(view)
     wanted = {_id_of(item) for item in arguments["remove"]}
+    view = context.memory.looks[-1] if context.memory.looks else confirm(context, wanted)
+    configuration = led(view)
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
     context.memory.fence = None  # what is refused here is proven nowhere
     fence = fence_of(view, wanted)

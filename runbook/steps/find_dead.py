@@ -6,7 +6,7 @@ from typing import Any
 
 from runbook.events import Waiting
 from runbook.raft.liveness import Liveness, Verdict
-from runbook.raft.model import Reach
+from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.steps.base import Context, Output
 from runbook.steps.looking import look_again, pause
 
@@ -21,8 +21,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     verdicts = _look(context)
     while waited_for := _worth_waiting_for(context, verdicts, context.clock.monotonic() - began):
         reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
-        context.emit(Waiting(context.step, round(pause(context), 1), reason))
-        context.clock.sleep(pause(context))
+        context.emit(Waiting(context.step, round(pause(context, waited_for), 1), reason))
+        context.clock.sleep(pause(context, waited_for))
         verdicts = _look(context)
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
     output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
@@ -35,14 +35,20 @@ def _look(context: Context) -> list[Verdict]:
 
 
 def _worth_waiting_for(context: Context, verdicts: list[Verdict], waited: float) -> list[Verdict]:
-    """Gossip makes up its mind late; a process that is frozen needs a person, and time alone proves nothing of it."""
-    memory, undecided = context.memory, _undecided(verdicts)
-    if waited < memory.confirm_for:
+    """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
+    machine answers for it, time alone proves nothing: that needs a person.
+    """
+    confirm_for, newest = context.memory.confirm_for, context.memory.looks[-1]
+    undecided = _undecided(verdicts)
+    if waited < confirm_for:
         return undecided
-    if waited >= memory.confirm_for + SETTLE:
-        return []
-    probes = memory.looks[-1].probes
-    return [verdict for verdict in undecided if probes.get(verdict.peer.address) is not Reach.ACCEPTED]
+    hopeless = (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
+    return [
+        verdict
+        for verdict in undecided
+        if waited < max(confirm_for, verdict.lasting) + SETTLE
+        and probe_evidence(newest, verdict.peer).meaning not in hopeless
+    ]
 
 
 def _undecided(verdicts: list[Verdict]) -> list[Verdict]:

@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from runbook.events import Waiting
-from runbook.raft.liveness import Liveness, Verdict, judge_once
+from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.steps.base import Context, led
 
-UNSEEN = 30.0  # seconds above ``confirm_for`` between two looks: more than a pause and a slow look, less than a restart
+LOOK_EVERY = 10.0  # seconds at most between two looks: below the longest gap that a verdict allows
+PATIENCE = 30.0  # seconds more than a verdict needs: a few looks may be void
 
 
 def look_again(context: Context) -> ClusterView:
-    """One more look to judge by; those that are older than the verdict needs are forgotten.
-
-    So are all before a long pause, as of a person who was asked: who lived and died in it is dead in each of them.
-    """
+    """One more look at a cluster that has a leader. Raises ClusterError where it has none."""
     view = context.look()
     led(view)
-    remember(context, view)
     return view
 
 
-def remember(context: Context, view: ClusterView) -> None:
-    """Whatever the look was for: a sign of life that it shows counts against every later verdict."""
-    looks = context.memory.looks
-    if looks and view.taken_at - looks[-1].taken_at > context.memory.confirm_for + UNSEEN:
-        looks.clear()
-    looks.append(view)
-    while len(looks) > context.memory.least_looks and view.taken_at - looks[1].taken_at >= context.memory.confirm_for:
-        del looks[0]
+def pause(context: Context, verdicts: Collection[Verdict] = ()) -> float:
+    """Seconds between two looks, so that they are spread over the time that these verdicts need."""
+    needed = max((verdict.lasting for verdict in verdicts), default=0.0) or context.memory.confirm_for
+    return min(max(needed / (context.memory.least_looks - 1), 0.05), LOOK_EVERY)
 
 
-def pause(context: Context) -> float:
-    """Seconds between two looks, so that they are spread over the whole time."""
-    return max(context.memory.confirm_for / (context.memory.least_looks - 1), 0.05)
+def confirm(context: Context, wanted: Collection[str]) -> ClusterView:
+    """The newest look, after as many as a verdict of *dead* on the ``wanted`` peers needs.
 
-
-def confirm(context: Context) -> ClusterView:
-    """The newest look, after as many as a verdict of *dead* needs: a resumed run begins with none."""
+    A resumed run begins with none. Bounded: whoever is not confirmed by then is judged unknown.
+    """
     view = look_again(context)
-    while looks_dead(view) and not _enough(context):
-        context.emit(Waiting(context.step, round(pause(context), 1), f"{_first(view)} looks dead; looking again"))
-        context.clock.sleep(pause(context))
+    until = context.clock.monotonic() + max(context.memory.confirm_for, SILENT_MACHINE) + PATIENCE
+    while (doubted := _unconfirmed(context, view, wanted)) and context.clock.monotonic() < until:
+        reason = f"confirming that {doubted[0].peer.label} is dead: {doubted[0].evidence[0]}"
+        context.emit(Waiting(context.step, round(pause(context, doubted), 1), reason))
+        context.clock.sleep(pause(context, doubted))
         view = look_again(context)
     return view
 
 
-def looks_dead(view: ClusterView) -> list[Verdict]:
-    """Who is dead in this one look; a verdict needs more of them."""
-    seen = [judge_once(view, peer) for peer in led(view).peers]
-    return [verdict for verdict in seen if verdict.liveness is Liveness.DEAD]
-
-
-def _enough(context: Context) -> bool:
-    looks = context.memory.looks
-    spread = looks[-1].taken_at - looks[0].taken_at
-    return len(looks) >= context.memory.least_looks and spread >= context.memory.confirm_for
-
-
-def _first(view: ClusterView) -> str:
-    return looks_dead(view)[0].peer.label
+def _unconfirmed(context: Context, view: ClusterView, wanted: Collection[str]) -> list[Verdict]:
+    """Whoever of them looks dead in this look and needs more looks to be proven so; not who comes and goes."""
+    dead = {peer.id for peer in led(view).peers if judge_once(view, peer).liveness is Liveness.DEAD}
+    verdicts = [verdict for peer_id, verdict in context.verdicts().items() if peer_id in dead & {*wanted}]
+    return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN and not verdict.returned]

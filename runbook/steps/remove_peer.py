@@ -22,7 +22,7 @@ from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, r
 from runbook.steps.looking import confirm
 from runbook.steps.settling import SETTLE, Settled, settle
 
-FRESH = 10.0  # seconds a look may be old when its removal is sent: what it saw is then no longer so for sure
+FRESH = 10.0  # seconds since a look began after which no removal follows from it: what it saw may be no longer so
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
 
@@ -35,7 +35,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         _was_done(context, other)  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.memory.unsettled and _was_done(context, peer_id):
         return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
-    view = confirm(context)
+    view = confirm(context, {peer_id})
     peer = led(view).peer(peer_id)
     if peer is None:
         return _vanished(context, peer_id)
@@ -120,8 +120,8 @@ def _asked(context: Context, peer: Peer, until: float) -> ClusterError | None:
     """Nothing, or why the answer leaves open what was done. Raises where it is sure that nothing was."""
     try:
         if context.clock.monotonic() > until:  # the disk hung under the intent, or this machine slept
-            what = f"not sent: the look that allowed it is older than {FRESH:g} s"
-            raise ClusterError(Trouble.UNAVAILABLE, what, "Is the disk of the record slow?")
+            what = f"not sent: the look that allowed it began more than {FRESH:g} s ago"
+            raise ClusterError(Trouble.UNAVAILABLE, what, "Is the leader slow to answer, or the disk of the record?")
         context.cluster.remove_peer(peer)
     except ClusterError as error:
         if error.trouble not in UNWRITTEN:

@@ -6,7 +6,6 @@ from enum import Enum
 
 from runbook.raft.model import ClusterView
 from runbook.steps.base import Context
-from runbook.steps.looking import remember
 
 SETTLE = 60.0  # seconds: a few elections, and then a person must look
 PAUSE = 1.0  # seconds between looks: above the lease of a Nomad leader, 0.5 s
@@ -30,20 +29,13 @@ def settle(context: Context, peer_id: str, *, was_refused: bool = False) -> Sett
     until = context.clock.monotonic() + SETTLE
     said: list[Settled] = []
     while True:
-        said.append(_says(_look(context), peer_id))
+        said.append(_says(context.look(), peer_id))
         recent = set(said[-AGREE:])
         if len(said) >= AGREE and (recent == {Settled.DONE} or (was_refused and recent == {Settled.NOT_DONE})):
             return said[-1]
         if context.clock.monotonic() >= until:
             return Settled.CANNOT_TELL
         context.clock.sleep(PAUSE)
-
-
-def _look(context: Context) -> ClusterView:
-    view = context.look()
-    if view.configuration is not None:
-        remember(context, view)
-    return view
 
 
 def _says(view: ClusterView, peer_id: str) -> Settled:

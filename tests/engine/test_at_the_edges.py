@@ -251,7 +251,8 @@ def test_a_run_gone_on_with_asks_for_as_much_proof_as_its_playbook(tmp_path: Pat
     again.execute(past)
     asked = next(n for n, record in enumerate(again.records) if record["kind"] == "removal.requested")
     looks = [record["kind"] for record in again.records[place:asked]].count("cluster.looked")
-    assert (looks, again.cluster.clock.seconds > 300) == (5, True)
+    assert looks >= 5
+    assert again.cluster.clock.seconds > 300
 
 
 def test_a_look_that_is_done_for_each_of_a_list_can_be_gone_on_from(tmp_path: Path) -> None:

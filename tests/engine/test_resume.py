@@ -73,7 +73,7 @@ def test_who_vanishes_between_look_and_request_was_removed_by_somebody_else(tmp_
 
 def test_who_was_to_go_and_went_by_itself_is_no_drift(tmp_path: Path) -> None:
     """Autopilot takes both while the first is looked at: nothing is asked for, nothing is refused."""
-    quick = run(tmp_path, dead={4, 5}, at_look={5: lambda cluster: (cluster.drop(4), cluster.drop(5))})
+    quick = run(tmp_path, dead={4, 5}, at_look={6: lambda cluster: (cluster.drop(4), cluster.drop(5))})
     assert isinstance(quick.execute(), RunCompleted)
     assert (removals(quick), quick.cluster.changes) == (["already_gone"] * 2, [])
 
@@ -93,7 +93,7 @@ DRIFTS: list[tuple[str, str, Callable[[FakeCluster], None]]] = [
 @pytest.mark.parametrize(("code", "words", "moved"), DRIFTS, ids=[f"{row[0]}: {row[1]}" for row in DRIFTS])
 def test_what_moved_since_the_plan_refuses(tmp_path: Path, code: str, words: str, moved: Any) -> None:
     """The fence, with a readable difference; nothing is asked for."""
-    fenced = run(tmp_path, dead={5}, at_look={5: moved})
+    fenced = run(tmp_path, dead={5}, at_look={6: moved})
     ending = fenced.execute()
     assert isinstance(ending, RunRefused)
     assert (ending.code, words in ending.message, fenced.cluster.changes) == (code, True, []), ending.message
@@ -177,7 +177,7 @@ def test_a_removed_peer_that_is_added_back_is_named(tmp_path: Path) -> None:
 def test_a_sign_of_life_counts_whatever_the_look_was_for(tmp_path: Path) -> None:
     """Who answered in a look that only settled another removal was not dead in every look (I1)."""
     flicker = run(tmp_path, dead={4, 5})
-    flicker.cluster.at_look = {6: lambda cluster: cluster.dead.discard(5), 7: lambda cluster: cluster.dead.add(5)}
+    flicker.cluster.at_look = {7: lambda cluster: cluster.dead.discard(5), 8: lambda cluster: cluster.dead.add(5)}
     ending = flicker.execute()
     assert isinstance(ending, RunRefused)
     assert ending.code == "TargetUnknown"

@@ -16,6 +16,7 @@ from runbook.raft.quorum import quorum
 from runbook.raft.removal import Policy, reason_unsafe_to_remove
 
 GOSSIP = {"a": MemberStatus.ALIVE, "d": MemberStatus.FAILED, "f": MemberStatus.FAILED, "g": MemberStatus.ALIVE}
+LOOKS = (0.0, 15.0, 30.0, 45.0)
 PROBE = {"a": Reach.ACCEPTED, "d": Reach.REFUSED, "f": Reach.ACCEPTED, "g": Reach.SILENT}
 
 
@@ -73,16 +74,22 @@ def test_a_peer_that_lived_in_one_look_is_not_dead() -> None:
 
 def test_a_port_that_nobody_tried_is_no_evidence() -> None:
     view = replace(world("aad"), probes={})
-    assert judge([view, replace(view, taken_at=60)], peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    assert judge([replace(view, taken_at=at) for at in LOOKS], peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
 
 
-def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader() -> None:
-    """A wiped server at the same address carries another id."""
+@pytest.mark.parametrize(
+    ("status", "expected"), [(MemberStatus.ALIVE, Liveness.UNKNOWN), (MemberStatus.FAILED, Liveness.DEAD)]
+)
+def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader(
+    status: MemberStatus, expected: Liveness
+) -> None:
+    """A wiped server at the same address carries another id, while it lives; once that id is gone too, both are."""
     view = world("aad")
-    newcomer = Member("s3", MemberStatus.FAILED, "id-new", peer(3).address)
+    newcomer = Member("s3", status, "id-new", peer(3).address)
     vantages = tuple(replace(v, members=(*(v.members or ())[:2], newcomer)) for v in view.vantages)
-    looks = [replace(view, vantages=vantages, taken_at=at) for at in (0.0, 60.0)]
-    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    peers = Configuration((peer(1), peer(2), replace(peer(3), name=None)))
+    looks = [replace(view, configuration=peers, vantages=vantages, taken_at=at) for at in LOOKS]
+    assert judge(looks, peers.peers[2], confirm_for=30).liveness is expected
 
 
 @pytest.mark.parametrize(("letter", "expected"), [("g", Liveness.UNKNOWN), ("d", Liveness.DEAD)])
@@ -90,9 +97,7 @@ def test_on_protocol_2_gossip_is_found_by_address(letter: str, expected: Livenes
     """The peer's id is its address there, and the member's tag ``id`` still a UUID."""
     view = world("aa" + letter)
     peers = tuple(replace(peer(n), id=peer(n).address, protocol=2) for n in (1, 2, 3))
-    looks = [
-        replace(view, configuration=Configuration(peers), leader_id=peers[0].id, taken_at=at) for at in (0.0, 60.0)
-    ]
+    looks = [replace(view, configuration=Configuration(peers), leader_id=peers[0].id, taken_at=at) for at in LOOKS]
     verdict = judge(looks, peers[2], confirm_for=30)
     assert verdict.liveness is expected
     assert GOSSIP[letter].value in " ".join(verdict.evidence)
@@ -189,3 +194,85 @@ def test_every_world_of_up_to_six_servers() -> None:
                 assert letters.count("a") >= quorum(size) >= quorum(size - 1)
     assert worlds == sum(4**size for size in range(1, 7))
     assert allowed > 100
+
+
+# -- what a look is worth: its age, its gaps, and what it saw of the living
+
+
+def seen(letters: str, *moments: float, seconds: float = 0.0) -> list[ClusterView]:
+    return [replace(world(letters, at), seconds=seconds) for at in moments]
+
+
+def test_what_lies_between_two_looks_is_counted_from_the_end_of_the_first() -> None:
+    """I15: evidence may be as old as the beginning of its look, and as young as its end."""
+    assert judge(seen("aad", 0, 15, 30, seconds=9), peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    assert judge(seen("aad", 0, 15, 30, 39, seconds=9), peer(3), confirm_for=30).liveness is Liveness.DEAD
+
+
+def test_between_two_looks_that_count_there_is_no_time_for_a_restart() -> None:
+    assert judge(seen("aad", 0, 60), peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    assert judge(seen("aad", 0, 15, 31), peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+
+
+def test_a_sign_of_life_in_a_look_without_a_leader_counts() -> None:
+    """Whichever step took it, and whatever else the look lacked."""
+    void = replace(world("aaa", 15), configuration=None, leader_id=None)
+    assert judge([*seen("aad", 0), void, *seen("aad", 16, 31)], peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    silent = replace(world("aad", 15), configuration=None, leader_id=None)
+    assert judge([*seen("aad", 0, 10), silent, *seen("aad", 20, 31)], peer(3), confirm_for=30).liveness is Liveness.DEAD
+
+
+def test_a_verdict_begins_anew_behind_a_sign_of_life() -> None:
+    looks = [*seen("aad", 0, 15, 30), *seen("aaa", 40), *seen("aad", 50, 65, 79)]
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    assert judge([*looks, *seen("aad", 80)], peer(3), confirm_for=30).liveness is Liveness.DEAD
+
+
+OFF, UP = {22: Reach.SILENT, 9: Reach.SILENT}, {22: Reach.SILENT, 9: Reach.REFUSED}
+
+
+def silent(hosts: dict[int, dict[int, Reach]], *moments: float) -> list[ClusterView]:
+    """s3's port is silent; what its machine and the others' say on other ports."""
+    view = world("aad")
+    probes = {**view.probes, peer(3).address: Reach.SILENT}
+    told = {peer(number).address: tried for number, tried in hosts.items()}
+    return [replace(view, probes=probes, hosts=told, taken_at=at) for at in moments]
+
+
+def test_a_silent_port_on_a_machine_that_answers_is_a_frozen_process() -> None:
+    """A stopped process whose listen queue is full: the kernel drops what comes. Time proves nothing of it."""
+    looks = silent({3: UP, 1: UP}, *range(0, 3000, 15))
+    verdict = judge(looks, peer(3), confirm_for=30)
+    assert verdict.liveness is Liveness.UNKNOWN
+    assert "its machine answers on port 9" in verdict.evidence[0]
+
+
+def test_a_silent_machine_is_dead_after_two_minutes_where_the_machines_of_the_living_answer() -> None:
+    looks = silent({3: OFF, 1: UP}, *range(0, 120, 15))
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    assert judge([*looks, *silent({3: OFF, 1: UP}, 120)], peer(3), confirm_for=30).liveness is Liveness.DEAD
+
+
+def test_where_the_machines_of_the_living_are_silent_too_the_probe_is_blind() -> None:
+    looks = silent({3: OFF, 1: OFF, 2: OFF}, *range(0, 3000, 15))
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    other_question = silent({3: {22: Reach.SILENT}, 1: {9: Reach.REFUSED}}, *range(0, 3000, 15))
+    assert judge(other_question, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+
+
+def test_a_machine_that_was_silent_and_then_refuses_needs_no_two_minutes_more() -> None:
+    looks = [*silent({3: OFF, 1: UP}, 0, 15), *seen("aad", 30, 45, 60)]
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.DEAD
+    assert judge(looks[:-1], peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+
+
+def test_a_refused_port_proves_nothing_where_the_living_are_refused_too() -> None:
+    """A firewall that rejects looks like a process that is gone."""
+    view = world("aad")
+    for at in (1, 2):
+        rejected = replace(view, probes={**view.probes, peer(at).address: Reach.REFUSED})
+        looks = [replace(rejected, taken_at=moment) for moment in LOOKS]
+        assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    none_accepts = replace(view, probes={peer(n).address: Reach.SILENT if n < 3 else Reach.REFUSED for n in (1, 2, 3)})
+    looks = [replace(none_accepts, taken_at=moment) for moment in LOOKS]
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN

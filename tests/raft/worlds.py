@@ -9,14 +9,16 @@ from runbook.raft.liveness import Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
 PORT = {"answers": Reach.ACCEPTED, "accepts": Reach.ACCEPTED, "refused": Reach.REFUSED, "silent": Reach.SILENT,
-        "unreachable": Reach.UNREACHABLE}  # fmt: skip
+        "off": Reach.SILENT, "full": Reach.SILENT, "unreachable": Reach.UNREACHABLE}  # fmt: skip
+MACHINE = {"answers": Reach.REFUSED, "full": Reach.REFUSED, "off": Reach.SILENT}  # on a port where nobody listens
 STATUS = {status.value: status for status in MemberStatus}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One server. ``sight``: answers, accepts, refused, silent, unreachable or untried; ``gossip``: what all others
-    say of it, or ``absent``.
+    """One server. ``sight``: answers, accepts, refused, off (its whole machine is silent), full (its port is silent and
+    its machine is not), silent (nobody asked its machine), unreachable or untried; ``gossip``: what all others say of
+    it, or ``absent``.
     """
 
     voter: bool = True
@@ -48,10 +50,19 @@ def view_of(kinds: Iterable[Kind], at: float = 0.0, leader: int | None = 1) -> C
     )  # fmt: skip
     probes = {each.address: PORT[kind.sight] for each, (_, kind) in zip(peers, numbered, strict=True)
               if kind.sight != "untried"}  # fmt: skip
+    hosts = {each.address: {9: MACHINE[kind.sight]} for each, (_, kind) in zip(peers, numbered, strict=True)
+             if kind.sight in MACHINE}  # fmt: skip
     led = configuration if leader else None
     autopilot = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
     return ClusterView(
-        "nomad:x", at, led, f"id-{leader}" if leader else None, vantages, probes, autopilot=autopilot if led else None
+        "nomad:x",
+        at,
+        led,
+        f"id-{leader}" if leader else None,
+        vantages,
+        probes,
+        hosts,
+        autopilot=autopilot if led else None,
     )
 
 

@@ -17,7 +17,8 @@ from runbook.engine.resume import restored
 from runbook.engine.step import StepRunner
 from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
-from runbook.raft.model import ClusterView, Peer, Vantage
+from runbook.raft.model import ClusterView, Peer, Reach, Vantage
+from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Unsafe
 from runbook.steps import base, bodies, find_dead, looking, remove_peer, settling
 from runbook.steps.base import Context
@@ -157,6 +158,22 @@ def _done_at_once(_context: Context, _peer_id: str, **_told: Any) -> Settled:
     return Settled.DONE
 
 
+def _silence_is_death(view: ClusterView, peer: Peer) -> ProbeEvidence:
+    """Whatever its machine answers."""
+    evidence = probe_evidence(view, peer)
+    silent = view.probes.get(peer.address) is Reach.SILENT
+    return ProbeEvidence(ProbeMeaning.NO_PROCESS, evidence.words) if silent else evidence
+
+
+def _only_looks_for_the_dead(context: Context, view: ClusterView) -> None:
+    """What other steps saw is forgotten."""
+    if context.step in ("dead", "remove"):
+        _remember(context, view)
+
+
+_remember = Context._remember
+
+
 def _no_life_here(_view: ClusterView, _peer: Peer) -> str | None:
     return None
 
@@ -168,10 +185,14 @@ def _forgets_what_was_claimed_before(self: Any, event: Mapping[str, Any]) -> Non
 
 BREAKAGES = (
     Breakage("unknown is counted as dead", ((base, "judge", _unknown_is_dead),)),
-    Breakage("one look is enough", ((base, "judge", _newest_look_is_enough), (looking, "_enough", lambda _c: True))),
+    Breakage("one look is enough", ((base, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))),
     Breakage("gossip is not asked", ((liveness, "_doubt_from_gossip", _no_life_here),)),
     Breakage("only the leader's gossip counts", ((liveness, "_gossiping", _only_the_leaders),)),
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
+    Breakage("a frozen process with a full queue is dead", ((liveness, "probe_evidence", _silence_is_death),)),
+    Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),)),
+    Breakage("a removal may follow from an old look", ((remove_peer, "FRESH", float("inf")),)),
+    Breakage("looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf")))),
     Breakage("non-voters are counted into quorum", ((removal, "_reason_in_numbers", _counting_everybody),), 31),
     Breakage("no quorum is asked for", ((removal, "_reason_in_numbers", _only_the_floor),), 229),
     Breakage("min_voters is ignored", ((removal, "_reason_in_numbers", _without_floor),), 45),

@@ -10,7 +10,8 @@ from math import floor
 from random import Random
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.cluster.http import CONNECT_TIMEOUT, NoAnswerError, Reply
+from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, NoAnswerError, Reply
+from runbook.cluster.machines import CLOSED_PORT, SSH_PORT
 from runbook.cluster.port import Trouble
 from runbook.lab.call import Answer, Ask, Waiting
 from runbook.lab.endpoints import answer
@@ -22,19 +23,28 @@ from tests.simulation.mishaps import Mishap, Weather
 from tests.simulation.timeline import Timeline
 
 SLOW = (Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
+OF_THE_MACHINE = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
+LEADERS_READ = "/v1/operator/raft/configuration"
+SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
 TRUNCATED = (Mishap.TRUNCATED_BODY, Mishap.TRUNCATED_SNAPSHOT)
 
 
 @dataclass
 class Links:
-    """What the tool's own host cannot reach, by name: nothing passes, replies do not, or the whole host is gone."""
+    """What the tool's own host cannot reach, by name: nothing passes, replies do not, or the whole host is gone.
+
+    ``paused`` machines are as silent as those that are gone; behind a ``full`` listen queue only the process's own
+    ports are.
+    """
 
     blocked: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
 
     def silent(self, name: str) -> bool:
-        return name in self.blocked or name in self.gone
+        return name in self.blocked or name in self.gone or name in self.paused
 
     def open(self, name: str) -> bool:
         return not self.silent(name) and name not in self.deaf
@@ -99,12 +109,17 @@ class Ether:
         self.counts: Counter[str] = Counter()
         self.lost_probes: dict[str, float] = {}
         self.thaw_when_asked: set[str] = set()
+        self.slow_until: dict[str, float] = {}
         self._timeline = timeline
         self._model = model
         self._weather = weather
         self._chance = chance
         self._held: list[Request] = []
         self._by_host = {server.host: server for server in model.world.servers.values()}
+
+    @property
+    def now(self) -> float:
+        return self._timeline.now
 
     def server_at(self, place: str) -> Server:
         return self._by_host[(urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]]
@@ -116,7 +131,7 @@ class Ether:
         request = Request(server, method, path, Ask(method, where, query, headers), mishap)
         self._count(mishap)
         self._timeline.after(seconds, lambda: self._give_up(request))
-        if self.links.silent(server.name):
+        if self.links.silent(server.name) or server.name in self.links.full:
             none = "no packet came back"
             self._timeline.after(
                 min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, Trouble.UNREACHABLE, none)
@@ -138,10 +153,14 @@ class Ether:
         self._count(mishap)
         if mishap is not None:
             self.lost_probes[server.name] = self._timeline.now
-        self._timeline.after(CONNECT_TIMEOUT, lambda: probe.end(Reach.SILENT))
-        if mishap is None and self.links.open(server.name):
-            killed = server.process is Process.KILLED
-            self._timeline.after(self._latency(), lambda: probe.end(Reach.REFUSED if killed else Reach.ACCEPTED))
+        self._timeline.after(PROBE_TIMEOUT, lambda: probe.end(Reach.SILENT))
+        port = int(address.rpartition(":")[2])
+        if (
+            mishap is None
+            and self.links.open(server.name)
+            and (port in OF_THE_MACHINE or server.name not in self.links.full)
+        ):
+            self._timeline.after(self._latency(), lambda: probe.end(_reach_of(server, port)))
         return probe
 
     def kick(self) -> None:
@@ -197,6 +216,8 @@ class Ether:
         if mishap in TRUNCATED:
             given = replace(given, body=given.body[: len(given.body) // 2])
         late = self._weather.seconds(mishap) if mishap in SLOW else 0.0
+        if self.slow_until.get(request.server.name, 0.0) > self._timeline.now and request.path.startswith(LEADERS_READ):
+            late += SLOW_READ if "stale" not in request.path else 0.0
         self._timeline.after(self._latency() + late, lambda: self._come_back(request, given))
 
     def _come_back(self, request: Request, given: Answer) -> None:
@@ -216,6 +237,13 @@ class Ether:
     def _count(self, mishap: Mishap | None) -> None:
         if mishap is not None:
             self.counts[mishap.value] += 1
+
+
+def _reach_of(server: Server, port: int) -> Reach:
+    """Of a machine that is up: ssh listens, nobody does on the closed port, and the server does while it is there."""
+    if port == CLOSED_PORT:
+        return Reach.REFUSED
+    return Reach.REFUSED if port != SSH_PORT and server.process is Process.KILLED else Reach.ACCEPTED
 
 
 @lru_cache(maxsize=1000)

@@ -6,12 +6,12 @@ Each purpose has a random stream of its own, so that a new kind of mishap does n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.events import ENDINGS
 from runbook.lab.settings import Settings
-from tests.simulation.mishaps import Happening
+from tests.simulation.mishaps import EVIDENCE, Happening
 from tests.simulation.tool import Fate
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
@@ -100,13 +100,13 @@ def draw(seed: int) -> Incident:
         seed=seed,
         settings=settings,
         non_voters=_non_voters(seed, settings),
-        dead=_dead(chance, settings, run_at),
+        dead=_some_full(seed, _dead(chance, settings, run_at)),
         addresses=_addresses(seed, settings),
         params=_params(seed, settings.servers),
         run_at=run_at,
         reading_rate=noise,
         removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
-        planned=(*_planned(seed, run_at), *_firewall(seed, run_at)),
+        planned=(*_planned(seed, run_at), *_firewall(seed, run_at), *_against_evidence(seed, run_at)),
         shares_lock=stream(seed, "lock").random() < 0.5,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
@@ -168,11 +168,28 @@ def _params(seed: int, servers: int) -> dict[str, str]:
 def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
     chance = stream(seed, "happenings")
     count = chance.choice((0, 0, 1, 2, 3, 5, 8))
-    kinds = tuple(Happening)
+    kinds = tuple(kind for kind in Happening if kind not in EVIDENCE)
     return tuple(
         Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
         for _ in range(count)
     )
+
+
+def _against_evidence(seed: int, run_at: float) -> tuple[Planned, ...]:
+    """What makes a living server look dead, or a dead one live for a moment; some of it from before the run."""
+    chance = stream(seed, "evidence")
+    count = chance.choice((0, 0, 0, 1, 2))
+    return tuple(
+        Planned(chance.uniform(run_at - 60.0, run_at + 120.0), chance.choice(EVIDENCE), chance.uniform(3.0, 120.0))
+        for _ in range(count)
+    )
+
+
+def _some_full(seed: int, dead: tuple[Victim, ...]) -> tuple[Victim, ...]:
+    """Half of those that are frozen have a full listen queue: clients and health checks fill it by themselves."""
+    chance = stream(seed, "full queues")
+    ways = {Happening.FREEZE: (Happening.FREEZE, Happening.FULL_QUEUE)}
+    return tuple(replace(each, way=chance.choice(ways.get(each.way, (each.way,)))) for each in dead)
 
 
 def _firewall(seed: int, run_at: float) -> tuple[Planned, ...]:

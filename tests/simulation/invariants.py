@@ -12,11 +12,12 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, summary
 from tests.simulation import oracle
 from tests.simulation.mishaps import Mishap
-from tests.simulation.truth import Story, Truth
+from tests.simulation.truth import MOMENT, Story, Truth
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
 LONGEST_SILENCE = 300.0  # in which a run only looks, and says nothing else
+OLDEST_EVIDENCE = 10.0 + MOMENT  # seconds from the beginning of a look to the request that follows from it
 SETTLED = ("removal.confirmed", "removal.failed", "removal.unsettled", "removal.already_gone")
 
 
@@ -150,6 +151,8 @@ class Checks:
         self._require(doubt is None, "I1", f"{self._name(peer)} is not proven dead: {doubt}")
         life = self._truth.sign_of_life(peer, view, self._look_began)
         self._require_or_race(life is None, "I1", f"a living server is removed: {life}")
+        back = self._truth.back_for(peer)
+        self._require(back <= OLDEST_EVIDENCE, "I15", f"{self._name(peer)} has been answering again for {back:.1f} s")
         if life is None and self._truth.hidden_life(peer):
             self._story.counts["living server that nobody could see"] += 1
 

@@ -25,6 +25,7 @@ class Mishap(Enum):
     LEADER_DIES = "leader dies between look and removal"
     TARGET_RETURNS = "target returns between look and removal"
     VOTER_DIES = "another voter dies between look and removal"
+    SLOW_DISK = "disk hangs under an intent"
 
 
 class Happening(Enum):
@@ -44,7 +45,14 @@ class Happening(Enum):
     OPERATOR_REMOVES = "second operator removes"
     OPERATOR_FORCES_LEAVE = "second operator forces a leave"
     SECOND_RUN = "second run at once"
+    FULL_QUEUE = "server freezes and its listen queue is full"
+    MACHINE_PAUSES = "machine pauses"
+    LIFE_BETWEEN = "dead server lives for a moment"
+    SLOW_LEADER = "leader answers slowly"
 
+
+EVIDENCE = (Happening.FULL_QUEUE, Happening.MACHINE_PAUSES, Happening.LIFE_BETWEEN, Happening.SLOW_LEADER)
+LONGEST_PAUSE = 100.0  # seconds; a machine that is silent for longer is as good as off
 
 READING = (
     Mishap.LOST_REQUEST,
@@ -89,6 +97,11 @@ class Weather:
         if path.startswith("/v1/operator/snapshot"):
             return self._draw(self._removing, SNAPSHOT)
         return self._draw(self._reading, READING)
+
+    def hang_of_disk(self) -> float:
+        """Seconds for which the record of an intent is not on disk yet."""
+        mishap = self._draw(self._removing / 8, (Mishap.SLOW_DISK,))
+        return self._chance.uniform(2.0, 40.0) if mishap else 0.0
 
     def of_probe(self) -> Mishap | None:
         return self._draw(self._reading, (Mishap.LOST_PROBE,))

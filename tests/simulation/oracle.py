@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage
 
+SILENT_FOR = 120.0
 LISTENING = (Reach.ACCEPTED, Reach.ANSWERED)
 
 
@@ -31,29 +32,52 @@ def life_in(view: ClusterView, peer: Peer) -> str | None:
             ours = member.id == peer.id or member.raft_address == peer.address
             if ours and member.status not in (MemberStatus.FAILED, MemberStatus.LEFT):
                 return f"gossip of {vantage.name} says {member.status.value}"
+    machine = view.hosts.get(peer.address, {}).values()
+    if view.probes.get(peer.address) is Reach.SILENT and any(said in (*LISTENING, Reach.REFUSED) for said in machine):
+        return "its port is silent and its machine is not"
     return "its port accepts connections" if view.probes.get(peer.address) in LISTENING else None
 
 
 def tells(view: ClusterView, peer: Peer) -> bool:
-    """Whether a look says enough for silence to mean something: a port that was tried, and the leader's gossip."""
+    """Whether a look says enough for silence to mean something: a probe that differs from those of the living, and the
+    leader's gossip.
+    """
     leader = view.leader_id
     heard = any(leader in (v.server_id, v.raft_address) and v.members is not None for v in view.answering)
-    return leader is not None and view.configuration is not None and heard and peer.address in view.probes
+    return leader is not None and view.configuration is not None and heard and differs(view, peer)
+
+
+def differs(view: ClusterView, peer: Peer) -> bool:
+    peers = view.configuration.peers if view.configuration else ()
+    living = [each.address for each in peers if each.id != peer.id and any(is_own(v, each) for v in view.answering)]
+    reach = view.probes.get(peer.address)
+    if reach is Reach.REFUSED:
+        theirs = [view.probes.get(address) for address in living]
+        return Reach.ACCEPTED in theirs and Reach.REFUSED not in theirs
+    if reach is Reach.SILENT:
+        silent = {port for port, said in view.hosts.get(peer.address, {}).items() if said is Reach.SILENT}
+        answers = (Reach.ACCEPTED, Reach.REFUSED)
+        return any(view.hosts.get(address, {}).get(port) in answers for address in living for port in silent)
+    return False
 
 
 def reason_not_dead(views: Sequence[ClusterView], peer: Peer, confirm_for: float, looks: int) -> str | None:
     """Why these looks, oldest first, do not prove that the peer is dead."""
-    newest, telling = views[-1], 0
+    newest, telling, needed = views[-1], 0, confirm_for
     if not tells(newest, peer):
         return "the last look tells nothing of it"
     for view in reversed(views):
-        life, ago = life_in(view, peer), newest.taken_at - view.taken_at
+        life, ago = life_in(view, peer), newest.taken_at - view.taken_at - view.seconds
         if life is not None:
             return f"{ago:.1f} s before, {life}"
-        telling += tells(view, peer)
-        if telling >= looks and ago >= confirm_for and tells(view, peer):
+        if not tells(view, peer):
+            continue
+        telling += 1
+        if view.probes.get(peer.address) is Reach.SILENT:
+            needed = max(needed, SILENT_FOR)
+        if telling >= looks and ago >= needed:
             return None
-    return f"only {telling} of {looks} looks, over less than {confirm_for:.1f} s"
+    return f"only {telling} of {looks} looks, over less than {needed:.1f} s"
 
 
 def live_voters(view: ClusterView, without: str) -> int:

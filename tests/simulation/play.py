@@ -140,7 +140,8 @@ class _Performance:
             past=records,
         )
         clock = VirtualClock(stage.timeline, fate, checks)
-        journal = MemoryJournal(clock.now, fate, checks, list(past.journal.lines) if past else [])
+        lines = list(past.journal.lines) if past else []
+        journal = MemoryJournal(clock.now, fate, checks, lines, stage.hang_disk)
         self._journals[name] = journal
         return Run(name, host, journal, checks, began_at=len(records))
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 from runbook.lab import consensus
 from runbook.lab.model import Model
-from runbook.lab.world import Entry, Process, Server
-from runbook.raft.model import Configuration, Peer
+from runbook.lab.world import Process, Server
+from runbook.raft.model import Peer
 from tests.simulation.ether import Ether
+from tests.simulation.formation import demote
 from tests.simulation.incident import TOKEN, Incident, Victim
-from tests.simulation.mishaps import Happening, Mishap, Weather
+from tests.simulation.mishaps import LONGEST_PAUSE, Happening, Mishap, Weather
 from tests.simulation.timeline import Timeline
 from tests.simulation.truth import Story, Truth
 
@@ -50,13 +50,17 @@ class Stage:
             Happening.OPERATOR_REMOVES: lambda _: self._operator_removes(),
             Happening.OPERATOR_FORCES_LEAVE: lambda _: self._operator_forces_leave(),
             Happening.SECOND_RUN: lambda _: self._second_run(),
+            Happening.FULL_QUEUE: lambda lasts: self._freeze(lasts, full=True),
+            Happening.MACHINE_PAUSES: self._pause,
+            Happening.LIFE_BETWEEN: self._live_for_a_moment,
+            Happening.SLOW_LEADER: self._slow_leader,
         }
 
     def set(self) -> None:
         """The cluster as it was before the incident, and everything that will befall it."""
         incident, world = self.incident, self.model.world
         if incident.non_voters:
-            self._demote(incident.non_voters)
+            demote(self.model, incident.non_voters)
             world.autopilot["ServerStabilizationTime"] = NEVER_STABLE
         for victim in incident.dead:
             self.timeline.at(victim.at, lambda victim=victim: self._fall(victim))  # type: ignore[misc]
@@ -68,9 +72,10 @@ class Stage:
         self._over = True
         self.weather.clear_up()
         self._heal()
+        self.ether.slow_until.clear()
         for server in self.model.world.servers.values():
             if server.process is Process.FROZEN:
-                self._changed(lambda server=server: self.model.thaw(server.name))  # type: ignore[misc]
+                self._thaw(server)
         self.story.tell("world", "the faults are over")
 
     def befall(self, mishap: Mishap | None, target: Peer) -> None:
@@ -88,6 +93,17 @@ class Stage:
             others = [each for each in self._running() if each is not leader and each is not server]
             if others:
                 self._die(Happening.KILL, self._chance.choice(others).name)
+
+    def hang_disk(self, peer_id: str) -> None:
+        """The disk takes its time over an intent; half of the times its target returns meanwhile."""
+        seconds = self.weather.hang_of_disk()
+        if not seconds:
+            return
+        self.story.happened(Mishap.SLOW_DISK.value, f"for {seconds:.0f} s")
+        server = next((each for each in self._all() if each.raft_id == peer_id), None)
+        if server is not None and server.process is Process.KILLED and self._chance.random() < 0.5:
+            self._return(server, wiped=False)
+        self.timeline.wait(self.timeline.now + seconds)
 
     # -- what happens
 
@@ -113,8 +129,9 @@ class Stage:
         self.ether.kick()
 
     def _fall(self, victim: Victim) -> None:
-        if victim.way is Happening.FREEZE:
-            self._freeze_one(self.model.server(victim.name), victim.lasts)
+        if victim.way in (Happening.FREEZE, Happening.FULL_QUEUE):
+            full = victim.way is Happening.FULL_QUEUE
+            self._freeze_one(self.model.server(victim.name), victim.lasts, full=full)
             self.story.happened(victim.way.value, victim.name)
         else:
             self._die(victim.way, victim.name)
@@ -138,17 +155,48 @@ class Stage:
             self.ether.links.gone.add(name)
         return name
 
-    def _freeze(self, lasts: float) -> str | None:
+    def _freeze(self, lasts: float, *, full: bool = False) -> str | None:
         server = self._some(self._running())
         if server is not None:
-            self._freeze_one(server, lasts)
+            self._freeze_one(server, lasts, full=full)
         return server.name if server else None
 
-    def _freeze_one(self, server: Server, lasts: float) -> None:
+    def _pause(self, lasts: float) -> str | None:
+        """The whole machine stands still, as a cloud does it to a guest that it moves."""
+        server = self._some(self._running())
+        if server is None:
+            return None
+        self.ether.links.paused.add(server.name)
+        self._freeze_one(server, min(lasts, LONGEST_PAUSE))
+        return f"{server.name} for {min(lasts, LONGEST_PAUSE):g} s"
+
+    def _freeze_one(self, server: Server, lasts: float, *, full: bool = False) -> None:
         if server.process is Process.KILLED:
             return
+        if full:
+            self.ether.links.full.add(server.name)
         self._changed(lambda: self.model.freeze(server.name))
-        self.timeline.after(lasts, lambda: self._changed(lambda: self.model.thaw(server.name)))
+        self.timeline.after(lasts, lambda: self._thaw(server))
+
+    def _thaw(self, server: Server) -> None:
+        self.ether.links.full.discard(server.name)
+        self.ether.links.paused.discard(server.name)
+        self._changed(lambda: self.model.thaw(server.name))
+
+    def _live_for_a_moment(self, lasts: float) -> str | None:
+        """A dead server comes back, and dies again before anybody has made up their mind about it."""
+        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        if server is None:
+            return None
+        self._return(server, wiped=False)
+        self.timeline.after(min(lasts, 20.0), lambda: self._changed(lambda: self.model.kill(server.name)))
+        return server.name
+
+    def _slow_leader(self, lasts: float) -> str | None:
+        leader = self.truth.leader()
+        if leader is not None:
+            self.ether.slow_until[leader.name] = self.timeline.now + lasts
+        return leader.name if leader else None
 
     def _restart(self, *, wiped: bool) -> str | None:
         server = self._some([each for each in self._all() if each.process is Process.KILLED])
@@ -157,7 +205,9 @@ class Stage:
         return server.name if server else None
 
     def _return(self, server: Server, *, wiped: bool) -> None:
-        self.ether.links.gone.discard(server.name)
+        for lost in (self.ether.links.gone, self.ether.links.full, self.ether.links.paused):
+            lost.discard(server.name)
+        self.truth.back_since[server.name] = self.timeline.now
         self._changed(lambda: self.model.restart(server.name, wiped=wiped))
 
     def _partition(self, lasts: float, *, smaller: bool) -> str | None:
@@ -247,16 +297,3 @@ class Stage:
     def _few(self) -> list[str]:
         names = [server.name for server in self._all()]
         return self._chance.sample(names, self._chance.randint(1, len(names) // 2))
-
-    def _demote(self, names: tuple[str, ...]) -> None:
-        """As if these had been non-voters since the cluster was formed; never the leader."""
-        world = self.model.world
-        for server in world.servers.values():
-            server.log = [self._demoted(entry, names) for entry in server.log]
-
-    def _demoted(self, entry: Entry, names: tuple[str, ...]) -> Entry:
-        if entry.configuration is None:
-            return entry
-        demoted = {self.model.server(name).raft_id for name in names if name != self.model.leader()}
-        peers = tuple(replace(p, voter=p.voter and p.id not in demoted) for p in entry.configuration.peers)
-        return replace(entry, configuration=Configuration(peers))

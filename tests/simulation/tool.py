@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply
 from runbook.cluster.port import Trouble
-from runbook.events import Event
+from runbook.events import Event, RemovalRequested
 from runbook.raft.model import ClusterView, Peer, Reach
 from tests.simulation.ether import Ether, Request
 from tests.simulation.invariants import Checks
@@ -195,8 +195,12 @@ class WatchedCluster:
 class MemoryJournal:
     """Records as the file would hold them; one whose append does not return may be torn, which is as good as absent."""
 
-    def __init__(self, now: Callable[[], str], fate: Fate, checks: Checks, lines: list[str]) -> None:
+    def __init__(
+        self, now: Callable[[], str], fate: Fate, checks: Checks, lines: list[str], hang: Callable[[str], None]
+    ) -> None:
+        """``hang`` lets the disk take its time over the intent to remove the peer of this id."""
         self.lines = lines
+        self._hang = hang
         self._now = now
         self._fate = fate
         self._checks = checks
@@ -210,5 +214,7 @@ class MemoryJournal:
         self._fate.pass_by(f"before {event.kind}", "before emit", may_interrupt=False)
         line = json.dumps({"index": len(self.lines), "at": self._now(), **event.record()})
         self.lines.append(line)
+        if event.kind == RemovalRequested.kind:
+            self._hang(event.record()["peer"])
         self._checks.recorded(json.loads(line))
         self._fate.pass_by(f"after {event.kind}", "after emit")

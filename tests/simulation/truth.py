@@ -55,6 +55,7 @@ class Truth:
         self.ether = ether
         self.changes = [0.0]
         self.removals: list[tuple[float, float]] = []
+        self.back_since: dict[str, float] = {}
 
     def removal(self, look_began: float, now: float) -> None:
         """A removal leaves that follows from a look."""
@@ -85,6 +86,8 @@ class Truth:
         server = self.server_of(peer)
         if server is None or server.process is Process.KILLED:
             return None
+        if server.name in self.ether.links.paused:
+            return f"the machine of {server.name} pauses"
         if self.ether.links.open(server.name) and self.ether.lost_probes.get(server.name, -1.0) < began:
             return f"{server.name} is {server.process.value} and its port is open"
         for vantage in view.answering:
@@ -92,6 +95,14 @@ class Truth:
             if vantage.members is not None and self.model.world.gossips(observer, server):
                 return f"{server.name} is {server.process.value} and {observer.name} hears it"
         return None
+
+    def back_for(self, peer: Peer) -> float:
+        """Seconds for which a server that had been dead has been answering this host again."""
+        server = self.server_of(peer)
+        if server is None or not server.running or not self.ether.links.open(server.name):
+            return 0.0
+        now = self.ether.now
+        return now - self.back_since.get(server.name, now)
 
     def hidden_life(self, peer: Peer) -> bool:
         server = self.server_of(peer)

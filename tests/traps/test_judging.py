@@ -24,7 +24,7 @@ def at(view: ClusterView, *seconds: float) -> list[ClusterView]:
 
 
 def verdict(view: ClusterView, number: int) -> Liveness:
-    return judge(at(view, 0, 30, 60), peer(number), confirm_for=60).liveness
+    return judge(at(view, 0, 15, 30, 45, 60), peer(number), confirm_for=60).liveness
 
 
 def code(view: ClusterView, target: Peer, policy: Policy = LOOSE) -> str | None:
@@ -53,10 +53,10 @@ def test_trap_02_a_slow_server_is_not_dead_however_it_looks_once() -> None:
     dead, alive = view_of([ALIVE, ALIVE, DEAD]), view_of([ALIVE, ALIVE, ALIVE])
     target = peer(3, DEAD)
     assert judge(at(dead, 0), target, confirm_for=0).liveness is Liveness.UNKNOWN
-    assert judge(at(dead, 0, 20, 40), target, confirm_for=60).liveness is Liveness.UNKNOWN
-    paused = [*at(dead, 0), *at(alive, 30), *at(dead, 60)]
+    assert judge(at(dead, 0, 15, 30, 45), target, confirm_for=60).liveness is Liveness.UNKNOWN
+    paused = [*at(dead, 0, 15), *at(alive, 30), *at(dead, 45, 60)]
     assert judge(paused, target, confirm_for=60).liveness is Liveness.UNKNOWN
-    assert judge(at(dead, 0, 30, 60), target, confirm_for=60).liveness is Liveness.DEAD
+    assert judge(at(dead, 0, 15, 30, 45, 60), target, confirm_for=60).liveness is Liveness.DEAD
 
 
 def test_trap_03_a_living_server_that_autopilot_calls_unhealthy_is_alive() -> None:
@@ -114,7 +114,7 @@ def test_trap_11_one_address_under_two_ids_is_left_to_the_leader() -> None:
     twin = Peer("id-old", peer(3).address, voter=True, name="s3.global", protocol=3)
     listed = Configuration((*(view.configuration.peers if view.configuration else ()), twin))
     both = replace(view, configuration=listed)
-    assert judge(at(both, 0, 30, 60), twin, confirm_for=60).liveness is Liveness.UNKNOWN
+    assert judge(at(both, 0, 15, 30, 45, 60), twin, confirm_for=60).liveness is Liveness.UNKNOWN
     assert "DuplicateAddress" in names(both)
 
 
@@ -203,9 +203,9 @@ def test_trap_28_an_ipv6_address_is_the_same_in_every_spelling() -> None:
 def test_trap_31_on_protocol_2_the_id_is_the_address_whatever_gossip_carries() -> None:
     """A living server that only this host cannot reach was called dead there, as its UUID in gossip did not fit."""
     for said, expected in ((MemberStatus.ALIVE, Liveness.UNKNOWN), (MemberStatus.FAILED, Liveness.DEAD)):
-        view = view_of([ALIVE, ALIVE, Kind(sight="silent", gossip=said.value)])
+        view = view_of([ALIVE, ALIVE, Kind(sight="refused", gossip=said.value)])
         old = tuple(replace(p, id=p.address, protocol=2) for p in (peer(1), peer(2), peer(3)))
-        looks = at(replace(view, configuration=Configuration(old), leader_id=old[0].id), 0, 30, 60)
+        looks = at(replace(view, configuration=Configuration(old), leader_id=old[0].id), 0, 15, 30, 45, 60)
         assert judge(looks, old[2], confirm_for=60).liveness is expected
 
 

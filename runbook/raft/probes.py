@@ -1,0 +1,92 @@
+"""What this host's own try at a peer's port is worth. A probe is worth what it is worth on the living.
+
+A refused port is a process that is gone, or a firewall that refuses for it. A silent port is a machine that is gone, a
+cut, or a frozen process whose listen queue is full: the kernel then drops what comes. The same probe of the servers
+that answered in the same look, and other ports of the same machines, tell these apart; where they cannot, it is blind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from runbook.raft.model import ClusterView, Peer, Reach
+
+HEARD_BY_HOST = (Reach.ACCEPTED, Reach.ANSWERED, Reach.REFUSED)  # any of these is a machine that is up
+
+
+class ProbeMeaning(Enum):
+    """What a probe says of the peer."""
+
+    LISTENS = "listens"  # something accepts: forbids *dead*, proves no life
+    NO_PROCESS = "no process"  # refused, where the living accept
+    NO_MACHINE = "no machine"  # silent on every port, where the machines of the living answer
+    HOST_UP = "host up"  # the port is silent and its machine answers: frozen, or filtered
+    BLIND = "blind"  # it would look the same for a living server
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True)
+class ProbeEvidence:
+    """The meaning, and the words for a person."""
+
+    meaning: ProbeMeaning
+    words: str
+
+    @property
+    def allows_dead(self) -> bool:
+        return self.meaning in (ProbeMeaning.NO_PROCESS, ProbeMeaning.NO_MACHINE)
+
+
+def probe_evidence(view: ClusterView, peer: Peer) -> ProbeEvidence:
+    """Judge this host's probe of the peer by its probes of the servers that answered in the same look."""
+    reach = view.probes.get(peer.address)
+    if reach is None:
+        return ProbeEvidence(ProbeMeaning.UNTRIED, f"port {peer.address} was not tried")
+    if reach in (Reach.ACCEPTED, Reach.ANSWERED):
+        words = f"port {peer.address} accepts connections: the process may be frozen"
+        return ProbeEvidence(ProbeMeaning.LISTENS, words)
+    if reach is Reach.UNREACHABLE:
+        words = f"this host cannot try port {peer.address}: no route, no file handle, or no such name"
+        return ProbeEvidence(ProbeMeaning.BLIND, words)
+    return _refused(view, peer) if reach is Reach.REFUSED else _silent(view, peer)
+
+
+def _refused(view: ClusterView, peer: Peer) -> ProbeEvidence:
+    answering = _answering(view, peer)
+    also_refused = [other for other in answering if view.probes.get(other.address) is Reach.REFUSED]
+    if also_refused:
+        words = f"port {peer.address} is refused, and so is that of {also_refused[0].label}, which answers: a firewall?"
+        return ProbeEvidence(ProbeMeaning.BLIND, words)
+    accepting = sum(view.probes.get(other.address) is Reach.ACCEPTED for other in answering)
+    if not accepting:
+        words = f"port {peer.address} is refused, and no Raft port of a server that answers could be opened to compare"
+        return ProbeEvidence(ProbeMeaning.BLIND, words)
+    words = f"port {peer.address} is refused; {accepting} of {len(answering)} servers that answer accept on theirs"
+    return ProbeEvidence(ProbeMeaning.NO_PROCESS, words)
+
+
+def _silent(view: ClusterView, peer: Peer) -> ProbeEvidence:
+    asked = view.hosts.get(peer.address, {})
+    up = sorted(port for port, reach in asked.items() if reach in HEARD_BY_HOST)
+    if up:
+        words = f"port {peer.address} is silent and its machine answers on port {up[0]}: the process may be frozen"
+        return ProbeEvidence(ProbeMeaning.HOST_UP, words)
+    for other in _answering(view, peer):
+        theirs = view.hosts.get(other.address, {})
+        shared = sorted(port for port in theirs if theirs[port] in HEARD_BY_HOST and asked.get(port) is Reach.SILENT)
+        if shared:
+            ports = ", ".join(map(str, sorted(asked)))
+            words = (
+                f"port {peer.address} is silent, and so are ports {ports} of its machine; "
+                f"that of {other.label} answers on {shared[0]}"
+            )
+            return ProbeEvidence(ProbeMeaning.NO_MACHINE, words)
+    words = f"port {peer.address} is silent, and no living server's machine answers this host in a way to compare with"
+    return ProbeEvidence(ProbeMeaning.BLIND, words)
+
+
+def _answering(view: ClusterView, peer: Peer) -> list[Peer]:
+    """The other peers that answered this host themselves in this look."""
+    seen = view.best_configuration
+    return [each for each in (seen.peers if seen else ()) if each.id != peer.id and view.vantage_of(each) is not None]
