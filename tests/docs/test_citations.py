@@ -14,17 +14,20 @@ import pytest
 from tests.docs.documented import FENCE, PAGES, ROOT
 
 INVARIANTS = ROOT / "docs" / "invariants.md"
+SUFFIXES = (".py", ".md", ".yaml", ".json", ".txt", ".toml")
 FOLDERS = ("runbook", "tests", "benchmarks", "docs", "playbooks")
 PATHS = {
     *PAGES,
     ROOT / "Makefile",
-    *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".md", ".yaml")),
+    ROOT / "pyproject.toml",
+    *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES),
 }
 TEXTS = {path: path.read_text(encoding="utf-8", errors="replace") for path in sorted(PATHS - {Path(__file__)})}
 IN_TEXT = re.compile(r"(?<![\w./-])(docs/[\w./-]+\.md)(?:#([\w-]+))?")  # docs/servers/nomad.md#times, from the root
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 INVARIANT = re.compile(r"\bI(\d{1,2})\b")
+ELSEWHERE = re.compile(r"\b(?:FACTS|DESIGN)\b")  # notes that the reader of the project does not have
 
 
 def slugs(text: str) -> set[str]:
@@ -80,6 +83,17 @@ def test_every_cited_invariant_exists() -> None:
         assert all(word in section for word in ("\n> ", "**Why.**", "**Held by**", "**Tested**")), section
     cited = {int(number) for text in TEXTS.values() for number in INVARIANT.findall(text)}
     assert cited <= set(numbers)
+
+
+def test_nothing_is_cited_that_its_reader_does_not_have() -> None:
+    """Facts are in docs/servers, invariants and words on their own pages; before, each stood in somebody's notes."""
+    faults = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path, text in TEXTS.items()
+        for number, line in enumerate(text.splitlines(), start=1)
+        if ELSEWHERE.search(line)
+    ]
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize(
