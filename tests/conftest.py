@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import CLOCK
+
 AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
 MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a promise broken in silence
 SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
@@ -46,6 +48,7 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where this test's runs are kept. No test sees the developer's own cluster, token or runs."""
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         monkeypatch.delenv(name)
+    CLOCK.reset()
     folder = tmp_path / "state"
     monkeypatch.setenv("RUNBOOK_STATE_DIR", str(folder))
     return folder
@@ -53,8 +56,9 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def places_of_this_worker() -> Iterator[None]:
-    """Where the practice clusters of this process are."""
+    """Where the practice clusters of this process are; and when a command in it leaps over a wait, so do they."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runbook.lab.exchange.now", CLOCK.monotonic)
         patch.setattr("runbook.lab.simulated.PORTS", LAB_PORTS)
         patch.setattr("runbook.lab.agent_place.OCTETS", OCTETS)
         yield

@@ -7,10 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from runbook.lab.simulated import SimulatedLab
+from tests.clock import CLOCK
 
 SKIPPED = """
 import pytest
@@ -38,9 +43,11 @@ def test_of_numbers(number, summarize, free_port):
 
 def pytest_in(folder: Path, ci: str = "", text: str = SKIPPED, *options: str) -> subprocess.CompletedProcess[str]:
     """Run these tests under our own conftest.py, as CI or as a developer."""
-    shutil.copy(Path(__file__).parent / "conftest.py", folder)
+    (folder / "tests").mkdir()
+    for name in ("__init__.py", "conftest.py", "clock.py"):
+        shutil.copy(Path(__file__).parent / name, folder / "tests")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    consul\n    nomad\n")
-    (folder / "test_some.py").write_text(text)
+    (folder / "tests" / "test_some.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder), *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"CI": ci}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -91,3 +98,32 @@ def test_a_free_port_is_free_on_every_address_named(free_port: Callable[..., int
     port = free_port(*hosts)
     for host in hosts:
         socket.create_server((host, port)).close()
+
+
+def test_who_sleeps_leaps_and_the_practice_cluster_with_them() -> None:
+    """A whole minute, in which gossip makes up its mind, takes no time; and all that is asked afterwards is later."""
+    with SimulatedLab(3, gossip_delay=40) as lab:
+        lab.kill(dead := next(name for name in lab.names if name != lab.wait_for_leader()))
+        began, told = time.monotonic(), CLOCK.now()
+        CLOCK.sleep(60)
+        lab.wait_for_gossip(dead, "failed", timeout=1)
+        assert time.monotonic() - began < 10
+        assert CLOCK.now() > told
+
+
+def test_only_the_main_thread_leaps() -> None:
+    """Else a thread that does something every second would do it a thousand times."""
+    slept: list[float] = []
+
+    def sleeper() -> None:
+        began = CLOCK.monotonic()
+        CLOCK.sleep(5)
+        slept.append(CLOCK.monotonic() - began)
+
+    thread = threading.Thread(target=sleeper)
+    thread.start()
+    thread.join(0.1)
+    assert thread.is_alive()
+    CLOCK.sleep(6)
+    thread.join(5)
+    assert [5 <= seconds < 15 for seconds in slept] == [True]

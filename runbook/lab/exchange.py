@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from runbook.clock import seconds as now
 from runbook.lab.call import Answer, Ask, Waiting
 from runbook.lab.endpoints import answer
 from runbook.lab.faults import TOO_MANY, Fault, FaultKind
@@ -31,7 +32,7 @@ class Exchange:
 
     def __init__(self, model: Model, log: RequestLog) -> None:
         self._model = model
-        self._began = time.monotonic()
+        self._began = now()
         self._turn = threading.Condition()
         self._faults: list[Fault] = []
         self._log = log
@@ -41,7 +42,7 @@ class Exchange:
     def model(self) -> Iterator[Model]:
         """The model at this moment, for one thread alone; those who wait look again afterwards."""
         with self._turn:
-            self._model.advance(time.monotonic() - self._began)
+            self._model.advance(now() - self._began)
             yield self._model
             self._turn.notify_all()
 
@@ -61,10 +62,10 @@ class Exchange:
 
     def wait_until(self, true: Callable[[Model], bool], timeout: float) -> bool:
         """Whether it became true within so many seconds."""
-        deadline = time.monotonic() + timeout
+        deadline = now() + timeout
         with self._turn:
             while not true(self._now()):
-                if time.monotonic() >= deadline or self._stopped:
+                if now() >= deadline or self._stopped:
                     return False
                 self._turn.wait(TICK)
             return True
@@ -113,8 +114,8 @@ class Exchange:
     def _drive(self, name: str, life: int, request: Request, ask: Ask) -> Answer | None:
         """Ask again at every tick until there is an answer; a frozen server does not get on with it."""
         steps: Waiting | None = None
-        deadline = time.monotonic() + HANG_LIMIT
-        while time.monotonic() < deadline and self._lives(name, life):
+        deadline = now() + HANG_LIMIT
+        while now() < deadline and self._lives(name, life):
             server = self._now().server(name)
             if server.process is Process.FROZEN:
                 self._log.ended(request)
@@ -129,8 +130,8 @@ class Exchange:
         return None
 
     def _keep_waiting(self, name: str, life: int, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self._lives(name, life):
+        deadline = now() + seconds
+        while (left := deadline - now()) > 0 and self._lives(name, life):
             self._turn.wait(min(left, TICK))
 
     def _take_fault(self, name: str, ask: Ask) -> Fault | None:
@@ -147,5 +148,5 @@ class Exchange:
         return not self._stopped and server.life == life and server.process is not Process.KILLED
 
     def _now(self) -> Model:
-        self._model.advance(time.monotonic() - self._began)
+        self._model.advance(now() - self._began)
         return self._model

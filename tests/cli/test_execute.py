@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-
-ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
-QUICK = [part for param in ("confirm_for=0s", "looks=2", "watch_for=0s") for part in ("--param", param)]
+from tests.command_line import PLAYBOOK as PLAYBOOK
+from tests.command_line import QUICK as QUICK
+from tests.command_line import ROOT as ROOT
+from tests.command_line import changes as changes
+from tests.command_line import environment as environment
+from tests.command_line import followers as followers
+from tests.command_line import runbook as runbook
 
 
 @pytest.fixture
@@ -26,23 +29,6 @@ def lab() -> Iterator[SimulatedLab]:
     with SimulatedLab(5, gossip_delay=0.3) as lab:
         lab.wait_for_leader()
         yield lab
-
-
-def environment(lab: SimulatedLab, asked: str, **more: str) -> dict[str, str]:
-    return {**os.environ, "NOMAD_ADDR": lab.addresses[lab.names.index(asked)], **more}
-
-
-def runbook(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "runbook", *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-
-def followers(lab: SimulatedLab) -> list[str]:
-    return [name for name in lab.names if name != lab.leader()]
-
-
-def changes(lab: SimulatedLab) -> list[str]:
-    return [f"{request.method} {request.path}" for request in lab.requests if request.changes]
 
 
 def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothing(lab: SimulatedLab) -> None:
