@@ -1,26 +1,93 @@
-"""The one way a file of ours is written, whole or not there at all and for this user alone; and read, with a limit."""
+"""The one way a file of ours is written, whole or not there at all; and read: with a limit, and only a regular file.
+
+A pipe or a device that stands where a file is wanted is refused at once, as reading it could wait for ever.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from pathlib import Path
+import stat
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRIVATE = 0o600
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace the file in one step, mode 0600. Raises OSError, with nothing left behind."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def replace_file(path: Path, data: bytes, *, mode: int = PRIVATE, keep_owner: bool = False) -> None:
+    """Put ``data`` where ``path`` is, in one step and on disk. Raises OSError, which names ``path``."""
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with replacing(path, mode=mode, keep_owner=keep_owner) as file:
             file.write(data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = PRIVATE, keep_owner: bool = False) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of ``path`` at the end of the block, whole and on disk.
+
+    Where anything is raised, nothing is left of it. It has a name of its own, so one that was given up cannot spoil
+    the next. ``keep_owner``: as far as this user may, the file belongs to whom the old one belonged.
+    """
+    import tempfile
+
+    handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")  # 0600
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            if keep_owner:
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    old = path.stat()
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
+        os.replace(fresh, path)  # noqa: PTH105 -- mkstemp gives a name
+        sync_folder(path.parent)
     except BaseException:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)  # noqa: PTH108
         raise
 
 
-def read_limited(path: Path, limit: int) -> bytes:
+def sync_folder(folder: Path) -> None:
+    """A new name is only safe when its folder is on disk. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_limited(path: str | Path, limit: int) -> bytes:
     """The file, or one byte more than ``limit`` of it: as much as shows that it is too large. Raises OSError."""
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         return file.read(limit + 1)
+
+
+def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """A handle on a regular file. Raises OSError, at once, where something else stands there."""
+    try:
+        handle = os.open(path, flags | os.O_NONBLOCK, PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a pipe that nobody reads
+            raise _not_regular(path, os.stat(path).st_mode) from None  # noqa: PTH116
+        raise
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        raise _not_regular(path, mode)
+    return handle
+
+
+def _not_regular(path: str | Path, mode: int) -> OSError:
+    if stat.S_ISDIR(mode):
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    return OSError(errno.EINVAL, f"not a regular file but {kind}", str(path))

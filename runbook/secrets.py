@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runbook.files import read_limited
 from runbook.playbook.model import Secret
 
 SHORTEST = 6  # characters: anything shorter is part of ordinary words, and hiding it would hide them
@@ -97,8 +98,7 @@ def _from_environment(environment: Mapping[str, str], secret: Secret) -> str:
 def _from_file(_environment: Mapping[str, str], secret: Secret) -> str:
     (path,) = secret.target
     try:
-        with Path(path).expanduser().open("rb") as file:
-            data = file.read(LONGEST + 1)
+        data = read_limited(Path(path).expanduser(), LONGEST)
         if len(data) > LONGEST:
             raise SecretError(f"secret {secret.name}: {path} has more than {LONGEST // 1024} KiB")
         return data.decode().removesuffix("\n")
@@ -138,11 +138,14 @@ def _from_vault(environment: Mapping[str, str], secret: Secret) -> str:
         raise SecretError(
             f"secret {secret.name}: reading from Vault needs: pip install 'runbook-engine[vault]'"
         ) from None
+    authority = environment.get("VAULT_CACERT")
+    if authority and not Path(authority).is_file():
+        raise SecretError(f"secret {secret.name}: VAULT_CACERT: {authority} is not a regular file")
     client = hvac.Client(
         url=environment.get("VAULT_ADDR", "https://127.0.0.1:8200"),
         token=environment.get("VAULT_TOKEN"),
         namespace=environment.get("VAULT_NAMESPACE"),
-        verify=environment.get("VAULT_CACERT") or True,
+        verify=authority or True,
         timeout=FETCH_WITHIN,
     )
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.http import within
+from runbook.files import replace_file
 from runbook.raft.health import Health, health_of
 
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -88,10 +89,4 @@ def write_textfile(path: Path, health: Health | None, seconds: float) -> None:
         f"# HELP runbook_raft_{name} {text}\n# TYPE runbook_raft_{name} gauge\nrunbook_raft_{name} {value}\n"
         for name, text, value in told
     ]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text("".join(lines), encoding="utf-8")
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, "".join(lines).encode(), mode=0o644)

@@ -17,7 +17,7 @@ from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.engine.plan import Plan, bound
 from runbook.events import RunStarted
-from runbook.files import read_limited, write_private
+from runbook.files import read_limited, replace_file
 from runbook.journal.store import Journal, JournalError
 from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.model import PlaybookError
@@ -97,7 +97,7 @@ def _record(folder: Path, playbook: bytes) -> Iterator[Journal]:
     try:
         folder.mkdir(mode=0o700, parents=True)
         _refuse_full_disk(folder)
-        write_private(folder / PLAYBOOK, playbook)
+        replace_file(folder / PLAYBOOK, playbook)
         journal = Journal.begin(folder / "journal.jsonl")
     except OSError as error:
         what = f"{folder}: {error.strerror}. Nothing was started; name a folder that can be written"

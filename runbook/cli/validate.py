@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from runbook.files import read_limited
 from runbook.playbook.model import Fault, Mark, PlaybookError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
 from runbook.steps.catalog import CATALOG
 
-READ_LIMIT = MAX_BYTES + 1  # one byte past what the parser takes: a larger file is refused, not read
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
 SUFFIXES = (".yaml", ".yml")
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -26,11 +26,6 @@ class Findings:
 
     files: int
     faults: tuple[Fault, ...]
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 -- pathlib is not worth its start-up here
-        return file.read(READ_LIMIT)
 
 
 def shown(path: str) -> str:
@@ -62,7 +57,7 @@ class _FolderError(Exception):
 
 def _faults_of(path: str) -> tuple[Fault, ...]:
     try:
-        parse(_read(path), shown(path), CATALOG)
+        parse(read_limited(path, MAX_BYTES), shown(path), CATALOG)
     except OSError as error:
         return (Fault(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:
@@ -97,7 +92,9 @@ def _walked(folder: str) -> Iterator[str]:
 
 def _says_it_is_a_playbook(path: str) -> bool:
     try:
-        return re.search(rb"""(?m)^(?:\xef\xbb\xbf)?[\s{"']*runbook["']?\s*:""", _read(path)) is not None
+        return (
+            re.search(rb"""(?m)^(?:\xef\xbb\xbf)?[\s{"']*runbook["']?\s*:""", read_limited(path, MAX_BYTES)) is not None
+        )
     except OSError:
         return True  # it is told as a file that cannot be read
 

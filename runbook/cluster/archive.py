@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO
 
 from runbook.cluster.http import Reply
 from runbook.cluster.port import ClusterError, Trouble
+from runbook.files import replacing
 
 PIECE = 1024 * 1024
 GZIP = b"\x1f\x8b"  # what follows is the cluster's state, which holds secrets, and is not shown
@@ -27,18 +27,10 @@ def keep_archive(path: Path, fetch: Callable[[IO[bytes]], Reply]) -> str:
     Raises :class:`ClusterError` when the archive does not match the reply's Digest or is not whole; OSError for the
     disk. Each try has a file of its own, as one that was given up may still write.
     """
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
-            reply = fetch(file)
-            file.flush()
-            digest = _verified(file, reply)
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return digest
+    with replacing(path) as file:
+        reply = fetch(file)
+        file.flush()
+        return _verified(file, reply)
 
 
 def _verified(file: IO[bytes], reply: Reply) -> str:

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
+from runbook.files import read_limited
 
+TOKEN_LIMIT = 64 * 1024  # bytes of a file that holds a token
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -154,14 +156,19 @@ def _certificate(environment: Mapping[str, str], prefix: str) -> tuple[str, str]
 def _readable(name: str, path: str, *, is_folder: bool) -> None:
     there = Path(path).is_dir() if is_folder else Path(path).is_file()
     if not there:
-        raise SettingsError(f"{name}: {path}: no such {'folder' if is_folder else 'file'}")
+        exists = Path(path).exists()
+        kind = "folder" if is_folder else "regular file"
+        raise SettingsError(f"{name}: {path}: {f'not a {kind}' if exists else f'no such {kind.split()[-1]}'}")
     if not os.access(path, os.R_OK):
         raise SettingsError(f"{name}: {path}: this user may not read it")
 
 
 def _token_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        data = read_limited(path, TOKEN_LIMIT)
+        if len(data) > TOKEN_LIMIT:
+            raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path} has more than {TOKEN_LIMIT // 1024} KiB")
+        return data.decode()
     except OSError as error:
         raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path}: {error.strerror}") from None
     except ValueError:

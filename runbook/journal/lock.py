@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from runbook.files import open_regular
+
 
 class LockedError(Exception):
     """Another run holds the cluster. ``holder`` is what it wrote of itself; ``dead`` says that its process is gone."""
@@ -82,7 +84,7 @@ class Lock:
 
     def _open(self, name: str, *, create: bool = True) -> int:
         path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-        handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
+        handle = open_regular(path, os.O_RDWR | (os.O_CREAT if create else 0))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

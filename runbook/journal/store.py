@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runbook.files import open_regular, sync_folder
+
 START = "0" * 64
 LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
 
@@ -54,7 +56,7 @@ class Journal:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}. Nothing was started; name another state folder") from None
         return cls(path, handle, Record((), torn=False))
@@ -66,7 +68,7 @@ class Journal:
         Its subclass :class:`AtWorkError` says that the run is not over.
         """
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+            handle = open_regular(path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}") from None
         try:
@@ -122,7 +124,7 @@ def read(path: Path) -> Record:
     """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow."""
     events: list[Mapping[str, Any]] = []
     previous, length = START, 0
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         while data := file.readline(LINE_LIMIT):
             event = _parsed(data) if data.endswith(b"\n") else None
             if event is None and not file.readline(1):
@@ -149,12 +151,3 @@ def _follows(event: dict[str, Any], index: int, previous: str) -> bool:
 
 def _digest(line: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(line, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file is only safe when its folder's entry is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

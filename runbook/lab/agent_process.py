@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from runbook.files import open_regular
 from runbook.lab.errors import LabError
 
 POLL = 0.02  # seconds between two looks at a process
 SETTLE = 10.0  # seconds a signal may take to show; SIGKILL takes milliseconds
 DEAD_STATES = frozenset("Xx")
 FROZEN_STATES = frozenset("Tt")
+TAIL_BYTES = 2000  # of a log, for an error message
 
 
 @dataclass(frozen=True)
@@ -131,3 +133,13 @@ def _stat(pid: int) -> _Stat | None:
         return None
     fields = text.rpartition(")")[2].split()  # the command's name, in brackets, may hold anything
     return _Stat(fields[0], int(fields[17]), f"{boot}/{fields[19]}")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, or why they cannot be read."""
+    try:
+        with os.fdopen(open_regular(log), "rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            return file.read(TAIL_BYTES).decode("utf-8", "replace").rstrip()
+    except OSError as error:
+        return f"({log}: {error.strerror})"

@@ -11,18 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from runbook.files import read_limited, replace_file
 from runbook.lab.agent_layout import Kind, Layout
 from runbook.lab.agent_place import find_place
-from runbook.lab.agent_process import AgentProcess
+from runbook.lab.agent_process import AgentProcess, tail
 from runbook.lab.ask import ask
 from runbook.lab.errors import LabError
-from runbook.lab.private_file import tail, write_private
 from runbook.lab.status import ServerStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 STATE_FILE = "lab.json"
+STATE_LIMIT = 1024 * 1024  # bytes; a lab of nine servers takes two thousand
 ADDRESS_VARIABLES: dict[Kind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
 POLL = 0.1  # seconds between two questions to the agents
 STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
@@ -61,7 +62,7 @@ class AgentLab:
         lab = cls.__new__(cls)
         lab.folder = folder.absolute()
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = json.loads(read_limited(path, STATE_LIMIT))
             lab.layout = Layout(**state["layout"])
             lab.processes = {name: AgentProcess(**process) for name, process in state["processes"].items()}
         except OSError as error:
@@ -82,7 +83,7 @@ class AgentLab:
         return [self.layout.address(name) for name in self.names]
 
     def start(self) -> None:
-        """Start every server that is not running. Raises LabError, with none left running."""
+        """Start every server that is not running. Raises LabError, OSError, with none left running."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -189,7 +190,7 @@ class AgentLab:
 
     def _spawn(self, name: str) -> None:
         config = self._config(name)
-        write_private(config, json.dumps(self.layout.config(name, self._data(name)), indent=1))
+        replace_file(config, json.dumps(self.layout.config(name, self._data(name)), indent=1).encode())
         try:
             process = AgentProcess.spawn(self.layout.command(config), self._log(name))
         except OSError as error:
@@ -219,7 +220,7 @@ class AgentLab:
     def _save(self) -> None:
         processes = {name: asdict(process) for name, process in self.processes.items()}
         state = {"layout": asdict(self.layout), "processes": processes}
-        write_private(self.folder / STATE_FILE, json.dumps(state, indent=1))
+        replace_file(self.folder / STATE_FILE, json.dumps(state, indent=1).encode())
 
     def _known(self, name: str) -> None:
         if name not in self.names:

@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from runbook.files import read_limited, replace_file
 from runbook.lab.agent_layout import HTTP_PORTS
 from runbook.lab.agent_process import AgentProcess
-from runbook.lab.agents import STATE_FILE
+from runbook.lab.agents import STATE_FILE, STATE_LIMIT
 from runbook.lab.control import SOCKET, Request, listen, serve_one
 from runbook.lab.errors import LabError
-from runbook.lab.private_file import write_private
 from runbook.lab.simulated import SimulatedLab
 from runbook.lab.status import ServerStatus
 
@@ -60,7 +60,7 @@ def serve(folder: Path, lab: SimulatedLab, over: threading.Event, life: float = 
     ends = time.monotonic() + life
     with listen(folder) as door:
         door.settimeout(LOOK_UP)
-        write_private(folder / STATE_FILE, state)  # last: who finds this file finds a lab that answers
+        replace_file(folder / STATE_FILE, state.encode())  # last: who finds this file finds a lab that answers
         while not over.is_set() and time.monotonic() < ends and _holds(folder, state):
             serve_one(door, lambda request: _obey(lab, over, request))
         if _holds(folder, state):
@@ -77,7 +77,7 @@ def remove_traces(folder: Path) -> None:
 def _holds(folder: Path, state: str) -> bool:
     """Whether the folder still is this lab's: a person may have removed it, and another lab may be there by now."""
     try:
-        return (folder / STATE_FILE).read_text(encoding="utf-8") == state
+        return read_limited(folder / STATE_FILE, STATE_LIMIT) == state.encode()
     except OSError:
         return False
 

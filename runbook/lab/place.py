@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runbook.files import read_limited
 from runbook.lab.agent_layout import Kind
 from runbook.lab.agent_process import AgentProcess
-from runbook.lab.agents import STATE_FILE, AgentLab
+from runbook.lab.agents import STATE_FILE, STATE_LIMIT, AgentLab
 from runbook.lab.detached import DetachedLab
 from runbook.lab.errors import LabError
 
@@ -67,7 +68,7 @@ def _recorded(folder: Path) -> Lab | None:
     """What the folder says was started there, alive or not. Raises LabError."""
     path = folder / STATE_FILE
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = json.loads(read_limited(path, STATE_LIMIT))
         if state["kind"] == "simulated":
             return DetachedLab(folder, AgentProcess(**state["process"]))
     except FileNotFoundError:

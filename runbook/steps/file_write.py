@@ -52,7 +52,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
     import hashlib
 
-    from runbook.steps.run_files import place_for, write_whole
+    from runbook.files import replace_file
+    from runbook.steps.run_files import place_for
 
     data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
     if len(data) > LIMIT:
@@ -61,7 +62,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     try:
         changed = not _is_so(target, data, mode)
         if changed:
-            write_whole(target, data, mode)
+            replace_file(target, data, mode=mode, keep_owner=True)
     except OSError as error:
         raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
     digest = hashlib.sha256(data).hexdigest()

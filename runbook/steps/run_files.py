@@ -1,10 +1,7 @@
-"""Where a step may write, and how: whole or not at all, for its owner alone, and never over the run's own record."""
+"""Where a step may write: never over the run's own record."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from runbook.steps.trouble import unexpected
@@ -33,35 +30,3 @@ def _make_folders(run: Path, folder: Path) -> None:
     """Each of them for its owner alone, as ``parents=True`` would make those between readable to all."""
     for part in reversed([one for one in (folder, *folder.parents) if run in one.parents]):
         part.mkdir(mode=0o700, exist_ok=True)
-
-
-def write_whole(target: Path, data: bytes, mode: int) -> None:
-    """Atomically and on disk; a file that is there keeps its owner. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the beginning
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            _keep_owner(target, file.fileno())
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)  # noqa: PTH105 -- mkstemp gives a name
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
-        raise
-    _sync(target.parent)
-
-
-def _keep_owner(target: Path, handle: int) -> None:
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        owner = target.stat()
-        os.fchown(handle, owner.st_uid, owner.st_gid)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.cluster.port import ClusterError
-from runbook.files import write_private
+from runbook.files import replace_file
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import quorum
 from runbook.steps.base import Context, Output, led, tolerance
@@ -49,7 +49,7 @@ def _keep(path: Path, view: ClusterView) -> None:
         "configuration": asdict(view.configuration) if view.configuration else None,
         "servers": [{"url": v.url, "id": v.server_id, "configuration": _held(v.configuration)} for v in view.vantages],
     }
-    write_private(path, json.dumps(held, indent=1).encode())
+    replace_file(path, json.dumps(held, indent=1).encode())
 
 
 def _held(configuration: Any) -> Any:

@@ -154,7 +154,7 @@ def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, sleeper: str)
     """The second server's place is taken while the first already runs."""
     lab = AgentLab("consul", 3, folder=tmp_path / "lab", binary=sleeper, http_port=NOBODY_LISTENS)
     (tmp_path / "lab" / "s2.json").mkdir(parents=True)
-    with pytest.raises(LabError, match=r"cannot write .*s2\.json"):
+    with pytest.raises(OSError, match=r"s2\.json"):
         lab.start()
     assert lab.processes == {}
     assert json.loads((tmp_path / "lab" / STATE_FILE).read_text())["processes"] == {}

@@ -1,0 +1,166 @@
+"""Files of ours are there whole or not at all, and what is no file is refused at once, whoever reads it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from runbook.cli.diagnose import removed_by_runs
+from runbook.cli.main import main
+from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.threads import within
+from runbook.files import read_limited, replace_file, replacing
+from runbook.journal.lock import Lock
+from runbook.journal.store import Journal, JournalError, read
+from runbook.playbook.model import Mark, Secret
+from runbook.secrets import Redactor, SecretError, Vault
+
+PATIENCE = 5.0
+"""Seconds after which a read counts as hanging; none takes a tenth of one."""
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
+    """Private unless another mode is asked for, also where another mode was."""
+    path = tmp_path / "kept.json"
+    path.write_text("older and longer", encoding="utf-8")
+    path.chmod(0o644)
+    replace_file(path, b"new")
+    assert (path.read_bytes(), mode_of(path)) == (b"new", 0o600)
+    replace_file(path, b"newer", mode=0o644)
+    assert (path.read_bytes(), mode_of(path)) == (b"newer", 0o644)
+    assert os.listdir(tmp_path) == ["kept.json"]
+
+
+def test_what_fails_halfway_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    """Nothing of the new one stays, whatever the reason, and two at once do not meet."""
+    path = tmp_path / "kept.json"
+    path.write_bytes(b"old")
+
+    def interrupted() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["kept.json"])
+    with replacing(path) as first, replacing(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"first", ["kept.json"])
+
+
+def test_an_error_names_the_file_that_was_meant(tmp_path: Path) -> None:
+    """And not the one beside it that was to take its place."""
+    with pytest.raises(FileNotFoundError) as caught:
+        replace_file(tmp_path / "absent" / "kept.json", b"")
+    assert caught.value.filename == str(tmp_path / "absent" / "kept.json")
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(os.path.relpath(path))  # a socket's path may have a hundred characters
+
+
+@pytest.mark.parametrize(
+    ("made", "told"), [(pipe, "a pipe"), (device, "a device"), (a_socket, "a socket"), (Path.mkdir, "Is a directory")]
+)
+def test_what_is_no_regular_file_is_refused_at_once(made: Callable[[Path], None], told: str, tmp_path: Path) -> None:
+    """A pipe would wait for a writer, and a device never ends."""
+    path = tmp_path / "odd"
+    made(path)
+    with pytest.raises(OSError, match=told):
+        within(PATIENCE, lambda: read_limited(path, 100))
+
+
+def test_a_link_to_a_file_is_a_file(tmp_path: Path) -> None:
+    """Secrets are often mounted so."""
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    assert read_limited(tmp_path / "link", 3) == b"1234"
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "p.yaml"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate", "{pipe}"],
+        ["execute", "--yes", "{pipe}"],
+        ["execute", "--yes", "--params-file", "{pipe}", "playbooks/remove-dead-peers.yaml"],
+    ],
+    ids=lambda words: " ".join(words[:-1]),
+)
+def test_a_pipe_in_place_of_a_playbook_or_params_is_told(words: list[str], fifo: Path) -> None:
+    """One sentence and exit 2."""
+    arguments = [word.format(pipe=fifo) for word in words]
+    result = within(PATIENCE, lambda: CliRunner().invoke(main, arguments))
+    assert (result.exit_code, "not a regular file but a pipe" in result.output) == (2, True), result.output
+
+
+def test_a_pipe_in_the_place_of_an_old_journal_hinders_nobody(state_dir: Path) -> None:
+    """It is named as unreadable, and everything else goes on."""
+    folder = state_dir / "runs" / "20260101T000000000Z-old-0000"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "journal.jsonl")
+    codes = {}
+    for verb, *more in (
+        ["runs"],
+        ["show", folder.name],
+        ["resume", folder.name],
+        ["ack", folder.name, "--comment", "x"],
+    ):
+        result = within(PATIENCE, partial(CliRunner().invoke, main, [verb, *more]))
+        assert "not a regular file but a pipe" in result.output, verb
+        codes[verb] = result.exit_code
+    assert codes["runs"] == 0
+    assert all(codes[verb] for verb in ("show", "resume", "ack"))
+    assert within(PATIENCE, lambda: removed_by_runs(state_dir)) == frozenset()
+
+
+def test_every_other_reader_refuses_a_pipe(fifo: Path, tmp_path: Path) -> None:
+    """Journals, locks, secrets, tokens and authorities."""
+    secret = Secret("s", "file", (str(fifo),), Mark("x", 1, 1))
+    consul = {"CONSUL_HTTP_TOKEN_FILE": str(fifo), "CONSUL_HTTP_ADDR": "a:1"}
+    readers: list[tuple[type[Exception], Callable[[], object]]] = [
+        (OSError, lambda: read(fifo)),
+        (JournalError, lambda: Journal.reopen(fifo)),
+        (SecretError, lambda: Vault({}, Redactor()).fetch(secret)),
+        (SettingsError, lambda: cluster_from(consul, read_only=True)),
+        (SettingsError, lambda: cluster_from({"NOMAD_CACERT": str(fifo)}, read_only=True)),
+    ]
+    for expected, reader in readers:
+        with pytest.raises(expected, match="not a regular file"):
+            within(PATIENCE, reader)
+    lock = Lock(tmp_path, {"run": "r"})
+    lock.take("peer", ["p"])
+    lock.release()
+    (path,) = tmp_path.glob("*.lock")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        within(PATIENCE, lambda: lock.take("peer", ["p"]))
