@@ -76,7 +76,8 @@ def _spans(page: Path) -> Iterator[str]:
 
 def _in(page: str, line: str) -> Iterator[Command]:
     for program, rest in COMMAND.findall(re.sub(r"(^| )# .*", "", line)):
-        yield Command(page, program, tuple(shlex.split(rest.rstrip('" '))))
+        typed = rest if rest.count('"') % 2 == 0 else rest.rstrip('" ')  # the end of a quotation around the command
+        yield Command(page, program, tuple(shlex.split(typed)))
 
 
 def found(words: Sequence[str]) -> tuple[click.Command, list[str]]:
