@@ -1,4 +1,4 @@
-"""``runbook check``: one look, told to a monitor."""
+"""``runbook check``: one look, told to a monitor, with what ``runbook diagnose`` finds in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from runbook.cli.diagnose import removed_by_this_user
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.http import within
 from runbook.files import replace_file
@@ -39,7 +40,7 @@ def _health(timeout: float) -> tuple[Health | None, str]:
     """What one look tells, or why there was none."""
     try:
         cluster = cluster_from(os.environ, read_only=True)
-        return within(timeout, lambda: health_of(cluster.look())), ""
+        return within(timeout, lambda: health_of(cluster.look(), removed=removed_by_this_user(os.environ))), ""
     except TimeoutError:
         return None, f"no whole look within {timeout:g} s"
     except Exception as error:
@@ -47,7 +48,7 @@ def _health(timeout: float) -> tuple[Health | None, str]:
 
 
 def _as_nagios(health: Health, seconds: float) -> str:
-    sentence = health.sentence.replace("|", "/")
+    sentence = " ".join(health.sentence.replace("|", "/").split())
     if not health.voters:  # nobody told anything: a 0 would be a lie, and a graph would believe it
         return f"RAFT {LEVELS[health.level]} - {sentence} | seconds={seconds:.3f}s"
     data = (
@@ -58,9 +59,10 @@ def _as_nagios(health: Health, seconds: float) -> str:
 
 
 def _as_json(health: Health, seconds: float) -> str:
-    known = [key for key in asdict(health) if key != "verdicts"] if health.voters else ["level", "sentence"]
-    numbers = {key: getattr(health, key) for key in known}
-    return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)})
+    told = {**asdict(health), "findings": [finding.record() for finding in health.findings]}
+    known = told if health.voters else ("level", "sentence", "findings")
+    numbers = {key: told[key] for key in known}
+    return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)}, ensure_ascii=False)
 
 
 _GAUGES = (

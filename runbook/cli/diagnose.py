@@ -34,7 +34,7 @@ def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int
         print(f"runbook: {error}", file=sys.stderr)
         return exit_codes.NOT_STARTED
     view = cluster.look()
-    findings = diagnose(view, removed=_removed(environment))
+    findings = diagnose(view, removed=removed_by_this_user(environment))
     text = told(view, findings, form, _width())
     print(painted(text, sys.stdout) if form == "text" else text)
     return exit_codes.UNREACHABLE if Scene.of(view).phase is Phase.DARK else exit_codes.RECOVERED
@@ -63,10 +63,11 @@ def told(view: ClusterView, findings: tuple[Finding, ...], form: str, width: int
     return json.dumps(data, ensure_ascii=False, indent=2)
 
 
-def _removed(environment: Mapping[str, str]) -> frozenset[str]:
+def removed_by_this_user(environment: Mapping[str, str]) -> frozenset[str]:
+    """The ids that the newest runs took out; where there is no place for runs, there are none."""
     try:
         return removed_by_runs(state_folder(environment))
-    except RuntimeError:  # no home folder, so no runs
+    except RuntimeError:  # no home folder
         return frozenset()
 
 

@@ -1,17 +1,27 @@
-"""One cluster in one line: what a monitor asks for, computed from one look."""
+"""One cluster in one line: what a monitor asks for, computed from one look and from what is diagnosed in it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from runbook.raft.diagnosis import diagnose
+from runbook.raft.findings import Certainty, Finding, Severity
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import failure_tolerance, quorum
 
+OK, WARNING, CRITICAL, UNKNOWN = range(4)  # a monitoring plugin's exit codes
+ALARMING = {  # what a finding is worth by itself; any other is a hint, and is told beside what the numbers say
+    (Severity.CRITICAL, Certainty.CERTAIN): CRITICAL,
+    (Severity.CRITICAL, Certainty.LIKELY): WARNING,
+    (Severity.WARNING, Certainty.CERTAIN): WARNING,
+}
+
 
 @dataclass(frozen=True)
 class Health:
-    """``level`` is a monitoring plugin's exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+    """``level`` is OK, WARNING, CRITICAL or UNKNOWN; ``findings`` are those of ``runbook diagnose``, worst first."""
 
     level: int
     sentence: str
@@ -21,40 +31,65 @@ class Health:
     dead: int
     unknown: int
     has_leader: bool
-    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
 
 
-def health_of(view: ClusterView) -> Health:
-    """The numbers and what they mean. A peer that looks dead in one look is counted as dead here, and only here."""
+def health_of(view: ClusterView, *, removed: Collection[str] = ()) -> Health:
+    """The numbers and what they mean. A peer that looks dead in one look is counted as dead here, and only here.
+
+    ``removed``: ids that earlier runs took out of this cluster.
+    """
     seen = view.best_configuration
-    verdicts = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
+    verdicts: tuple[Verdict, ...] = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
     voting = [verdict for verdict in verdicts if verdict.peer.voter]
     live = sum(verdict.liveness is Liveness.ALIVE for verdict in voting)
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
-    level, sentence = _meaning(view, len(voting), live, dead)
+    by_numbers, sentence = _meaning(view, len(voting), live, dead)
+    findings = diagnose(view, removed=removed)
+    level = level_of(by_numbers, findings) if voting else UNKNOWN
     return Health(
         level=level,
-        sentence=sentence,
+        sentence=_told(findings, sentence, decides=level != by_numbers),
         voters=len(voting),
         live_voters=live,
         failure_tolerance=failure_tolerance(len(voting), live),
         dead=dead,
         unknown=sum(verdict.liveness is Liveness.UNKNOWN for verdict in verdicts),
         has_leader=view.leader_id is not None,
-        verdicts=verdicts,
+        findings=findings,
     )
+
+
+def level_of(by_numbers: int, findings: Iterable[Finding]) -> int:
+    """The worse of the two. What is certain and critical is never OK, nor hidden by numbers that could not be had."""
+    worst = max((ALARMING.get((f.severity, f.certainty), OK) for f in findings), default=OK)
+    if by_numbers == UNKNOWN:
+        return CRITICAL if worst == CRITICAL else UNKNOWN
+    return max(by_numbers, worst)
+
+
+def _told(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
+    """The worst finding by name, first where it decides the level, and the command that comes next."""
+    ill = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
+    if not ill:
+        return numbers
+    worst = max(ill, key=lambda f: ALARMING.get((f.severity, f.certainty), OK))
+    name = f"{worst.name} ({worst.certainty.value})"
+    command = f"runbook execute {worst.playbook}" if worst.playbook else "runbook diagnose"
+    told = f"{name}: {worst.sentence}; {numbers.removeprefix('healthy: ')}" if decides else f"{numbers}; {name}"
+    return f"{told}; next: {command}"
 
 
 def _meaning(view: ClusterView, voters: int, live: int, dead: int) -> tuple[int, str]:
     if voters == 0:
-        return 3, view.trouble_text or "no server told its Raft configuration"
+        return UNKNOWN, view.trouble_text or "no server told its Raft configuration"
     needed = f"{live} of {voters} voters answer, {quorum(voters)} needed"
     if view.leader_id is None and view.trouble not in ("no_leader", "unavailable"):
-        return 3, view.trouble_text or "the leader could not be asked"
+        return UNKNOWN, view.trouble_text or "the leader could not be asked"
     if view.leader_id is None:
-        return 2, f"no leader: {needed}"
+        return CRITICAL, f"no leader: {needed}"
     if failure_tolerance(voters, live) == 0 and voters > 1:
-        return 2, f"no further voter may fail: {needed}"
+        return CRITICAL, f"no further voter may fail: {needed}"
     if live < voters or dead:
-        return 1, f"degraded: {needed}"
-    return 0, f"healthy: {needed}"
+        return WARNING, f"degraded: {needed}"
+    return OK, f"healthy: {needed}"

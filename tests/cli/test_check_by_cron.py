@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,19 +40,19 @@ CASES = {
     "degraded": Case(
         1,
         1,
-        "RAFT WARNING - degraded: 4 of 5 voters answer, 3 needed | voters=5 live_voters=4 failure_tolerance=1 dead=1",
+        "RAFT WARNING - degraded: 4 of 5 voters answer, 3 needed; DeadFollower (likely); next: runbook execute ",
         {"status": 1, "voters": 5, "live_voters": 4, "failure_tolerance": 1, "dead": 1, "unknown": 0, "leader": 1},
     ),
     "at its limit": Case(
         2,
         2,
-        "RAFT CRITICAL - no further voter may fail: 3 of 5 voters answer, 3 needed | ",
+        "RAFT CRITICAL - no further voter may fail: 3 of 5 voters answer, 3 needed; QuorumAtRisk (certain); next: ",
         {"status": 2, "voters": 5, "live_voters": 3, "failure_tolerance": 0, "dead": 2, "unknown": 0, "leader": 1},
     ),
     "leaderless": Case(
         3,
         2,
-        "RAFT CRITICAL - no leader: 2 of 5 voters answer, 3 needed | ",
+        "RAFT CRITICAL - no leader: 2 of 5 voters answer, 3 needed; ",
         {"status": 2, "voters": 5, "live_voters": 2, "failure_tolerance": 0, "leader": 0},
     ),
     "dead": Case(5, 3, "RAFT UNKNOWN - ", {"status": 3}),
@@ -81,6 +84,32 @@ def test_each_state_has_its_code_its_line_and_its_numbers(case: Case, tmp_path: 
     assert len(told) == (1 if case.killed == 5 else 7)
     assert [family.name for family in families if family.type != "gauge" or not family.documentation] == []
     assert [path.name for path in tmp_path.iterdir()] == ["runbook.prom"]
+
+
+def test_servers_that_are_parted_are_not_called_healthy() -> None:
+    """This host reaches all five, and by the numbers two may fail; what `diagnose` is certain of is not OK here."""
+    with SimulatedLab(5, gossip_delay=0.3) as lab:
+        lab.wait_for_leader()
+        cut_off = followers(lab)[:2]
+        lab.partition([[name for name in lab.names if name not in cut_off], cut_off])
+        environment = {**os.environ, "NOMAD_ADDR": lab.addresses[0]}
+        until = time.monotonic() + 15
+        while "ObserversDisagree" not in names_in(json_of("diagnose", environment)[0]) and time.monotonic() < until:
+            time.sleep(0.2)
+        diagnosed, checked = json_of("diagnose", environment), json_of("check", environment)
+    assert (checked[1], checked[0]["status"], checked[0]["failure_tolerance"]) == (1, "WARNING", 2)
+    assert names_in(checked[0]) == names_in(diagnosed[0]) == ["ObserversDisagree"]
+    assert checked[0]["sentence"].startswith("ObserversDisagree (certain): the servers do not agree on ")
+
+
+def json_of(verb: str, environment: dict[str, str]) -> tuple[dict[str, Any], int]:
+    command = [sys.executable, "-m", "runbook", verb, "--format", "json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return json.loads(done.stdout), done.returncode
+
+
+def names_in(told: dict[str, Any]) -> list[str]:
+    return [finding["name"] for finding in told["findings"]]
 
 
 def test_a_textfile_that_cannot_be_written_is_unknown_and_told(tmp_path: Path) -> None:

@@ -70,9 +70,14 @@ def view_of(case: str) -> ClusterView:
     return view_from(json.loads((HERE / case / "view.json").read_text(encoding="utf-8")))
 
 
+def removed_of(case: str) -> list[str]:
+    path = HERE / case / "removed.json"
+    removed: list[str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return removed
+
+
 def findings_of(case: str) -> tuple[Finding, ...]:
-    removed = HERE / case / "removed.json"
-    return diagnose(view_of(case), removed=json.loads(removed.read_text()) if removed.exists() else ())
+    return diagnose(view_of(case), removed=removed_of(case))
 
 
 def names_in_the_code() -> set[str]:
