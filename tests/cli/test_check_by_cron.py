@@ -15,9 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import followers
-
-PROGRAM = [sys.executable, "-m", "runbook", "check"]
+from tests.clock import CLOCK
+from tests.command_line import followers, runbook
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,15 @@ CASES = {
 def test_each_state_has_its_code_its_line_and_its_numbers(case: Case, tmp_path: Path) -> None:
     """The textfile is read by Prometheus' own parser: every number a gauge with its help, and whole or not there."""
     textfile = tmp_path / "runbook.prom"
-    with SimulatedLab(5, gossip_delay=0.3) as lab:
+    with SimulatedLab(5, gossip_delay=0.3, hold=0.3) as lab:
         asked, *others = [*followers(lab), lab.wait_for_leader()]
         for name in ([asked, *others] if case.killed == 5 else others)[: case.killed]:
             lab.kill(name)
             if case.killed < 3:
                 lab.wait_for_gossip(name, "failed")
-        time.sleep(1 if case.killed == 3 else 0)  # the leader's lease
-        settings = [f"NOMAD_ADDR={lab.addresses[lab.names.index(asked)]}"]
-        command = ["/usr/bin/env", "-i", *settings, *PROGRAM, "--textfile", str(textfile)]
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+        CLOCK.sleep(1 if case.killed == 3 else 0)  # the leader's lease
+        address = lab.addresses[lab.names.index(asked)]
+        done = runbook({"NOMAD_ADDR": address}, "check", "--textfile", str(textfile))
     assert (done.returncode, done.stderr) == (case.code, "")
     assert done.stdout.startswith(case.line)
     assert done.stdout.count("\n") == 1
@@ -95,7 +93,7 @@ def test_servers_that_are_parted_are_not_called_healthy() -> None:
         environment = {**os.environ, "NOMAD_ADDR": lab.addresses[0]}
         until = time.monotonic() + 15
         while "ObserversDisagree" not in names_in(json_of("diagnose", environment)[0]) and time.monotonic() < until:
-            time.sleep(0.2)
+            CLOCK.sleep(1)
         diagnosed, checked = json_of("diagnose", environment), json_of("check", environment)
     assert (checked[1], checked[0]["status"], checked[0]["failure_tolerance"]) == (1, "WARNING", 2)
     assert names_in(checked[0]) == names_in(diagnosed[0]) == ["ObserversDisagree"]
@@ -103,8 +101,7 @@ def test_servers_that_are_parted_are_not_called_healthy() -> None:
 
 
 def json_of(verb: str, environment: dict[str, str]) -> tuple[dict[str, Any], int]:
-    command = [sys.executable, "-m", "runbook", verb, "--format", "json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = runbook(environment, verb, "--format", "json")
     return json.loads(done.stdout), done.returncode
 
 
@@ -112,13 +109,22 @@ def names_in(told: dict[str, Any]) -> list[str]:
     return [finding["name"] for finding in told["findings"]]
 
 
+def test_cron_gives_it_an_address_and_nothing_else() -> None:
+    """The process itself: no variable but one, no working directory of its own, one line, and the exit code."""
+    with SimulatedLab(3, gossip_delay=0.3) as lab:
+        lab.wait_for_leader()
+        command = ["/usr/bin/env", "-i", f"NOMAD_ADDR={lab.addresses[0]}", sys.executable, "-m", "runbook", "check"]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("RAFT OK - healthy: 3 of 3 voters answer")
+    assert done.stdout.count("\n") == 1
+
+
 def test_a_textfile_that_cannot_be_written_is_unknown_and_told(tmp_path: Path) -> None:
     """The old numbers stay, so the monitor must hear that they are old."""
     with SimulatedLab(3, gossip_delay=0.3) as lab:
         lab.wait_for_leader()
-        command = [*PROGRAM, "--textfile", str(tmp_path / "missing" / "runbook.prom")]
-        done = subprocess.run(
-            command, env={"NOMAD_ADDR": lab.addresses[0]}, capture_output=True, text=True, timeout=60, check=False
-        )
+        textfile = tmp_path / "missing" / "runbook.prom"
+        done = runbook({"NOMAD_ADDR": lab.addresses[0]}, "check", "--textfile", str(textfile))
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout == f"RAFT UNKNOWN - {tmp_path}/missing/runbook.prom: No such file or directory\n"

@@ -13,7 +13,7 @@ from collections import Counter
 from runbook.lab.simulated import SimulatedLab
 from tests.cli.test_execute import PLAYBOOK, QUICK, changes, environment, followers
 
-ROUNDS = int(os.environ.get("TWO_AT_ONCE", "3"))
+ROUNDS = int(os.environ.get("TWO_AT_ONCE", "2"))
 
 
 def start(lab: SimulatedLab, asked: str) -> subprocess.Popen[str]:
