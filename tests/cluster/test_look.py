@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
 from runbook.cluster.hashicorp import NOMAD, HashiCorpCluster
-from runbook.cluster.http import Settings
+from runbook.cluster.http import Reply, Settings
+from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.model import Reach
@@ -193,3 +195,53 @@ def test_two_addresses_of_one_server_are_one_vantage(impatient: float) -> None:
     with servers("s1") as running, stub(running["s1"].table, host="127.0.0.66") as alias:
         view = cluster(alias.url, running["s1"].url).look()
         assert [vantage.url for vantage in view.vantages] == [alias.url]
+
+
+class Recorder:
+    """The system's own network; each question that goes through is noted, and some answers are made up."""
+
+    def __init__(self, inner: SystemNetwork, slow: float, silent: str) -> None:
+        self.inner, self.slow, self.silent = inner, slow, silent
+        self.asked: list[str] = []
+
+    def monotonic(self) -> float:
+        return self.inner.monotonic()
+
+    def ask(self, url: str, method: str, path: str, **more: Any) -> Reply:
+        self.asked.append(path)
+        if path == RAFT:
+            time.sleep(self.slow)
+        return self.inner.ask(url, method, path, **more)
+
+    def probe(self, address: str) -> Reach:
+        self.asked.append(address)
+        return Reach.SILENT if address.startswith(f"{self.silent}:") else Reach.ACCEPTED
+
+    def gather(self, *words: Any) -> Any:
+        return self.inner.gather(*words)
+
+
+def test_the_raft_ports_are_tried_last_and_a_looks_age_counts_from_its_beginning(impatient: float) -> None:
+    """I15: a server that came back while the leader was slow is seen; what follows knows how old the rest is."""
+    settings = Settings(headers={"X-Nomad-Token": "t"})
+    with servers("s1", "s2", "s3", down=("s3",)) as running:
+        network = Recorder(SystemNetwork(settings), 0.2, HOSTS["s3"])
+        target = HashiCorpCluster(NOMAD, (running["s1"].url,), settings, None, network)
+        began = network.monotonic()
+        view = target.look()
+        assert view.taken_at - began < 0.1
+        assert 0.2 <= view.seconds < 0.2 + 2 * impatient
+        probed = [number for number, what in enumerate(network.asked) if ":" in what]
+        assert min(probed) > network.asked.index(RAFT)
+
+
+def test_where_a_raft_port_is_silent_the_machines_are_asked_whether_they_are_up(impatient: float) -> None:
+    """A frozen process with a full listen queue is told apart from a machine that is off, by its other ports."""
+    settings = Settings(headers={"X-Nomad-Token": "t"})
+    with servers("s1", "s2", "s3", down=("s3",)) as running:
+        network = Recorder(SystemNetwork(settings), 0.0, HOSTS["s3"])
+        view = HashiCorpCluster(NOMAD, (running["s1"].url,), settings, None, network).look()
+        tried = {address.rpartition(":")[0]: set(ports) for address, ports in view.hosts.items()}
+        assert tried == {HOSTS[name]: {9, 22, 4646, 4648} for name in ("s1", "s2", "s3")}
+        network.silent = "none"
+        assert HashiCorpCluster(NOMAD, (running["s1"].url,), settings, None, network).look().hosts == {}

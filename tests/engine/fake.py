@@ -50,7 +50,8 @@ class FakeCluster:
     """``held`` is each living server's own list of peers, by number; ``replies`` is what becomes of the next removals.
 
     ``done`` happens and is answered, ``lost`` happens without an answer, ``dropped`` does not happen and has none,
-    ``unknown`` is answered with *was not found*. ``changes`` counts what was asked for.
+    ``unknown`` is answered with *was not found*. ``changes`` counts what was asked for. ``slow_looks`` are the seconds
+    that a look of this number takes; ``at_look`` is what happens at its end.
     """
 
     clock: FakeClock
@@ -62,6 +63,7 @@ class FakeCluster:
     changes: list[str] = field(default_factory=list)
     looks: int = 0
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
+    slow_looks: dict[int, float] = field(default_factory=dict)
     name: str = "nomad:fake"
     autopilot: AutopilotSettings | None = NO_MINIMUM
 
@@ -70,7 +72,8 @@ class FakeCluster:
 
     def look(self) -> ClusterView:
         self.looks += 1
-        self.clock.sleep(0.01)
+        began = self.clock.monotonic()
+        self.clock.sleep(self.slow_looks.get(self.looks, 0.01))
         if self.looks in self.at_look:
             self.at_look[self.looks](self)
         alive = [number for number in self.held if number not in self.dead]
@@ -79,7 +82,8 @@ class FakeCluster:
         members = tuple(Member(f"s{n}", status[n], peer(n).id, peer(n).address) for n in self.held)
         return ClusterView(
             cluster=self.name,
-            taken_at=self.clock.monotonic(),
+            taken_at=began,
+            seconds=self.clock.monotonic() - began,
             configuration=self._configuration(leader) if leader else None,
             leader_id=peer(leader).id if leader else None,
             vantages=tuple(self._vantage(number, members) for number in alive),
