@@ -27,6 +27,13 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 
 @dataclass(frozen=True)
+class _OfStep(Event):
+    """``step`` is its place in the run."""
+
+    step: str
+
+
+@dataclass(frozen=True)
 class RunStarted(Event):
     """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it."""
 
@@ -73,14 +80,13 @@ class GuardOverridden(Event):
 
 
 @dataclass(frozen=True)
-class StepStarted(Event):
+class StepStarted(_OfStep):
     """The intent of a step that changes something; ``effect`` is read, change or unknown.
 
     ``may_change``: what it does to the world no event of its own tells, as the removals' do.
     """
 
     kind = "step.started"
-    step: str
     uses: str
     effect: str
     may_change: bool = False
@@ -91,23 +97,21 @@ class StepStarted(Event):
 
 
 @dataclass(frozen=True)
-class ItemCompleted(Event):
+class ItemCompleted(_OfStep):
     """One round of a step with ``for_each``: what a resumed run need not do again."""
 
     kind = "item.completed"
-    step: str
     item: int
     message: str
     output: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Looked(Event):
+class Looked(_OfStep):
     """One look at the cluster, as the verdicts it led to, by peer label."""
 
     kind = "cluster.looked"
     durable = False
-    step: str
     leader: str | None
     voters: int
     live_voters: int
@@ -115,133 +119,130 @@ class Looked(Event):
 
 
 @dataclass(frozen=True)
-class Waiting(Event):
+class Waiting(_OfStep):
     kind = "step.waiting"
     durable = False
-    step: str
     seconds: float
     reason: str
 
 
 @dataclass(frozen=True)
-class AttemptFailed(Event):
+class AttemptFailed(_OfStep):
     kind = "attempt.failed"
-    step: str
     attempt: int
     trouble: str
     message: str
 
 
 @dataclass(frozen=True)
-class Approved(Event):
+class Approved(_OfStep):
     """A person at the terminal agreed to the changes of this run."""
 
     kind = "change.approved"
-    step: str
     who: str
 
 
 @dataclass(frozen=True)
-class RemovalRequested(Event):
+class _OfPeer(_OfStep):
+    """What becomes of one removal, in the order in which it may."""
+
+    peer: str
+
+
+@dataclass(frozen=True)
+class RemovalRequested(_OfPeer):
     """The intent: on disk before the request leaves."""
 
     kind = "removal.requested"
-    step: str
-    peer: str
     address: str
     name: str
     voters_after: int
 
 
 @dataclass(frozen=True)
-class RemovalWouldBeRequested(Event):
+class RemovalWouldBeRequested(RemovalRequested):
     """A dry run stops here: what it would have sent."""
 
     kind = "removal.would_be_requested"
-    step: str
-    peer: str
-    address: str
-    name: str
-    voters_after: int
 
 
 @dataclass(frozen=True)
-class RemovalConfirmed(Event):
+class RemovalConfirmed(_OfPeer):
     """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
 
     kind = "removal.confirmed"
-    step: str
-    peer: str
     name: str
     message: str = ""
 
 
 @dataclass(frozen=True)
-class AlreadyGone(Event):
+class AlreadyGone(_OfPeer):
     """Somebody else was faster: the cluster's own clean-up, or a person."""
 
     kind = "removal.already_gone"
-    step: str
-    peer: str
     name: str
 
 
 @dataclass(frozen=True)
-class RemovalFailed(Event):
-    """The request surely changed nothing: it did not arrive, or was answered with a no."""
+class RemovalFailed(_OfPeer):
+    """The request surely changed nothing: it never left, or was answered with a no."""
 
     kind = "removal.failed"
-    step: str
-    peer: str
     message: str
 
 
 @dataclass(frozen=True)
-class RemovalUnsettled(Event):
+class RemovalStillListed(_OfPeer):
+    """No answer came, and longer than servers hold a request nobody has seen it done: it is taken for lost.
+
+    Nobody can promise it, so it is no :class:`RemovalFailed`: should the peer go yet, it was this run's doing.
+    """
+
+    kind = "removal.still_listed"
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RemovalUnsettled(_OfPeer):
     """Nobody knows whether it was done; only a look can tell."""
 
     kind = "removal.unsettled"
-    step: str
-    peer: str
     message: str
 
 
 @dataclass(frozen=True)
-class StepCompleted(Event):
+class StepCompleted(_OfStep):
     """``undo`` tells a person how to take the change back by hand; nothing acts on it (decision 0003)."""
 
     kind = "step.completed"
-    step: str
     message: str
     output: Mapping[str, Any]
     undo: str = ""
 
 
 @dataclass(frozen=True)
-class StepFailed(Event):
+class StepFailed(_OfStep):
     """``outcome`` is failed or refused. What ``on_failure`` and ``finally`` do comes after this."""
 
     kind = "step.failed"
-    step: str
     outcome: str
     message: str
 
 
 @dataclass(frozen=True)
-class PlaybookEntered(Event):
+class PlaybookEntered(_OfStep):
     """Another playbook is run inside this step; its steps follow, their names behind the step's."""
 
     kind = "playbook.entered"
-    step: str
     path: str
     digest: str
     params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class StepSkipped(Event):
+class StepSkipped(_OfStep):
     kind = "step.skipped"
-    step: str
     message: str
 
 
@@ -252,28 +253,25 @@ class RunCompleted(Event):
 
 
 @dataclass(frozen=True)
-class RunRefused(Event):
+class RunRefused(_OfStep):
     kind = "run.refused"
-    step: str
     code: str
     message: str
 
 
 @dataclass(frozen=True)
-class RunFailed(Event):
+class RunFailed(_OfStep):
     """``detail`` is a traceback, kept in the journal when somebody asked for it, and shown to nobody."""
 
     kind = "run.failed"
-    step: str
     trouble: str
     message: str
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class RunInterrupted(Event):
+class RunInterrupted(_OfStep):
     kind = "run.interrupted"
-    step: str
     message: str
 
 

@@ -47,12 +47,17 @@ REMOVAL: Mapping[tuple[str, str], str] = {
     ("asked", "removal.already_gone"): "vanished",
     ("asked", "removal.failed"): "failed",
     ("asked", "removal.unsettled"): "unsettled",
+    ("asked", "removal.still_listed"): "still_listed",
     ("failed", "removal.requested"): "asked",
     ("failed", "removal.unsettled"): "failed",  # a signal came as this was told, and what was surely not done stays so
     ("failed", "removal.already_gone"): "vanished",
     ("unsettled", "removal.confirmed"): "gone",
     ("unsettled", "removal.failed"): "failed",
     ("unsettled", "removal.unsettled"): "unsettled",
+    ("unsettled", "removal.still_listed"): "still_listed",
+    ("still_listed", "removal.requested"): "asked",
+    ("still_listed", "removal.confirmed"): "gone",  # late, and ours
+    ("still_listed", "removal.unsettled"): "still_listed",  # a signal came as this was told
 }
 
 
@@ -92,6 +97,11 @@ class Removal:
     def unsettled(self) -> bool:
         """Asked for, and nobody has seen what became of it."""
         return self.state in ("asked", "unsettled")
+
+    @property
+    def may_yet_be_done(self) -> bool:
+        """Asked for without an answer: whatever was seen since, servers may carry it out late."""
+        return self.unsettled or self.state == "still_listed"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def _or_nothing_goes_on(emit: Emit) -> Emit:
 
 
 def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
-    memory = restored(past)
+    memory = restored(past, world.clock)
     runner = StepRunner(plan, world, memory, past)
     failure = Walk(runner, plan.playbook, past).whole(plan.scope)
     ending = failure.ending if failure else _left_undone(plan, memory) or RunCompleted(_told(plan, memory, world))
@@ -57,13 +57,15 @@ def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
 
 def _left_undone(plan: Plan, memory: Memory) -> RunFailed | None:
     """A removal that was asked for and not seen done, past which ``continue_on_failure`` led: that is no recovery."""
-    left = (memory.asked | memory.unsettled) - memory.gone
+    left = (memory.asked | memory.unsettled.keys()) - memory.gone
     if not left:
         return None
     names = ", ".join(sorted(memory.names.get(peer_id, peer_id) for peer_id in left))
     step = next((step.id for step in plan.playbook.every_step() if step.uses == "raft.remove_peer"), "")
-    what = f"the removal of {names} was asked for and not seen done. Run runbook diagnose, then the playbook again"
-    return RunFailed(step, "ambiguous" if left & memory.unsettled else "rejected", what)
+    open_ = left & (memory.unsettled.keys() | memory.still_listed)
+    again = f"`runbook resume {plan.run}`, which looks first" if open_ else "the playbook again"
+    what = f"the removal of {names} was asked for and not seen done. Run runbook diagnose, then {again}"
+    return RunFailed(step, "ambiguous" if open_ else "rejected", what)
 
 
 def _told(plan: Plan, memory: Memory, world: World) -> str:

@@ -57,13 +57,19 @@ class Walk:
         if before == "completed":
             self._keep(spec, scope, self._past.outputs[place])
             failure = self._ended((), spec.finally_, scope, None, prefix, self._past.completed_in[place])
-        elif before == "failed" and spec.continue_on_failure:
+        elif before == "failed" and spec.continue_on_failure and not self._left_open(spec, place, prefix):
             scope["outcomes"][spec.id] = "failed"
             return
         else:
             failure = self._taken(spec, scope, place, prefix)
         if failure is not None and not (failure.outcome == "failed" and spec.continue_on_failure):
             raise StoppedError(failure)
+
+    def _left_open(self, spec: StepSpec, place: str, prefix: str) -> bool:
+        """Whether a removal that it asked for was not seen done: that is looked at again, and not passed over."""
+        inside = {prefix + step.id for step in spec.inner()}
+        steps = [removal.step for removal in self._past.removals if removal.may_yet_be_done]
+        return any(step in inside or step.startswith((f"{place}.", f"{place}/")) for step in steps)
 
     def _taken(self, spec: StepSpec, scope: Scope, place: str, prefix: str) -> Failure | None:
         """The step and its handlers, for the first time or again."""

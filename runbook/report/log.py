@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 _WARNINGS = frozenset(
-    {"attempt.failed", "step.failed", "removal.unsettled", "removal.failed", "run.refused", "run.interrupted"}
+    {
+        "attempt.failed",
+        "step.failed",
+        "removal.unsettled",
+        "removal.still_listed",
+        "removal.failed",
+        "run.refused",
+        "run.interrupted",
+    }
     | {"lock.taken_over", "guard.overridden"}
 )
 _ERRORS = frozenset({"run.failed"})

@@ -112,6 +112,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "removal.confirmed": lambda r: [f"{r['name']} is gone {r.get('message') or 'for every server that answers'}"],
     "removal.already_gone": lambda r: [f"{r.get('name', r['peer'])} is gone already: somebody else removed it"],
     "removal.failed": lambda r: [f"nothing was changed: {r['message']}"],
+    "removal.still_listed": lambda r: [f"{r['name']} is taken for not removed: {r['message']}"],
     "removal.unsettled": lambda r: [f"NOT KNOWN whether it was done: {r['message']}"],
     "run.refused": lambda r: [f"REFUSED: {r['message']}"],
     "run.failed": lambda r: [f"FAILED: {r['message']}"],
@@ -203,5 +204,8 @@ def _told(removal: Removal, run: str) -> str:
         return _labelled("would remove", who)
     if removal.state == "failed":
         return _labelled("not removed", f"{who}: {removal.message}")
+    if removal.state == "still_listed":
+        how = f"A later look may show it gone, by this run; `runbook resume {run}` looks first"
+        return _labelled("NOT SEEN REMOVED", f"{who}: {removal.message}. {how}")
     how = f"`runbook resume {run}` looks first, and goes on where it can be told"
     return _labelled("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")

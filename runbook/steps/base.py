@@ -43,7 +43,8 @@ class Memory:
     tolerance_at_start: int | None = None
     fence: Fence | None = None
     gone: set[str] = field(default_factory=set)  # removed by this run, or vanished while it wanted to remove them
-    unsettled: set[str] = field(default_factory=set)  # asked for, and nobody knows yet what became of it
+    unsettled: dict[str, float] = field(default_factory=dict)  # asked for then (monotonic), and nobody knows the end
+    still_listed: set[str] = field(default_factory=set)  # asked for without an answer, long ago: it may yet be done
     names: dict[str, str] = field(default_factory=dict)  # how a person calls each peer met so far, by id
     claimed: bool = False
     autopilot: AutopilotSettings | None = None  # the newest that a look could read
@@ -165,8 +166,21 @@ def as_if_gone(view: ClusterView, gone: Iterable[str]) -> ClusterView:
 
 
 def reason_against(context: Context, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Unsafe | None:
-    """Why the peer may not be removed. A minimum of the cluster's own that was read before in this run still binds
-    where it cannot be read; one that no look has read counts as none only by a person's word.
+    """Why the peer may not be removed: as the cluster is, or as it is once all is done that this run asked for."""
+    reason = _reason_in_view(context, view, peer, changes_so_far)
+    memory = context.memory
+    pending = (memory.still_listed | memory.unsettled.keys()) - memory.gone - {peer.id}
+    if reason is not None or not pending:
+        return reason
+    reason = _reason_in_view(context, as_if_gone(view, pending), peer, changes_so_far)
+    names = ", ".join(sorted(memory.names.get(each, each) for each in pending))
+    why = f"should {names} go yet, whose removal was asked for without an answer"
+    return reason and replace(reason, sentence=f"{reason.sentence}, {why}")
+
+
+def _reason_in_view(context: Context, view: ClusterView, peer: Peer, changes_so_far: int) -> Unsafe | None:
+    """A minimum of the cluster's own that was read before in this run still binds where it cannot be read; one that no
+    look has read counts as none only by a person's word.
     """
     known = replace(view, autopilot=view.autopilot or context.memory.autopilot)
     verdicts, policy = context.verdicts(), context.policy

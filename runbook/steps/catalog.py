@@ -100,7 +100,7 @@ REMOVE_PEER = StepDeclaration(
   for_each: quorum.removals    # one after the other, each looked at and guarded afresh
   uses: raft.remove_peer
   with: { peer: "${{ item.id }}" }
-  retry: { times: 5, wait: 1s..30s, within: 3m, only_on: [no_leader, timeout, unavailable] }
+  retry: { times: 5, wait: 1s..30s, within: 6m, only_on: [no_leader, timeout, unavailable] }
 """,
 )
 

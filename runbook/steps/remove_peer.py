@@ -5,6 +5,7 @@ One attempt and a resumed run are the same code: both begin with a look, and wit
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
@@ -13,6 +14,7 @@ from runbook.events import (
     RemovalConfirmed,
     RemovalFailed,
     RemovalRequested,
+    RemovalStillListed,
     RemovalUnsettled,
     RemovalWouldBeRequested,
 )
@@ -20,7 +22,7 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Unsafe, reason_in_drift
 from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, reason_against, tolerance
 from runbook.steps.looking import confirm
-from runbook.steps.settling import SETTLE, Settled, settle
+from runbook.steps.settling import HELD_FOR, Settled, settle
 
 FRESH = 10.0  # seconds since a look began after which no removal follows from it: what it saw may be no longer so
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
@@ -31,11 +33,14 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     peer_id = arguments["peer"]
     if peer_id in context.memory.gone:
         return f"{_name(context, peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
-    for other in sorted(context.memory.unsettled - {peer_id}):
+    for other in sorted(context.memory.unsettled.keys() - {peer_id}):
         _was_done(context, other)  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.memory.unsettled and _was_done(context, peer_id):
         return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
     view = confirm(context, {peer_id})
+    for other in sorted(context.memory.still_listed - context.memory.gone - {peer_id}):
+        if led(view).peer(other) is None:
+            _vanished(context, other)
     peer = led(view).peer(peer_id)
     if peer is None:
         return _vanished(context, peer_id)
@@ -57,11 +62,21 @@ def _name(context: Context, peer_id: str) -> str:
 
 
 def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
-    """It went by itself: the cluster's own clean-up was faster, or a person."""
+    """By what this run asked for, late; or by itself: the cluster's own clean-up was faster, or a person."""
     name = _name(context, peer_id)
+    if peer_id in context.memory.still_listed:
+        return _gone(context, peer_id)
     context.emit(AlreadyGone(context.step, peer_id, name))
     context.memory.gone.add(peer_id)
     return f"{name} was gone already", {"id": peer_id, "outcome": "already_gone"}
+
+
+def _gone(context: Context, peer_id: str, by_word: str = "") -> tuple[str, Output]:
+    """By our doing."""
+    context.memory.unsettled.pop(peer_id, None)
+    context.emit(RemovalConfirmed(context.step, peer_id, _name(context, peer_id), by_word))
+    context.memory.gone.add(peer_id)
+    return f"{_name(context, peer_id)} removed", {"id": peer_id, "outcome": "removed"}
 
 
 def _guard(context: Context, view: ClusterView, peer: Peer) -> None:
@@ -98,9 +113,9 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested, until: float
     """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
         context.emit(intent)
-        context.memory.unsettled.add(peer.id)
+        context.memory.unsettled[peer.id] = context.clock.monotonic()
         error = _asked(context, peer, until)
-        settled = settle(context, peer.id, was_refused=error is not None)
+        settled = settle(context, peer.id, _held_until(context, peer.id, error))
     except (Exception, KeyboardInterrupt) as stop:  # the step's time may be over in here too
         if isinstance(stop, KeyboardInterrupt) or peer.id in context.memory.unsettled:
             why = str(stop) or "interrupted"
@@ -108,12 +123,17 @@ def _remove(context: Context, peer: Peer, intent: RemovalRequested, until: float
         raise
     if settled is not Settled.DONE:
         raise _not_seen_done(context, peer, settled, error)
-    context.memory.unsettled.discard(peer.id)
     if error is not None and error.trouble is Trouble.NOT_A_PEER:
+        context.memory.unsettled.pop(peer.id, None)
         return _vanished(context, peer.id)
-    context.emit(RemovalConfirmed(context.step, peer.id, peer.label))
-    context.memory.gone.add(peer.id)
-    return f"{peer.label} removed", {"id": peer.id, "outcome": "removed"}
+    return _gone(context, peer.id)
+
+
+def _held_until(context: Context, peer_id: str, error: ClusterError | None) -> float:
+    """From when on a list that still holds the peer means that it was not done: at once, later, or never."""
+    if error is None:
+        return inf
+    return -inf if error.trouble is Trouble.NOT_A_PEER else context.memory.unsettled[peer_id] + HELD_FOR
 
 
 def _asked(context: Context, peer: Peer, until: float) -> ClusterError | None:
@@ -126,23 +146,41 @@ def _asked(context: Context, peer: Peer, until: float) -> ClusterError | None:
     except ClusterError as error:
         if error.trouble not in UNWRITTEN:
             return error
-        context.emit(RemovalFailed(context.step, peer.id, str(error)))
-        context.memory.unsettled.discard(peer.id)
+        _surely_not(context, peer, str(error))
         raise
     return None
 
 
 def _not_seen_done(context: Context, peer: Peer, settled: Settled, error: ClusterError | None) -> ClusterError:
     """Told as what it is; a later attempt, or a later run, begins by looking again."""
-    if settled is Settled.NOT_DONE:
-        message = f"{error}; the leader and every server that answers still list {peer.label}: it was not done"
-        context.emit(RemovalFailed(context.step, peer.id, message))
-        context.memory.unsettled.discard(peer.id)
-    else:
-        message = f"{peer.label} is still listed, or the servers disagree, after {SETTLE:g} s"
-        message = f"{error}; {message}" if error else message
+    if settled is Settled.CANNOT_TELL:
+        what = f"{peer.label} is still listed, or the servers disagree, or one of them hangs and may hold the request"
+        message = f"{error}; {what}" if error else what
         context.emit(RemovalUnsettled(context.step, peer.id, message))
-    return ClusterError(Trouble.AMBIGUOUS, message, "Run runbook diagnose")
+    elif error is not None and error.trouble is Trouble.NOT_A_PEER:
+        message = f"{error}; and yet the leader and every server that answers list {peer.label}"
+        _surely_not(context, peer, message)
+    else:
+        message = f"{error}; {_still_listed(context, peer.id)}"
+    return ClusterError(Trouble.AMBIGUOUS, message, "Run runbook diagnose, then resume this run: it looks first")
+
+
+def _surely_not(context: Context, peer: Peer, why: str) -> None:
+    """Nothing came of this request. One before it, without an answer, may yet be carried out."""
+    if peer.id in context.memory.still_listed:
+        _still_listed(context, peer.id, f"{why}; and an earlier request may yet be carried out")
+        return
+    context.emit(RemovalFailed(context.step, peer.id, why))
+    context.memory.unsettled.pop(peer.id, None)
+
+
+def _still_listed(context: Context, peer_id: str, why: str = "") -> str:
+    """The request is taken for lost; should it be carried out all the same, it was this run's."""
+    message = why or f"{HELD_FOR:g} s after it was asked for, the leader and every server that answers still list it"
+    context.emit(RemovalStillListed(context.step, peer_id, _name(context, peer_id), message))
+    context.memory.unsettled.pop(peer_id, None)
+    context.memory.still_listed.add(peer_id)
+    return message
 
 
 # -- what an earlier attempt, or an earlier process, asked for
@@ -151,24 +189,24 @@ def _not_seen_done(context: Context, peer: Peer, settled: Settled, error: Cluste
 def _was_done(context: Context, peer_id: str) -> bool:
     """Whether an intent without an end took effect; its end is on record afterwards. Raises where nobody can tell."""
     led(context.look())
-    settled, by_word = settle(context, peer_id, was_refused=True), ""
+    settled, by_word = settle(context, peer_id, context.memory.unsettled[peer_id] + HELD_FOR), ""
     if settled is Settled.CANNOT_TELL:
         settled, by_word = _told_by_a_person(context, peer_id)
-    context.memory.unsettled.discard(peer_id)
     if settled is Settled.DONE:
-        context.emit(RemovalConfirmed(context.step, peer_id, _name(context, peer_id), by_word))
-        context.memory.gone.add(peer_id)
+        _gone(context, peer_id, by_word)
         return True
-    context.emit(RemovalFailed(context.step, peer_id, by_word or "looked again: every server still lists it"))
+    _still_listed(context, peer_id, by_word)
     return False
 
 
 def _told_by_a_person(context: Context, peer_id: str) -> tuple[Settled, str]:
     """Nobody is asked without a terminal: then nothing more is changed."""
-    question = f"Was {_name(context, peer_id)} removed? The servers do not agree"
+    name = _name(context, peer_id)
+    question = f"Was {name} removed? The servers do not agree, or one hangs and may hold the request"
     answer = context.choose(question, ("done", "not done"))
     if answer is None:
-        sentence = f"it cannot be told whether the removal of {_name(context, peer_id)} took effect: servers disagree"
-        advice = "Run runbook diagnose; bring back the servers that are silent; then resume this run at a terminal"
+        why = "the servers disagree, or one hangs and may hold the request"
+        sentence = f"it cannot be told whether the removal of {name} took effect: {why}"
+        advice = "Run runbook diagnose; bring back or stop the servers that do not answer; then resume at a terminal"
         raise RefusedError(Unsafe("CannotTell", sentence, advice))
     return Settled(answer), "by the word of the person at the terminal"

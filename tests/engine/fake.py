@@ -45,13 +45,20 @@ def peer(number: int) -> Peer:
     return Peer(f"id-{number}", f"127.0.0.{10 + number}:4647", voter=True, name=f"s{number}.global", protocol=3)
 
 
+def mute(number: int) -> Vantage:
+    where = peer(number)
+    return Vantage(f"http://{where.address}", Reach.ACCEPTED, expected_id=where.id, trouble="no answer in time")
+
+
 @dataclass
 class FakeCluster:
     """``held`` is each living server's own list of peers, by number; ``replies`` is what becomes of the next removals.
 
     ``done`` happens and is answered, ``lost`` happens without an answer, ``dropped`` does not happen and has none,
-    ``unknown`` is answered with *was not found*. ``changes`` counts what was asked for. ``slow_looks`` are the seconds
-    that a look of this number takes; ``at_look`` is what happens at its end.
+    ``unknown`` is answered with *was not found*. ``late 22`` is given up after 20 s and happens 22 s after it was asked
+    for, as at a leader whose disk hangs. ``changes`` counts what was asked for. Who is in ``hung`` accepts connections
+    and says nothing. ``slow_looks`` are the seconds that a look of this number takes; ``at_look`` is what happens at
+    its end.
     """
 
     clock: FakeClock
@@ -61,6 +68,8 @@ class FakeCluster:
     term: int = 2
     replies: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    late: list[tuple[float, int]] = field(default_factory=list)
+    hung: set[int] = field(default_factory=set)
     looks: int = 0
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
     slow_looks: dict[int, float] = field(default_factory=dict)
@@ -76,7 +85,8 @@ class FakeCluster:
         self.clock.sleep(self.slow_looks.get(self.looks, 0.01))
         if self.looks in self.at_look:
             self.at_look[self.looks](self)
-        alive = [number for number in self.held if number not in self.dead]
+        self.catch_up()
+        alive = [number for number in self.held if number not in self.dead | self.hung]
         leader = self.leader if self.leader in alive else None
         status = {n: MemberStatus.FAILED if n in self.dead else MemberStatus.ALIVE for n in self.held}
         members = tuple(Member(f"s{n}", status[n], peer(n).id, peer(n).address) for n in self.held)
@@ -86,7 +96,7 @@ class FakeCluster:
             seconds=self.clock.monotonic() - began,
             configuration=self._configuration(leader) if leader else None,
             leader_id=peer(leader).id if leader else None,
-            vantages=tuple(self._vantage(number, members) for number in alive),
+            vantages=(*(self._vantage(number, members) for number in alive), *map(mute, sorted(self.hung))),
             probes={peer(n).address: Reach.REFUSED if n in self.dead else Reach.ACCEPTED for n in self.held},
             trouble=None if leader else "no_leader",
             autopilot=self.autopilot,
@@ -113,12 +123,24 @@ class FakeCluster:
     def remove_peer(self, target: Peer) -> None:
         self.changes.append(target.id)
         reply = self.replies.pop(0) if self.replies else "done"
+        if reply.startswith("late "):
+            number = int(target.id.removeprefix("id-"))
+            self.late.append((self.clock.seconds + float(reply.removeprefix("late ")), number))
+            self.clock.sleep(20.0)
+        self.catch_up()
         if reply in ("done", "lost"):
             self.drop(int(target.id.removeprefix("id-")))
         if reply == "unknown":
             raise ClusterError(Trouble.NOT_A_PEER, f'id "{target.id}" was not found in the Raft configuration')
         if reply != "done":
             raise ClusterError(Trouble.AMBIGUOUS, "the connection broke")
+
+    def catch_up(self) -> None:
+        """What is due of what came late."""
+        for due, number in self.late:
+            if due <= self.clock.seconds:
+                self.drop(number)
+        self.late = [(due, number) for due, number in self.late if due > self.clock.seconds]
 
     def drop(self, number: int) -> None:
         for held in self.held.values():

@@ -57,7 +57,9 @@ def test_no_second_removal_is_asked_for_while_the_first_is_unsettled(tmp_path: P
     assert (played.cluster.changes, getattr(ending, "code", "")) == (["id-4"], "CannotTell")
 
 
-@pytest.mark.parametrize(("splits", "told"), [(True, ["requested", "unsettled"]), (False, ["requested", "failed"])])
+@pytest.mark.parametrize(
+    ("splits", "told"), [(True, ["requested", "unsettled"]), (False, ["requested", "still_listed"])]
+)
 def test_a_run_that_went_on_past_a_removal_is_not_called_recovered(
     tmp_path: Path, splits: bool, told: list[str]
 ) -> None:
@@ -99,7 +101,8 @@ class SignalAt(Run):
     [
         ("removal.requested", []),
         ("removal.confirmed", []),
-        ("removal.failed", ["dropped"]),
+        ("removal.still_listed", ["dropped"]),
+        ("removal.failed", ["unknown"]),
         ("removal.already_gone", ["unknown"]),
     ],
 )

@@ -44,7 +44,7 @@ def test_two_dead_go_one_after_the_other(tmp_path: Path) -> None:
     ("reply", "told", "asked"),
     [
         ("lost", ["requested", "confirmed"], 1),
-        ("dropped", ["requested", "failed", "requested", "confirmed"], 2),
+        ("dropped", ["requested", "still_listed", "requested", "confirmed"], 2),
         ("unknown", ["requested", "failed", "requested", "confirmed"], 2),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_moved_since_the_plan_refuses(tmp_path: Path, code: str, words: str
 
 
 @pytest.mark.parametrize(
-    ("took_effect", "told"), [(True, ["requested", "confirmed"]), (False, ["requested", "failed"])]
+    ("took_effect", "told"), [(True, ["requested", "confirmed"]), (False, ["requested", "still_listed"])]
 )
 def test_a_resumed_run_answers_done_or_not_done_by_looking(tmp_path: Path, took_effect: bool, told: list[str]) -> None:
     """An intent without an end: looked at first, and only asked for again where it was surely not done."""
@@ -130,7 +130,7 @@ def test_what_nobody_can_tell_is_refused_without_a_person(tmp_path: Path) -> Non
     assert first.progress().removals[0].unsettled
 
 
-@pytest.mark.parametrize(("answer", "told"), [("done", "confirmed"), ("not done", "failed")])
+@pytest.mark.parametrize(("answer", "told"), [("done", "confirmed"), ("not done", "still_listed")])
 def test_a_person_at_the_terminal_may_tell(tmp_path: Path, answer: str, told: str) -> None:
     """Their word is recorded as theirs."""
     first = disagreeing(tmp_path)

@@ -129,8 +129,8 @@ def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _see
 _restored = restored
 
 
-def _forgets_what_it_asked_for(past: Any) -> Any:
-    memory = _restored(past)
+def _forgets_what_it_asked_for(past: Any, clock: Any) -> Any:
+    memory = _restored(past, clock)
     memory.unsettled.clear()
     return memory
 

@@ -18,7 +18,7 @@ LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
 LONGEST_SILENCE = 300.0  # in which a run only looks, and says nothing else
 OLDEST_EVIDENCE = 10.0 + MOMENT  # seconds from the beginning of a look to the request that follows from it
-SETTLED = ("removal.confirmed", "removal.failed", "removal.unsettled", "removal.already_gone")
+SETTLED = ("removal.confirmed", "removal.failed", "removal.still_listed", "removal.unsettled", "removal.already_gone")
 
 
 class EndlessError(BaseException):
@@ -210,7 +210,7 @@ class Checks:
             return
         if self._open_intent == record["peer"]:
             self._open_intent = None
-        if kind == "removal.failed":  # surely nothing was done, so no look has to show it
+        if kind in ("removal.failed", "removal.still_listed"):  # nothing was done, or a look showed for long that not
             self._unseen.discard(record["peer"])
         if kind not in ("removal.confirmed", "removal.already_gone") or self._dry_run:
             return

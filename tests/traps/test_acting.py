@@ -63,11 +63,11 @@ def test_trap_09_an_ambiguous_answer_is_settled_by_looking_and_never_sent_blindl
 
 
 def test_trap_10_retries_are_few_spaced_and_only_for_what_may_pass(tmp_path: Path) -> None:
-    """At most five, two seconds apart or more (above an election), within three minutes, and never after a no."""
+    """At most five, two seconds apart or more (above an election), within six minutes, and never after a no."""
     playbook = parse(PLAYBOOK.read_bytes(), "x", CATALOG)
     retry = next(step.retry for step in playbook.steps if step.uses == "raft.remove_peer")
     assert retry is not None
-    assert (retry.times, retry.wait_min >= 2, retry.within) == (5, True, 180)
+    assert (retry.times, retry.wait_min >= 2, retry.within) == (5, True, 360)
     for trouble, most in ((Trouble.UNAVAILABLE, 5), (Trouble.REJECTED, 1), (Trouble.FORBIDDEN, 1)):
         stubborn = run(tmp_path, dead={5})
         asked: list[float] = []
