@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runbook.cli.diagnose import removed_by_this_user
 from runbook.cluster.environment import cluster_from
-from runbook.cluster.http import within
+from runbook.cluster.threads import within
 from runbook.files import replace_file
 from runbook.raft.health import Health, health_of
 

@@ -10,8 +10,6 @@ from urllib.parse import quote, urlsplit
 
 from runbook.cluster import http, wire
 from runbook.cluster.archive import keep_archive
-from runbook.cluster.dialects import CONSUL as CONSUL
-from runbook.cluster.dialects import NOMAD as NOMAD
 from runbook.cluster.dialects import Dialect, error_of
 from runbook.cluster.http import NoAnswerError, Reply, Settings
 from runbook.cluster.machines import by_machine, machine_ports

@@ -13,7 +13,7 @@ from runbook import __version__
 from runbook.clock import seconds as now
 from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.cluster.threads import within as within  # also for those who bound a whole look
+from runbook.cluster.threads import within
 from runbook.raft.model import Reach
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runbook.playbook.durations import format_duration, parse_duration
+from runbook.playbook.durations import parse_duration
 from runbook.playbook.faults import did_you_mean, quoted
 from runbook.playbook.fields import MisfitError, allowed, fit, fit_written, without_user
 from runbook.playbook.model import Field, Mark, Playbook
@@ -17,8 +17,6 @@ from runbook.playbook.nodes import MapNode, kind
 from runbook.playbook.reader import read
 from runbook.playbook.scalars import MAX_INT
 from runbook.playbook.sections import plain
-
-__all__ = ["ParamError", "bind_params", "format_duration", "gather_params", "parse_duration", "read_params_file"]
 
 MAX_PARAM = 100_000
 """Characters of one given param: less than a system lets through on a command line, more than anybody types."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cluster.hashicorp import CONSUL, NOMAD, HashiCorpCluster
+from runbook.cluster.dialects import CONSUL, NOMAD
+from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
 from runbook.cluster.port import ClusterError, Trouble
 from tests.cluster.stub import Answer, Stub, reply, stub

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from runbook.cluster.hashicorp import NOMAD, HashiCorpCluster
+from runbook.cluster.dialects import NOMAD
+from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import BODY_LIMIT, Settings
 from runbook.cluster.port import ClusterError
 from runbook.raft.model import ClusterView, Peer

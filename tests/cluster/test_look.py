@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster.hashicorp import NOMAD, HashiCorpCluster
+from runbook.cluster.dialects import NOMAD
+from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply, Settings
 from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
