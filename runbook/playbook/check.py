@@ -13,7 +13,7 @@ from runbook.playbook.operators import FUNCTIONS
 from runbook.playbook.shapes import ANY, BOOL, FLOAT, INT, NULL, STRING, Shape, common, family
 from runbook.playbook.syntax import OPERATORS, OUTCOME, ParsedExpression, asked_step, is_step_reference, literal_key
 
-OUTCOMES = ("success", "warning", "skipped", "failed", "not_run")
+OUTCOMES = ("success", "skipped", "failed", "not_run")
 RESERVED = frozenset(
     {"params", "run", "steps", "item", "loop", "result", "secrets", "outcomes", OUTCOME, *CONSTANTS, *FUNCTIONS}
 )

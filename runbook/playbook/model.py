@@ -244,8 +244,8 @@ class Playbook:
     nothing failed). A failure inside them is told as an event; the run keeps its first ending, and a run that had
     succeeded fails.
 
-    Every scope also holds ``outcomes``: for each step that is over its ``success``, ``warning``, ``skipped`` or
-    ``failed``; in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
+    Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``;
+    in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
     the whole of it, may be UNKNOWN.
     """
 
