@@ -273,6 +273,3 @@ class RunFailed(_OfStep):
 class RunInterrupted(_OfStep):
     kind = "run.interrupted"
     message: str
-
-
-ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))

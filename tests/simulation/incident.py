@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from runbook.events import ENDINGS
 from runbook.lab.settings import Settings
-from tests.simulation.mishaps import EVIDENCE, Happening
+from tests.simulation.mishaps import ENDINGS, EVIDENCE, Happening
 from tests.simulation.tool import Fate
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"

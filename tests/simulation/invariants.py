@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook.engine.plan import Plan
-from runbook.events import ENDINGS
 from runbook.progress import ProgressError, fold
 from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, summary
 from tests.simulation import oracle
-from tests.simulation.mishaps import Mishap
+from tests.simulation.mishaps import ENDINGS, Mishap
 from tests.simulation.truth import MOMENT, Story, Truth
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from enum import Enum
 from random import Random
 
+from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
+
+ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
+"""Of a run, by the kind of its last event."""
+
 
 class Mishap(Enum):
     """What befalls one request, or one try of a port."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook.engine.execute import Ending
-from runbook.events import ENDINGS, RunCompleted
+from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed
 from runbook.progress import fold
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError
 from tests.simulation.invariants import Checks
+from tests.simulation.mishaps import ENDINGS
 from tests.simulation.tool import MemoryJournal
 
 
