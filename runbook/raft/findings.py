@@ -9,7 +9,6 @@ from typing import Any
 from runbook.raft.model import Member, Peer, Vantage
 
 REMOVE_DEAD_PEERS = "playbooks/remove-dead-peers.yaml"
-HEALTH_CHECK = "playbooks/health-check.yaml"
 
 
 class Severity(Enum):
