@@ -19,8 +19,8 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunStarted
 from runbook.files import read_limited, replace_file
 from runbook.journal.store import Journal, JournalError
-from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.model import PlaybookError
+from runbook.playbook.operators import ExpressionError
 from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES

@@ -20,8 +20,8 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunAcknowledged, RunResumed
 from runbook.files import read_limited
 from runbook.journal.store import AtWorkError, Journal, JournalError, Record
-from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.model import PlaybookError
+from runbook.playbook.operators import ExpressionError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
 from runbook.progress import ProgressError, RunProgress, fold

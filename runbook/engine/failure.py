@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from runbook.cluster.port import ClusterError
 from runbook.events import RunFailed, RunInterrupted, RunRefused
-from runbook.playbook.expressions import ExpressionError
 from runbook.playbook.fields import MisfitError
+from runbook.playbook.operators import ExpressionError
 from runbook.secrets import SecretError
 from runbook.steps.base import RefusedError
 from runbook.steps.trouble import StepError

@@ -7,8 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from runbook.engine.failure import Failure
-from runbook.playbook.expressions import UNKNOWN
 from runbook.playbook.model import StepSpec
+from runbook.playbook.operators import UNKNOWN
 
 Scope = MutableMapping[str, Any]
 

@@ -14,8 +14,8 @@ from runbook.engine.scope import Scope, in_round, inside
 from runbook.engine.world import AGREE_WITHIN, World
 from runbook.events import Approved, ItemCompleted, Waiting
 from runbook.lock_events import ClusterClaimed
-from runbook.playbook.expressions import UNKNOWN
 from runbook.playbook.model import Effect, Expression, Playbook, Secret, StepSpec, Value
+from runbook.playbook.operators import UNKNOWN
 from runbook.progress import RunProgress
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import Context, Memory, Output, RefusedError

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
-from runbook.playbook.faults import MAX_SOURCE, quoted
-from runbook.playbook.model import Expression, Fault, Mark, PlaybookError, Scope
+from runbook.playbook.faults import quoted
+from runbook.playbook.model import Expression, Mark, Scope
 from runbook.playbook.operators import (
     FUNCTIONS,
     UNKNOWN,
@@ -30,10 +30,7 @@ from runbook.playbook.syntax import (
     children,
     is_step_reference,
     literal_key,
-    parse_expression,
 )
-
-__all__ = ["UNKNOWN", "ExpressionError", "compile_expression", "finish"]
 
 Evaluate: TypeAlias = Callable[[Scope], Any]
 
@@ -65,25 +62,11 @@ _COMPARISON: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def compile_expression(text: str, mark: Mark, source_line: str) -> Expression:
-    """The expression beginning at ``mark``; raises ``PlaybookError`` with every syntax fault at its column.
+def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
+    """Compile a parsed expression; an error of its evaluation names ``mark`` and the text.
 
     Its ``evaluate(scope)`` raises :class:`ExpressionError` only; it is :data:`UNKNOWN` where only a real run can tell.
     """
-    parsed = parse_expression(text)
-    if isinstance(parsed, ParsedExpression):
-        return finish(parsed, mark)
-    faults = []
-    for problem in parsed:
-        at = Mark(mark.path, mark.line, mark.column + problem.offset)
-        faults.append(
-            Fault(at, problem.message, source_line[:MAX_SOURCE] if at.column <= MAX_SOURCE else "", problem.suggestion)
-        )
-    raise PlaybookError(tuple(faults))
-
-
-def finish(parsed: ParsedExpression, mark: Mark) -> Expression:
-    """Compile a parsed expression; an error of its evaluation names ``mark`` and the text."""
     evaluate, names, secrets, asks = _compiled(parsed)
     text = parsed.text.strip()
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from runbook.playbook.check import check
 from runbook.playbook.durations import format_duration
 from runbook.playbook.environment import Environment
-from runbook.playbook.expressions import UNKNOWN, Evaluate, ExpressionError, finish
+from runbook.playbook.expressions import Evaluate, finish
 from runbook.playbook.faults import Faults, describe, quoted
 from runbook.playbook.fields import MisfitError, fit, fit_written
 from runbook.playbook.model import Expression, Field, Scope, Value
 from runbook.playbook.nodes import ListNode, Node, Scalar, kind, scalars
-from runbook.playbook.operators import bounded_data, bounded_text
+from runbook.playbook.operators import UNKNOWN, ExpressionError, bounded_data, bounded_text
 from runbook.playbook.shapes import ANY, STRING, Shape, family, fits, in_words
 from runbook.playbook.syntax import MAX_LENGTH, ParsedExpression, parse_expression
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.model import Fault, Playbook, PlaybookError
+from runbook.playbook.expressions import finish
+from runbook.playbook.model import Expression, Fault, Mark, Playbook, PlaybookError
 from runbook.playbook.parse import parse
+from runbook.playbook.syntax import ParsedExpression, parse_expression
 from runbook.steps.catalog import CATALOG
 
 FILES = Path(__file__).parent.parent / "playbooks"
@@ -23,6 +25,17 @@ def parsed(text: str) -> Playbook:
 def good(name: str) -> Playbook:
     """One of the good files."""
     return parse((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOG)
+
+
+def expression(text: str) -> Expression:
+    """What stands in line 3 of a playbook after ``if:``. Raises PlaybookError with every fault of its syntax."""
+    mark = Mark("playbook.yaml", 3, 9)
+    found = parse_expression(text)
+    if isinstance(found, ParsedExpression):
+        return finish(found, mark)
+    raise PlaybookError(
+        tuple(Fault(mark._replace(column=mark.column + one.offset), one.message, "", one.suggestion) for one in found)
+    )
 
 
 def faults_of(data: bytes) -> tuple[Fault, ...]:

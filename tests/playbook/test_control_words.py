@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runbook.playbook.expressions import UNKNOWN, ExpressionError
 from runbook.playbook.model import Effect, Playbook, Secret, StepSpec
+from runbook.playbook.operators import UNKNOWN, ExpressionError
 from tests.playbook.cases import faults_of, good, parsed
 
 HEAD = "runbook: 1\nname: x\nguards: { max_changes: 1 }\n"

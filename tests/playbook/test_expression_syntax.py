@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.playbook.expressions import compile_expression
-from runbook.playbook.model import Fault, Mark, PlaybookError
+from runbook.playbook.model import Fault, PlaybookError
+from tests.playbook.cases import expression
 
 
 def faults_of(text: str) -> tuple[Fault, ...]:
     with pytest.raises(PlaybookError) as caught:
-        compile_expression(text, Mark("playbook.yaml", 3, 9), f"    if: {text}")
+        expression(text)
     return caught.value.faults
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runbook.playbook.expressions import UNKNOWN, ExpressionError, compile_expression
-from runbook.playbook.model import Expression, Mark
+from runbook.playbook.operators import UNKNOWN, ExpressionError
+from tests.playbook.cases import expression
 
 SCOPE: dict[str, Any] = {
     "params": {"limit": 2, "wait": 30.0, "mode": "all", "flag": True, "none": None},
@@ -21,12 +21,8 @@ SCOPE: dict[str, Any] = {
 }
 
 
-def compiled(text: str) -> Expression:
-    return compile_expression(text, Mark("playbook.yaml", 3, 9), f"    if: {text}")
-
-
 def value_of(text: str) -> Any:
-    return compiled(text).evaluate(SCOPE)
+    return expression(text).evaluate(SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -208,19 +204,19 @@ def test_an_expression_that_cannot_be_computed_says_why(text: str, sentence: str
 
 def test_a_text_cannot_grow_without_limit() -> None:
     """Doubling needs few parts and much memory."""
-    expression = compiled("params.a + params.a")
-    assert expression.evaluate({"params": {"a": "x" * 5_000}}) == "x" * 10_000
+    doubled = expression("params.a + params.a")
+    assert doubled.evaluate({"params": {"a": "x" * 5_000}}) == "x" * 10_000
     with pytest.raises(ExpressionError, match="longer than 10,000 characters"):
-        expression.evaluate({"params": {"a": "x" * 5_001}})
+        doubled.evaluate({"params": {"a": "x" * 5_001}})
 
 
 def test_a_number_of_any_size_may_come_from_a_server() -> None:
     """Python's ints have no end, its floats have one."""
     huge = {"params": {"n": 10**400}}
-    assert compiled("params.n > 1.5 and params.n == params.n").evaluate(huge) is True
+    assert expression("params.n > 1.5 and params.n == params.n").evaluate(huge) is True
     for text in ("params.n / 3", "params.n + 1.5", "params.n + 1"):
         with pytest.raises(ExpressionError, match="the number is too large"):
-            compiled(text).evaluate(huge)
+            expression(text).evaluate(huge)
 
 
 def test_data_nested_too_deeply_is_no_recursion_error() -> None:
@@ -229,7 +225,7 @@ def test_data_nested_too_deeply_is_no_recursion_error() -> None:
     for _ in range(100_000):
         data = [data]
     with pytest.raises(ExpressionError, match="nested too deeply"):
-        compiled("params == params").evaluate({"params": data})
+        expression("params == params").evaluate({"params": data})
 
 
 @pytest.mark.parametrize(
@@ -244,7 +240,7 @@ def test_data_nested_too_deeply_is_no_recursion_error() -> None:
 )
 def test_the_names_an_expression_reads(text: str, names: set[str]) -> None:
     """So that a plan knows which steps a value waits for."""
-    assert set(compiled(text).names) == names
+    assert set(expression(text).names) == names
 
 
 def test_odd_literals_bring_no_warning() -> None:

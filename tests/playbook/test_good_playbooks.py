@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runbook.playbook.expressions import UNKNOWN, ExpressionError
 from runbook.playbook.model import Playbook, StepSpec, Value
+from runbook.playbook.operators import UNKNOWN, ExpressionError
 from runbook.playbook.params import bind_params
 from runbook.playbook.parse import parse
 from runbook.steps.catalog import CATALOG

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.playbook.expressions import UNKNOWN, ExpressionError, compile_expression
-from runbook.playbook.model import Mark, PlaybookError
+from runbook.playbook.model import PlaybookError
+from runbook.playbook.operators import UNKNOWN, ExpressionError
 from runbook.playbook.params import read_params_file
 from runbook.playbook.parse import parse
 from runbook.steps.catalog import CATALOG
-from tests.playbook.cases import BAD, GOOD
+from tests.playbook.cases import BAD, GOOD, expression
 from tests.playbook.fuzzing import FUZZ, in_time
 
 SEEDS = [path.read_bytes() for path in (*GOOD, *BAD)]
@@ -136,6 +136,6 @@ def test_any_pieces_of_the_language_as_an_expression(pieces: list[str]) -> None:
 def evaluates_or_is_refused(text: str) -> None:
     def work() -> None:
         with contextlib.suppress(PlaybookError, ExpressionError):
-            compile_expression(text, Mark("playbook.yaml", 1, 1), text).evaluate(SCOPE)
+            expression(text).evaluate(SCOPE)
 
     in_time(work)
