@@ -48,7 +48,7 @@ def pytest_in(folder: Path, ci: str = "", text: str = SKIPPED, *options: str) ->
         shutil.copy(Path(__file__).parent / name, folder / "tests")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    consul\n    nomad\n")
     (folder / "tests" / "test_some.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder), *options]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"CI": ci}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

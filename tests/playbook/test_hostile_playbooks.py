@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -148,16 +149,19 @@ def test_forty_levels_are_enough_and_one_more_is_refused() -> None:
 
 
 LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+import json, os, resource, sys
+from runbook.cli import validate
 from runbook.__main__ import main
-sys.argv = ["runbook", "validate", *sys.argv[1:]]
-try:
-    main()
-finally:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(int(peak.split()[1]) // 1024, usage.ru_utime + usage.ru_stime)
+resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+started = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+for path in sys.argv[1:]:  # a child each, which is a process that has started and has read nothing yet
+    child = os.fork()
+    if child == 0:
+        sys.stdout, sys.stderr = open(os.devnull, "w"), open(path + ".said", "w")
+        main(["validate", path])
+    _, status, usage = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    print(json.dumps([code, usage.ru_maxrss // 1024, started + usage.ru_utime + usage.ru_stime]))
 """
 FILES = {
     **{name: text.encode() for name, (text, _) in HOSTILE.items()},
@@ -176,17 +180,19 @@ FILES = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process's memory is told here only")
-@pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_is_refused_by_the_command_in_a_second_and_100_megabytes(name: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process's memory has another unit")
+def test_the_command_refuses_each_hostile_file_in_a_second_and_100_megabytes(tmp_path: Path) -> None:
     """Start-up counted: processor time of the whole process, its peak memory, exit 2, and no traceback."""
-    path = tmp_path / "hostile.yaml"
-    path.write_bytes(FILES[name])
-    command = [sys.executable, "-c", LIMITED, str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    megabytes, seconds = ended.stdout.split()
-    assert ended.returncode == 2, ended.stderr[-500:]
-    assert ended.stderr.startswith(f"{path}:")
-    assert "Traceback" not in ended.stderr
-    assert int(megabytes) < 100
-    assert float(seconds) < 1.0
+    paths = {name: tmp_path / f"{number}.yaml" for number, name in enumerate(FILES)}
+    for name, path in paths.items():
+        path.write_bytes(FILES[name])
+    command = [sys.executable, "-c", LIMITED, *map(str, paths.values())]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    for (name, path), line in zip(paths.items(), ended.stdout.splitlines(), strict=True):
+        code, megabytes, seconds = json.loads(line)
+        said = Path(f"{path}.said").read_text(encoding="utf-8")
+        assert code == 2, (name, said[-500:])
+        assert said.startswith(f"{path}:"), (name, said[:500])
+        assert "Traceback" not in said, name
+        assert megabytes < 100, name
+        assert seconds < 1.0, name

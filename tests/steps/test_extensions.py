@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -36,14 +37,19 @@ def run(context, arguments):
 
 @dataclass(frozen=True)
 class Place:
-    """An environment that sees this one's packages and runbook itself, and has room for its own."""
+    """A Python that sees this environment's packages and runbook itself, and a folder for packages of its own."""
 
     python: Path
     packages: Path
 
     def runs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self.python), "-m", "runbook", *arguments]
-        return subprocess.run(command, cwd=self.packages, capture_output=True, text=True, timeout=60, check=False)
+        return self.python_runs("-m", "runbook", *arguments)
+
+    def python_runs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command, where = [str(self.python), *arguments], {**os.environ, "PYTHONPATH": str(self.packages)}
+        return subprocess.run(
+            command, cwd=self.packages, env=where, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def pip(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self.python), *arguments]
@@ -63,13 +69,20 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    environment = tmp_path / "environment"
-    command = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
-    subprocess.run(command, check=True, timeout=60)
-    (packages,) = environment.glob("lib/python*/site-packages")
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    return Place(Path(sys.executable), packages)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Place:
+    """One in which an installer can work."""
+    folder = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
+    (packages,) = folder.glob("lib/python*/site-packages")
     seen = [str(ROOT), sysconfig.get_paths()["purelib"]]
     (packages / "seen.pth").write_text("\n".join(seen) + "\n")
-    return Place(environment / "bin" / "python", packages)
+    return Place(folder / "bin" / "python", packages)
 
 
 def validate(place: Place, tmp_path: Path, uses: str) -> subprocess.CompletedProcess[str]:
@@ -78,24 +91,24 @@ def validate(place: Place, tmp_path: Path, uses: str) -> subprocess.CompletedPro
     return place.runs("validate", str(playbook))
 
 
-def test_the_example_is_installed_listed_run_and_removed(place: Place, tmp_path: Path) -> None:
+def test_the_example_is_installed_listed_run_and_removed(environment: Place, tmp_path: Path) -> None:
     """As its README says, in a fresh environment and without a network."""
     source = tmp_path / "source"
     shutil.copytree(EXAMPLE, source)
-    place.pip("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", str(source))
-    assert "disk.free            read     runbook-disk 0.1.0  Say how much room" in place.runs("steps").stdout
-    assert "disk.free (read, from runbook-disk 0.1.0)" in place.runs("steps", "disk.free").stdout
+    environment.pip("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", str(source))
+    assert "disk.free            read     runbook-disk 0.1.0  Say how much room" in environment.runs("steps").stdout
+    assert "disk.free (read, from runbook-disk 0.1.0)" in environment.runs("steps", "disk.free").stdout
     playbook = tmp_path / "room.yaml"
     playbook.write_text(PLAYBOOK)
-    assert place.runs("validate", str(playbook)).stdout == "1 good\n"
-    done = place.runs("execute", str(playbook), "--log-format", "json")
+    assert environment.runs("validate", str(playbook)).stdout == "1 good\n"
+    done = environment.runs("execute", str(playbook), "--log-format", "json")
     assert done.returncode == 0, done.stderr
     ended = [json.loads(line) for line in done.stderr.splitlines() if '"step.completed"' in line]
     assert ended[0]["output"]["bytes"] > 0
     assert ended[1]["message"] == f"{ended[0]['output']['bytes']} bytes"
-    place.pip("uninstall", "--quiet", "--yes", "runbook-disk")
-    assert "disk.free" not in place.runs("steps").stdout
-    assert place.runs("validate", str(playbook)).returncode == 2
+    environment.pip("uninstall", "--quiet", "--yes", "runbook-disk")
+    assert "disk.free" not in environment.runs("steps").stdout
+    assert environment.runs("validate", str(playbook)).returncode == 2
 
 
 BROKEN = {
@@ -177,7 +190,7 @@ def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
         except StepError as error:
             print(error.trouble.value, error)
     """)
-    done = subprocess.run([str(place.python), "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = place.python_runs("-c", script)
     assert done.stdout.startswith("unexpected "), done.stderr
     assert words in done.stdout
 

@@ -60,6 +60,6 @@ def test_an_answer_that_breaks_off_or_is_none_is_told_without_the_path(world: Wo
         return answer
 
     with stub(table) as hostile:
-        error = failure(world, url=f"{hostile.url}/{KEY}", text="hello", timeout=2.0)
+        error = failure(world, url=f"{hostile.url}/{KEY}", text="hello", timeout=0.4)
     assert error.trouble is StepTrouble.TIMEOUT
     assert "CANARY" not in str(error)
