@@ -6,7 +6,9 @@ import pytest
 
 from runbook.cluster import hashicorp, http
 
-PATIENCE = 0.3  # seconds; stands for every time-out
+PATIENCE = (
+    1.0  # seconds; stands for every time-out: a moment for who hangs, and enough for who answers on a busy machine
+)
 
 
 @pytest.fixture
