@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runbook.cli import exit_codes
@@ -24,6 +24,7 @@ from runbook.playbook.operators import ExpressionError
 from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
+from runbook.shipped_playbooks import NoPlaybookError, located
 from runbook.steps.catalog import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
@@ -33,7 +34,7 @@ PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run g
 
 @dataclass(frozen=True)
 class Wish:
-    """What was typed."""
+    """What was typed; ``path`` may be the name of a shipped playbook."""
 
     path: str
     given: Mapping[str, str]
@@ -44,6 +45,7 @@ class Wish:
 def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
     """The exit code of the run; every way in which it may not even start is told on stderr."""
     try:
+        wish = replace(wish, path=located(wish.path))
         text = _read(wish.path)
         plan, sources = _plan(wish, text, environment)
         cluster = cluster_from(environment, read_only=wish.manner.dry_run or not plan.changes)
@@ -63,7 +65,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             return conduct(plan, cluster, wish.manner, state, journal, first, None)
     except PlaybookError as error:
         return told("\n".join(fault.render() for fault in error.faults), exit_codes.NOT_STARTED)
-    except (ParamError, ExpressionError, SettingsError, NotStartedError) as error:
+    except (ParamError, ExpressionError, SettingsError, NotStartedError, NoPlaybookError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except JournalError as error:
         return told(f"runbook: {error}", exit_codes.FAILED)

@@ -86,7 +86,7 @@ def _said(*more: Any) -> Callable[[F], F]:
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
 def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **said: Any) -> None:
-    """Run PLAYBOOK against the cluster that the environment names.
+    """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
     or without a leader, 5 another run holds the cluster, 130 interrupted.
@@ -199,6 +199,20 @@ def steps(name: str | None) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
+def playbooks(name: str | None) -> None:
+    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
+    from runbook.cli.playbooks import listed, text_of
+    from runbook.shipped_playbooks import NoPlaybookError
+
+    try:
+        click.echo("\n".join(listed()) if name is None else text_of(name), nl=name is None)
+    except NoPlaybookError as error:
+        click.echo(f"runbook: {error}", err=True)
+        sys.exit(2)
+
+
+@main.command()
 def demo() -> None:
     """Break a practice cluster on this machine and recover it, in about twenty seconds."""
     from runbook.cli.demo import demonstrate
@@ -252,7 +266,8 @@ def diagnose(form: str) -> None:
 def validate(paths: tuple[str, ...], form: str) -> None:
     """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2.
 
-    PATHS are files, or folders, in which every YAML file that says it is a playbook is checked.
+    PATHS are files, names of shipped playbooks, or folders, in which every YAML file that says it is a playbook is
+    checked.
     """
     from runbook.cli.validate import FORMATS, validated
 

@@ -12,6 +12,7 @@ from runbook.files import read_limited
 from runbook.playbook.model import Fault, Mark, PlaybookError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
+from runbook.shipped_playbooks import NoPlaybookError, located
 from runbook.steps.catalog import CATALOG
 
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
@@ -35,7 +36,7 @@ def shown(path: str) -> str:
 
 
 def validated(paths: Iterable[str]) -> Findings:
-    """Every file named, and in every folder named every file that says it is a playbook."""
+    """Every file named, also by the name of a shipped playbook, and in every folder all that say they are playbooks."""
     import gc
 
     gc.disable()  # the process ends soon, and nothing here makes a cycle
@@ -46,7 +47,7 @@ def validated(paths: Iterable[str]) -> Findings:
             for file in _files_of(path):
                 files += 1
                 faults += _faults_of(file)
-        except _FolderError as error:
+        except (_FolderError, NoPlaybookError) as error:
             faults.append(Fault(Mark(shown(path), 1, 1), str(error)))
     return Findings(files, tuple(faults))
 
@@ -67,7 +68,7 @@ def _faults_of(path: str) -> tuple[Fault, ...]:
 
 def _files_of(path: str) -> Iterator[str]:
     if not os.path.isdir(path):  # noqa: PTH112
-        yield path
+        yield located(path)
         return
     found = 0
     for seen, file in enumerate(_walked(path)):

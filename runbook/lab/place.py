@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ def start_simulated(
 ) -> DetachedLab:
     """``gossip_delay`` in seconds. Raises LabError, with nothing left running."""
     wishes = {
+        "seed": secrets.randbits(32),  # a new cluster has new ids: what was done to another one is not its past
         "servers": servers,
         "raft_protocol": raft_protocol,
         "gossip_delay": gossip_delay,

@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook.raft.model import Member, Peer, Vantage
 
-REMOVE_DEAD_PEERS = "playbooks/remove-dead-peers.yaml"
+REMOVE_DEAD_PEERS = "remove-dead-peers"
 
 
 class Severity(Enum):
@@ -39,7 +39,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Finding:
-    """One named thing that one look shows. ``playbook`` is one that ships, where one helps."""
+    """One named thing that one look shows. ``playbook`` is the name of one that ships, where one helps."""
 
     name: str
     severity: Severity

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.shipped_playbooks import NoPlaybookError, located
 from runbook.steps.shown import NOT_KNOWN, is_known
 from runbook.steps.trouble import unexpected
 
@@ -19,7 +20,12 @@ DECLARATION = StepDeclaration(
     "Run another playbook to its end, its steps in the same record and under the same guards.",
     Effect.UNKNOWN,
     parameters=(
-        Field("playbook", "path", "the file; a relative path begins in this playbook's folder", required=True),
+        Field(
+            "playbook",
+            "path",
+            "a file (a relative path begins in this playbook's folder), or the name of a shipped one",
+            required=True,
+        ),
         Field("params", "map", "its params by name"),
     ),
     results=(Field("outcome", "string", "how it ended, in its own words"),),
@@ -29,7 +35,7 @@ DECLARATION = StepDeclaration(
 - uses: playbook.run
   effect: read              # it holds no step that changes anything
   with:
-    playbook: health-check.yaml    # beside this file; it may not run this one in turn
+    playbook: health-check         # shipped; or a file beside this one, which may not run this one in turn
 """,
 )
 
@@ -47,7 +53,10 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 def refuse_recursion(running: tuple[str, ...], path: str) -> str:
     """The absolute path of the playbook meant, which is none of the ``running`` ones, the outermost first."""
     folder = Path(running[-1]).parent if running else Path()
-    target = (folder / path).resolve()
+    try:
+        target = Path(located(path, str(folder))).resolve()
+    except NoPlaybookError as error:
+        raise unexpected(str(error)) from None
     chain = [Path(one).resolve() for one in running]
     if target in chain:
         told = " runs ".join(one.name for one in (*chain[chain.index(target) :], target))

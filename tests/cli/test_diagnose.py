@@ -95,7 +95,7 @@ def test_for_a_person_the_first_lines_say_what_is_wrong_and_what_to_do(lab: Simu
     first, blank, finding, *_ = done.output.splitlines()
     assert (first.endswith("as this host sees it"), blank) == (True, "")
     assert finding == f"WARNING   DeadFollower (likely): no sign of life from {dead}.global"
-    assert "          run:  runbook execute playbooks/remove-dead-peers.yaml" in done.output.splitlines()
+    assert "          run:  runbook execute remove-dead-peers" in done.output.splitlines()
 
 
 def test_settings_that_contradict_each_other_are_2(capsys: pytest.CaptureFixture[str]) -> None:

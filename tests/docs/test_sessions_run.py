@@ -13,7 +13,7 @@ import pytest
 
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import runbook
-from tests.docs.documented import ROOT, Command, Fence, commands, fences, is_whole
+from tests.docs.documented import ROOT, Command, commands, fences, is_whole
 
 THEIR_CLUSTER = "http://10.0.0.11:4646"
 THEIR_TEXTFILES = "/var/lib/node_exporter"
@@ -47,7 +47,7 @@ class Desk:
         text = text.replace(THEIR_CLUSTER, self.lab.addresses[0]).replace(THEIR_TEXTFILES, str(self.folder))
         text = text.replace(". .venv/bin/activate", ":")  # the test has an environment already
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        environment = {"PATH": path, "HOME": str(self.folder), "RUNBOOK_STATE_DIR": str(self.folder / "state")}
+        environment = {"PATH": path, "HOME": str(self.folder)}
         return subprocess.run(
             ["/bin/sh", "-eu", "-c", text], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
             check=False, stdin=subprocess.DEVNULL,
@@ -69,13 +69,22 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         desk.type("runbook lab down")
 
 
-@pytest.mark.parametrize("session", fences("sh"), ids=lambda fence: f"{fence.page}: {fence.text[:20]}")
-def test_a_session_runs_as_it_stands(desk: Desk, session: Fence) -> None:
-    """To its end, with `sh -e`, so that no command of it fails unseen."""
-    done = desk.type(session.text)
+def sessions() -> dict[str, str]:
+    """By page: all that it lets somebody type, from its first line to its last, in one shell."""
+    pages: dict[str, str] = {}
+    for fence in fences("sh"):
+        pages[fence.page] = pages.get(fence.page, "") + fence.text
+    return pages
+
+
+@pytest.mark.parametrize("page", sessions())
+def test_a_page_runs_as_it_stands(desk: Desk, page: str) -> None:
+    """On a fresh HOME, to its end, with `sh -e`, so that no command of it fails unseen or bars a later one."""
+    session = sessions()[page]
+    done = desk.type(session)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    if "execute" in session.text:
+    if "execute" in session:
         assert "remove-dead-peers: would be recovered" in done.stdout
         assert "remove-dead-peers: recovered" in done.stdout
 
