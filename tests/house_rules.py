@@ -14,7 +14,7 @@ Rule = Callable[[str, str], list[str]]
 FLOORS = {
     "__init__": 0, "raft": 0, "playbook": 0, "events": 0, "lock_events": 0, "progress": 0,
     "cluster": 1, "lab": 1, "clock": 1, "files": 1, "shipped_playbooks": 1, "secrets": 1,
-    "steps": 2,
+    "steps": 2, "extension": 2,
     "engine": 3,
     "journal": 4, "report": 4, "fleet": 4,
     "cli": 5, "__main__": 5,

@@ -2,8 +2,7 @@
 
 import shutil
 
-from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.trouble import StepError, StepTrouble
+from runbook.extension import Effect, Field, StepContext, StepDeclaration, StepError, StepTrouble
 
 DECLARATION = StepDeclaration(
     "disk.free",
@@ -27,7 +26,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context, arguments):
+def run(_context: StepContext, arguments: dict) -> tuple[str, dict]:
     """The sentence that is told, and the result. A failure is a StepError; its class is what retry.only_on names."""
     try:
         usage = shutil.disk_usage(arguments["path"])

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.cluster.port import ClusterError
+from runbook.playbook.model import Effect
 from runbook.playbook.operators import UNKNOWN
 from runbook.steps import check_quorum, find_dead, remove_peer, snapshot, verify
 from runbook.steps.base import Context, Output, RefusedError
 from runbook.steps.catalog import GENERIC, NAMES, module_of
+from runbook.steps.shown import is_known, shown
 from runbook.steps.trouble import StepError, unexpected
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Bodies(dict[str, Body]):
 def _held_to_its_word(extension: Extension, context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Whatever another package's step does wrong is told as its own fault."""
     who = f"the step {extension.name} of {extension.origin}"
+    if extension.declaration.effect is Effect.READ and not is_known(arguments):  # only in a dry run
+        return f"would ask {who}: {shown({name: value for name, value in arguments.items() if value is not None})}", {}
     try:
         message, output = extension.run(context, arguments)
         json.dumps(output, allow_nan=False, default=_plain)

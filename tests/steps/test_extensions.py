@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from runbook.extension import StepContext
+from tests.steps.world import World
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "example-extension"
+DRY = """\
+runbook: 1
+name: room
+guards: { max_changes: 1 }
+steps:
+  - id: where
+    uses: command.run
+    with: { argv: [pwd] }
+  - id: disk
+    uses: disk.free
+    with: { path: "${{ where.stdout }}" }
+"""
 PLAYBOOK = """\
 runbook: 1
 name: room
@@ -28,7 +44,7 @@ steps:
     with: { text: "${{ disk.bytes }} bytes" }
 """
 GOOD = """
-from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.extension import Effect, Field, StepDeclaration
 DECLARATION = StepDeclaration({name!r}, "It does.", Effect.READ, ({parameters}))
 def run(context, arguments):
     {body}
@@ -106,9 +122,33 @@ def test_the_example_is_installed_listed_run_and_removed(environment: Place, tmp
     ended = [json.loads(line) for line in done.stderr.splitlines() if '"step.completed"' in line]
     assert ended[0]["output"]["bytes"] > 0
     assert ended[1]["message"] == f"{ended[0]['output']['bytes']} bytes"
+    playbook.write_text(DRY)
+    foreseen = environment.runs("execute", str(playbook), "--dry-run")
+    assert (
+        foreseen.returncode,
+        "would ask the step disk.free of runbook-disk" in foreseen.stdout + foreseen.stderr,
+    ) == (0, True)
+    playbook.write_text(PLAYBOOK)
     environment.pip("uninstall", "--quiet", "--yes", "runbook-disk")
     assert "disk.free" not in environment.runs("steps").stdout
     assert environment.runs("validate", str(playbook)).returncode == 2
+
+
+def test_an_extension_needs_one_module_of_runbook_and_that_is_light() -> None:
+    """The example and the page name no other, so all others may change; ``validate`` loads it with the extension."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLE.iterdir()) if path.is_file()]
+    named = {name for text in texts for name in re.findall(r"\brunbook(?:\.[a-z_]+)+", text)}
+    assert named == {"runbook.extension", "runbook.steps"}  # the second is the name of the entry points
+    heavy = "import sys, runbook.extension; print(*{'requests', 'tenacity', 'structlog', 'urllib3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "\n"
+
+
+def test_what_a_step_is_given_is_what_is_promised(world: World) -> None:
+    """The type checker holds the names and types; here, that they are there."""
+    context: StepContext = world.context()
+    assert {name for name in dir(StepContext) if not name.startswith("_")} <= set(dir(context))
+    assert context.left(1.0) <= 1.0
 
 
 BROKEN = {
@@ -184,7 +224,7 @@ def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
     script = textwrap.dedent("""
         import sys
         from runbook.steps.bodies import BODIES
-        from runbook.steps.trouble import StepError
+        from runbook.extension import StepError
         try:
             BODIES["x.bad"](None, {})
         except StepError as error:

@@ -1,0 +1,37 @@
+"""All that a package with steps of its own imports. What is not here may change with every release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from runbook.clock import Clock
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.shown import shown
+from runbook.steps.trouble import StepError, StepTrouble
+
+__all__ = ["Effect", "Field", "StepContext", "StepDeclaration", "StepError", "StepTrouble", "shown"]
+
+
+class StepContext(Protocol):
+    """What a step is given beside its arguments.
+
+    ``step`` is where it stands in the playbook, for messages. ``folder`` is the run's own, which stays after it; a file
+    there is for this user alone. To wait is ``clock.sleep``, so that a test need not.
+    """
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing may be changed: the step returns the words for what it would do."""
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def left(self, seconds: float) -> float:
+        """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""
