@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.lab.simulated import SimulatedLab
 from tests.clock import CLOCK
 
 AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
@@ -18,13 +20,10 @@ MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a pro
 SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
-# Several processes run tests at once, and none may meet another's servers: each has ports and loopback networks of its
-# own. The ports lie below those that a practice cluster of another process, or an outgoing connection, takes.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 MOST_WORKERS = 8
-LAB_PORTS = range(10_000 + WORKER * 1000, 10_600 + WORKER * 1000)
-FREE_PORTS = range(10_600 + WORKER * 1000, 11_000 + WORKER * 1000)
-OCTETS = range(40 + WORKER * 25, 65 + WORKER * 25)
+FREE_PORTS = range(10_000, 20_000)  # below those of practice clusters, and of outgoing connections
+PLACES = range(32)  # for processes that run tests on this machine at once, of this run or of others
+DOOR = 9_999  # who listens here on the network of a place has that place
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,13 +54,24 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def places_of_this_worker() -> Iterator[None]:
-    """Where the practice clusters of this process are; and when a command in it leaps over a wait, so do they."""
-    with pytest.MonkeyPatch.context() as patch:
+def place_of_this_process() -> Iterator[None]:
+    """Practice clusters have loopback networks that are this process's own: none may meet another's servers.
+
+    And when a command in this process leaps over a wait, so do they.
+    """
+    place, door = _free_place()
+    with door, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SimulatedLab.__init__.__kwdefaults__, "octet", place + 1)
+        patch.setattr("runbook.lab.agent_place.OCTETS", range(40 + 6 * place, 46 + 6 * place))
         patch.setattr("runbook.lab.exchange.now", CLOCK.monotonic)
-        patch.setattr("runbook.lab.simulated.PORTS", LAB_PORTS)
-        patch.setattr("runbook.lab.agent_place.OCTETS", OCTETS)
         yield
+
+
+def _free_place() -> tuple[int, socket.socket]:
+    for place in PLACES:
+        with contextlib.suppress(OSError):
+            return place, socket.create_server((f"127.0.{place + 1}.1", DOOR))
+    raise AssertionError(f"{len(PLACES)} processes run tests here already")
 
 
 def port_free_on(*hosts: str) -> int:

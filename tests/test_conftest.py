@@ -28,16 +28,15 @@ def test_contract():
 
 NUMBERS = """
 import os
-import socket
 
 import pytest
-from runbook.lab import agent_place, simulated
+from runbook.lab import agent_place
+from runbook.lab.simulated import SimulatedLab
 
 @pytest.mark.parametrize("number", range(4))
 def test_of_numbers(number, summarize, free_port):
     summarize(f"number {number}")
-    summarize(f"places of {os.getpid()}: {agent_place.OCTETS} {simulated.PORTS}")
-    assert free_port("127.0.0.1") not in simulated.PORTS
+    summarize(f"places of {os.getpid()}: {agent_place.OCTETS} {SimulatedLab().settings.host('s1')}")
 """
 
 

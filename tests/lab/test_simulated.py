@@ -268,7 +268,7 @@ def test_a_lab_that_was_stopped_leaves_no_thread_and_no_listener() -> None:
 def test_a_port_in_use_is_told_and_nothing_stays_open() -> None:
     """The third server cannot start, so the first two must not be left."""
     port = port_free_on("127.0.0.11", "127.0.0.12", "127.0.0.13")
-    lab = SimulatedLab(3, http_port=port)
+    lab = SimulatedLab(3, octet=0, http_port=port)
     with socket.create_server(("127.0.0.13", port)), pytest.raises(LabError, match=rf"127\.0\.0\.13:{port}.*in use"):
         lab.start()
     socket.create_server(("127.0.0.11", port)).close()
