@@ -169,7 +169,7 @@ def _kind(kind: str) -> Kind:
 def _told() -> Iterator[None]:
     """Every error as one sentence and exit 1: no traceback reaches an operator."""
     from runbook.cli import exit_codes
-    from runbook.lab.errors import LabError
+    from runbook.simulation.settings import LabError
 
     try:
         yield

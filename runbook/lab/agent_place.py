@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from runbook.lab.agent_layout import HTTP_PORTS, Kind, Layout
-from runbook.lab.errors import LabError
+from runbook.simulation.settings import LabError
 
 MOST_SERVERS = 9
 OCTETS = range(40, 250)  # where a free one is looked for

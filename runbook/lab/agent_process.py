@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runbook.files import open_regular
-from runbook.lab.errors import LabError
+from runbook.simulation.settings import LabError
 
 POLL = 0.02  # seconds between two looks at a process
 SETTLE = 10.0  # seconds a signal may take to show; SIGKILL takes milliseconds

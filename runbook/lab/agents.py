@@ -16,8 +16,8 @@ from runbook.lab.agent_layout import Kind, Layout
 from runbook.lab.agent_place import find_place
 from runbook.lab.agent_process import AgentProcess, tail
 from runbook.lab.ask import ask
-from runbook.lab.errors import LabError
 from runbook.lab.status import ServerStatus
+from runbook.simulation.settings import LabError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

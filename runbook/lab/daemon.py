@@ -17,9 +17,9 @@ from runbook.lab.agent_layout import HTTP_PORTS
 from runbook.lab.agent_process import AgentProcess
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT
 from runbook.lab.control import SOCKET, Request, listen, serve_one
-from runbook.lab.errors import LabError
 from runbook.lab.simulated import SimulatedLab
 from runbook.lab.status import ServerStatus
+from runbook.simulation.settings import LabError
 
 LIFE = 12 * 3600.0  # seconds; a lab that everybody forgot ends by itself
 LOOK_UP = 0.2  # seconds between two looks at whether it should end

@@ -16,8 +16,8 @@ from runbook.lab.agent_process import AgentProcess, tail
 from runbook.lab.agents import STATE_FILE
 from runbook.lab.control import ask_lab, listens
 from runbook.lab.daemon import REQUEST_LOG, remove_traces
-from runbook.lab.errors import LabError
 from runbook.lab.status import ServerStatus
+from runbook.simulation.settings import LabError
 
 START_WAIT = 20.0  # seconds until a started lab must have said so in its folder; it takes a quarter of one
 STOP_WAIT = 5.0

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from runbook.clock import seconds as now
-from runbook.lab.call import Answer, Ask, Waiting
-from runbook.lab.endpoints import answer
 from runbook.lab.faults import TOO_MANY, Fault, FaultKind
-from runbook.lab.model import TICK, Model
 from runbook.lab.request_log import Request, RequestLog
-from runbook.lab.world import Process
+from runbook.simulation.api_call import ApiReply, ApiRequest, PendingReply
+from runbook.simulation.cluster import TICK, SimulatedCluster
+from runbook.simulation.endpoints import handle_request
+from runbook.simulation.state import ProcessState
 
 HANG_LIMIT = 600.0  # seconds; no thread of a lab waits for ever
 
@@ -23,14 +23,14 @@ HANG_LIMIT = 600.0  # seconds; no thread of a lab waits for ever
 class Sending:
     """A reply, and over how many seconds its body is to be spread."""
 
-    answer: Answer
+    answer: ApiReply
     seconds: float = 0.0
 
 
 class Exchange:
     """The model behind a lock. Whoever waits lets go of the lock, and is woken at every tick."""
 
-    def __init__(self, model: Model, log: RequestLog) -> None:
+    def __init__(self, model: SimulatedCluster, log: RequestLog) -> None:
         self._model = model
         self._began = now()
         self._turn = threading.Condition()
@@ -39,7 +39,7 @@ class Exchange:
         self._stopped = False
 
     @contextmanager
-    def model(self) -> Iterator[Model]:
+    def model(self) -> Iterator[SimulatedCluster]:
         """The model at this moment, for one thread alone; those who wait look again afterwards."""
         with self._turn:
             self._model.advance(now() - self._began)
@@ -60,7 +60,7 @@ class Exchange:
             self._log.close()
             self._turn.notify_all()
 
-    def wait_until(self, true: Callable[[Model], bool], timeout: float) -> bool:
+    def wait_until(self, true: Callable[[SimulatedCluster], bool], timeout: float) -> bool:
         """Whether it became true within so many seconds."""
         deadline = now() + timeout
         with self._turn:
@@ -83,7 +83,7 @@ class Exchange:
         with self._turn:
             return [replace(request) for request in self._log.requests]
 
-    def respond(self, name: str, ask: Ask, target: str) -> Sending | None:
+    def respond(self, name: str, ask: ApiRequest, target: str) -> Sending | None:
         """What server ``name`` sends back to this request; None closes the connection without a word."""
         with self._turn:
             life = self._now().server(name).life
@@ -94,7 +94,7 @@ class Exchange:
                 self._log.ended(request, sending.answer.status if sending else None)
             return sending
 
-    def _meet(self, name: str, life: int, ask: Ask, request: Request, fault: Fault | None) -> Sending | None:
+    def _meet(self, name: str, life: int, ask: ApiRequest, request: Request, fault: Fault | None) -> Sending | None:
         kind = fault.kind if fault else None
         if kind is FaultKind.TOO_MANY_CONNECTIONS:
             return Sending(TOO_MANY)
@@ -111,20 +111,20 @@ class Exchange:
             return Sending(replace(reply, body=reply.body[: len(reply.body) // 2]))
         return Sending(reply, fault.seconds if fault and kind is FaultKind.SLOW_BODY else 0.0)
 
-    def _drive(self, name: str, life: int, request: Request, ask: Ask) -> Answer | None:
+    def _drive(self, name: str, life: int, request: Request, ask: ApiRequest) -> ApiReply | None:
         """Ask again at every tick until there is an answer; a frozen server does not get on with it."""
-        steps: Waiting | None = None
+        steps: PendingReply | None = None
         deadline = now() + HANG_LIMIT
         while now() < deadline and self._lives(name, life):
             server = self._now().server(name)
-            if server.process is Process.FROZEN:
+            if server.process is ProcessState.FROZEN:
                 self._log.ended(request)
             else:
-                steps = steps or answer(self._model.world, server, ask)
+                steps = steps or handle_request(self._model.state, server, ask)
                 try:
                     next(steps)
                 except StopIteration as end:
-                    reply: Answer = end.value
+                    reply: ApiReply = end.value
                     return reply
             self._turn.wait(TICK)
         return None
@@ -134,7 +134,7 @@ class Exchange:
         while (left := deadline - now()) > 0 and self._lives(name, life):
             self._turn.wait(min(left, TICK))
 
-    def _take_fault(self, name: str, ask: Ask) -> Fault | None:
+    def _take_fault(self, name: str, ask: ApiRequest) -> Fault | None:
         for number, fault in enumerate(self._faults):
             if fault.fits(name, ask):
                 if fault.times is not None:
@@ -145,8 +145,8 @@ class Exchange:
     def _lives(self, name: str, life: int) -> bool:
         """Whether the process that took the request still is the one that runs, or is frozen."""
         server = self._model.server(name)
-        return not self._stopped and server.life == life and server.process is not Process.KILLED
+        return not self._stopped and server.life == life and server.process is not ProcessState.KILLED
 
-    def _now(self) -> Model:
+    def _now(self) -> SimulatedCluster:
         self._model.advance(now() - self._began)
         return self._model

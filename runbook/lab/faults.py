@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.lab.call import Answer, Ask
-from runbook.lab.errors import LabError
+from runbook.simulation.api_call import ApiReply, ApiRequest
+from runbook.simulation.settings import LabError
 
-TOO_MANY = Answer(
+TOO_MANY = ApiReply(
     429,
     b"Your IP is issuing too many concurrent connections, please rate limit your calls",
     "text/plain; charset=utf-8",
@@ -37,7 +37,7 @@ class Fault:
     times: int | None = 1
     seconds: float = 1.0
 
-    def fits(self, server: str, ask: Ask) -> bool:
+    def fits(self, server: str, ask: ApiRequest) -> bool:
         return (
             self.server in (None, server)
             and self.method in (None, ask.method)

@@ -13,16 +13,16 @@ from socketserver import BaseRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.lab.call import Answer, Ask
-from runbook.lab.errors import LabError
 from runbook.lab.exchange import Sending
+from runbook.simulation.api_call import ApiReply, ApiRequest
+from runbook.simulation.settings import LabError
 
 IDLE_LIMIT = 600.0  # seconds a connection may stay open with nobody saying anything
 CHUNKED_ABOVE = 2048  # bytes; Go's server buffers so much before it gives up on knowing the length
 MOST_BYTES = 1 << 20
 PIECES = 20  # of a body that comes slowly
 
-Respond = Callable[[Ask, str], "Sending | None"]
+Respond = Callable[[ApiRequest, str], "Sending | None"]
 
 
 class Door(ThreadingHTTPServer):
@@ -121,12 +121,12 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815
 
-    def _ask(self) -> Ask:
+    def _ask(self) -> ApiRequest:
         url = urlsplit(self.path)
         length = self.headers.get("Content-Length", "0")
         body = self.rfile.read(min(int(length), MOST_BYTES)) if length.isdecimal() else b""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Ask(self.command, url.path, parse_qs(url.query, keep_blank_values=True), headers, body)
+        return ApiRequest(self.command, url.path, parse_qs(url.query, keep_blank_values=True), headers, body)
 
     def _send(self, sending: Sending) -> None:
         answer = sending.answer
@@ -142,7 +142,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
             time.sleep(sending.seconds / len(rest))
             self.wfile.write(piece)
 
-    def _head(self, answer: Answer, chunked: bool) -> bytes:
+    def _head(self, answer: ApiReply, chunked: bool) -> bytes:
         headers = {"Vary": "Accept-Encoding", "Date": self.date_time_string(), **answer.headers}
         if answer.content_type:
             headers["Content-Type"] = answer.content_type

@@ -15,7 +15,7 @@ from runbook.lab.agent_layout import Kind
 from runbook.lab.agent_process import AgentProcess
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT, AgentLab
 from runbook.lab.detached import DetachedLab
-from runbook.lab.errors import LabError
+from runbook.simulation.settings import LabError
 
 Lab = AgentLab | DetachedLab
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runbook.lab.errors import LabError
+from runbook.simulation.settings import LabError
 
 
 @dataclass(eq=False)

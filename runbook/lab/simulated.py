@@ -12,15 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from runbook.lab.errors import LabError
 from runbook.lab.exchange import Exchange
 from runbook.lab.faults import Fault, fault_kind
 from runbook.lab.http import Door, open_http, open_rpc
-from runbook.lab.model import Model
 from runbook.lab.request_log import Request, RequestLog
-from runbook.lab.settings import Settings
-from runbook.lab.world import Process, Server
 from runbook.raft.model import MemberStatus
+from runbook.simulation.cluster import SimulatedCluster
+from runbook.simulation.settings import LabError, SimulationSettings
+from runbook.simulation.state import ProcessState, SimulatedServer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +59,7 @@ class SimulatedLab:
         self._doors: dict[str, list[Door]] = {}
         self._exchange: Exchange | None = None
         self._ticker: threading.Thread | None = None
-        self.settings = Settings(
+        self.settings = SimulationSettings(
             servers=servers,
             octet=octet,
             http_port=http_port or 0,
@@ -127,7 +126,7 @@ class SimulatedLab:
     def ids(self) -> dict[str, str]:
         """What a removal has to name, by server; a wiped server gets another."""
         with self._running.model() as model:
-            return {name: server.raft_id for name, server in model.world.servers.items()}
+            return {name: server.raft_id for name, server in model.state.servers.items()}
 
     @property
     def requests(self) -> list[Request]:
@@ -202,8 +201,8 @@ class SimulatedLab:
         """Until every other running server's gossip says so of this one. Raises LabError after ``timeout`` seconds."""
         wanted = MemberStatus(status)
 
-        def said_by_all(model: Model) -> bool:
-            others = [server for server in model.world.servers.values() if server.running and server.name != name]
+        def said_by_all(model: SimulatedCluster) -> bool:
+            others = [server for server in model.state.servers.values() if server.running and server.name != name]
             known = [server.gossip[name].status for server in others if name in server.gossip]
             return bool(known) and all(status is wanted for status in known)
 
@@ -215,17 +214,17 @@ class SimulatedLab:
             return {
                 "leader": model.leader(),
                 "version": self.settings.release,
-                "servers": [self._row(server) for server in model.world.servers.values()],
+                "servers": [self._row(server) for server in model.state.servers.values()],
             }
 
-    def _row(self, server: Server) -> dict[str, Any]:
+    def _row(self, server: SimulatedServer) -> dict[str, Any]:
         return {
             "name": server.name,
             "http": f"http://{server.host}:{self.settings.http_port}",
             "rpc": server.address,
             "id": server.raft_id,
             "state": server.process.value,
-            "role": server.role.value if server.process is not Process.KILLED else None,
+            "role": server.role.value if server.process is not ProcessState.KILLED else None,
             "term": server.term,
             "last_index": server.last[1],
             "group": server.group,
@@ -239,7 +238,7 @@ class SimulatedLab:
             raise LabError("this lab was not started")
         return self._exchange
 
-    def _wait(self, true: Callable[[Model], bool], timeout: float, otherwise: str) -> None:
+    def _wait(self, true: Callable[[SimulatedCluster], bool], timeout: float, otherwise: str) -> None:
         if not self._running.wait_until(true, timeout):
             raise LabError(f"{otherwise} after {timeout:g} s: {self.status()}")
 
@@ -251,7 +250,7 @@ class SimulatedLab:
             rpc_port=rpc_port if self._picks[1] else self.settings.rpc_port,
             epoch=time.time(),
         )
-        self._exchange = Exchange(Model(self.settings), RequestLog(self._request_log))
+        self._exchange = Exchange(SimulatedCluster(self.settings), RequestLog(self._request_log))
         for name in self.names:
             self._open(name)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.lab.call import Answer, Ask
-from runbook.lab.endpoints import answer
-from runbook.lab.model import TICK, Model
-from runbook.lab.settings import Settings
+from runbook.simulation.api_call import ApiReply, ApiRequest
+from runbook.simulation.cluster import TICK, SimulatedCluster
+from runbook.simulation.endpoints import handle_request
+from runbook.simulation.settings import SimulationSettings
 
 CONFIGURATION = "/v1/operator/raft/configuration"
 PEER = "/v1/operator/raft/peer"
@@ -48,68 +48,70 @@ def send(address: str, target: str, method: str = "GET", *, body: bytes | None =
         connection.close()
 
 
-def told(model: Model, server: str, target: str, method: str = "GET", token: str = "", body: bytes = b"") -> Answer:
+def told(
+    model: SimulatedCluster, server: str, target: str, method: str = "GET", token: str = "", body: bytes = b""
+) -> ApiReply:
     """What the model's server answers; the model's time passes until it does."""
     url = urlsplit(target)
     headers = {"x-nomad-token": token} if token else {}
     query = parse_qs(url.query, keep_blank_values=True)
-    steps = answer(model.world, model.server(server), Ask(method, url.path, query, headers, body))
-    give_up = model.world.now + LONGEST
-    while model.world.now < give_up:
+    steps = handle_request(model.state, model.server(server), ApiRequest(method, url.path, query, headers, body))
+    give_up = model.state.now + LONGEST
+    while model.state.now < give_up:
         try:
             next(steps)
         except StopIteration as end:
-            reply: Answer = end.value
+            reply: ApiReply = end.value
             return reply
         wait(model, TICK)
     raise AssertionError(f"{method} {target} was not answered in {LONGEST:g} s of the model's time")
 
 
-def wait(model: Model, seconds: float) -> None:
+def wait(model: SimulatedCluster, seconds: float) -> None:
     """Let the model's time pass."""
-    model.advance(model.world.now + seconds + TICK / 2)
+    model.advance(model.state.now + seconds + TICK / 2)
 
 
-def peers(model: Model, server: str) -> dict[str, dict[str, Any]]:
+def peers(model: SimulatedCluster, server: str) -> dict[str, dict[str, Any]]:
     """The configuration as this server tells it of itself, by address."""
     rows = json.loads(told(model, server, f"{CONFIGURATION}?stale").body)["Servers"] or []
     return {row["Address"]: row for row in rows}
 
 
-def followers(model: Model) -> list[str]:
+def followers(model: SimulatedCluster) -> list[str]:
     """Who runs and does not lead."""
-    return [name for name, server in model.world.servers.items() if server.running and name != model.leader()]
+    return [name for name, server in model.state.servers.items() if server.running and name != model.leader()]
 
 
-def cluster(servers: int = 3, **settings: Any) -> Model:
-    return Model(Settings(servers=servers, **settings))
+def cluster(servers: int = 3, **settings: Any) -> SimulatedCluster:
+    return SimulatedCluster(SimulationSettings(servers=servers, **settings))
 
 
-def leader_of(model: Model) -> str:
+def leader_of(model: SimulatedCluster) -> str:
     name = model.leader()
     assert name is not None
     return name
 
 
-def statuses(model: Model, of: str) -> set[str]:
+def statuses(model: SimulatedCluster, of: str) -> set[str]:
     """What the gossip of the other running servers says of one."""
-    others = [server for server in model.world.servers.values() if server.running and server.name != of]
+    others = [server for server in model.state.servers.values() if server.running and server.name != of]
     return {server.gossip[of].status.value for server in others}
 
 
-def seconds_until(model: Model, true: Callable[[], Any], limit: float) -> float:
-    began = model.world.now
+def seconds_until(model: SimulatedCluster, true: Callable[[], Any], limit: float) -> float:
+    began = model.state.now
     while not true():
-        assert model.world.now - began < limit, f"not within {limit:g} s"
+        assert model.state.now - began < limit, f"not within {limit:g} s"
         wait(model, 0.05)
-    return model.world.now - began
+    return model.state.now - began
 
 
-def terms(model: Model) -> int:
-    return max(server.term for server in model.world.servers.values() if server.running)
+def terms(model: SimulatedCluster) -> int:
+    return max(server.term for server in model.state.servers.values() if server.running)
 
 
-def remove(model: Model, name: str, at: str | None = None) -> tuple[int, bytes]:
+def remove(model: SimulatedCluster, name: str, at: str | None = None) -> tuple[int, bytes]:
     """DELETE the peer that this server is, by id, asking the leader unless said otherwise."""
     target = f"{PEER}?id={model.server(name).raft_id}"
     reply = told(model, at or leader_of(model), target, "DELETE")

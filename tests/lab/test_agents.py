@@ -15,7 +15,7 @@ import pytest
 from runbook.lab.agent_layout import Kind, Layout
 from runbook.lab.agent_process import AgentProcess
 from runbook.lab.agents import STATE_FILE, AgentLab
-from runbook.lab.errors import LabError
+from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 NOBODY_LISTENS = 18500  # a port of no agent, so that a fake lab never meets a real one

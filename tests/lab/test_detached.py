@@ -22,9 +22,9 @@ from runbook.lab.agents import STATE_FILE
 from runbook.lab.ask import ask
 from runbook.lab.control import SOCKET
 from runbook.lab.daemon import serve, start_lab
-from runbook.lab.errors import LabError
 from runbook.lab.place import find_lab
 from runbook.lab.simulated import SimulatedLab
+from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 LOGS = {"lab.log", "requests.jsonl"}

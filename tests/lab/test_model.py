@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runbook.lab.errors import LabError
-from runbook.lab.model import Model
+from runbook.simulation.cluster import SimulatedCluster
+from runbook.simulation.settings import LabError
 from tests.lab.asking import (
     CONFIGURATION,
     cluster,
@@ -60,10 +60,10 @@ def test_without_a_quorum_the_leader_steps_down_and_only_stale_reads_are_answere
     for name in followers(model):
         model.kill(name)
     assert 0.4 < seconds_until(model, lambda: model.leader() is None, 1) < 0.7
-    before = model.world.now
+    before = model.state.now
     reply = told(model, leader, CONFIGURATION)
     assert (reply.status, reply.body) == (500, b"No cluster leader")
-    assert 5.0 <= model.world.now - before < 5.2
+    assert 5.0 <= model.state.now - before < 5.2
     assert {row["Leader"] for row in peers(model, leader).values()} == {False}
     assert remove(model, leader, at=leader) == (500, b"No cluster leader")
 
@@ -199,7 +199,7 @@ def test_a_thawed_leader_believes_in_itself_for_one_more_read() -> None:
     assert led_by(model, old) == {new.address}
 
 
-def led_by(model: Model, asked: str) -> set[str]:
+def led_by(model: SimulatedCluster, asked: str) -> set[str]:
     rows = json.loads(told(model, asked, CONFIGURATION).body)["Servers"]
     return {row["Address"] for row in rows if row["Leader"]}
 
@@ -217,7 +217,7 @@ def test_a_failed_member_made_to_leave_goes_out_of_raft_and_a_living_one_does_no
     assert len(peers(model, leader)) == 5
     assert told(model, leader, f"/v1/agent/force-leave?node={dead}.global", "PUT").status == 200
     wait(model, 1)
-    assert set(peers(model, leader)) == {s.address for s in model.world.servers.values() if s.name != dead}
+    assert set(peers(model, leader)) == {s.address for s in model.state.servers.values() if s.name != dead}
 
 
 @pytest.mark.parametrize(("cleanup", "left"), [(True, 4), (False, 5)])

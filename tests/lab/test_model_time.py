@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runbook.lab.model import Model
+from runbook.simulation.cluster import SimulatedCluster
 from tests.lab.asking import cluster, followers, leader_of, statuses, wait
 
 
@@ -14,11 +14,11 @@ def test_a_way_lost_in_one_direction_ends_raft_and_not_gossip() -> None:
     """The gossip path works and the Raft path does not; lost both ways, gossip notices too."""
     model = cluster(5)
     leader, other = leader_of(model), followers(model)[0]
-    model.lose(leader, other)
+    model.drop_packets(leader, other)
     wait(model, 60)
     assert statuses(model, other) == {"alive"}
-    assert model.world.now - model.server(other).heard_at > 50
-    model.lose(other, leader)
+    assert model.state.now - model.server(other).heard_at > 50
+    model.drop_packets(other, leader)
     wait(model, 60)
     assert model.server(leader).gossip[other].status.value == "failed"
     model.heal()
@@ -30,7 +30,7 @@ def test_a_way_lost_in_one_direction_ends_raft_and_not_gossip() -> None:
 def test_time_that_is_passed_over_is_time_in_which_nothing_happens(servers: int) -> None:
     """One leap of a minute ends as twelve hundred single moments do, whatever befell the cluster before."""
     leaping, stepping = cluster(servers, cleanup=True), cluster(servers, cleanup=True)
-    for befall in (Model.kill, Model.restart, Model.freeze, Model.thaw):
+    for befall in (SimulatedCluster.kill, SimulatedCluster.restart, SimulatedCluster.freeze, SimulatedCluster.thaw):
         for model in (leaping, stepping):
             befall(model, "s2")
         wait(leaping, 90)
@@ -45,17 +45,17 @@ def test_a_cluster_of_the_dead_waits_without_end() -> None:
     for name in ("s1", "s2", "s3"):
         model.kill(name)
     wait(model, 1000)
-    assert model.world.now >= 1000
+    assert model.state.now >= 1000
 
 
-def told_of(model: Model) -> list[Any]:
+def told_of(model: SimulatedCluster) -> list[Any]:
     """What does not hang on chance: who is listed, votes, runs, and what gossip says."""
     return [
         (
             server.process,
             sorted((peer.address, peer.voter) for peer in server.peers),
             {name: seen.status for name, seen in server.gossip.items()},
-            server.changing,
+            server.change_pending,
         )
-        for server in model.world.servers.values()
+        for server in model.state.servers.values()
     ]

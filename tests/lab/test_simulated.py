@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from runbook.lab.ask import ask
-from runbook.lab.errors import LabError
 from runbook.lab.simulated import SimulatedLab
+from runbook.simulation.settings import LabError
 from tests.clock import CLOCK
 from tests.conftest import port_free_on
 from tests.lab.asking import CONFIGURATION, PEER, send

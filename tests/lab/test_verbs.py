@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from runbook.cli.main import main
 from runbook.lab.agents import AgentLab
 from runbook.lab.control import MOST_BYTES, SOCKET, ask_lab, listen, listens, serve_one
-from runbook.lab.errors import LabError
 from runbook.lab.place import find_lab, take_down
+from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 WRONG_ARGUMENTS = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runbook.events import RunCompleted, RunFailed, RunRefused
-from runbook.lab.world import Process
 from runbook.raft.quorum import quorum
+from runbook.simulation.state import ProcessState
 from tests.simulation.runs import Run
 from tests.simulation.stage import Stage
 
@@ -48,9 +48,9 @@ class Endings:
         self._require(well, "I11", f"with a leader and without faults it ended as {ending}")
         leader = self._stage.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
-            world = self._stage.model.world
-            found = [world.at(peer.address) for peer in leader.peers]
-            left = [each.name for each in found if each is not None and each.process is Process.KILLED]
+            world = self._stage.model.state
+            found = [world.server_at(peer.address) for peer in leader.peers]
+            left = [each.name for each in found if each is not None and each.process is ProcessState.KILLED]
             self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
 
     def _knows_an_address(self) -> bool:
@@ -58,7 +58,7 @@ class Endings:
 
     def _has_quorum(self) -> bool:
         """Whether the newest committed configuration that anybody alive holds has a quorum of the living."""
-        running = [server for server in self._stage.model.world.servers.values() if server.running]
+        running = [server for server in self._stage.model.state.servers.values() if server.running]
         best = max(running, key=lambda server: server.committed, default=None)
         held = best.committed_configuration if best else None
         if held is None:

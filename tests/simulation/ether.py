@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, NoAnswerError, Reply
 from runbook.cluster.machines import CLOSED_PORT, SSH_PORT
 from runbook.cluster.port import Trouble
-from runbook.lab.call import Answer, Ask, Waiting
-from runbook.lab.endpoints import answer
 from runbook.lab.faults import TOO_MANY
-from runbook.lab.model import TICK, Model
-from runbook.lab.world import Process, Server
 from runbook.raft.model import Reach
+from runbook.simulation.api_call import ApiReply, ApiRequest, PendingReply
+from runbook.simulation.cluster import TICK, SimulatedCluster
+from runbook.simulation.endpoints import handle_request
+from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.mishaps import Mishap, Weather
 from tests.simulation.timeline import Timeline
 
@@ -54,14 +54,14 @@ class Links:
 class Request:
     """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.replay`."""
 
-    server: Server
+    server: SimulatedServer
     method: str
     path: str
-    ask: Ask
+    ask: ApiRequest
     mishap: Mishap | None
     sent: bool = False
     life: int = 0
-    steps: Waiting | None = None
+    steps: PendingReply | None = None
     finished: bool = False
     reply: Reply | None = None
     error: NoAnswerError | None = None
@@ -72,7 +72,7 @@ class Request:
             raise self.error
         return self.reply
 
-    def answered(self, given: Answer) -> None:
+    def answered(self, given: ApiReply) -> None:
         headers = {name.lower(): value for name, value in given.headers.items()}
         if not self.finished:
             self.finished, self.reply = True, Reply(given.status, headers, given.body)
@@ -104,7 +104,7 @@ class Probe:
 class Ether:
     """Between the tools and the servers. Nothing here waits: whatever takes time is planned on the timeline."""
 
-    def __init__(self, timeline: Timeline, model: Model, weather: Weather, chance: Random) -> None:
+    def __init__(self, timeline: Timeline, model: SimulatedCluster, weather: Weather, chance: Random) -> None:
         self.links = Links()
         self.counts: Counter[str] = Counter()
         self.lost_probes: dict[str, float] = {}
@@ -115,20 +115,20 @@ class Ether:
         self._weather = weather
         self._chance = chance
         self._held: list[Request] = []
-        self._by_host = {server.host: server for server in model.world.servers.values()}
+        self._by_host = {server.host: server for server in model.state.servers.values()}
 
     @property
     def now(self) -> float:
         return self._timeline.now
 
-    def server_at(self, place: str) -> Server:
+    def server_at(self, place: str) -> SimulatedServer:
         return self._by_host[(urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]]
 
     def send(
         self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, mishap: Mishap | None
     ) -> Request:
         server, (where, query) = self.server_at(url), _split(path)
-        request = Request(server, method, path, Ask(method, where, query, headers), mishap)
+        request = Request(server, method, path, ApiRequest(method, where, query, headers), mishap)
         self._count(mishap)
         self._timeline.after(seconds, lambda: self._give_up(request))
         if self.links.silent(server.name) or server.name in self.links.full:
@@ -141,10 +141,10 @@ class Ether:
             self._timeline.after(self._latency() + late, lambda: self._arrive(request))
         return request
 
-    def from_operator(self, server: Server, method: str, path: str, headers: Mapping[str, str]) -> Request:
+    def from_operator(self, server: SimulatedServer, method: str, path: str, headers: Mapping[str, str]) -> Request:
         """Of somebody who stands elsewhere and does not wait for the answer."""
         where, query = _split(path)
-        request = Request(server, method, path, Ask(method, where, query, headers), None)
+        request = Request(server, method, path, ApiRequest(method, where, query, headers), None)
         self._arrive(request)
         return request
 
@@ -172,7 +172,7 @@ class Ether:
     def _arrive(self, request: Request) -> None:
         if request.finished:  # given up before it arrived: its bytes do not leave any more
             return
-        if request.server.process is Process.KILLED:
+        if request.server.process is ProcessState.KILLED:
             request.failed(Reach.REFUSED, Trouble.UNREACHABLE, "nothing listens there")
             return
         request.sent, request.life = True, request.server.life
@@ -185,13 +185,13 @@ class Ether:
 
     def _step(self, request: Request) -> None:
         server = request.server
-        if server.process is Process.KILLED or server.life != request.life:
+        if server.process is ProcessState.KILLED or server.life != request.life:
             request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, "the connection broke")
             return
-        if server.process is Process.FROZEN and not self._thawed(server, request):
+        if server.process is ProcessState.FROZEN and not self._thawed(server, request):
             self._held.append(request)
             return
-        request.steps = request.steps or answer(self._model.world, server, request.ask)
+        request.steps = request.steps or handle_request(self._model.state, server, request.ask)
         try:
             next(request.steps)
         except StopIteration as end:
@@ -200,14 +200,14 @@ class Ether:
             tick = (floor(self._timeline.now / TICK + 1e-6) + 1) * TICK
             self._timeline.at(tick + 1e-6, lambda: self._step(request))
 
-    def _thawed(self, server: Server, request: Request) -> bool:
+    def _thawed(self, server: SimulatedServer, request: Request) -> bool:
         if server.name not in self.thaw_when_asked or "agent/self" not in request.path:
             return False
         self.thaw_when_asked.discard(server.name)
         self._model.thaw(server.name)
         return True
 
-    def _send_back(self, request: Request, given: Answer) -> None:
+    def _send_back(self, request: Request, given: ApiReply) -> None:
         mishap = request.mishap
         if mishap in (Mishap.LOST_REPLY, Mishap.LOST_REPLY_TO_REMOVAL):
             broken = "the connection broke"
@@ -220,7 +220,7 @@ class Ether:
             late += SLOW_READ if "stale" not in request.path else 0.0
         self._timeline.after(self._latency() + late, lambda: self._come_back(request, given))
 
-    def _come_back(self, request: Request, given: Answer) -> None:
+    def _come_back(self, request: Request, given: ApiReply) -> None:
         if self.links.open(request.server.name):
             request.answered(given)
 
@@ -239,11 +239,11 @@ class Ether:
             self.counts[mishap.value] += 1
 
 
-def _reach_of(server: Server, port: int) -> Reach:
+def _reach_of(server: SimulatedServer, port: int) -> Reach:
     """Of a machine that is up: ssh listens, nobody does on the closed port, and the server does while it is there."""
     if port == CLOSED_PORT:
         return Reach.REFUSED
-    return Reach.REFUSED if port != SSH_PORT and server.process is Process.KILLED else Reach.ACCEPTED
+    return Reach.REFUSED if port != SSH_PORT and server.process is ProcessState.KILLED else Reach.ACCEPTED
 
 
 @lru_cache(maxsize=1000)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from runbook.lab.settings import Settings
+from runbook.simulation.settings import SimulationSettings
 from tests.simulation.mishaps import ENDINGS, EVIDENCE, Happening
 from tests.simulation.tool import Fate
 
@@ -58,7 +58,7 @@ class Incident:
     """What is known before the first moment. Times are seconds of the model's clock."""
 
     seed: int
-    settings: Settings
+    settings: SimulationSettings
     non_voters: tuple[str, ...]
     dead: tuple[Victim, ...]
     addresses: tuple[str, ...]
@@ -112,10 +112,10 @@ def draw(seed: int) -> Incident:
     )
 
 
-def _settings(seed: int) -> Settings:
+def _settings(seed: int) -> SimulationSettings:
     chance = stream(seed, "cluster")
     protocol = chance.choice((3, 3, 3, 3, 2))
-    return Settings(
+    return SimulationSettings(
         servers=chance.choice((3, 5, 5, 5, 7)),
         http_port=HTTP_PORT,
         gossip_delay=chance.choice((3.0, 12.0, 40.0, 40.0)),
@@ -129,14 +129,14 @@ def _settings(seed: int) -> Settings:
     )
 
 
-def _non_voters(seed: int, settings: Settings) -> tuple[str, ...]:
+def _non_voters(seed: int, settings: SimulationSettings) -> tuple[str, ...]:
     chance = stream(seed, "non-voters")
     if settings.servers < 5 or chance.random() < 0.6:
         return ()
     return tuple(chance.sample(settings.names, chance.choice((1, 2))))
 
 
-def _dead(chance: Random, settings: Settings, run_at: float) -> tuple[Victim, ...]:
+def _dead(chance: Random, settings: SimulationSettings, run_at: float) -> tuple[Victim, ...]:
     """Mostly as many as can be borne, at times none, at times too many."""
     most = (settings.servers - 1) // 2
     count = chance.choice((0, 1, 1, min(2, most), most, most, most + 1))
@@ -147,7 +147,7 @@ def _dead(chance: Random, settings: Settings, run_at: float) -> tuple[Victim, ..
     )
 
 
-def _addresses(seed: int, settings: Settings) -> tuple[str, ...]:
+def _addresses(seed: int, settings: SimulationSettings) -> tuple[str, ...]:
     chance = stream(seed, "addresses")
     names = chance.sample(settings.names, chance.choice((1, 2, 3)))
     return tuple(f"http://{settings.host(name)}:{HTTP_PORT}" for name in names)

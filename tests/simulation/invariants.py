@@ -170,7 +170,7 @@ class Checks:
             return
         after, least = len(voters) - 1, max(1, self._plan.policy.min_voters)
         self._require(after >= least, "I2", f"{after} voters left, {least} allowed by the policy")
-        own_floor = int(self._truth.model.world.autopilot["MinQuorum"])
+        own_floor = int(self._truth.model.state.autopilot["MinQuorum"])
         self._require(after >= own_floor, "I2", f"{after} voters left, the cluster's own MinQuorum is {own_floor}")
 
     def _keeps_quorum(self, peer: Peer, view: ClusterView) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from runbook.lab import consensus
-from runbook.lab.model import Model
-from runbook.lab.world import Process, Server
 from runbook.raft.model import Peer
+from runbook.simulation import consensus
+from runbook.simulation.cluster import SimulatedCluster
+from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.ether import Ether
 from tests.simulation.formation import demote
 from tests.simulation.incident import TOKEN, Incident, Victim
@@ -25,7 +25,7 @@ class Stage:
 
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
-        self.model = Model(incident.settings)
+        self.model = SimulatedCluster(incident.settings)
         self.timeline = Timeline(self.model, self._moved)
         self.story = Story(self.timeline)
         self.weather = Weather(incident.chance("requests"), incident.reading_rate, incident.removing_rate)
@@ -58,7 +58,7 @@ class Stage:
 
     def set(self) -> None:
         """The cluster as it was before the incident, and everything that will befall it."""
-        incident, world = self.incident, self.model.world
+        incident, world = self.incident, self.model.state
         if incident.non_voters:
             demote(self.model, incident.non_voters)
             world.autopilot["ServerStabilizationTime"] = NEVER_STABLE
@@ -73,8 +73,8 @@ class Stage:
         self.weather.clear_up()
         self._heal()
         self.ether.slow_until.clear()
-        for server in self.model.world.servers.values():
-            if server.process is Process.FROZEN:
+        for server in self.model.state.servers.values():
+            if server.process is ProcessState.FROZEN:
                 self._thaw(server)
         self.story.tell("world", "the faults are over")
 
@@ -82,12 +82,12 @@ class Stage:
         """What happens between the look and the removal that follows from it."""
         leader, server = self.truth.leader(), self.truth.server_of(target)
         if mishap is Mishap.LEADER_STEPS_DOWN and leader:
-            self._changed(lambda: consensus.step_down(self.model.world, leader))
+            self._changed(lambda: consensus.step_down(self.model.state, leader))
         elif mishap is Mishap.LEADER_FREEZES and leader:
             self._freeze_one(leader, 6.0)
         elif mishap is Mishap.LEADER_DIES and leader:
             self._die(Happening.KILL, leader.name)
-        elif mishap is Mishap.TARGET_RETURNS and server and server.process is Process.KILLED:
+        elif mishap is Mishap.TARGET_RETURNS and server and server.process is ProcessState.KILLED:
             self._return(server, wiped=self._chance.random() < 0.3)
         elif mishap is Mishap.VOTER_DIES and leader:
             others = [each for each in self._running() if each is not leader and each is not server]
@@ -101,7 +101,7 @@ class Stage:
             return
         self.story.happened(Mishap.SLOW_DISK.value, f"for {seconds:.0f} s")
         server = next((each for each in self._all() if each.raft_id == peer_id), None)
-        if server is not None and server.process is Process.KILLED and self._chance.random() < 0.5:
+        if server is not None and server.process is ProcessState.KILLED and self._chance.random() < 0.5:
             self._return(server, wiped=False)
         self.timeline.wait(self.timeline.now + seconds)
 
@@ -170,22 +170,22 @@ class Stage:
         self._freeze_one(server, min(lasts, LONGEST_PAUSE))
         return f"{server.name} for {min(lasts, LONGEST_PAUSE):g} s"
 
-    def _freeze_one(self, server: Server, lasts: float, *, full: bool = False) -> None:
-        if server.process is Process.KILLED:
+    def _freeze_one(self, server: SimulatedServer, lasts: float, *, full: bool = False) -> None:
+        if server.process is ProcessState.KILLED:
             return
         if full:
             self.ether.links.full.add(server.name)
         self._changed(lambda: self.model.freeze(server.name))
         self.timeline.after(lasts, lambda: self._thaw(server))
 
-    def _thaw(self, server: Server) -> None:
+    def _thaw(self, server: SimulatedServer) -> None:
         self.ether.links.full.discard(server.name)
         self.ether.links.paused.discard(server.name)
         self._changed(lambda: self.model.thaw(server.name))
 
     def _live_for_a_moment(self, lasts: float) -> str | None:
         """A dead server comes back, and dies again before anybody has made up their mind about it."""
-        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
         if server is None:
             return None
         self._return(server, wiped=False)
@@ -199,12 +199,12 @@ class Stage:
         return leader.name if leader else None
 
     def _restart(self, *, wiped: bool) -> str | None:
-        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
         if server is not None:
             self._return(server, wiped=wiped)
         return server.name if server else None
 
-    def _return(self, server: Server, *, wiped: bool) -> None:
+    def _return(self, server: SimulatedServer, *, wiped: bool) -> None:
         for lost in (self.ether.links.gone, self.ether.links.full, self.ether.links.paused):
             lost.discard(server.name)
         self.truth.back_since[server.name] = self.timeline.now
@@ -223,7 +223,7 @@ class Stage:
 
     def _one_way(self, lasts: float) -> str | None:
         one, other = self._chance.sample([server.name for server in self._all()], 2)
-        self._changed(lambda: self.model.lose(one, other))
+        self._changed(lambda: self.model.drop_packets(one, other))
         self.timeline.after(lasts, self._heal)
         return f"{one} to {other}"
 
@@ -255,7 +255,7 @@ class Stage:
 
     def _operator_removes(self) -> str | None:
         leader = self.truth.leader()
-        dead = [each for each in self._listed(leader) if each.process is Process.KILLED]
+        dead = [each for each in self._listed(leader) if each.process is ProcessState.KILLED]
         server = self._some(dead)
         if leader is None or server is None:
             return None
@@ -267,7 +267,7 @@ class Stage:
 
     def _operator_forces_leave(self) -> str | None:
         at = self._some(self._running())
-        server = self._some([each for each in self._all() if each.process is Process.KILLED])
+        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
         if at is None or server is None:
             return None
         path = f"/v1/agent/force-leave?node={server.name}.global"
@@ -281,17 +281,17 @@ class Stage:
 
     # -- who
 
-    def _all(self) -> list[Server]:
-        return list(self.model.world.servers.values())
+    def _all(self) -> list[SimulatedServer]:
+        return list(self.model.state.servers.values())
 
-    def _running(self) -> list[Server]:
+    def _running(self) -> list[SimulatedServer]:
         return [server for server in self._all() if server.running]
 
-    def _listed(self, leader: Server | None) -> list[Server]:
+    def _listed(self, leader: SimulatedServer | None) -> list[SimulatedServer]:
         ids = {peer.id for peer in leader.peers} if leader else set()
         return [server for server in self._all() if server.raft_id in ids]
 
-    def _some(self, servers: list[Server]) -> Server | None:
+    def _some(self, servers: list[SimulatedServer]) -> SimulatedServer | None:
         return self._chance.choice(servers) if servers else None
 
     def _few(self) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from runbook.lab.model import Model
+from runbook.simulation.cluster import SimulatedCluster
 
 FOREVER = float("inf")
 
@@ -27,7 +27,7 @@ class Waiter:
 class Timeline:
     """The model's clock, the actions that are due on it, and the actors who wait. One actor has the turn at a time."""
 
-    def __init__(self, model: Model, moved: Callable[[], None]) -> None:
+    def __init__(self, model: SimulatedCluster, moved: Callable[[], None]) -> None:
         """``moved`` is told whenever time went on."""
         self.now = 0.0
         self._model = model

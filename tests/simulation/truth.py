@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from runbook.lab.model import Model
-from runbook.lab.world import Process, Server
 from runbook.raft.model import ClusterView, Peer
+from runbook.simulation.cluster import SimulatedCluster
+from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.ether import Ether
 from tests.simulation.timeline import Timeline
 
@@ -50,7 +50,7 @@ class Story:
 class Truth:
     """The servers as they are. ``changes`` are the moments at which something befell the world from outside."""
 
-    def __init__(self, model: Model, ether: Ether) -> None:
+    def __init__(self, model: SimulatedCluster, ether: Ether) -> None:
         self.model = model
         self.ether = ether
         self.changes = [0.0]
@@ -70,21 +70,21 @@ class Truth:
             began - MOMENT <= change <= sent + IN_FLIGHT for began, sent in self.removals for change in self.changes
         )
 
-    def server_of(self, peer: Peer) -> Server | None:
+    def server_of(self, peer: Peer) -> SimulatedServer | None:
         """Who carries this id now; a wiped server has lost the one it had."""
-        return next((each for each in self.model.world.servers.values() if each.raft_id == peer.id), None)
+        return next((each for each in self.model.state.servers.values() if each.raft_id == peer.id), None)
 
     def changed_since(self, moment: float) -> bool:
         return self.changes[-1] > moment - MOMENT
 
-    def leader(self) -> Server | None:
+    def leader(self) -> SimulatedServer | None:
         name = self.model.leader()
         return self.model.server(name) if name else None
 
     def sign_of_life(self, peer: Peer, view: ClusterView, began: float) -> str | None:
         """What the look could have seen of a server that lives, or None if nothing of it could be seen."""
         server = self.server_of(peer)
-        if server is None or server.process is Process.KILLED:
+        if server is None or server.process is ProcessState.KILLED:
             return None
         if server.name in self.ether.links.paused:
             return f"the machine of {server.name} pauses"
@@ -92,7 +92,7 @@ class Truth:
             return f"{server.name} is {server.process.value} and its port is open"
         for vantage in view.answering:
             observer = self.ether.server_at(vantage.url)
-            if vantage.members is not None and self.model.world.gossips(observer, server):
+            if vantage.members is not None and self.model.state.gossip_passes(observer, server):
                 return f"{server.name} is {server.process.value} and {observer.name} hears it"
         return None
 
@@ -106,11 +106,11 @@ class Truth:
 
     def hidden_life(self, peer: Peer) -> bool:
         server = self.server_of(peer)
-        return server is not None and server.process is not Process.KILLED
+        return server is not None and server.process is not ProcessState.KILLED
 
-    def live_in_reach(self, leader: Server, without: str) -> int:
+    def live_in_reach(self, leader: SimulatedServer, without: str) -> int:
         """Voters beside one peer that run and hear the leader, itself among them."""
-        world = self.model.world
+        world = self.model.state
         voters = [peer for peer in leader.peers if peer.voter and peer.id != without]
-        found = [world.at(peer.address) for peer in voters]
-        return sum(each is not None and (each is leader or world.hear(leader, each)) for each in found)
+        found = [world.server_at(peer.address) for peer in voters]
+        return sum(each is not None and (each is leader or world.connected(leader, each)) for each in found)

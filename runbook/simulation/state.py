@@ -8,15 +8,15 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from runbook.lab.settings import Settings
 from runbook.raft.model import Configuration, MemberStatus, Peer
+from runbook.simulation.settings import SimulationSettings
 
 FIRST_TERM = 2  # what a cluster is at when it has just formed, as in the captured replies
 FIRST_INDEX = 6
 ELECTION_TIMEOUT = 1.0  # seconds; the real one is drawn between this and twice this, as hashicorp/raft does
 
 
-class Process(Enum):
+class ProcessState(Enum):
     RUNNING = "running"
     FROZEN = "frozen"
     KILLED = "killed"
@@ -31,7 +31,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One entry of a Raft log; only changes of the configuration carry anything that matters here."""
 
     term: int
@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass
-class Seen:
+class GossipEntry:
     """What one server's gossip holds about another: ``uuid`` is the member's tag ``id``."""
 
     status: MemberStatus
@@ -66,7 +66,7 @@ class ServerHealth:
 
 
 @dataclass
-class Server:
+class SimulatedServer:
     """One server agent. ``raft_id`` is its UUID on protocol 3 and its address on protocol 2; ``life`` counts starts."""
 
     name: str
@@ -74,18 +74,18 @@ class Server:
     address: str
     uuid: str
     raft_id: str
-    process: Process = Process.RUNNING
+    process: ProcessState = ProcessState.RUNNING
     life: int = 1
     group: int = 0
     term: int = FIRST_TERM
     voted: tuple[int, str] | None = None
     role: Role = Role.FOLLOWER
     leader: str | None = None
-    log: list[Entry] = field(default_factory=list)
+    log: list[LogEntry] = field(default_factory=list)
     committed: int = 0
     heard_at: float = 0.0
     campaign_at: float = 0.0
-    gossip: dict[str, Seen] = field(default_factory=dict)
+    gossip: dict[str, GossipEntry] = field(default_factory=dict)
     gossip_pace: float = 1.0
     reconcile_at: float = 0.0
     autopilot_at: float = 0.0
@@ -94,7 +94,7 @@ class Server:
 
     @property
     def running(self) -> bool:
-        return self.process is Process.RUNNING
+        return self.process is ProcessState.RUNNING
 
     @property
     def leads(self) -> bool:
@@ -115,7 +115,7 @@ class Server:
         return next((entry.index for entry in reversed(self.log) if entry.configuration), 0)
 
     @property
-    def changing(self) -> bool:
+    def change_pending(self) -> bool:
         """Whether its latest configuration is not committed yet; Raft then takes no further change."""
         return self.configuration_index > self.committed
 
@@ -136,75 +136,75 @@ class Server:
 
 
 @dataclass
-class World:
+class ClusterState:
     """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings.
 
-    ``lost`` holds (from, to) for every way on which packets are lost, beside the groups of a partition.
+    ``dropping`` holds (from, to) for every way on which packets are lost, beside the groups of a partition.
     """
 
-    settings: Settings
-    servers: dict[str, Server]
+    settings: SimulationSettings
+    servers: dict[str, SimulatedServer]
     random: Random
     autopilot: dict[str, Any]
     now: float = 0.0
-    lost: set[tuple[str, str]] = field(default_factory=set)
+    dropping: set[tuple[str, str]] = field(default_factory=set)
 
-    def at(self, address: str) -> Server | None:
+    def server_at(self, address: str) -> SimulatedServer | None:
         """Who is behind a Raft address: packets go to addresses, whatever id they were meant for."""
         return next((server for server in self.servers.values() if server.address == address), None)
 
-    def hear(self, one: Server, other: Server) -> bool:
+    def connected(self, one: SimulatedServer, other: SimulatedServer) -> bool:
         """Whether two servers hear each other: both run, and packets pass both ways, as a connection needs."""
         return self._near(one, other) and not self._ways_lost(one, other)
 
-    def gossips(self, one: Server, other: Server) -> bool:
+    def gossip_passes(self, one: SimulatedServer, other: SimulatedServer) -> bool:
         """Whether gossip passes: one way that is lost is made good by the others, who ask in its stead."""
         return self._near(one, other) and self._ways_lost(one, other) < 2
 
-    def _near(self, one: Server, other: Server) -> bool:
+    def _near(self, one: SimulatedServer, other: SimulatedServer) -> bool:
         return one.running and other.running and one.group == other.group
 
-    def _ways_lost(self, one: Server, other: Server) -> int:
-        if not self.lost:
+    def _ways_lost(self, one: SimulatedServer, other: SimulatedServer) -> int:
+        if not self.dropping:
             return 0
-        return ((one.name, other.name) in self.lost) + ((other.name, one.name) in self.lost)
+        return ((one.name, other.name) in self.dropping) + ((other.name, one.name) in self.dropping)
 
-    def draw_timeout(self) -> float:
+    def draw_election_deadline(self) -> float:
         return self.now + self.random.uniform(ELECTION_TIMEOUT, 2 * ELECTION_TIMEOUT)
 
     def new_uuid(self) -> str:
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
 
-def form(settings: Settings) -> World:
+def form_cluster(settings: SimulationSettings) -> ClusterState:
     """A cluster that formed a while ago: one leader, equal logs, everybody known to everybody."""
     random = Random(settings.seed)  # noqa: S311 - a lab must be repeatable, and guards no secret
-    world = World(settings, {}, random, _autopilot(settings))
+    state = ClusterState(settings, {}, random, _autopilot(settings))
     for name in settings.names:
-        world.servers[name] = _server(world, name)
+        state.servers[name] = _server(state, name)
     configuration = Configuration(
-        tuple(Peer(server.raft_id, server.address, voter=True) for server in world.servers.values())
+        tuple(Peer(server.raft_id, server.address, voter=True) for server in state.servers.values())
     )
-    log = [Entry(1, 1, configuration), *(Entry(FIRST_TERM, index) for index in range(2, FIRST_INDEX + 1))]
-    leader = random.choice(list(world.servers.values()))
-    for server in world.servers.values():
+    log = [LogEntry(1, 1, configuration), *(LogEntry(FIRST_TERM, index) for index in range(2, FIRST_INDEX + 1))]
+    leader = random.choice(list(state.servers.values()))
+    for server in state.servers.values():
         server.log, server.committed, server.leader = list(log), FIRST_INDEX, leader.address
-        server.gossip = {each.name: Seen(MemberStatus.ALIVE, each.uuid, 0.0) for each in world.servers.values()}
+        server.gossip = {each.name: GossipEntry(MemberStatus.ALIVE, each.uuid, 0.0) for each in state.servers.values()}
     leader.role = Role.LEADER
     leader.reconcile_at, leader.autopilot_at = settings.reconcile_every, 10.0
-    return world
+    return state
 
 
-def _server(world: World, name: str) -> Server:
-    host, uuid = world.settings.host(name), world.new_uuid()
-    address = f"{host}:{world.settings.rpc_port}"
-    server = Server(name, host, address, uuid, uuid if world.settings.raft_protocol == 3 else address)
-    server.campaign_at = world.draw_timeout()
-    server.gossip_pace = world.random.uniform(0.9, 1.2)  # 35 to 48 s were measured
+def _server(state: ClusterState, name: str) -> SimulatedServer:
+    host, uuid = state.settings.host(name), state.new_uuid()
+    address = f"{host}:{state.settings.rpc_port}"
+    server = SimulatedServer(name, host, address, uuid, uuid if state.settings.raft_protocol == 3 else address)
+    server.campaign_at = state.draw_election_deadline()
+    server.gossip_pace = state.random.uniform(0.9, 1.2)  # 35 to 48 s were measured
     return server
 
 
-def _autopilot(settings: Settings) -> dict[str, Any]:
+def _autopilot(settings: SimulationSettings) -> dict[str, Any]:
     return {
         "LastContactThreshold": "200ms",
         "ServerStabilizationTime": "10s",

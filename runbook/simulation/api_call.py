@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from runbook.lab.settings import REGION
-from runbook.lab.world import Process, Server, World
+from runbook.simulation.settings import REGION
+from runbook.simulation.state import ClusterState, ProcessState, SimulatedServer
 
 NO_LEADER = "No cluster leader"
 FORWARDED = "rpc error: "  # once for a hop from the asked server to its leader
@@ -24,7 +24,7 @@ FALSEHOODS = dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """A request as it came. ``query`` keeps every value of a repeated parameter; ``headers`` has lower-case names."""
 
     method: str
@@ -38,7 +38,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiReply:
     """A reply; ``content_type`` is None where the real server sends none."""
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Waiting = Generator[None, None, Answer]
+PendingReply = Generator[None, None, ApiReply]
 
 
 class ReplyError(Exception):
@@ -55,100 +55,100 @@ class ReplyError(Exception):
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
-        self.answer = Answer(status, text.encode(), TEXT)
+        self.answer = ApiReply(status, text.encode(), TEXT)
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request at one server."""
 
-    world: World
-    server: Server
-    ask: Ask
+    state: ClusterState
+    server: SimulatedServer
+    request: ApiRequest
 
-    def json(self, value: Any, status: int = HTTPStatus.OK) -> Answer:
+    def json(self, value: Any, status: int = HTTPStatus.OK) -> ApiReply:
         """An error status is written before the type is set, so JSON then travels as text."""
-        pretty = "pretty" in self.ask.query
+        pretty = "pretty" in self.request.query
         text = json.dumps(value, indent=4) + "\n" if pretty else json.dumps(value, separators=(",", ":"))
-        return Answer(status, text.encode(), "application/json" if status == HTTPStatus.OK else TEXT)
+        return ApiReply(status, text.encode(), "application/json" if status == HTTPStatus.OK else TEXT)
 
     def stale(self) -> bool:
         """Up to 1.3.9 any value means yes, even ``false``."""
-        if "stale" not in self.ask.query:
+        if "stale" not in self.request.query:
             return False
-        value = self.ask.first("stale")
-        if not self.world.settings.at_least(1, 3, 10):
+        value = self.request.first("stale")
+        if not self.state.settings.at_least(1, 3, 10):
             return True
         if value not in TRUTHS | FALSEHOODS:
             text = f"Expect `true` or `false` for `stale` query string parameter, got {value}"
             raise ReplyError(HTTPStatus.BAD_REQUEST, text)
         return value in TRUTHS
 
-    def in_region(self) -> None:
-        if self.ask.first("region") not in ("", REGION):
+    def require_region(self) -> None:
+        if self.request.first("region") not in ("", REGION):
             raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, "No path to region")
 
     def authorize(self, unknown: int = HTTPStatus.FORBIDDEN) -> None:
         """The lab has one token, a management token. ``unknown`` is an old release's status for one it never saw."""
-        wanted, given = self.world.settings.token, self._token()
+        wanted, given = self.state.settings.token, self._token()
         if wanted is None or given == wanted:
             return
-        if given and not self.world.settings.at_least(1, 6, 10):
+        if given and not self.state.settings.at_least(1, 6, 10):
             if not _is_uuid(given):
                 text = "acl token lookup failed: index error: UUID must be 36 characters"
                 raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, text)
             raise ReplyError(unknown, "ACL token not found")
         raise ReplyError(HTTPStatus.FORBIDDEN, "Permission denied")
 
-    def leader(self) -> Generator[None, None, tuple[Server, str]]:
+    def leader(self) -> Generator[None, None, tuple[SimulatedServer, str]]:
         """The server that leads and the prefix of its errors; without one, an error after the hold."""
-        self.in_region()
-        deadline = self.world.now + self.world.settings.hold
+        self.require_region()
+        deadline = self.state.now + self.state.settings.hold
         while not self.server.leads:
-            believed = self.world.at(self.server.leader or "")
+            believed = self.state.server_at(self.server.leader or "")
             if believed is not None:
                 yield from self._reach(believed)
                 if believed.leads:
                     return believed, FORWARDED
-            if self.world.now >= deadline:
+            if self.state.now >= deadline:
                 prefix = FORWARDED if believed else ""
                 raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, prefix + NO_LEADER)
             yield
         return self.server, ""
 
-    def whose_view(self) -> Generator[None, None, Server]:
+    def answering_server(self) -> Generator[None, None, SimulatedServer]:
         """Who answers a read: this server if stale is good enough, else the leader."""
         if self.stale():
-            self.in_region()
+            self.require_region()
             return self.server
         leader, _ = yield from self.leader()
         return leader
 
-    def wait_with(self, leader: Server, life: int) -> Generator[None, None, None]:
+    def wait_with(self, leader: SimulatedServer, life: int) -> Generator[None, None, None]:
         """One moment of waiting for a leader's answer; if it dies meanwhile, nobody knows what it did."""
         yield
         if leader.life != life:
             raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + "EOF")
         yield from self._hear(leader)
 
-    def _reach(self, leader: Server) -> Generator[None, None, None]:
-        if leader.process is Process.KILLED:
+    def _reach(self, leader: SimulatedServer) -> Generator[None, None, None]:
+        if leader.process is ProcessState.KILLED:
             text = f"failed to get conn: dial tcp {leader.address}: connect: connection refused"
             raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + text)
         yield from self._hear(leader)
 
-    def _hear(self, leader: Server) -> Generator[None, None, None]:
+    def _hear(self, leader: SimulatedServer) -> Generator[None, None, None]:
         """Wait while the leader is silent; the call stays with it even when the others have elected another."""
-        deadline, life = self.world.now + FORWARD_LIMIT, leader.life
-        while leader is not self.server and not self.world.hear(self.server, leader):
-            if leader.life != life or self.world.now >= deadline:
+        deadline, life = self.state.now + FORWARD_LIMIT, leader.life
+        while leader is not self.server and not self.state.connected(self.server, leader):
+            if leader.life != life or self.state.now >= deadline:
                 raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + "EOF")
             yield
 
     def _token(self) -> str:
-        given = self.ask.headers.get("x-nomad-token", "")
-        scheme, _, value = self.ask.headers.get("authorization", "").partition(" ")
-        bearer = value if scheme.lower() == "bearer" and self.world.settings.at_least(1, 3, 2) else ""
+        given = self.request.headers.get("x-nomad-token", "")
+        scheme, _, value = self.request.headers.get("authorization", "").partition(" ")
+        bearer = value if scheme.lower() == "bearer" and self.state.settings.at_least(1, 3, 2) else ""
         return given or bearer
 
 

@@ -1,10 +1,8 @@
-"""What a simulated cluster is told before it starts, and which Nomad release it behaves like."""
+"""Settings of a simulated cluster: its size, addresses and timing, and which Nomad release it behaves like."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from runbook.lab.errors import LabError
 
 FIRST_HOST = 10  # s1 is 127.0.<octet>.11, as in the captured replies
 MOST_SERVERS = 244  # what is left of the last octet
@@ -13,8 +11,12 @@ NEWEST = "1.11.3"
 NEWEST_ON_PROTOCOL_2 = "1.0.18"
 
 
+class LabError(Exception):
+    """What a lab says when it cannot do what it was asked: what, where and what to do about it, for the operator."""
+
+
 @dataclass(frozen=True)
-class Settings:
+class SimulationSettings:
     """Durations are seconds. ``gossip_delay`` is how long after a death gossip says ``failed``: about 40 in reality.
 
     ``version`` chooses the personality: left out, it is 1.11.3, or 1.0.18 on Raft protocol 2, which Nomad 1.4 and later

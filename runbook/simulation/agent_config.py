@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from runbook.lab.settings import Settings
-from runbook.lab.world import Server, World
+from runbook.simulation.settings import SimulationSettings
+from runbook.simulation.state import ClusterState, SimulatedServer
 
 CAPTURED = """
 {"ACL":{"Enabled":false,"PolicyTTL":30000000000,"ReplicationToken":"","TokenTTL":30000000000},
@@ -59,9 +59,9 @@ CAPTURED = """
 """
 
 
-def agent_config(world: World, server: Server) -> dict[str, Any]:
+def agent_config(state: ClusterState, server: SimulatedServer) -> dict[str, Any]:
     """The captured document with this server's own name, addresses and settings in it."""
-    settings = world.settings
+    settings = state.settings
     config: dict[str, Any] = json.loads(CAPTURED)
     config["ACL"]["Enabled"] = settings.token is not None
     config["Addresses"] = dict.fromkeys(("HTTP", "RPC", "Serf"), server.host)
@@ -77,6 +77,6 @@ def agent_config(world: World, server: Server) -> dict[str, Any]:
     return config
 
 
-def serf_port(settings: Settings) -> int:
+def serf_port(settings: SimulationSettings) -> int:
     """Nothing listens there: the lab's gossip is in the model."""
     return settings.rpc_port + 1

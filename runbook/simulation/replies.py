@@ -1,44 +1,50 @@
-"""The JSON that a server answers with, in the shape of the replies captured from real servers."""
+"""The bodies that a server answers with, JSON and the state snapshot, in the shape captured from real servers."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import io
+import json
+import tarfile
 from datetime import datetime, timezone
 from typing import Any
 
-from runbook.lab.agent_config import agent_config, serf_port
-from runbook.lab.gossip import serf_name
-from runbook.lab.health import failure_tolerance
-from runbook.lab.settings import REGION
-from runbook.lab.world import Role, Seen, Server, ServerHealth, World
-from runbook.raft.model import MemberStatus, Peer
+from runbook.raft.model import Configuration, MemberStatus, Peer
+from runbook.simulation.agent_config import agent_config, serf_port
+from runbook.simulation.gossip import serf_name
+from runbook.simulation.leader_tasks import failure_tolerance
+from runbook.simulation.settings import REGION
+from runbook.simulation.state import ClusterState, GossipEntry, Role, ServerHealth, SimulatedServer
 
 Json = dict[str, Any]
 NO_TIME = "0001-01-01T00:00:00Z"
 
 
-def configuration(world: World, server: Server) -> Json:
+def configuration(state: ClusterState, server: SimulatedServer) -> Json:
     """``Servers`` is null on a server that never received a configuration; the order means nothing, so it varies."""
-    rows = [_listed(world, server, peer) for peer in server.peers]
-    return {"Index": 0, "Servers": world.random.sample(rows, len(rows)) or None}
+    rows = [_listed(state, server, peer) for peer in server.peers]
+    return {"Index": 0, "Servers": state.random.sample(rows, len(rows)) or None}
 
 
-def addresses(world: World, server: Server) -> list[str]:
+def addresses(state: ClusterState, server: SimulatedServer) -> list[str]:
     listed = [peer.address for peer in server.peers]
-    return world.random.sample(listed, len(listed))
+    return state.random.sample(listed, len(listed))
 
 
-def members(world: World, server: Server) -> Json:
-    rows = [member(world, world.servers[name], seen) for name, seen in server.gossip.items()]
+def members(state: ClusterState, server: SimulatedServer) -> Json:
+    rows = [member(state, state.servers[name], seen) for name, seen in server.gossip.items()]
     return {
-        "Members": world.random.sample(rows, len(rows)),
+        "Members": state.random.sample(rows, len(rows)),
         "ServerDC": "dc1",
         "ServerName": server.name,
         "ServerRegion": REGION,
     }
 
 
-def member(world: World, server: Server, seen: Seen) -> Json:
-    settings = world.settings
+def member(state: ClusterState, server: SimulatedServer, seen: GossipEntry) -> Json:
+    settings = state.settings
     tags = {
         "port": str(settings.rpc_port),
         "id": seen.uuid,
@@ -58,13 +64,13 @@ def member(world: World, server: Server, seen: Seen) -> Json:
     return {**where, "Status": seen.status.value, "Tags": tags, **serf, **delegate}
 
 
-def agent_self(world: World, server: Server) -> Json:
+def agent_self(state: ClusterState, server: SimulatedServer) -> Json:
     return {
-        "config": agent_config(world, server),
-        "member": member(world, server, server.gossip[server.name]),
+        "config": agent_config(state, server),
+        "member": member(state, server, server.gossip[server.name]),
         "stats": {
             "nomad": _nomad_stats(server),
-            "raft": _raft_stats(world, server),
+            "raft": _raft_stats(state, server),
             "serf": _serf_stats(server),
             "runtime": {
                 "kernel.name": "linux",
@@ -79,51 +85,70 @@ def agent_self(world: World, server: Server) -> Json:
     }
 
 
-def health(world: World, leader: Server) -> Json:
+def health(state: ClusterState, leader: SimulatedServer) -> Json:
     """``Servers`` is null until the first look after an election. ``Leader`` and ``Voters`` are new in 1.7.7."""
     rows = leader.health or ()
     reply: Json = {
         "Healthy": bool(rows) and all(row.healthy for row in rows),
         "FailureTolerance": failure_tolerance(rows),
-        "Servers": [_health_row(world, row) for row in rows] or None,
+        "Servers": [_health_row(state, row) for row in rows] or None,
     }
-    if world.settings.at_least(1, 7, 7):
+    if state.settings.at_least(1, 7, 7):
         reply |= {"Leader": leader.raft_id, "Voters": [peer.id for peer in leader.peers if peer.voter]}
     return reply
 
 
-def _listed(world: World, server: Server, peer: Peer) -> Json:
+def snapshot_archive(server: SimulatedServer) -> bytes:
+    """A gzipped tar of three files with what this server has committed; the same bytes as long as that is the same."""
+    state = b"".join(hashlib.sha256(f"{server.committed} {block}".encode()).digest() for block in range(256))
+    files = {"meta.json": json.dumps(_snapshot_meta(server, len(state))).encode(), "state.bin": state}
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
+    packed = io.BytesIO()
+    with tarfile.TarFile(fileobj=packed, mode="w") as tar:
+        for name, data in {**files, "SHA256SUMS": sums.encode()}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def digest_header(data: bytes) -> str:
+    """The value of the ``Digest`` header."""
+    return "sha-256=" + base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> Json:
     """The name is looked up by address in the answering server's own gossip, whatever its status."""
-    other = world.at(peer.address)
+    other = state.server_at(peer.address)
     known = other is not None and other.name in server.gossip
     return {
         "Address": peer.address,
         "ID": peer.id,
         "Leader": peer.address == server.leader,
         "Node": serf_name(other.name) if other and known else "(unknown)",
-        "RaftProtocol": str(world.settings.raft_protocol) if known else "unknown",
+        "RaftProtocol": str(state.settings.raft_protocol) if known else "unknown",
         "Voter": peer.voter,
     }
 
 
-def _health_row(world: World, row: ServerHealth) -> Json:
+def _health_row(state: ClusterState, row: ServerHealth) -> Json:
     return {
         "ID": row.id,
         "Name": serf_name(row.name) if row.name else "",
         "Address": row.address,
         "SerfStatus": row.status.value,
-        "Version": world.settings.release,
+        "Version": state.settings.release,
         "Leader": row.leader,
         "LastContact": "-1ns" if row.last_contact is None else _go_duration(row.last_contact),
         "LastTerm": row.last_term,
         "LastIndex": row.last_index,
         "Healthy": row.healthy,
         "Voter": row.voter,
-        "StableSince": NO_TIME if row.stable_since is None else _wall_time(world, row.stable_since),
+        "StableSince": NO_TIME if row.stable_since is None else _wall_time(state, row.stable_since),
     }
 
 
-def _nomad_stats(server: Server) -> Json:
+def _nomad_stats(server: SimulatedServer) -> Json:
     return {
         "server": "true",
         "leader": "true" if server.leads else "false",
@@ -133,7 +158,7 @@ def _nomad_stats(server: Server) -> Json:
     }
 
 
-def _raft_stats(world: World, server: Server) -> Json:
+def _raft_stats(state: ClusterState, server: SimulatedServer) -> Json:
     listed = " ".join(
         f"{{Suffrage:{'Voter' if peer.voter else 'Nonvoter'} ID:{peer.id} Address:{peer.address}}}"
         for peer in server.peers
@@ -150,9 +175,9 @@ def _raft_stats(world: World, server: Server) -> Json:
         "last_snapshot_term": "0",
         "latest_configuration": f"[{listed}]",
         "latest_configuration_index": "0",
-        "last_contact": _last_contact(world, server),
+        "last_contact": _last_contact(state, server),
         "num_peers": str(_voters_beside(server)),
-        "protocol_version": str(world.settings.raft_protocol),
+        "protocol_version": str(state.settings.raft_protocol),
         "protocol_version_min": "0",
         "protocol_version_max": "3",
         "snapshot_version_min": "0",
@@ -160,19 +185,19 @@ def _raft_stats(world: World, server: Server) -> Json:
     }
 
 
-def _voters_beside(server: Server) -> int:
+def _voters_beside(server: SimulatedServer) -> int:
     """The other voters, if it is a voter itself."""
     voters = {peer.id for peer in server.peers if peer.voter}
     return len(voters) - 1 if server.raft_id in voters else 0
 
 
-def _last_contact(world: World, server: Server) -> str:
+def _last_contact(state: ClusterState, server: SimulatedServer) -> str:
     if server.role is Role.LEADER:
         return "0"
-    return _go_duration(max(world.now - server.heard_at, 0.0) + world.random.uniform(0.001, 0.05))
+    return _go_duration(max(state.now - server.heard_at, 0.0) + state.random.uniform(0.001, 0.05))
 
 
-def _serf_stats(server: Server) -> Json:
+def _serf_stats(server: SimulatedServer) -> Json:
     counts = {status: 0 for status in MemberStatus}
     for seen in server.gossip.values():
         counts[seen.status] += 1
@@ -195,6 +220,25 @@ def _go_duration(seconds: float) -> str:
     return f"{seconds * 1000:.6f}ms" if seconds < 1 else f"{seconds:.9f}s"
 
 
-def _wall_time(world: World, at: float) -> str:
-    moment = datetime.fromtimestamp(world.settings.epoch + at, timezone.utc)
+def _wall_time(state: ClusterState, at: float) -> str:
+    moment = datetime.fromtimestamp(state.settings.epoch + at, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _snapshot_meta(server: SimulatedServer, size: int) -> dict[str, object]:
+    configuration = server.committed_configuration or Configuration(())
+    peers = " ".join(peer.address for peer in configuration.peers)
+    listed = [
+        {"Suffrage": 0 if peer.voter else 1, "ID": peer.id, "Address": peer.address} for peer in configuration.peers
+    ]
+    index = max((entry.index for entry in server.log[: server.committed] if entry.configuration), default=0)
+    return {
+        "Version": 1,
+        "ID": f"{server.last[0]}-{server.committed}-1",
+        "Index": server.committed,
+        "Term": server.last[0],
+        "Peers": base64.b64encode(peers.encode()).decode(),
+        "Configuration": {"Servers": listed},
+        "ConfigurationIndex": index,
+        "Size": size,
+    }
