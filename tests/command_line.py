@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from click.testing import CliRunner
@@ -36,6 +39,12 @@ def runbook(environment: Mapping[str, str], *words: str) -> Done:
     with patch.dict(os.environ, environment, clear=True), leaping():
         result = CliRunner().invoke(main, words, catch_exceptions=False, prog_name="runbook")
     return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def start(environment: Mapping[str, str], *words: str, **streams: Any) -> subprocess.Popen[str]:
+    """The same as a process, for where a process is what is tested: signals, streams, and two of them at once."""
+    command = [sys.executable, "-m", "runbook", *words]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, text=True, **streams)
 
 
 def environment(lab: SimulatedLab, asked: str, **more: str) -> dict[str, str]:

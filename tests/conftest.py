@@ -74,6 +74,18 @@ def _free_place() -> tuple[int, socket.socket]:
     raise AssertionError(f"{len(PLACES)} processes run tests here already")
 
 
+PATIENCE = 1.0  # seconds: a moment where nobody answers, and enough for who does on a busy machine
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """What each of the adapter's time-outs is made, in seconds: a server that hangs costs a test no more."""
+    for name in ("STALE_TIMEOUT", "READ_TIMEOUT", "CHANGE_TIMEOUT", "STATE_TIMEOUT"):
+        monkeypatch.setattr(f"runbook.cluster.hashicorp.{name}", PATIENCE)
+    monkeypatch.setattr("runbook.cluster.http.CONNECT_TIMEOUT", PATIENCE)
+    return PATIENCE
+
+
 def port_free_on(*hosts: str) -> int:
     """A TCP port that nobody listens on at any of these loopback addresses, as simulated servers share one port."""
     for port in random.sample(FREE_PORTS, 50):
