@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from runbook.playbook.heads import STEP_KEYS
 from runbook.steps.catalog import CATALOG
+from tests.command_line import Done, runbook
 from tests.steps.server import Asked, Server, serving
 
 HERE = Path(__file__).parent
@@ -34,7 +33,7 @@ class Desk:
     folder: Path
     token: str
 
-    def type(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def type(self, *arguments: str, **more: str) -> Done:
         environment = {
             **os.environ,
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
@@ -43,10 +42,9 @@ class Desk:
             "HOOK_TOKEN": CANARY,
             **more,
         }
-        command = [sys.executable, "-m", "runbook", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return runbook(environment, *arguments)
 
-    def execute(self, *more: str) -> subprocess.CompletedProcess[str]:
+    def execute(self, *more: str) -> Done:
         given = ("--param", f"url={self.server.url}", "--param", f"folder={self.folder}")
         return self.type("execute", str(self.folder / PLAYBOOK.name), *given, "--yes", *more)
 
