@@ -59,6 +59,7 @@ def resident() -> float:
 def _world(folder: Path, emit: Emit) -> World:
     from runbook.clock import SystemClock
     from runbook.engine.world import World
+    from runbook.steps.base import Agreement
 
     return World(
         cluster=None,  # type: ignore[arg-type]  # no step looks at one
@@ -66,7 +67,7 @@ def _world(folder: Path, emit: Emit) -> World:
         emit=emit,
         folder=folder,
         chance=lambda: 0.5,
-        approve=lambda _sentence, _seconds: "",
+        approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
         dry_run=False,
         keep_tracebacks=True,
     )

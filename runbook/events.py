@@ -81,15 +81,11 @@ class GuardOverridden(Event):
 
 @dataclass(frozen=True)
 class StepStarted(_OfStep):
-    """The intent of a step that changes something; ``effect`` is read, change or unknown.
-
-    ``may_change``: what it does to the world no event of its own tells, as the removals' do.
-    """
+    """``effect`` is read, change or unknown. Nothing is changed yet: that is for ``change.begun`` to say."""
 
     kind = "step.started"
     uses: str
     effect: str
-    may_change: bool = False
 
     @property
     def durable(self) -> bool:
@@ -136,10 +132,11 @@ class AttemptFailed(_OfStep):
 
 @dataclass(frozen=True)
 class Approved(_OfStep):
-    """A person at the terminal agreed to the changes of this run."""
+    """A person agreed to the changes of this run, or to what a step asked. ``how``: at the terminal, or by --yes."""
 
     kind = "change.approved"
     who: str
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,11 +220,15 @@ class StepCompleted(_OfStep):
 
 @dataclass(frozen=True)
 class StepFailed(_OfStep):
-    """``outcome`` is failed or refused. What ``on_failure`` and ``finally`` do comes after this."""
+    """``outcome`` is failed or refused; where it ``goes_on`` all the same, nothing in the step is done again.
+
+    What ``on_failure`` and ``finally`` do comes after this.
+    """
 
     kind = "step.failed"
     outcome: str
     message: str
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)

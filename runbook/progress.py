@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runbook.raft.quorum import failure_tolerance
+from runbook.changes import Change, ChangesFolding
+from runbook.raft.quorum import Numbers
+from runbook.removals import Removal, RemovalsFolding
 
 RUN: Mapping[tuple[str, str], str] = {
     ("new", "run.started"): "running",
@@ -15,6 +17,7 @@ RUN: Mapping[tuple[str, str], str] = {
     ("running", "run.failed"): "failed",
     ("running", "run.interrupted"): "interrupted",
     ("running", "run.resumed"): "running",  # the process had died without an ending
+    ("running", "run.acknowledged"): "running",  # and nobody goes on with it
     ("refused", "run.resumed"): "running",
     ("failed", "run.resumed"): "running",
     ("interrupted", "run.resumed"): "running",
@@ -38,27 +41,6 @@ STEP: Mapping[tuple[str, str], str] = {
     ("refused", "step.skipped"): "skipped",
     ("skipped", "step.started"): "running",
 }
-REMOVAL: Mapping[tuple[str, str], str] = {
-    ("new", "removal.requested"): "asked",
-    ("new", "removal.would_be_requested"): "foretold",
-    ("new", "removal.already_gone"): "vanished",
-    ("new", "removal.unsettled"): "unsettled",  # a signal came before the intent was on record
-    ("asked", "removal.confirmed"): "gone",
-    ("asked", "removal.already_gone"): "vanished",
-    ("asked", "removal.failed"): "failed",
-    ("asked", "removal.unsettled"): "unsettled",
-    ("asked", "removal.still_listed"): "still_listed",
-    ("failed", "removal.requested"): "asked",
-    ("failed", "removal.unsettled"): "failed",  # a signal came as this was told, and what was surely not done stays so
-    ("failed", "removal.already_gone"): "vanished",
-    ("unsettled", "removal.confirmed"): "gone",
-    ("unsettled", "removal.failed"): "failed",
-    ("unsettled", "removal.unsettled"): "unsettled",
-    ("unsettled", "removal.still_listed"): "still_listed",
-    ("still_listed", "removal.requested"): "asked",
-    ("still_listed", "removal.confirmed"): "gone",  # late, and ours
-    ("still_listed", "removal.unsettled"): "still_listed",  # a signal came as this was told
-}
 
 
 class ProgressError(Exception):
@@ -66,51 +48,13 @@ class ProgressError(Exception):
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What one look counted."""
-
-    voters: int
-    live_voters: int
-
-    @property
-    def tolerance(self) -> int:
-        return failure_tolerance(self.voters, self.live_voters)
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What became of one intent: ``asked`` with nothing after it means that the outcome is not known.
-
-    ``gone`` is our doing, ``vanished`` somebody else's.
-    """
-
-    peer: str
-    name: str
-    address: str
-    state: str
-    voters_after: int
-    asked_at: str
-    message: str = ""
-    step: str = ""
-
-    @property
-    def unsettled(self) -> bool:
-        """Asked for, and nobody has seen what became of it."""
-        return self.state in ("asked", "unsettled")
-
-    @property
-    def may_yet_be_done(self) -> bool:
-        """Asked for without an answer: whatever was seen since, servers may carry it out late."""
-        return self.unsettled or self.state == "still_listed"
-
-
-@dataclass(frozen=True)
 class RunProgress:
     """A run as far as its journal tells. ``state`` is ``running`` where no ending was written.
 
     By the place of each step: ``uses`` is its type, ``outputs`` its result once it is completed, ``items`` the finished
-    rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran,
-    ``acts`` the type of each that may have changed something.
+    rounds of one that is not, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran.
+    ``changes`` are those of all steps but the removals. ``changed_at`` is when the last change of either kind began,
+    ``acknowledged`` that a person has looked at the run since then.
     ``resumed`` counts how often the run was gone on with, and ``completed_in`` how often that was when each completed.
     ``peers`` are all that any process of it claimed, ``taken_over`` says that another run has the lock since.
     """
@@ -127,12 +71,13 @@ class RunProgress:
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     items: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     peers: frozenset[str] = frozenset()
+    changes: tuple[Change, ...] = ()
+    changed_at: str = ""
     acknowledged: bool = False
     taken_over: bool = False
     resumed: int = 0
     completed_in: Mapping[str, int] = field(default_factory=dict)
     undo: Mapping[str, str] = field(default_factory=dict)
-    acts: Mapping[str, str] = field(default_factory=dict)
     entered: Mapping[str, str] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
 
@@ -141,9 +86,16 @@ class RunProgress:
         return bool(self.started and self.started["dry_run"])
 
     @property
-    def has_removed(self) -> bool:
-        """Whether a server went by this run's doing."""
-        return any(removal.state == "gone" for removal in self.removals)
+    def has_changed(self) -> bool:
+        """Whether anything is, or may be, another thing by this run's doing."""
+        return bool(self.changes) or any(
+            removal.state == "gone" or removal.may_yet_be_done for removal in self.removals
+        )
+
+    @property
+    def open_changes(self) -> tuple[Change, ...]:
+        """Those whose end nobody saw, and of which no person has said what became."""
+        return tuple(change for change in self.changes if change.open)
 
     @property
     def released(self) -> str:
@@ -184,12 +136,12 @@ class _Folding:
     def __init__(self) -> None:
         self._plain = RunProgress()
         self._steps: dict[str, str] = {}
-        self._removals: dict[str, Removal] = {}
+        self._removals = RemovalsFolding()
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._items: dict[str, list[Mapping[str, Any]]] = {}
         self._completed_in: dict[str, int] = {}
         self._undo: dict[str, str] = {}
-        self._acts: dict[str, str] = {}
+        self._changes = ChangesFolding()
         self._entered: dict[str, str] = {}
         self._uses: dict[str, str] = {}
         self._takes: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
@@ -205,12 +157,12 @@ class _Folding:
         return replace(
             self._plain,
             steps=self._steps,
-            removals=tuple(self._removals.values()),
+            removals=self._removals.removals(),
             outputs=self._outputs,
             items={step: tuple(done) for step, done in self._items.items()},
             completed_in=self._completed_in,
             undo=self._undo,
-            acts=self._acts,
+            changes=self._changes.changes(),
             entered=self._entered,
             uses=self._uses,
         )
@@ -220,10 +172,18 @@ class _Folding:
         family = kind.split(".")[0]
         if family not in ("run", "lock") and self._plain.state != "running":
             raise ProgressError(f"{kind} after the run was {self._plain.state}")
-        if family in ("run", "removal"):
-            (self._take_run if family == "run" else self._take_removal)(kind, event)
+        if family == "run":
+            self._take_run(kind, event)
         elif kind in self._takes:
             self._takes[kind](event)
+        try:
+            self._changes.take(event)
+            if family == "removal":
+                self._removals.take(event)
+        except KeyError as error:
+            raise ProgressError(f"{kind} cannot follow: {error}") from None
+        if kind in ("change.begun", "removal.requested"):
+            self._plain = replace(self._plain, changed_at=str(event.get("at", "")))
 
     def _take_run(self, kind: str, event: Mapping[str, Any]) -> None:
         state, plain = _next(RUN, self._plain.state, kind), self._plain
@@ -253,8 +213,6 @@ class _Folding:
             self._uses[step] = str(event["uses"])
         if self._plain.step != step:
             self._plain = replace(self._plain, step=step)
-        if event.get("may_change"):
-            self._acts[step] = str(event["uses"])
         if self._steps[step] == "completed":
             self._outputs[step], self._completed_in[step] = event["output"], self._plain.resumed
             if event.get("undo"):
@@ -277,18 +235,6 @@ class _Folding:
 
     def _take_entry(self, event: Mapping[str, Any]) -> None:
         self._entered[str(event["step"])] = str(event["digest"])
-
-    def _take_removal(self, kind: str, event: Mapping[str, Any]) -> None:
-        """The one that was touched last stands last."""
-        peer = str(event["peer"])
-        new = self._removals.pop(peer, None) or Removal(peer, peer, "", "new", 0, "")
-        state, at = _next(REMOVAL, new.state, kind), str(event.get("at", ""))
-        name = str(event.get("name") or new.name)
-        if state in ("asked", "foretold"):
-            address, after = str(event["address"]), int(event["voters_after"])
-            self._removals[peer] = Removal(peer, name, address, state, after, at, step=str(event["step"]))
-        else:
-            self._removals[peer] = replace(new, state=state, name=name, message=str(event.get("message", "")))
 
 
 def _next(table: Mapping[tuple[str, str], str], state: str, kind: str) -> str:

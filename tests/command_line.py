@@ -19,7 +19,8 @@ from tests.clock import leaping
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
-QUICK = [part for param in ("confirm_for=0s", "looks=2", "watch_for=0s") for part in ("--param", param)]
+SHORT = [part for param in ("confirm_for=0s", "looks=2", "watch_for=0s") for part in ("--param", param)]
+QUICK = [*SHORT, "--yes"]  # nobody sits at a terminal here
 
 
 @dataclass(frozen=True)

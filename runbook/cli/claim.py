@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
+from runbook.cli.cooldown import reason_in_cooldown
 from runbook.clock import Clock
 from runbook.engine.plan import Plan
 from runbook.events import Emit, GuardOverridden
@@ -19,7 +19,6 @@ from runbook.raft.removal import Unsafe
 from runbook.steps.base import RefusedError
 
 PEER = "peer"  # what is locked
-LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,15 @@ class Claim:
         self._lock.wipe(PEER, claimed_before)
 
     def refuse_in_cooldown(self) -> None:
-        """Raises :class:`RefusedError` while the last recovery of this cluster is fresh and nobody has looked at it."""
-        last = next(self._unacknowledged(), None) if self._plan.cooldown > 0 else None
-        if last is None:
+        """Raises :class:`RefusedError` while the last change of this cluster is fresh and nobody has looked at it."""
+        if self._plan.cooldown <= 0 or not self._peers:
             return
-        run, minutes = last
-        sentence = f"the last recovery of this cluster, {run}, ended {minutes:.0f} min ago and nobody acknowledged it"
-        ack = f"runbook ack {run} --comment TEXT"
-        how = f"Look at it (runbook show {run}), then {ack}; or run with --override cooldown --reason TEXT"
-        if not self.set_aside("cooldown", sentence):
-            raise RefusedError(Unsafe("CoolDown", sentence, how))
+        now = datetime.fromisoformat(self._clock.now())
+        reason = reason_in_cooldown(self._state / "runs", self._plan.run, self._peers, self._plan.cooldown, now)
+        if reason is None:
+            return
+        if not self.set_aside("cooldown", reason.sentence):
+            raise RefusedError(reason)
 
     def set_aside(self, guard: str, refusal: str) -> bool:
         """Whether a person has set this guard aside by name; what it would have refused is on record once."""
@@ -121,27 +119,6 @@ class Claim:
                 journal.append({"at": self._clock.now(), **event.record()})
         self._emit(event)
 
-    # -- the cool-down
-
-    def _unacknowledged(self) -> Iterator[tuple[str, float]]:
-        """Finished recoveries of this cluster within the cool-down: the run, and how many minutes ago it ended."""
-        now = datetime.fromisoformat(self._clock.now())
-        for run in sorted(self._recent(now), reverse=True):
-            progress = self._progress_of(run)
-            if progress is None or not _was_recovery(progress, self._peers) or progress.ended is None:
-                continue
-            age = now - datetime.fromisoformat(str(progress.ended["at"]))
-            if age < timedelta(seconds=self._plan.cooldown):
-                yield run, age.total_seconds() / 60
-
-    def _recent(self, now: datetime) -> list[str]:
-        oldest = now - timedelta(seconds=self._plan.cooldown) - LONGEST_RUN
-        stamp = oldest.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        try:
-            return [folder.name for folder in (self._state / "runs").iterdir() if folder.name >= stamp]
-        except OSError:
-            return []
-
     def _progress_of(self, run: str) -> RunProgress | None:
         try:
             return fold(read(self._state / "runs" / run / "journal.jsonl").events)
@@ -157,12 +134,3 @@ def free_what_is_left(state: Path, run: str, peers: frozenset[str]) -> int:
 def _minute(stamp: str) -> str:
     """``2026-11-24 14:31 UTC``: a person does not read milliseconds."""
     return f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
-
-
-def _was_recovery(progress: RunProgress, peers: frozenset[str]) -> bool:
-    return (
-        progress.state == "completed"
-        and progress.has_removed
-        and not progress.acknowledged
-        and bool(progress.peers & peers)
-    )

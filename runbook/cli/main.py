@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
 from runbook import __version__
+from runbook.cli.options import answers_of, manner_of, params_of, said_of_a_run
 
-if TYPE_CHECKING:
-    from runbook.cli.running import Manner
-
-F = TypeVar("F", bound=Callable[..., Any])
 FORMAT = click.option(
     "--format",
     "form",
@@ -48,37 +44,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _said(*more: Any) -> Callable[[F], F]:
-    """How a run is told and asked about, and what a person sets aside: the same for a new run and a resumed one."""
-    options = [
-        *more,
-        click.option("--yes", is_flag=True, help="Do not ask at the terminal before the first change."),
-        click.option(
-            "--log-format", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else json."
-        ),
-        click.option("--quiet", is_flag=True, help="Print only how it ended."),
-        click.option("-v", "--verbose", is_flag=True, help="Keep tracebacks in the journal."),
-        click.option(
-            "--override",
-            type=click.Choice(["cooldown", "cluster-minimum"]),
-            multiple=True,
-            help="Set this guard aside; needs --reason; repeatable.",
-        ),
-        click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
-        click.option("--reason", default="", help="Why, for the record."),
-    ]
-
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
 @main.command()
 @click.argument("playbook")
-@_said(
+@said_of_a_run(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
     click.option(
         "--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param is stronger."
@@ -93,7 +61,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
     """
     import os
 
-    given, manner = _given(params), _manner(dry_run, **said)
+    given, manner = params_of(params), manner_of(dry_run, **said)
     from runbook.cli.execute import Wish, execute_playbook
 
     sys.exit(execute_playbook(Wish(playbook, given, params_file, manner), os.environ))
@@ -101,15 +69,25 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
 
 @main.command()
 @click.argument("run")
-@_said()
-def resume(run: str, **said: Any) -> None:
+@said_of_a_run(
+    click.option(
+        "--answer",
+        "answers",
+        multiple=True,
+        metavar="STEP=WORD",
+        help="Of a STEP whose end was not seen: done, again or stop; repeatable.",
+    ),
+)
+def resume(run: str, answers: tuple[str, ...], **said: Any) -> None:
     """Go on with a RUN that stopped: a name, the beginning of one, or `last`, the newest that can be gone on with.
 
-    What was finished is not done again; what was asked for and not seen is looked at first. Exit codes as execute's.
+    What was finished is not done again; what was asked for and not seen is looked at first. What no look can tell is
+    asked at the terminal, and refused without one unless --answer says it. Exit codes as execute's.
     """
     import os
+    from dataclasses import replace
 
-    manner = _manner(False, **said)
+    manner = replace(manner_of(False, **said), answers=answers_of(answers))
     from runbook.cli.resume import resume_run
 
     sys.exit(resume_run(run, manner, os.environ))
@@ -125,33 +103,6 @@ def ack(run: str, comment: str) -> None:
     from runbook.cli.resume import acknowledge
 
     sys.exit(acknowledge(run, comment, os.environ))
-
-
-def _manner(
-    dry_run: bool,
-    yes: bool,
-    log_format: str | None,
-    quiet: bool,
-    verbose: bool,
-    override: tuple[str, ...],
-    take_over: bool,
-    reason: str,
-) -> Manner:
-    if (override or take_over) and not reason.strip():
-        raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
-    from runbook.cli.claim import Override
-    from runbook.cli.running import Manner
-
-    form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
-    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    return Manner(dry_run, ask, yes, form, verbose, Override(take_over, frozenset(override), reason))
-
-
-def _given(params: tuple[str, ...]) -> dict[str, str]:
-    for param in params:
-        if "=" not in param:
-            raise click.BadParameter(f"{param} has no =; write --param NAME=VALUE")
-    return dict(param.split("=", 1) for param in params)
 
 
 @main.command()

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from runbook.engine.world import AGREE_WITHIN
+from runbook.steps.base import Agreement
+from runbook.steps.shown import clean
 
 
 def person() -> str:
@@ -22,7 +24,7 @@ def person() -> str:
 
 @dataclass(frozen=True)
 class Asking:
-    """``at_terminal``: there is somebody to ask. ``yes``: they agreed to everything beforehand, by ``--yes``.
+    """``at_terminal``: there is somebody to ask. ``yes``: they agreed to every change beforehand, by ``--yes``.
 
     Nothing else is written inside ``aside()``.
     """
@@ -31,29 +33,31 @@ class Asking:
     yes: bool
     aside: Callable[[], AbstractContextManager[None]]
 
-    def approve(self, sentence: str, seconds: float) -> str | None:
-        """Before the first change: who said yes, None for no; empty where nobody is there, as a timer may run it."""
-        return self._agreed(sentence, seconds) if self.at_terminal else ""
-
-    def agree(self, sentence: str, seconds: float) -> str | None:
-        """For the step ``approve``: without a terminal only ``--yes`` agrees."""
-        if self.at_terminal:
-            return self._agreed(sentence, seconds)
-        return f"{person()} (--yes)" if self.yes else None
+    def approve(self, sentence: str, seconds: float) -> Agreement | None:
+        """Who said yes, beforehand or now. Without a terminal nobody is asked, and only ``--yes`` agrees."""
+        if self.yes:
+            return Agreement(person(), "by --yes")
+        if self.at_terminal and self._answer(sentence, ("y", "N"), seconds) in ("y", "yes"):
+            return Agreement(person(), "at the terminal")
+        return None
 
     def choose(self, question: str, answers: tuple[str, ...]) -> str | None:
-        """One of the answers, as typed; None without a terminal, for any other answer, and for none in ten minutes."""
-        return self._answer(question, answers, AGREE_WITHIN) if self.at_terminal else None
+        """One of the answers, typed as a word; what is none of them is asked once more.
 
-    def _agreed(self, sentence: str, seconds: float) -> str | None:
-        return person() if self._answer(sentence, ("y", "N"), seconds) == "y" else None
+        None without a terminal, for a second wrong word, and for none in ten minutes. ``--yes`` is no answer.
+        """
+        if not self.at_terminal:
+            return None
+        typed = self._answer(question, answers, AGREE_WITHIN)
+        if typed not in answers:
+            typed = self._answer(f"Type one of the words {' '.join(answers)}:", answers, AGREE_WITHIN)
+        return typed if typed in answers else None
 
-    def _answer(self, question: str, answers: tuple[str, ...], seconds: float) -> str | None:
+    def _answer(self, question: str, answers: tuple[str, ...], seconds: float) -> str:
+        """What was typed after the question; nothing where nobody typed in time."""
         with self.aside():
             # What was typed before the question is no answer to it.
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-            print(f"{question} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
+            print(f"{clean(question)} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
             ready, _, _ = select.select([sys.stdin], [], [], seconds)
-            typed = sys.stdin.readline().strip().lower() if ready else ""
-        answer = {"yes": "y"}.get(typed, typed)
-        return answer if answer in answers else None
+            return sys.stdin.readline().strip().lower() if ready else ""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from runbook.changes import Change
 from runbook.cli import exit_codes
 from runbook.cli.claim import free_what_is_left
 from runbook.cli.execute import PLAYBOOK
 from runbook.cli.person import person
 from runbook.cli.running import Manner, NotStartedError, conduct, told
-from runbook.cli.runs import NoRunError, folder_of, last_removal, newest_to_resume
+from runbook.cli.runs import NoRunError, folder_of, last_change, newest_to_resume
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
 from runbook.cluster.environment import SettingsError, cluster_from
@@ -42,7 +43,9 @@ def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int
             if name == "last" and manner.form == "text":
                 told(f"runbook: going on with {folder.name}", exit_codes.RECOVERED)
             if progress.state == "completed":
+                _refuse_needless_answers(manner.answers, ())
                 return _told_again(state, folder, progress)
+            _refuse_needless_answers(manner.answers, progress.open_changes)
             plan = _plan_of(folder, progress)
             cluster = cluster_from(environment, read_only=not plan.changes)
             _refuse_other_kind(progress, cluster.name)
@@ -89,6 +92,15 @@ def _plan_of(folder: Path, progress: RunProgress) -> Plan:
     return bound(parse(text, str(path), CATALOG), folder.name, progress.started["params"])
 
 
+def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Change]) -> None:
+    """A misspelt step is no answer, and must not pass for one."""
+    names = [change.name for change in waiting]
+    for name in answers:
+        if name not in names:
+            those = f"these do: {', '.join(names)}" if names else "none does"
+            raise NotStartedError(f"no step {name} of this run waits for an answer; {those}")
+
+
 def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
     """The address may be another server's, but not another product's."""
     began = str(progress.started["cluster"]) if progress.started else ""
@@ -97,19 +109,16 @@ def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
 
 
 def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
-    """Record that a person has looked at this run: the cool-down of its cluster is over."""
+    """Record that a person has looked at this run, however it ended: the cool-down of its cluster is over."""
     try:
         state = state_folder(environment)
         folder = folder_of(state, name)
         journal, record = Journal.reopen(folder / "journal.jsonl")
         with contextlib.closing(journal):
             progress = fold(record.events)
-            if progress.ended is None:
-                raise NotStartedError(f"{folder.name} has no ending; `runbook resume {folder.name}` goes on with it")
-            if not progress.has_removed:
-                raise NotStartedError(
-                    f"{folder.name} removed nothing, so no cool-down waits for it; {_that_did(state)}"
-                )
+            if not progress.has_changed:
+                what = f"{folder.name} changed nothing, so no cool-down waits for it"
+                raise NotStartedError(f"{what}; {_that_did(state)}")
             journal.append({"at": SystemClock().now(), **RunAcknowledged(person(), comment).record()})
     except (NoRunError, NotStartedError, ProgressError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
@@ -120,5 +129,5 @@ def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
 
 
 def _that_did(state: Path) -> str:
-    run = last_removal(state)
-    return f"the newest run that did is {run}" if run else "no run here has removed anything"
+    run = last_change(state)
+    return f"the newest run that did is {run}" if run else "no run here has changed anything"

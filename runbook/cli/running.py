@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,14 +30,18 @@ from runbook.secrets import Redactor, Vault
 
 @dataclass(frozen=True)
 class Manner:
-    """How a run is told and asked about. ``form`` is how events are told while it goes on: text, json or none."""
+    """How a run is told and asked about. ``form`` is how events are told while it goes on: text, json or none.
+
+    ``answers`` are a person's words on changes whose end was not seen, by their names.
+    """
 
     dry_run: bool = False
-    ask: bool = False
+    at_terminal: bool = False
     yes: bool = False
     form: str = "text"
     verbose: bool = False
     override: Override = field(default_factory=Override)
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 class NotStartedError(Exception):
@@ -68,7 +73,7 @@ def conduct(
         emit = _emitting(journal, redactor, clock, interrupts, tell.write)
         claim = Claim(plan, state, person(), emit, manner.override, clock)
         emit(first)
-        asking = Asking(manner.ask, manner.yes, tell.aside)
+        asking = Asking(manner.at_terminal, manner.yes, tell.aside)
         ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, asking, vault), past or NOTHING_YET)
     with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
         claim.release(past.peers if past else frozenset())
@@ -105,7 +110,7 @@ def _world(
         may_change=claim.refuse_in_cooldown,
         choose=asking.choose,
         set_aside=claim.set_aside,
-        agree=asking.agree,
+        answers=manner.answers,
         vault=vault,
     )
 

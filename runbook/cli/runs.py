@@ -75,11 +75,11 @@ def _why_not_resumed(folder: Path) -> str:
         return "cannot be read"
 
 
-def last_removal(state: Path) -> str:
-    """The newest run that removed a server; empty where there is none."""
+def last_change(state: Path) -> str:
+    """The newest run that changed something; empty where there is none."""
     for folder in reversed(_folders(state)):
         with contextlib.suppress(JournalError, ProgressError, OSError):
-            if fold(read(folder / "journal.jsonl").events).has_removed:
+            if fold(read(folder / "journal.jsonl").events).has_changed:
                 return folder.name
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runbook.engine.answers import settled
 from runbook.engine.plan import Plan
 from runbook.engine.resume import NOTHING_YET, restored
 from runbook.engine.step import StepRunner
@@ -11,7 +12,7 @@ from runbook.engine.walk import Walk
 from runbook.engine.world import World as World
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.progress import RunProgress
-from runbook.steps.base import Memory
+from runbook.steps.base import Memory, RefusedError
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 
@@ -47,10 +48,21 @@ def _or_nothing_goes_on(emit: Emit) -> Emit:
 
 
 def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
+    try:
+        done = settled(plan.run, world, past)
+    except RefusedError as refused:
+        return _refused(world, past, refused)
     memory = restored(past, world.clock)
-    runner = StepRunner(plan, world, memory, past)
+    runner = StepRunner(plan, world, memory, past, done)
     failure = Walk(runner, plan.playbook, past).whole(plan.scope)
     ending = failure.ending if failure else _left_undone(plan, memory) or RunCompleted(_told(plan, memory, world))
+    world.emit(ending)
+    return ending
+
+
+def _refused(world: World, past: RunProgress, refused: RefusedError) -> RunRefused:
+    """Before anything was done."""
+    ending = RunRefused(past.open_changes[0].name, refused.reason.code, str(refused.reason))
     world.emit(ending)
     return ending
 

@@ -74,6 +74,7 @@ def stricter(own: Policy, inner: Policy) -> Policy:
         narrower,
         max_changes=min(own.max_changes, inner.max_changes),
         never_worse=own.never_worse or inner.never_worse,
+        stated=own.stated | inner.stated,
     )
 
 

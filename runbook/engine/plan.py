@@ -60,6 +60,7 @@ def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Pol
         min_voters=int(_told(guards.min_voters, default.min_voters, scope)),
         max_changes=int(_told(guards.max_changes, default.max_changes, scope)),
         never_worse=bool(_told(guards.never_worse, default.never_worse, scope)),
+        stated=frozenset(name for name in ("min_voters", "never_worse") if getattr(guards, name) is not None),
     )
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from runbook.clock import Clock
-from runbook.progress import Removal, RunProgress
+from runbook.progress import RunProgress
+from runbook.removals import Removal
 from runbook.steps.base import Memory
 from runbook.steps.check_quorum import fence_from
 
@@ -20,7 +21,8 @@ def restored(past: RunProgress, clock: Clock) -> Memory:
     Steps inside blocks and playbooks within it count as any other, in the order in which they were done.
     """
     memory = Memory(
-        tolerance_at_start=past.before.tolerance if past.before else None,
+        margin_at_start=past.before.margin if past.before else None,
+        changes={(change.step, change.item) for change in past.changes},
         gone={removal.peer for removal in past.removals if removal.state in ("gone", "vanished")},
         asked={removal.peer for removal in past.removals if removal.asked_at},
         unsettled={r.peer: clock.monotonic() - _age(r, clock) for r in past.removals if r.unsettled},

@@ -78,9 +78,7 @@ class Walk:
             items = self._items(spec, scope, place)
             if items is None:
                 return None
-            may_change = self._runner.may_change(spec)
-            started = StepStarted(place, spec.uses or "block", spec.effect.value, may_change)
-            self._runner.world.emit(started)
+            self._runner.world.emit(StepStarted(place, spec.uses or "block", spec.effect.value))
             begun = True
             with self._bounded(spec):
                 message, result, undo = self._done(spec, scope, place, prefix, items)
@@ -89,8 +87,11 @@ class Walk:
             failure = None
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
+            if failure.outcome == "refused":
+                self._runner.permission.refused(failure.code)
             if begun and failure.outcome != "interrupted":
-                self._runner.world.emit(StepFailed(place, failure.outcome, failure.message))
+                goes_on = failure.outcome == "failed" and spec.continue_on_failure
+                self._runner.world.emit(StepFailed(place, failure.outcome, failure.message, goes_on))
             scope["outcomes"][spec.id] = failure.outcome
         return self._ended(spec.on_failure, spec.finally_, scope, failure, prefix, self._past.resumed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.events import Emit
 from runbook.secrets import Redactor, Vault
-from runbook.steps.base import Choose, SetAside
+from runbook.steps.base import Agreement, Choose, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
 
@@ -21,8 +21,9 @@ class World:
 
     Both raise :class:`runbook.steps.base.RefusedError`.
 
-    ``approve`` is asked before the first change, ``agree`` by the step of that name: who said yes to this sentence
-    within so many seconds, or None. ``approve`` gives an empty text where nobody need be asked.
+    ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
+    many seconds, or None. ``answers`` are a person's words, given beforehand, on the changes of a run that is gone on
+    with, by their names.
     """
 
     cluster: Cluster
@@ -30,12 +31,12 @@ class World:
     emit: Emit
     folder: Path
     chance: Callable[[], float]
-    approve: Callable[[str, float], str | None]
+    approve: Callable[[str, float], Agreement | None]
     dry_run: bool
     keep_tracebacks: bool
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     may_change: Callable[[], None] = lambda: None
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
-    agree: Callable[[str, float], str | None] = lambda _sentence, _seconds: None
+    answers: Mapping[str, str] = field(default_factory=dict)
     vault: Vault = field(default_factory=lambda: Vault({}, Redactor()))

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,14 @@ LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far b
 
 
 class JournalError(Exception):
-    """The journal cannot be written, or what is written was changed. Names the file and the line."""
+    """The journal cannot be written, or what is written was changed. Names the file and the line.
+
+    ``before`` are the events before that line.
+    """
+
+    def __init__(self, what: str, before: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(what)
+        self.before = tuple(before)
 
 
 class AtWorkError(JournalError):
@@ -130,7 +137,8 @@ def read(path: Path) -> Record:
             if event is None and not file.readline(1):
                 return Record(tuple(events), torn=True, length=length, last=previous)
             if event is None or not _follows(event, len(events), previous):
-                raise JournalError(f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out")
+                what = f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out"
+                raise JournalError(what, events)
             previous, length = str(event["hash"]), length + len(data)
             events.append({key: value for key, value in event.items() if key not in ("hash", "previous")})
     return Record(tuple(events), torn=False, length=length, last=previous)

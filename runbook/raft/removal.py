@@ -23,7 +23,8 @@ class Policy:
     that has fallen since the run began forbids any more of them.
 
     ``min_voters_param`` is the param of the command line that ``min_voters`` is, if it is one, and
-    ``min_voters_lowest`` the least that this param may be.
+    ``min_voters_lowest`` the least that this param may be. ``stated`` names those of ``min_voters`` and ``never_worse``
+    that a playbook has written: only these hold for changes that are no removals, which need no cluster.
     """
 
     min_voters: int = 3
@@ -31,6 +32,7 @@ class Policy:
     never_worse: bool = True
     min_voters_param: str = ""
     min_voters_lowest: int = 1
+    stated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def reason_unsafe_to_remove(
     return (
         _reason_in_target(view, verdicts, peer)
         or _reason_in_numbers(view, verdicts, peer, policy)
-        or _reason_in_budget(policy, changes_so_far)
+        or reason_in_budget(policy, changes_so_far)
     )
 
 
@@ -184,7 +186,8 @@ def _product(view: ClusterView) -> str:
     return view.cluster.partition(":")[0]
 
 
-def _reason_in_budget(policy: Policy, changes_so_far: int) -> Unsafe | None:
+def reason_in_budget(policy: Policy, changes_so_far: int) -> Unsafe | None:
+    """Whether the run may make one more change of any kind."""
     if changes_so_far < policy.max_changes:
         return None
     sentence = f"this run has made {changes_so_far} changes and may make {policy.max_changes}"

@@ -15,7 +15,7 @@ _WARNINGS = frozenset(
         "run.refused",
         "run.interrupted",
     }
-    | {"lock.taken_over", "guard.overridden"}
+    | {"lock.taken_over", "guard.overridden", "change.unsettled", "change.answered"}
 )
 _ERRORS = frozenset({"run.failed"})
 

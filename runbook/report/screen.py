@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from runbook.progress import Removal, RunProgress
+from runbook.progress import RunProgress
+from runbook.removals import Removal
 
 Record = Mapping[str, Any]
 STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
@@ -106,7 +107,8 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "item.completed": lambda r: _lines("ok  ", r["message"]),
     "playbook.entered": lambda r: [f"runs the playbook {r['path']}"],
     "attempt.failed": lambda r: [f"attempt {r['attempt']} failed: {r['message']}"],
-    "change.approved": lambda r: [f"agreed to by {r['who']}"],
+    "change.approved": lambda r: [f"agreed to by {', '.join(part for part in (r['who'], r.get('how')) if part)}"],
+    "change.answered": lambda r: [f"its end was not seen: {r['answer']}, by a person's word ({r['how']})"],
     "removal.requested": lambda r: [f"asking for the removal of {_peer(r)}: {r['voters_after']} voters will be left"],
     "removal.would_be_requested": lambda r: [f"would remove {_peer(r)}: {r['voters_after']} voters would be left"],
     "removal.confirmed": lambda r: [f"{r['name']} is gone {r.get('message') or 'for every server that answers'}"],
@@ -174,23 +176,29 @@ def _changed(progress: RunProgress, run: str) -> list[str]:
     lines = [_told(removal, run) for removal in progress.removals]
     if progress.state in ("new", "completed"):
         return lines
-    lines += _acts(progress)
+    lines += _acts(progress, run)
     if not lines and progress.ended:
         return [_labelled("changed", "nothing")]
     undo = [(step, words) for step, text in reversed(progress.undo.items()) for words in text.splitlines()]
     return [*lines, *(_labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
 
 
-def _acts(progress: RunProgress) -> list[str]:
-    """Of a step that is no removal the record knows only that it ran, and how far."""
-    ran = [step for step in progress.acts if progress.steps[step] == "completed"]
+def _acts(progress: RunProgress, run: str) -> list[str]:
+    """Of a change that is no removal the record knows only that it was made, and how far."""
+    open_ = progress.open_changes
+    failed = {c.step for c in progress.changes if c not in open_ and progress.steps[c.step] == "failed"}
+    ran = list(dict.fromkeys(c.step for c in progress.changes if c not in open_ and c.step not in failed))
     more = f" and {len(ran) - FEW} more" if len(ran) > FEW else ""
     lines = [_labelled("ran", f"{', '.join(ran[:FEW])}{more}: may have changed things")] if ran else []
-    for step, uses in progress.acts.items():
-        if progress.steps[step] == "failed":
-            lines.append(_labelled("ran, and failed", f"{step} ({uses}): what it did until then is not known"))
-        elif progress.steps[step] == "running":
-            lines.append(_labelled("OUTCOME NOT KNOWN", f"{step} ({uses}) was begun, and its end was not seen"))
+    uses = {change.step: change.uses for change in progress.changes}
+    lines += [
+        _labelled("ran, and failed", f"{step} ({uses[step]}): what it did until then is not known")
+        for step in uses
+        if step in failed
+    ]
+    for change in open_:
+        what = f"{change.name} ({change.uses}) was begun, and its end was not seen"
+        lines.append(_labelled("OUTCOME NOT KNOWN", f"{what}. `runbook resume {run}` asks whether it was done"))
     return lines
 
 

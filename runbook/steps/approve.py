@@ -46,6 +46,6 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
         raise RefusedError(Unsafe("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
     seconds = context.left(arguments["within"])
     context.emit(Waiting(context.step, round(seconds, 1), f"an answer to: {prompt}"))
-    who = context.ask(prompt, seconds)
-    context.emit(Approved(context.step, who))
-    return f"agreed to by {who}", {"who": who, "at": context.clock.now()}
+    agreed = context.ask(prompt, seconds)
+    context.emit(Approved(context.step, agreed.who, agreed.how))
+    return f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()}

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runbook.changes import Key
 from runbook.clock import Clock
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
-from runbook.raft.quorum import failure_tolerance, quorum
+from runbook.raft.quorum import Numbers, quorum
 from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Fence, Policy, Unsafe, reason_unsafe_to_remove
 from runbook.steps.trouble import StepError, StepTrouble
 
 Output = dict[str, Any]
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
-Ask = Callable[[str, float], str]  # who agreed to this sentence within these seconds; RefusedError where nobody did
+Ask = Callable[[str, float], "Agreement"]  # to this sentence within these seconds; RefusedError where nobody did
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
 Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
@@ -32,6 +33,17 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """A person's yes. ``how``: at the terminal, or beforehand by --yes."""
+
+    who: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.who}, {self.how}"
+
+
 @dataclass
 class Memory:
     """What one run remembers from step to step. A resumed run gets it back from its journal, all but the looks."""
@@ -40,7 +52,8 @@ class Memory:
     confirm_for: float = 30.0
     least_looks: int = 2
     asked: set[str] = field(default_factory=set)  # ids of the peers whose removal was requested, or would have been
-    tolerance_at_start: int | None = None
+    changes: set[Key] = field(default_factory=set)  # begun by all other steps, or in a dry run foretold
+    margin_at_start: int | None = None  # live voters over quorum, which may be below 0
     fence: Fence | None = None
     gone: set[str] = field(default_factory=set)  # removed by this run, or vanished while it wanted to remove them
     unsettled: dict[str, float] = field(default_factory=dict)  # asked for then (monotonic), and nobody knows the end
@@ -59,6 +72,10 @@ class Context:
     terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
     ``set_aside`` is asked before a guard refuses, and puts on record that it does not.
 
+    ``permit`` is asked just before a change, when all guards have allowed it: it may refuse, or ask a person, who reads
+    this sentence and, by it, which peers (their ids) will go. It says whether that took time, so that what was seen
+    before is no longer news.
+
     No body outlives ``until`` (seconds of the clock's ``monotonic``). ``reads`` says that the playbook declares this
     step to change nothing, so that a dry run may do it. ``playbooks`` are the paths of those that are running, the
     outermost first.
@@ -75,6 +92,7 @@ class Context:
     claim: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
+    permit: Callable[[Context, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
     until: float | None = None
     reads: bool = False
     ask: Ask | None = None
@@ -108,8 +126,8 @@ class Context:
 
     def _begin_with(self, view: ClusterView, configuration: Configuration) -> None:
         """What the first look at the leader's configuration settles for the whole run."""
-        if self.memory.tolerance_at_start is None:
-            self.memory.tolerance_at_start = tolerance(view)
+        if self.memory.margin_at_start is None:
+            self.memory.margin_at_start = counted(view).margin
         if not self.memory.claimed:
             self.claim(frozenset(peer.id for peer in configuration.peers))
             self.memory.claimed = True
@@ -181,7 +199,10 @@ def reason_against(context: Context, view: ClusterView, peer: Peer, *, changes_s
 def _reason_in_view(context: Context, view: ClusterView, peer: Peer, changes_so_far: int) -> Unsafe | None:
     """A minimum of the cluster's own that was read before in this run still binds where it cannot be read; one that no
     look has read counts as none only by a person's word.
+
+    ``changes_so_far`` are the removals; to them come the changes of all other steps.
     """
+    changes_so_far += len(context.memory.changes)
     known = replace(view, autopilot=view.autopilot or context.memory.autopilot)
     verdicts, policy = context.verdicts(), context.policy
     reason = reason_unsafe_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
@@ -191,11 +212,15 @@ def _reason_in_view(context: Context, view: ClusterView, peer: Peer, changes_so_
     return reason_unsafe_to_remove(none, verdicts, peer, policy, changes_so_far=changes_so_far)
 
 
-def tolerance(view: ClusterView) -> int:
-    """Failure tolerance by our own verdicts of this one look."""
+def counted(view: ClusterView) -> Numbers:
+    """The leader's voters, and how many of them are alive by our own verdicts of this one look."""
     voters = led(view).voters
-    live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
-    return failure_tolerance(len(voters), live)
+    return Numbers(len(voters), sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters))
+
+
+def tolerance(view: ClusterView) -> int:
+    """How many more may fail, by the same."""
+    return counted(view).tolerance
 
 
 def _seen(view: ClusterView) -> tuple[Peer, ...]:

@@ -47,7 +47,8 @@ def _held_to_its_word(extension: Extension, context: Context, arguments: dict[st
     except (StepError, ClusterError, RefusedError):
         raise
     except Exception as error:
-        raise unexpected(f"{who} broke: {type(error).__name__}: {error}", "Tell those who made it") from error
+        what = f"{who} broke: {type(error).__name__}: {error}"
+        raise unexpected(what, "Tell those who made it", unsettled=True) from error
     if not isinstance(message, str) or not isinstance(output, dict):
         raise unexpected(f"{who} did not return a text and a dict", "Tell those who made it")
     return message, output

@@ -66,7 +66,7 @@ def judged(name: str, ended: Ended, good: list[int], seconds: float) -> tuple[st
         what = f"{name} had not ended after {seconds:.3g} s and was killed{tail}"
         raise StepError(StepTrouble.TIMEOUT, what, "Look what it has done so far")
     if ended.code < 0:
-        raise unexpected(f"{name} was killed by {_signal(-ended.code)}{tail}")
+        raise unexpected(f"{name} was killed by {_signal(-ended.code)}{tail}", unsettled=True)
     if ended.code not in good:
         raise unexpected(f"{name} ended with {ended.code}{tail}")
     output = {"exit_code": ended.code, "stdout": ended.stdout, "stderr": ended.stderr, "left_out": ended.left_out}

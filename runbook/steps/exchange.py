@@ -17,6 +17,7 @@ LIMIT = (
 )  # bytes of a reply: as a line of the journal they may be six times as many, and for_each adds them up
 READS = ("GET", "HEAD")
 FOR_NOW = (429, 502, 503, 504)  # statuses that pass by themselves
+BY_A_PROXY = (502, 504)  # it had no answer itself: whoever is behind it may be at work on the request
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -68,7 +69,7 @@ def _failed(place: str, method: str, words: str, error: NoAnswerError) -> StepEr
 def refuse_status(place: str, reply: Reply) -> StepError:
     """The failure that a status nobody expected is."""
     trouble = StepTrouble.UNAVAILABLE if reply.status in FOR_NOW else StepTrouble.UNEXPECTED
-    return StepError(trouble, f"{place} answered {reply.status}")
+    return StepError(trouble, f"{place} answered {reply.status}", unsettled=reply.status in BY_A_PROXY)
 
 
 def _check(request: Request) -> None:

@@ -41,4 +41,5 @@ def refuse_own_failure(host: str, ended: Ended) -> None:
     if any(words in ended.stderr.lower() for words in _FINAL):
         raise unexpected(f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key and known_hosts")
     what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
-    raise StepError(StepTrouble.UNAVAILABLE, what, f"Try ssh {host} by hand")
+    # The connection may have broken while the program was at work over there.
+    raise StepError(StepTrouble.UNAVAILABLE, what, f"Try ssh {host} by hand", unsettled=True)

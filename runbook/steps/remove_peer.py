@@ -20,7 +20,8 @@ from runbook.events import (
 )
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Unsafe, reason_in_drift
-from runbook.steps.base import Context, Output, RefusedError, as_if_gone, led, reason_against, tolerance
+from runbook.raft.standing import reason_in_decline
+from runbook.steps.base import Context, Output, RefusedError, as_if_gone, counted, led, reason_against
 from runbook.steps.looking import confirm
 from runbook.steps.settling import HELD_FOR, Settled, settle
 
@@ -47,6 +48,8 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     if context.dry_run:
         view = as_if_gone(view, context.memory.gone)
     _guard(context, view, peer)
+    if context.permit(context, *_question(context, view, peer)):
+        return run(context, arguments)  # a person took their time: all is looked at and asked again
     context.memory.asked.add(peer.id)
     told = (context.step, peer.id, peer.address, peer.label, len(led(view).voters) - peer.voter)
     if context.dry_run:
@@ -59,6 +62,16 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
 def _name(context: Context, peer_id: str) -> str:
     """As the run has met it; a peer that is gone is in no new look."""
     return context.memory.names.get(peer_id, peer_id)
+
+
+def _question(context: Context, view: ClusterView, peer: Peer) -> tuple[str, frozenset[str]]:
+    """Names every server that was proven to go, as the answer is for all of them; and their ids."""
+    planned = context.memory.fence.removals if context.memory.fence else frozenset()
+    going = [peer, *(other for other in led(view).peers if other.id in planned - {peer.id})]
+    names = ", ".join(f"{each.label} ({each.address})" for each in going)
+    before, less = len(led(view).voters), sum(each.voter for each in going)
+    question = f"Remove {names} from {context.cluster.name}: {before} -> {before - less} voters?"
+    return question, frozenset(each.id for each in going)
 
 
 def _vanished(context: Context, peer_id: str) -> tuple[str, Output]:
@@ -99,11 +112,9 @@ def _reason_in_plan(context: Context, view: ClusterView, peer: Peer) -> Unsafe |
 
 
 def _reason_in_decline(context: Context, view: ClusterView) -> Unsafe | None:
-    start = context.memory.tolerance_at_start
-    if not context.policy.never_worse or start is None or tolerance(view) >= start:
-        return None
-    sentence = f"failure tolerance fell from {start} to {tolerance(view)} during this run"
-    return Unsafe("NeverWorse", sentence, "Find out which server went away before anything else is changed")
+    return (
+        reason_in_decline(context.memory.margin_at_start, counted(view).margin) if context.policy.never_worse else None
+    )
 
 
 # -- the change itself

@@ -17,15 +17,21 @@ class StepError(Exception):
     """A step that did not do what it was for: the class, what happened and where, and what to do next.
 
     The text holds values verbatim or not at all, never escaped or cut through, so that the engine finds every secret.
+
+    ``unsettled``: it may have done what it was for, or a part of it, and nobody knows. A time-out is that unless it is
+    said otherwise; a program that ended with a code, and a request that was answered, have been seen to their end.
     """
 
-    def __init__(self, trouble: StepTrouble, what: str, next_action: str = "") -> None:
+    def __init__(
+        self, trouble: StepTrouble, what: str, next_action: str = "", *, unsettled: bool | None = None
+    ) -> None:
         super().__init__(f"{what}. {next_action}" if next_action else what)
         self.trouble = trouble
         self.what = what
         self.next_action = next_action
+        self.unsettled = trouble is StepTrouble.TIMEOUT if unsettled is None else unsettled
 
 
-def unexpected(what: str, next_action: str = "") -> StepError:
+def unexpected(what: str, next_action: str = "", *, unsettled: bool = False) -> StepError:
     """The commonest one, which no retry mends."""
-    return StepError(StepTrouble.UNEXPECTED, what, next_action)
+    return StepError(StepTrouble.UNEXPECTED, what, next_action, unsettled=unsettled)

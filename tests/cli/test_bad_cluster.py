@@ -140,7 +140,7 @@ def test_answers_cut_short_never_lead_to_a_wrong_removal(path: str, lab: Simulat
     lab.kill(dead)
     lab.wait_for_gossip(dead, "failed")
     lab.inject("truncate_body", path=path, times=None)
-    done = runbook(environment(lab, asked), "execute", playbook)
+    done = runbook(environment(lab, asked), "execute", playbook, "--yes")
     assert done.returncode in (0, 1, 3, 4), done.stderr
     assert set(changes(lab)) <= {f"DELETE /v1/operator/raft/peer?id={lab.ids[dead]}"}
     assert "Traceback" not in done.stderr

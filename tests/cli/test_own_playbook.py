@@ -21,7 +21,7 @@ steps:
 OUTER = """
 runbook: 1
 name: mine
-guards: { max_changes: 1 }
+guards: { max_changes: 2 }
 params:
   folder: { type: path }
 steps:
@@ -51,7 +51,7 @@ def own(tmp_path: Path) -> Path:
 def test_a_failure_tells_what_ran_and_how_to_take_it_back_and_the_run_can_be_gone_on_with(own: Path) -> None:
     """The playbook that it runs lies beside the file and not in the run's folder."""
     environment = {**os.environ, **NOBODY}
-    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}")
+    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}", "--yes")
     failed = runbook(environment, *words, "--log-format", "text")
     assert failed.returncode == 1, failed.stderr
     assert "changed            nothing" not in failed.stdout
@@ -62,7 +62,7 @@ def test_a_failure_tells_what_ran_and_how_to_take_it_back_and_the_run_can_be_gon
     ]
     assert "ready     failed: test ended with 1" in failed.stderr
     (own / "ready").touch()
-    resumed = runbook(environment, "resume", "last", "--log-format", "text")
+    resumed = runbook(environment, "resume", "last", "--yes", "--log-format", "text")
     assert resumed.returncode == 0, resumed.stdout
     assert "hello from within" in resumed.stderr
     assert "voters" not in resumed.stdout
@@ -81,7 +81,7 @@ def test_a_dry_run_says_at_its_end_that_it_was_one(own: Path) -> None:
 
 def test_the_log_warns_of_a_step_that_failed(own: Path) -> None:
     """Who filters a log by level sees the first thing that went wrong, and not only the end."""
-    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}", "--log-format", "json")
+    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}", "--yes", "--log-format", "json")
     told = [json.loads(line) for line in runbook({**os.environ, **NOBODY}, *words).stderr.splitlines()]
     levels = [(line["event"], line["level"]) for line in told if line["level"] != "info"]
     assert levels == [("step.failed", "warning"), ("run.failed", "error")]

@@ -15,6 +15,7 @@ import pytest
 
 from runbook.cli import person as cli
 from runbook.cli.person import Asking
+from runbook.steps.base import Agreement
 
 
 @dataclass
@@ -43,14 +44,14 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     os.close(line)
 
 
-def ask(seconds: float = 10.0) -> str | None:
-    return Asking(at_terminal=True, yes=False, aside=nullcontext).agree("Is it safe?", seconds)
+def ask(seconds: float = 10.0) -> Agreement | None:
+    return Asking(at_terminal=True, yes=False, aside=nullcontext).approve("Is it safe?", seconds)
 
 
 @pytest.mark.parametrize("answer", ["y\n", "yes\n", "  YES \n"])
 def test_a_yes_is_a_yes(person: Person, capsys: pytest.CaptureFixture[str], answer: str) -> None:
     person.types(answer, after=0.3)
-    assert ask() == "ann@bastion"
+    assert ask() == Agreement("ann@bastion", "at the terminal")
     assert capsys.readouterr().err == "Is it safe? [y/N] "
 
 
@@ -76,5 +77,6 @@ def test_what_was_typed_before_the_question_is_no_answer(person: Person) -> None
 def test_without_a_terminal_only_an_agreement_beforehand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is told as such."""
     monkeypatch.setattr(cli, "person", lambda: "cron@bastion")
-    assert Asking(at_terminal=False, yes=False, aside=nullcontext).agree("Is it safe?", 10) is None
-    assert Asking(at_terminal=False, yes=True, aside=nullcontext).agree("Is it safe?", 10) == "cron@bastion (--yes)"
+    assert Asking(at_terminal=False, yes=False, aside=nullcontext).approve("Is it safe?", 10) is None
+    beforehand = Asking(at_terminal=False, yes=True, aside=nullcontext).approve("Is it safe?", 10)
+    assert beforehand == Agreement("cron@bastion", "by --yes")

@@ -81,7 +81,7 @@ def test_a_removal_that_took_effect_is_not_asked_for_again(lab: SimulatedLab, br
     lab.inject("delay", method="DELETE", seconds=0.3)
     killed_in_the_act(lab, asked)
     time.sleep(1)
-    done = runbook(environment(lab, asked), "resume", "last")
+    done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (0, 1), done.stdout
     assert f"removed            {dead}.global" in done.stdout
     assert "recovered" in done.stdout
@@ -100,7 +100,7 @@ def test_a_resumed_run_that_has_finished_holds_nothing(lab: SimulatedLab, broken
     lab.inject("delay", method="DELETE", seconds=0.3)
     killed_in_the_act(lab, asked)
     time.sleep(1)
-    assert runbook(environment(lab, asked), "resume", "last").returncode == 0
+    assert runbook(environment(lab, asked), "resume", "last", "--yes").returncode == 0
     assert names_in_locks() == []
     lab.restart(dead)
     lab.wait_for_gossip(dead, "alive")
@@ -133,7 +133,7 @@ def test_a_removal_that_was_lost_on_the_way_is_asked_for_again(lab: SimulatedLab
     lab.inject("hang", method="DELETE")
     killed_in_the_act(lab, asked)
     made_older()
-    done = runbook(environment(lab, asked), "resume", "last")
+    done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (0, 2), done.stdout
     told = [kind for kind in kinds(Path(os.environ["RUNBOOK_STATE_DIR"])) if kind.startswith("removal.")]
     assert told == ["removal.requested", "removal.still_listed", "removal.requested", "removal.confirmed"]
@@ -160,7 +160,7 @@ def test_an_interrupted_run_goes_on_and_looks_anew_before_it_removes(
     lab.restart(dead)
     lab.wait_for_gossip(dead, "alive")
     time.sleep(1)
-    done = runbook(environment(lab, asked), "resume", "last")
+    done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (3, 1), done.stdout
     assert f"{dead}.global is alive" in done.stdout
 
@@ -177,7 +177,8 @@ def test_a_dead_holder_keeps_its_lock_until_it_is_resumed_or_taken_over(
     assert "a run that holds this cluster died" in second.stdout
     assert "at step remove" in second.stdout
     assert runbook(environment(lab, asked), "execute", PLAYBOOK, "--take-over").returncode == 2
-    third = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--take-over", "--reason", "its host is gone")
+    over = ("--take-over", "--override", "cooldown", "--reason", "its host is gone")  # it had asked for a removal
+    third = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, *over)
     assert third.returncode == 0, third.stdout
     folders = sorted((Path(os.environ["RUNBOOK_STATE_DIR"]) / "runs").iterdir())
     taken = [folder for folder in folders if "lock.taken_over" in (folder / "journal.jsonl").read_text()]
@@ -228,7 +229,7 @@ def test_last_is_the_newest_run_that_can_be_resumed(lab: SimulatedLab, broken: t
     assert runbook(environment(lab, asked), "execute", HEALTH_CHECK).returncode == 0
     newest = newest_run()
     assert newest in runbook(dict(os.environ), "show", "last").stdout
-    done = runbook(environment(lab, asked), "resume", "last")
+    done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, stopped in done.stdout) == (0, True), done.stdout + done.stderr
     none_left = runbook(environment(lab, asked), "resume", "last")
     assert none_left.returncode == 2

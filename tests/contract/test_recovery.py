@@ -18,7 +18,7 @@ from runbook.lab.agents import AgentLab
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
-QUICK = ("--param", "confirm_for=2s", "--param", "watch_for=2s", "--param", "cooldown=0s")
+QUICK = ("--param", "confirm_for=2s", "--param", "watch_for=2s", "--param", "cooldown=0s", "--yes")
 KINDS = [pytest.param("consul", marks=pytest.mark.consul), pytest.param("nomad", marks=pytest.mark.nomad)]
 # Nomad 1.0.18 and 2.0.5: "http: request complete: method=GET path=/v1/...", and "request failed" with an error;
 # Consul 1.8.7: "agent.http: Request finished: method=GET url=/v1/...".

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from runbook.cli.main import main
-from tests.docs.documented import HELP, PAGES, ROOT, Command, commands, fences, understand
+from tests.docs.documented import HELP, PAGES, ROOT, Command, Fence, commands, fences, understand
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -64,9 +64,9 @@ def test_a_make_target_that_is_shown_exists() -> None:
     assert shown <= set(targets)
 
 
-def test_the_line_for_cron_can_be_pasted() -> None:
+@pytest.mark.parametrize("fence", fences("crontab"), ids=lambda fence: f"{fence.page}: {fence.text[:20]}")
+def test_the_line_for_cron_can_be_pasted(fence: Fence) -> None:
     """Five fields, no % (which cron takes for a line's end), an absolute path, and a command that exists."""
-    (fence,) = fences("crontab")
     (line,) = fence.text.splitlines()
     *schedule, rest = line.split(" ", 5)
     assert [re.fullmatch(r"\*|\*/\d+|\d+", field) is not None for field in schedule] == [True] * 5

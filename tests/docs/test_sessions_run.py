@@ -25,10 +25,11 @@ NOT_ALONE = (
     "ack",
 )  # these are steps of a session: alone they find nothing, or take its time twice
 
-# The words of the page go to the real command line; only the waiting is cut short. Of make, the demo is really run, and
-# its cluster and its run have one clock that leaps over their waits; in real time the demo is a stage of CI's own.
+# The words of the page go to the real command line; only the waiting is cut short, and a yes is given beforehand. Of
+# make, the demo is really run: its cluster and its run have one clock that leaps over their waits, and in real time the
+# demo is a stage of CI's own.
 RUNBOOK = """#!/bin/sh
-case "$1" in execute) set -- "$@" --param confirm_for=0s --param looks=2 --param watch_for=0s;; esac
+case "$1" in execute) set -- "$@" --param confirm_for=0s --param looks=2 --param watch_for=0s --yes;; esac
 exec "{python}" -m runbook "$@"
 """
 MAKE = """#!/bin/sh
@@ -101,7 +102,8 @@ def test_every_whole_command_of_a_page_runs(desk: Desk, tmp_path: Path, monkeypa
     textfile = str(tmp_path / "runbook.prom")
     for command in alone():
         words = [word.replace(f"{THEIR_TEXTFILES}/runbook.prom", textfile) for word in command.words]
-        done = runbook({**os.environ, "NOMAD_ADDR": desk.lab.addresses[0]}, *words)
+        agreed = ["--yes"] if words[0] == "execute" else []  # nobody sits here
+        done = runbook({**os.environ, "NOMAD_ADDR": desk.lab.addresses[0]}, *words, *agreed)
         allowed = {0, 1} if command.words[0] == "check" else {0}
         assert done.returncode in allowed, f"{command}\n{done.stdout}{done.stderr}"
     assert Path(textfile).read_text(encoding="utf-8").startswith("# HELP")

@@ -16,6 +16,7 @@ from runbook.events import Event, RunStarted
 from runbook.playbook.parse import parse
 from runbook.progress import RunProgress, fold
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
@@ -168,7 +169,9 @@ class Run:
     cluster: FakeCluster
     folder: Path
     answer: str | None = None
-    agreed: str | None = ""
+    agreed: str | None = "ann"
+    answers: Mapping[str, str] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
     overrides: frozenset[str] = frozenset()
     path: str = "fake.yaml"
     params: Mapping[str, str] = field(default_factory=dict)
@@ -199,9 +202,18 @@ class Run:
             emit=self.emit,
             folder=self.folder,
             chance=lambda: 0.0,
-            approve=lambda _sentence, _seconds: self.agreed,
+            approve=self._approve,
             dry_run=dry_run,
             keep_tracebacks=True,
-            choose=lambda _question, _answers: self.answer,
+            choose=self._choose,
             set_aside=lambda guard, _refusal: guard in self.overrides,
+            answers=self.answers,
         )
+
+    def _approve(self, sentence: str, _seconds: float) -> Agreement | None:
+        self.questions.append(sentence)
+        return None if self.agreed is None else Agreement(self.agreed, "at the terminal")
+
+    def _choose(self, question: str, _answers: tuple[str, ...]) -> str | None:
+        self.questions.append(question)
+        return self.answer

@@ -11,6 +11,7 @@ from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.world import World
 from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
 from runbook.raft.model import AutopilotSettings, Peer
+from runbook.steps.base import Agreement
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 
 ONE_BY_ONE = b"""
@@ -155,11 +156,11 @@ class Slow(Run):
     """The person answers after eight minutes, in which the dead server may have come and gone again."""
 
     def _world(self, dry_run: bool) -> World:
-        def agree(_sentence: str, _seconds: float) -> str:
+        def approve(_sentence: str, _seconds: float) -> Agreement:
             self.cluster.clock.sleep(480.0)
-            return "ann"
+            return Agreement("ann", "at the terminal")
 
-        return replace(super()._world(dry_run), agree=agree)
+        return replace(super()._world(dry_run), approve=approve)
 
 
 def test_looks_from_before_a_long_pause_prove_nothing_after_it(tmp_path: Path) -> None:

@@ -128,36 +128,6 @@ def test_a_playbook_that_cannot_be_run_is_a_failed_step(tmp_path: Path, inner: b
     assert words in getattr(ending, "message", ""), ending
 
 
-BEGUN = b"""
-runbook: 1
-name: begun
-guards: { max_changes: 1 }
-steps:
-  - id: change
-    uses: command.run
-    with: { argv: ["sh", "-c", "echo again >> %s"] }
-"""
-
-
-@pytest.mark.parametrize(("answer", "done", "code"), [(None, 0, "CannotTell"), ("done", 0, ""), ("not done", 1, "")])
-def test_a_change_of_which_nobody_saw_the_end_is_not_made_again_unasked(
-    tmp_path: Path, answer: str | None, done: int, code: str
-) -> None:
-    """The process died inside command.run: only a person can tell, and without one it is refused."""
-    mark = tmp_path / "mark"
-    first = run(BEGUN % str(mark).encode(), tmp_path, tmp_path / "begun.yaml")
-    first.execute()
-    place = next(n for n, record in enumerate(first.records) if record["kind"] == "step.started")
-    del first.records[place + 1 :]
-    mark.unlink()
-    first.answer = answer
-    past = first.progress()
-    first.emit(RunResumed("ann", "nomad:fake", False))
-    ending = first.execute(past)
-    assert getattr(ending, "code", "") == code
-    assert (mark.read_text().count("again") if mark.exists() else 0) == done
-
-
 @pytest.mark.parametrize(
     ("words", "places"),
     [

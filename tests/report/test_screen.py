@@ -17,8 +17,16 @@ def recorded(*events: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"at": "2026-11-24T03:00:00.000+00:00", **event} for event in (STARTED, *events)]
 
 
-def begun(step: str, *, may_change: bool = True) -> dict[str, Any]:
-    return {"kind": "step.started", "step": step, "uses": "command.run", "may_change": may_change}
+def started(step: str, uses: str = "command.run") -> dict[str, Any]:
+    return {"kind": "step.started", "step": step, "uses": uses}
+
+
+def change(step: str, item: int | None = None) -> dict[str, Any]:
+    return {"kind": "change.begun", "step": step, "item": item, "uses": "command.run"}
+
+
+def begun(step: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    return started(step), change(step)
 
 
 def completed(step: str, undo: str = "", message: str = "done") -> dict[str, Any]:
@@ -40,8 +48,8 @@ def told(*events: Mapping[str, Any]) -> list[str]:
 
 def test_nothing_changed_is_said_only_of_a_run_in_which_no_step_may_have_changed_anything() -> None:
     """A command that ran before the failure may have changed the world, and one that failed too."""
-    assert "changed            nothing" in told(begun("boom", may_change=False), failed("boom"), FAILED)
-    seen = told(begun("touch"), completed("touch"), begun("boom"), failed("boom"), FAILED)
+    assert "changed            nothing" in told(started("boom"), failed("boom"), FAILED)
+    seen = told(*begun("touch"), completed("touch"), *begun("boom"), failed("boom"), FAILED)
     assert "changed            nothing" not in seen
     assert "ran                touch: may have changed things" in seen
     assert "ran, and failed    boom (command.run): what it did until then is not known" in seen
@@ -49,8 +57,8 @@ def test_nothing_changed_is_said_only_of_a_run_in_which_no_step_may_have_changed
 
 def test_after_a_failure_the_undo_sentences_are_listed_backwards() -> None:
     """As one undoes it; after a run that ended well nobody is asked to take anything back."""
-    two = (begun("a"), completed("a", "rm a"), begun("b"), completed("b", "rm b\nrm c"))
-    seen = told(*two, begun("boom"), failed("boom"), FAILED)
+    two = (*begun("a"), completed("a", "rm a"), *begun("b"), completed("b", "rm b\nrm c"))
+    seen = told(*two, *begun("boom"), failed("boom"), FAILED)
     undo = [line.removeprefix("undo by hand       ") for line in seen if line.startswith("undo by hand")]
     assert undo == ["b: rm b", "b: rm c", "a: rm a"]
     assert not [line for line in told(*two, {"kind": "run.completed", "message": "done"}) if "undo" in line]
@@ -58,28 +66,28 @@ def test_after_a_failure_the_undo_sentences_are_listed_backwards() -> None:
 
 def test_a_change_that_was_begun_and_never_ended_is_not_known_and_the_next_command_is_named() -> None:
     """The whole name of the run, as `last` may be another one by then."""
-    seen = told(begun("boom"))
-    assert "OUTCOME NOT KNOWN  boom (command.run) was begun, and its end was not seen" in seen
+    seen = told(*begun("boom"))
+    unknown = "OUTCOME NOT KNOWN  boom (command.run) was begun, and its end was not seen. "
+    assert f"{unknown}`runbook resume {RUN}` asks whether it was done" in seen
     assert f"next               `runbook resume {RUN}` goes on with it" in seen
 
 
 def test_of_many_steps_the_first_few_are_named() -> None:
     """A block over a hundred hosts does not fill the screen."""
-    many = [event for number in range(9) for event in (begun(f"s{number}"), completed(f"s{number}"))]
-    seen = told(*many, begun("boom"), failed("boom"), FAILED)
+    many = [event for number in range(9) for event in (*begun(f"s{number}"), completed(f"s{number}"))]
+    seen = told(*many, *begun("boom"), failed("boom"), FAILED)
     assert "ran                s0, s1, s2, s3, s4 and 4 more: may have changed things" in seen
 
 
 def test_a_run_that_only_told_something_speaks_of_no_voters() -> None:
     """Nothing was looked at, so there is no number to tell."""
-    seen = told(begun("tell", may_change=False), completed("tell"), {"kind": "run.completed", "message": "done"})
+    seen = told(started("tell"), completed("tell"), {"kind": "run.completed", "message": "done"})
     assert seen == ["mine: done", f"record             /state/runs/{RUN}"]
 
 
 def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> None:
     """In the step, in the block around it and at the end it is one sentence."""
-    block = {**begun("block"), "uses": "block"}
-    once = (block, begun("boom"), failed("boom"), failed("block"), FAILED)
+    once = (started("block", "block"), *begun("boom"), failed("boom"), failed("block"), FAILED)
     seen = ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED, as told above"]
     assert lines(*once) == seen
     resumed = {"kind": "run.resumed", "who": "me", "cluster": "c", "torn": False}
@@ -88,7 +96,7 @@ def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> Non
 
 def test_two_steps_that_fail_alike_are_both_told() -> None:
     """Two hosts of a round may be down in the same words."""
-    seen = lines(begun("each.1.a"), failed("each.1.a"), begun("each.2.a"), failed("each.2.a"))
+    seen = lines(*begun("each.1.a"), failed("each.1.a"), *begun("each.2.a"), failed("each.2.a"))
     assert [line.split()[1] for line in seen] == ["each.1.a", "each.2.a"]
 
 
@@ -120,7 +128,7 @@ def test_another_playbook_is_named_before_its_steps() -> None:
 
 def test_a_long_name_moves_the_column_for_what_follows() -> None:
     """So that the texts stand under each other again."""
-    seen = lines(begun("each.12.touch"), completed("each.12.touch"), begun("b"), completed("b"))
+    seen = lines(*begun("each.12.touch"), completed("each.12.touch"), *begun("b"), completed("b"))
     assert seen == ["00:00  each.12.touch ok  done", "00:00  b             ok  done"]
 
 

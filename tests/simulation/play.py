@@ -17,6 +17,7 @@ from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunS
 from runbook.playbook.model import Playbook
 from runbook.playbook.parse import parse
 from runbook.progress import fold
+from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 from tests.simulation.endings import Endings
 from tests.simulation.incident import TOKEN, Incident, stream
@@ -161,7 +162,7 @@ class _Performance:
             emit=run.journal.emit,
             folder=folder,
             chance=own.random,
-            approve=lambda _sentence, _seconds: "",
+            approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
             dry_run=dry_run,
             keep_tracebacks=False,
             claim=lambda peers: self.locks.take(run.host, peers, run.name, over=over),

@@ -9,9 +9,11 @@ from runbook.engine.plan import bind
 from runbook.engine.world import World as EngineWorld
 from runbook.events import RunCompleted, StepCompleted
 from runbook.playbook.parse import parse
+from runbook.raft.model import ClusterView
+from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 from tests.steps.server import Server
-from tests.steps.world import World
+from tests.steps.world import NoCluster, World
 
 PLAYBOOK = """\
 runbook: 1
@@ -23,6 +25,7 @@ guards: { max_changes: 1 }
 steps:
   - id: asked
     uses: http.request
+    effect: read
     with: { url: "${{ params.url }}/peers" }
   - id: limits
     uses: set
@@ -50,12 +53,12 @@ def test_what_one_step_gives_the_next_one_reads_and_all_of_it_can_be_recorded(wo
     server.table["/peers"] = (200, {"X-Index": "7"}, b'{"peers": ["s1", "s2"]}')
     playbook = parse(PLAYBOOK.encode(), "generic.yaml", CATALOG)
     engine = EngineWorld(
-        cluster=world.cluster,
+        cluster=NoCluster(ClusterView("none", 0.0, None, None, ())),
         clock=world.clock,
         emit=world.events.append,
         folder=world.folder,
         chance=lambda: 0.5,
-        approve=lambda _sentence, _seconds: "",
+        approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
         dry_run=False,
         keep_tracebacks=True,
     )

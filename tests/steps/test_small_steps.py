@@ -13,7 +13,7 @@ from runbook.events import Approved, Looked, Waiting
 from runbook.playbook.operators import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Unsafe
-from runbook.steps.base import Output, RefusedError
+from runbook.steps.base import Agreement, Output, RefusedError
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import NoCluster, World
 
@@ -102,19 +102,19 @@ def test_a_message_is_said_without_what_a_terminal_obeys(world: World) -> None:
 def test_a_yes_is_kept_with_who_and_when(world: World) -> None:
     asked: list[tuple[str, float]] = []
 
-    def ask(prompt: str, seconds: float) -> str:
+    def ask(prompt: str, seconds: float) -> Agreement:
         asked.append((prompt, seconds))
-        return "ann@bastion"
+        return Agreement("ann@bastion", "by --yes")
 
     context = world.context(ask=ask, until=world.clock.monotonic() + 60)
     message, output = world.run("approve", context, prompt="Is it safe?", within=600.0)
-    assert (message, output) == ("agreed to by ann@bastion", {"who": "ann@bastion", "at": world.clock.now()})
+    assert (message, output) == ("agreed to by ann@bastion, by --yes", {"who": "ann@bastion", "at": world.clock.now()})
     assert asked == [("Is it safe?", 60.0)]
-    assert world.events == [Waiting("it", 60.0, "an answer to: Is it safe?"), Approved("it", "ann@bastion")]
+    assert world.events == [Waiting("it", 60.0, "an answer to: Is it safe?"), Approved("it", "ann@bastion", "by --yes")]
 
 
 def test_without_anybody_to_ask_or_without_a_yes_it_is_refused_and_nobody_agreed(world: World) -> None:
-    def no(_prompt: str, _seconds: float) -> str:
+    def no(_prompt: str, _seconds: float) -> Agreement:
         raise RefusedError(Unsafe("NotApproved", "the answer was no", ""))
 
     for context in (world.context(), world.context(ask=no)):

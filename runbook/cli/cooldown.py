@@ -1,0 +1,103 @@
+"""Which run changed this cluster lately without a person having looked at it since.
+
+Nothing that lies on the disk holds a run up for longer than the cool-down, or without a way out that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from runbook.journal.store import JournalError, read
+from runbook.progress import RunProgress, fold
+from runbook.raft.removal import Unsafe
+from runbook.steps.shown import clean
+
+LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
+OVERRIDE = "or run with --override cooldown --reason TEXT"
+_STAMP = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-")
+
+
+def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Unsafe | None:
+    """Why the run ``own`` must wait before it changes the cluster that has these ``peers``; of several, the newest."""
+    cooldown = timedelta(seconds=seconds)
+    oldest = (now - cooldown - LONGEST_RUN).astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        recent = [folder for folder in runs.iterdir() if folder.name >= oldest and folder.name != own]
+    except OSError:
+        return None
+    reasons = (_reason_in(folder, peers, cooldown, now) for folder in sorted(recent, reverse=True))
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Unsafe | None:
+    path = folder / "journal.jsonl"
+    events: tuple[Mapping[str, Any], ...] = ()
+    if not path.is_file():  # it began nothing; or it is a pipe, which would be read for ever
+        return None
+    try:
+        events = read(path).events
+        return _reason_in_run(folder.name, fold(events), peers, cooldown, now)
+    except JournalError as error:
+        return _reason_in_unreadable(folder, error.before, error, peers, cooldown, now)
+    except Exception as error:  # whatever the record of another run holds
+        return _reason_in_unreadable(folder, events, error, peers, cooldown, now)
+
+
+def _reason_in_run(
+    run: str, progress: RunProgress, peers: frozenset[str], cooldown: timedelta, now: datetime
+) -> Unsafe | None:
+    if not progress.has_changed or progress.acknowledged or not progress.peers & peers:
+        return None
+    ago = now - datetime.fromisoformat(str(progress.ended["at"] if progress.ended else progress.changed_at))
+    if abs(ago) >= cooldown:
+        return None
+    how = f"ended as {progress.state}" if progress.ended else "was cut off"
+    sentence = f"{run} changed this cluster and {how} {_minutes(ago)} min ago, and nobody acknowledged it"
+    look = f"Look at it (runbook show {run}), then runbook ack {run} --comment TEXT"
+    return Unsafe("CoolDown", sentence, f"{look}; {OVERRIDE}")
+
+
+def _reason_in_unreadable(
+    folder: Path,
+    events: Sequence[Mapping[str, Any]],
+    error: Exception,
+    peers: frozenset[str],
+    cooldown: timedelta,
+    now: datetime,
+) -> Unsafe | None:
+    """What can still be read may tell that it was a dry run, or another cluster; else it may have been this one."""
+    began = _beginning(folder.name)
+    claimed = {
+        peer for event in events if event.get("kind") == "cluster.claimed" for peer in _texts(event.get("peers"))
+    }
+    of_another = bool(claimed) and not claimed & peers
+    if began is None or abs(now - began) >= cooldown or of_another or any(event.get("dry_run") for event in events):
+        return None
+    what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
+    sentence = f"{what} ({_told(error)}), so it counts as a change of this cluster that nobody acknowledged"
+    return Unsafe("CoolDown", clean(sentence), f"Look into {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
+
+
+def _beginning(name: str) -> datetime | None:
+    """When the run of this name began; nothing where no run has such a name."""
+    stamp = _STAMP.match(name)
+    try:
+        return datetime.strptime(f"{stamp[1]}+0000", "%Y%m%dT%H%M%S%z") if stamp else None
+    except ValueError:
+        return None
+
+
+def _texts(peers: Any) -> list[str]:
+    return [peer for peer in peers if isinstance(peer, str)] if isinstance(peers, list) else []
+
+
+def _minutes(ago: timedelta) -> str:
+    return f"{ago.total_seconds() / 60:.0f}"
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"

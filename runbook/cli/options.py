@@ -1,0 +1,85 @@
+"""What can be typed of a run, new or resumed, and what it means. Light, as every start of the command line loads it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from runbook.cli.running import Manner
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def said_of_a_run(*more: Any) -> Callable[[F], F]:
+    """How a run is told and asked about, and what a person sets aside: the same for a new run and a resumed one."""
+    options = [
+        *more,
+        click.option("--yes", is_flag=True, help="Agree to its changes beforehand; without a terminal it is needed."),
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else json."
+        ),
+        click.option("--quiet", is_flag=True, help="Print only how it ended."),
+        click.option("-v", "--verbose", is_flag=True, help="Keep tracebacks in the journal."),
+        click.option(
+            "--override",
+            type=click.Choice(["cooldown", "cluster-minimum"]),
+            multiple=True,
+            help="Set this guard aside; needs --reason; repeatable.",
+        ),
+        click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
+        click.option("--reason", default="", help="Why, for the record."),
+    ]
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def manner_of(
+    dry_run: bool,
+    yes: bool,
+    log_format: str | None,
+    quiet: bool,
+    verbose: bool,
+    override: tuple[str, ...],
+    take_over: bool,
+    reason: str,
+) -> Manner:
+    """From what was typed, and from where it was typed. Raises click.UsageError."""
+    if (override or take_over) and not reason.strip():
+        raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
+    from runbook.cli.claim import Override
+    from runbook.cli.running import Manner
+
+    form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return Manner(dry_run, at_terminal, yes, form, verbose, Override(take_over, frozenset(override), reason))
+
+
+def params_of(params: tuple[str, ...]) -> dict[str, str]:
+    """By their names. Raises click.BadParameter."""
+    for param in params:
+        if "=" not in param:
+            raise click.BadParameter(f"{param} has no =; write --param NAME=VALUE")
+    return dict(param.split("=", 1) for param in params)
+
+
+def answers_of(given: tuple[str, ...]) -> dict[str, str]:
+    """By their steps. Raises click.BadParameter."""
+    from runbook.changes import ANSWERS
+
+    answers: dict[str, str] = {}
+    for answer in given:
+        step, _, word = answer.rpartition("=")
+        if not step or word not in ANSWERS:
+            raise click.BadParameter(f"{answer} is no answer; write --answer STEP={'|'.join(ANSWERS)}")
+        if answers.setdefault(step, word) != word:
+            raise click.BadParameter(f"{step} is answered with {answers[step]} and with {word}")
+    return answers

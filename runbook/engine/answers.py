@@ -1,0 +1,65 @@
+"""What only a person can tell of a run that is gone on with: whether a change whose end nobody saw was made.
+
+Asked before anything else is done, each time until it is answered; the answer is on record.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
+from runbook.engine.world import World
+from runbook.progress import RunProgress
+from runbook.raft.removal import Unsafe
+from runbook.steps.base import RefusedError
+from runbook.steps.catalog import CATALOG
+
+_PROCESS = re.compile(r"~\d+\.")
+
+
+def wherever(place: str) -> str:
+    """The place of a step without the number of the process, which is in those of handlers."""
+    return _PROCESS.sub("", place)
+
+
+def settled(run: str, world: World, past: RunProgress) -> frozenset[Key]:
+    """The changes of ``past`` that are done by a person's word. Raises RefusedError, and then nothing may be done."""
+    done = {(wherever(change.step), change.item) for change in past.changes if change.state == "done"}
+    unanswered = []
+    for change in past.open_changes:
+        answer, how = world.answers.get(change.name), "--answer"
+        if answer is None:
+            answer, how = world.choose(_question(change), ANSWERS), "at the terminal"
+        if answer is None:
+            unanswered.append(change)
+            continue
+        world.emit(ChangeAnswered(change.step, change.item, answer, how))
+        if answer == "stop":
+            what = f"stopped by a person's word: {_begun(change)}"
+            raise RefusedError(Unsafe("Stopped", what, _next(run, [change])))
+        if answer == "done":
+            done.add((wherever(change.step), change.item))
+    if unanswered:
+        raise RefusedError(_cannot_tell(run, unanswered))
+    return frozenset(done)
+
+
+def _question(change: Change) -> str:
+    """With what the step type says about finding out."""
+    found = f" {CATALOG[change.uses].observe}" if change.uses in CATALOG else ""
+    return f"{_begun(change)}.{found}\nWas it done?"
+
+
+def _begun(change: Change) -> str:
+    return f"step {change.name} ({change.uses}) was begun at {change.at}, and its end was not seen"
+
+
+def _cannot_tell(run: str, unanswered: list[Change]) -> Unsafe:
+    return Unsafe("CannotTell", "; ".join(map(_begun, unanswered)), _next(run, unanswered))
+
+
+def _next(run: str, changes: list[Change]) -> str:
+    given = " ".join(f"--answer {shlex.quote(change.name)}=WORD" for change in changes)
+    words = "done (it was made), again (it was not: make it) or stop"
+    return f"Find out, then type runbook resume {run} {given}, where WORD is {words}"

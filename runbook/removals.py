@@ -1,0 +1,78 @@
+"""What became of the removals of a run, folded from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+REMOVAL: Mapping[tuple[str, str], str] = {
+    ("new", "removal.requested"): "asked",
+    ("new", "removal.would_be_requested"): "foretold",
+    ("new", "removal.already_gone"): "vanished",
+    ("new", "removal.unsettled"): "unsettled",  # a signal came before the intent was on record
+    ("asked", "removal.confirmed"): "gone",
+    ("asked", "removal.already_gone"): "vanished",
+    ("asked", "removal.failed"): "failed",
+    ("asked", "removal.unsettled"): "unsettled",
+    ("asked", "removal.still_listed"): "still_listed",
+    ("failed", "removal.requested"): "asked",
+    ("failed", "removal.unsettled"): "failed",  # a signal came as this was told, and what was surely not done stays so
+    ("failed", "removal.already_gone"): "vanished",
+    ("unsettled", "removal.confirmed"): "gone",
+    ("unsettled", "removal.failed"): "failed",
+    ("unsettled", "removal.unsettled"): "unsettled",
+    ("unsettled", "removal.still_listed"): "still_listed",
+    ("still_listed", "removal.requested"): "asked",
+    ("still_listed", "removal.confirmed"): "gone",  # late, and ours
+    ("still_listed", "removal.unsettled"): "still_listed",  # a signal came as this was told
+}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of one intent: ``asked`` with nothing after it means that the outcome is not known.
+
+    ``gone`` is our doing, ``vanished`` somebody else's.
+    """
+
+    peer: str
+    name: str
+    address: str
+    state: str
+    voters_after: int
+    asked_at: str
+    message: str = ""
+    step: str = ""
+
+    @property
+    def unsettled(self) -> bool:
+        """Asked for, and nobody has seen what became of it."""
+        return self.state in ("asked", "unsettled")
+
+    @property
+    def may_yet_be_done(self) -> bool:
+        """Asked for without an answer: whatever was seen since, servers may carry it out late."""
+        return self.unsettled or self.state == "still_listed"
+
+
+class RemovalsFolding:
+    """Takes the events of one run in their order. Raises KeyError for one that cannot follow."""
+
+    def __init__(self) -> None:
+        self._removals: dict[str, Removal] = {}
+
+    def removals(self) -> tuple[Removal, ...]:
+        """The one that was touched last stands last."""
+        return tuple(self._removals.values())
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        kind, peer = str(event["kind"]), str(event["peer"])
+        new = self._removals.pop(peer, None) or Removal(peer, peer, "", "new", 0, "")
+        state, at = REMOVAL[new.state, kind], str(event.get("at", ""))
+        name = str(event.get("name") or new.name)
+        if state in ("asked", "foretold"):
+            address, after = str(event["address"]), int(event["voters_after"])
+            self._removals[peer] = Removal(peer, name, address, state, after, at, step=str(event["step"]))
+        else:
+            self._removals[peer] = replace(new, state=state, name=name, message=str(event.get("message", "")))

@@ -1,0 +1,195 @@
+"""What is asked before a step that is no removal changes anything, whatever its type: the cluster, and a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runbook.engine.world import World
+from runbook.events import RunCompleted, RunRefused
+from runbook.raft.removal import Unsafe
+from runbook.steps import extensions
+from runbook.steps.base import Agreement, RefusedError
+from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
+from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
+
+OTHERS = {
+    "command.run": '{ argv: ["true"] }',
+    "ssh.run": "{ host: h, argv: [uptime] }",
+    "ssh.copy": "{ host: h, send: /etc/hostname, to: x }",
+    "http.request": '{ url: "http://127.0.0.1:9/", method: POST }',
+    "my.step": "{}",
+}
+
+
+@pytest.mark.parametrize("uses", OTHERS)
+@pytest.mark.parametrize("guards", ["max_changes: 0", "min_voters: 9", "nobody agrees", "locked"])
+def test_every_type_of_change_is_held_to_every_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uses: str, guards: str
+) -> None:
+    """Those of other packages too: refused before the body is run, with no intent on record."""
+    monkeypatch.setattr(extensions, "one_of", lambda _name, _ours: extension(lambda *_: pytest.fail("it was run")))
+    text = f"  - uses: {uses}\n    with: {OTHERS[uses]}\n"
+    played = commands(tmp_path, guards if ":" in guards else "max_changes: 1", more=text)
+    played.agreed = None if guards == "nobody agrees" else "ann"
+    if guards == "locked":
+        played = Locked(played.cluster, tmp_path, text=played.text)
+    code = code_of(played)
+    assert code == {"max": "TooManyChanges", "min": "BelowMinimumVoters", "nob": "NotApproved"}.get(
+        guards[:3], "Locked"
+    )
+    assert played.kinds("change.") == []
+
+
+class Locked(Run):
+    """Another run has this cluster."""
+
+    def _world(self, dry_run: bool) -> World:
+        def claim(_peers: frozenset[str]) -> None:
+            raise RefusedError(Unsafe("Locked", "another run holds this cluster", "Wait for it"))
+
+        return replace(super()._world(dry_run), claim=claim)
+
+
+def test_min_voters_is_asked_of_a_look_just_before_each_command(tmp_path: Path, mark: Path) -> None:
+    """Voters that are proven alive, not those that are listed."""
+    played = commands(tmp_path, "max_changes: 9, min_voters: 4", "first", "second", "third")
+    played.cluster.at_look = {2: lambda c: c.dead.add(5), 3: lambda c: c.dead.add(4)}
+    ending = played.execute()
+    assert isinstance(ending, RunRefused)
+    assert (ending.code, done(mark)) == ("BelowMinimumVoters", ["first", "second"])
+    assert "3 of 5 voters are proven alive and the playbook's min_voters is 4" in ending.message
+
+
+@pytest.mark.parametrize(
+    ("dead", "falls", "words"),
+    [
+        (set(), 5, "failure tolerance fell from 2 to 1"),
+        ({4, 5}, 3, "1 voters went away during this run, and quorum lacks 1"),
+    ],
+)
+def test_never_worse_is_asked_before_each_command(
+    tmp_path: Path, mark: Path, dead: set[int], falls: int, words: str
+) -> None:
+    """Two commands that each kill a server: the second is refused; also where the tolerance was 0 before the first."""
+    played = commands(tmp_path, "max_changes: 9, never_worse: true", "first", "second", dead=dead)
+    played.cluster.at_look = {2: lambda c: c.dead.add(falls)}
+    ending = played.execute()
+    assert isinstance(ending, RunRefused)
+    assert (ending.code, words in ending.message, done(mark)) == ("NeverWorse", True, ["first"]), ending.message
+
+
+@pytest.mark.parametrize("guards", ["min_voters: 1", "never_worse: true"])
+def test_what_is_stated_of_a_cluster_that_cannot_be_read_is_refused(tmp_path: Path, mark: Path, guards: str) -> None:
+    """With the guard's name; unread is not fine."""
+    played = commands(tmp_path, f"max_changes: 9, {guards}", "first", leader=None)
+    ending = played.execute()
+    assert isinstance(ending, RunRefused)
+    assert (ending.code, guards.split(":")[0] in ending.message, done(mark)) == ("ClusterUnreadable", True, [])
+
+
+def test_commands_that_state_nothing_of_a_cluster_need_none(tmp_path: Path, mark: Path) -> None:
+    """Nobody answers: it is looked for once, nothing is held, and nothing is refused."""
+    played = commands(tmp_path, "max_changes: 2", "first", "second", dead={1, 2, 3, 4, 5})
+    assert isinstance(played.execute(), RunCompleted)
+    assert (done(mark), played.cluster.looks, played.kinds("cluster.claimed")) == (["first", "second"], 1, [])
+
+
+@pytest.mark.parametrize("leader", [1, None], ids=["led", "without a leader"])
+def test_commands_hold_the_cluster_that_the_run_points_at(tmp_path: Path, leader: int | None) -> None:
+    """Once, before the first of them; who its servers are is known without a leader too."""
+    played = commands(tmp_path, "max_changes: 2", "first", "second", leader=leader)
+    assert isinstance(played.execute(), RunCompleted)
+    kinds = [record["kind"] for record in played.records]
+    assert kinds.count("cluster.claimed") == 1
+    assert kinds.index("cluster.claimed") < kinds.index("change.begun")
+
+
+def test_a_stated_guard_of_a_playbook_within_holds_inside_it(tmp_path: Path, mark: Path) -> None:
+    """And not after it."""
+    steps = TOUCH.format(id="within", file=mark)
+    (tmp_path / "inner.yaml").write_text(INNER.format(guards="guards: { min_voters: 5 }\n") + steps, encoding="utf-8")
+    nested = "  - id: nested\n    uses: playbook.run\n    with: { playbook: inner.yaml }\n"
+    last = TOUCH.format(id="last", file=mark)
+    played = commands(tmp_path, "max_changes: 9", "first", more=nested + last, dead={5})
+    assert (code_of(played), done(mark)) == ("BelowMinimumVoters", ["first"])
+    played = commands(tmp_path, "max_changes: 9", "first", more=nested + last)
+    played.cluster.at_look = {3: lambda c: c.dead.add(5)}
+    assert isinstance(played.execute(), RunCompleted)
+
+
+# -- a person
+
+
+def test_nothing_is_begun_before_a_person_has_agreed_and_nobody_is_asked_for_what_is_refused(tmp_path: Path) -> None:
+    """The guards and the cool-down come first: at 3 a.m. nobody says yes for nothing."""
+    played = commands(tmp_path, "max_changes: 0", "first")
+    assert (code_of(played), played.questions) == ("TooManyChanges", [])
+    asked = commands(tmp_path, "max_changes: 9", "first", "second")
+    assert isinstance(asked.execute(), RunCompleted)
+    assert asked.questions == ["Run step first (command.run) for nomad:fake?"]
+    kinds = [record["kind"] for record in asked.records]
+    assert kinds.index("change.approved") < kinds.index("change.begun")
+    agreed = next(record for record in asked.records if record["kind"] == "change.approved")
+    assert (agreed["who"], agreed["how"]) == ("ann", "at the terminal")
+
+
+def test_the_servers_that_will_go_are_named_once_and_before_the_first(tmp_path: Path) -> None:
+    """All that were proven; a person who has agreed to a command has not agreed to them."""
+    played = commands(tmp_path, "max_changes: 9, min_voters: 3", "first", more=REMOVALS, dead={4, 5})
+    assert isinstance(played.execute(), RunCompleted)
+    both = "s4.global (127.0.0.14:4647), s5.global (127.0.0.15:4647)"
+    assert played.questions[1:] == [f"Remove {both} from nomad:fake: 5 -> 3 voters?"]
+
+
+def test_a_run_that_finds_nothing_to_change_asks_nobody(tmp_path: Path) -> None:
+    played = Run(FakeCluster(FakeClock()), tmp_path, agreed=None)
+    assert isinstance(played.execute(), RunCompleted)
+    assert played.questions == []
+
+
+class Slow(Run):
+    """The person takes eight minutes, in which more goes wrong."""
+
+    def _world(self, dry_run: bool) -> World:
+        def approve(_sentence: str, _seconds: float) -> Agreement:
+            self.cluster.clock.sleep(480.0)
+            self.cluster.dead.add(2)
+            return Agreement("ann", "at the terminal")
+
+        return replace(super()._world(dry_run), approve=approve)
+
+
+@pytest.mark.parametrize("command", [True, False], ids=["a command", "a removal"])
+def test_what_was_seen_before_a_person_took_their_time_is_looked_at_again(tmp_path: Path, command: bool) -> None:
+    """The guard must see what is then."""
+    played = commands(tmp_path, "max_changes: 9, never_worse: true", "first")
+    text, dead = (played.text, set()) if command else (PLAYBOOK.read_bytes(), {5})
+    slow = Slow(FakeCluster(FakeClock(), dead=dead), tmp_path, text=text)
+    assert (code_of(slow), slow.kinds("change.begun"), slow.cluster.changes) == ("NeverWorse", [], [])
+
+
+def test_after_a_refusal_no_handler_changes_anything(tmp_path: Path, mark: Path) -> None:
+    """I5: it may tell somebody; what it would change is told as refused."""
+    handler = f"on_failure:\n{TOUCH.format(id='anyway', file=mark)}"
+    person = '  - id: person\n    uses: approve\n    with: { prompt: "Go on?" }\n'
+    played = commands(tmp_path, "max_changes: 9", more=person + handler)
+    played.agreed = None
+    assert (code_of(played), done(mark)) == ("NotApproved", [])
+    failed = [record for record in played.records if record["kind"] == "step.failed" and record["step"] == "anyway"]
+    assert "this run was refused before (NotApproved), so it changes nothing more" in failed[0]["message"]
+
+
+def test_a_dry_run_foretells_what_the_count_and_the_cluster_refuse(tmp_path: Path, mark: Path) -> None:
+    """I14; it asks nobody, holds nothing and writes no intent."""
+    for guards in ("max_changes: 1", "max_changes: 9, min_voters: 9"):
+        foretold = commands(tmp_path, guards, "first", "second")
+        ending, real = foretold.execute(dry_run=True), commands(tmp_path, guards, "first", "second").execute()
+        assert (getattr(ending, "code", ""), getattr(ending, "step", "")) == (
+            getattr(real, "code", "x"),
+            getattr(real, "step", "x"),
+        )
+        assert (foretold.questions, foretold.kinds("change."), foretold.kinds("cluster.claimed")) == ([], [], [])
+    assert done(mark) == ["first"]
