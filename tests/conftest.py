@@ -62,8 +62,8 @@ def place_of_this_process() -> Iterator[None]:
     place, door = _free_place()
     with door, pytest.MonkeyPatch.context() as patch:
         patch.setitem(SimulatedLab.__init__.__kwdefaults__, "octet", place + 1)
-        patch.setattr("runbook.lab.agent_place.OCTETS", range(40 + 6 * place, 46 + 6 * place))
-        patch.setattr("runbook.lab.exchange.now", CLOCK.monotonic)
+        patch.setattr("runbook.lab.agent_layout.OCTETS", range(40 + 6 * place, 46 + 6 * place))
+        patch.setattr("runbook.lab.serving.now", CLOCK.monotonic)
         yield
 
 

@@ -30,13 +30,13 @@ NUMBERS = """
 import os
 
 import pytest
-from runbook.lab import agent_place
+from runbook.lab import agent_layout
 from runbook.lab.simulated import SimulatedLab
 
 @pytest.mark.parametrize("number", range(4))
 def test_of_numbers(number, summarize, free_port):
     summarize(f"number {number}")
-    summarize(f"places of {os.getpid()}: {agent_place.OCTETS} {SimulatedLab().settings.host('s1')}")
+    summarize(f"places of {os.getpid()}: {agent_layout.OCTETS} {SimulatedLab().settings.host('s1')}")
 """
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from runbook.lab.agent_layout import Kind
-    from runbook.lab.place import Lab
+    from runbook.lab.agent_layout import AgentKind
+    from runbook.lab.folder import Lab
 
 MOST_SERVERS = 9
 PORTS = click.IntRange(1024, 65533)  # RPC and gossip have the next two
@@ -54,7 +54,7 @@ def up(servers: int, kind: str, raft_protocol: str | None, gossip_delay: float |
     It goes on until `runbook lab down`, a simulated one for 12 hours at most. Kinds nomad and consul are real servers
     and need that binary on PATH.
     """
-    from runbook.lab.place import start_agents, start_simulated
+    from runbook.lab.folder import start_agents, start_simulated
 
     with _told():
         if kind == "simulated":
@@ -134,7 +134,7 @@ def heal() -> None:
 @lab.command()
 def down() -> None:
     """End the lab and remove it, all but its logs."""
-    from runbook.lab.place import take_down
+    from runbook.lab.folder import take_down
 
     with _told():
         if not take_down(_folder()):
@@ -142,7 +142,7 @@ def down() -> None:
 
 
 def _lab() -> Lab:
-    from runbook.lab.place import find_lab
+    from runbook.lab.folder import find_lab
 
     return find_lab(_folder())
 
@@ -161,7 +161,7 @@ def _folder() -> Path:
     return state_folder(os.environ) / "lab"
 
 
-def _kind(kind: str) -> Kind:
+def _kind(kind: str) -> AgentKind:
     return "consul" if kind == "consul" else "nomad"
 
 

@@ -1,28 +1,36 @@
-"""Where the agents of a lab live and what each is told: pure, so that a configuration can be read before it runs."""
+"""Where the agents of a lab live on this machine, and the configuration that each of them reads."""
 
 from __future__ import annotations
 
+import random
+import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["consul", "nomad"]
+from runbook.simulation.settings import LabError
 
-HTTP_PORTS: dict[Kind, int] = {"consul": 8500, "nomad": 4646}
-RPC_OFFSET: dict[Kind, int] = {
+AgentKind = Literal["consul", "nomad"]
+
+HTTP_PORTS: dict[AgentKind, int] = {"consul": 8500, "nomad": 4646}
+RPC_OFFSET: dict[AgentKind, int] = {
     "consul": -200,
     "nomad": 1,
 }  # from the HTTP port, so that the usual ports are the usual ones
-SERF_OFFSET: dict[Kind, int] = {"consul": -199, "nomad": 2}
+SERF_OFFSET: dict[AgentKind, int] = {"consul": -199, "nomad": 2}
 FIRST_HOST = 11
+MOST_SERVERS = 9
+OCTETS = range(40, 250)  # where a free one is looked for
+PORTS = range(1024, 65536)
 OFF = -1
 
 
 @dataclass(frozen=True)
-class Layout:
+class AgentLayout:
     """One lab: every server has the same ports, each at its own loopback address 127.0.<octet>.<11, 12, …>."""
 
-    kind: Kind
+    kind: AgentKind
     servers: int
     binary: str
     octet: int
@@ -55,6 +63,10 @@ class Layout:
     def address(self, name: str) -> str:
         return f"http://{self.host(name)}:{self.http_port}"
 
+    def rpc_address(self, name: str) -> str:
+        """As Raft knows it."""
+        return f"{self.host(name)}:{self.rpc_port}"
+
     def gossip_name(self, name: str) -> str:
         """Nomad's members are called after their region too."""
         return f"{name}.global" if self.kind == "nomad" else name
@@ -76,7 +88,7 @@ class Layout:
         return [self.binary, "agent", f"{flag}={config_file}"]
 
 
-def _consul(layout: Layout, name: str) -> dict[str, Any]:
+def _consul(layout: AgentLayout, name: str) -> dict[str, Any]:
     host = layout.host(name)
     return {
         "node_name": name,
@@ -100,7 +112,7 @@ def _consul(layout: Layout, name: str) -> dict[str, Any]:
     }
 
 
-def _nomad(layout: Layout, name: str) -> dict[str, Any]:
+def _nomad(layout: AgentLayout, name: str) -> dict[str, Any]:
     host = layout.host(name)
     return {
         "name": name,
@@ -121,3 +133,45 @@ def _nomad(layout: Layout, name: str) -> dict[str, Any]:
         "client": {"enabled": False},
         "consul": {"auto_advertise": False, "server_auto_join": False, "client_auto_join": False},
     }
+
+
+def find_layout(
+    kind: AgentKind, servers: int, binary: str | None, octet: int | None, http_port: int | None, *, cleanup: bool
+) -> AgentLayout:
+    """A layout that can start now; without an octet, a free one is looked for. Raises LabError."""
+    if not 1 <= servers <= MOST_SERVERS:
+        raise LabError(f"a lab has 1 to {MOST_SERVERS} servers, not {servers}")
+    found = _find_binary(binary or kind)
+    # At random, so that two labs started together do not choose the same.
+    for each in [octet] if octet is not None else random.sample(OCTETS, k=len(OCTETS)):
+        layout = AgentLayout(kind, servers, found, each, http_port or HTTP_PORTS[kind], cleanup)
+        busy = _in_use(layout)
+        if not busy:
+            return layout
+    everywhere = "" if octet is not None else " on every loopback address tried, perhaps by an agent outside the lab"
+    raise LabError(f"{busy} is in use{everywhere}; choose another HTTP port or octet")
+
+
+def _find_binary(binary: str) -> str:
+    if not Path("/proc/self/stat").exists():
+        raise LabError("a lab of real agents needs Linux's /proc; use the simulated lab")
+    found = shutil.which(binary)
+    if found is None:
+        raise LabError(f"there is no {binary} on PATH; install it, or use the simulated lab")
+    return str(Path(found).absolute())
+
+
+def _in_use(layout: AgentLayout) -> str | None:
+    """The first ``IP:PORT`` that cannot be listened on, if any."""
+    if not all(port in PORTS for port in layout.ports) or not 0 <= layout.octet <= 255:
+        raise LabError(f"no lab at 127.0.{layout.octet}.x with ports {layout.ports}: octet 0-255, ports 1024-65535")
+    places = ((host, port) for host in layout.hosts for port in layout.ports)
+    return next((f"{host}:{port}" for host, port in places if not _is_free(host, port)), None)
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError:
+        return False
+    return True

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from runbook.files import read_limited, replace_file
-from runbook.lab.agent_layout import Kind, Layout
-from runbook.lab.agent_place import find_place
-from runbook.lab.agent_process import AgentProcess, tail
-from runbook.lab.ask import ask
-from runbook.lab.status import ServerStatus
+from runbook.lab.agent_api import gossip_status, leader_seen_by
+from runbook.lab.agent_layout import AgentKind, AgentLayout, find_layout
+from runbook.lab.process import LabProcess, ServerStatus, tail
 from runbook.simulation.settings import LabError
 
 if TYPE_CHECKING:
@@ -24,10 +22,9 @@ if TYPE_CHECKING:
 
 STATE_FILE = "lab.json"
 STATE_LIMIT = 1024 * 1024  # bytes; a lab of nine servers takes two thousand
-ADDRESS_VARIABLES: dict[Kind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
+ADDRESS_VARIABLES: dict[AgentKind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
 POLL = 0.1  # seconds between two questions to the agents
 STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
-CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")  # Consul gives a number, Nomad the word
 Answer = TypeVar("Answer")
 
 
@@ -36,7 +33,7 @@ class AgentLab:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: AgentKind,
         servers: int = 5,
         *,
         folder: Path,
@@ -52,8 +49,8 @@ class AgentLab:
         if (folder / STATE_FILE).exists():
             raise LabError(f"there is a lab in {folder} already; end it with `runbook lab down`")
         self.folder = folder.absolute()
-        self.layout = find_place(kind, servers, binary, octet, http_port, cleanup=cleanup_dead_servers)
-        self.processes: dict[str, AgentProcess] = {}
+        self.layout = find_layout(kind, servers, binary, octet, http_port, cleanup=cleanup_dead_servers)
+        self.processes: dict[str, LabProcess] = {}
 
     @classmethod
     def load(cls, folder: Path) -> AgentLab:
@@ -63,8 +60,8 @@ class AgentLab:
         lab.folder = folder.absolute()
         try:
             state = json.loads(read_limited(path, STATE_LIMIT))
-            lab.layout = Layout(**state["layout"])
-            lab.processes = {name: AgentProcess(**process) for name, process in state["processes"].items()}
+            lab.layout = AgentLayout(**state["layout"])
+            lab.processes = {name: LabProcess(**process) for name, process in state["processes"].items()}
         except OSError as error:
             raise LabError(f"there is no lab in {folder}: {error.strerror}; start one with `runbook lab up`") from None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -102,7 +99,7 @@ class AgentLab:
 
     def kill(self, name: str) -> None:
         """``kill -9``: the server is gone at once and tells nobody."""
-        self._known(name)
+        self._require_known(name)
         if process := self.processes.get(name):
             process.kill()
         self._forget(name)
@@ -117,7 +114,7 @@ class AgentLab:
 
     def restart(self, name: str, *, wiped: bool = False) -> None:
         """Stop the server if it runs, then start it at the same address; ``wiped`` loses its data and so its id."""
-        self._known(name)
+        self._require_known(name)
         self._stop([name])
         if wiped:
             self._wipe(name)
@@ -150,16 +147,16 @@ class AgentLab:
 
     def leader(self) -> str | None:
         """The one server that holds itself the leader and that another one, if any answers, follows."""
-        views = {name: self._leader_seen_by(name) for name in self._answering()}
+        views = {name: leader_seen_by(self.layout, name) for name in self._answering()}
         enough = min(2, len(views))
         led = [name for name in views if views[name] == name and list(views.values()).count(name) >= enough]
         return led[0] if len(led) == 1 else None
 
     def wait_for_leader(self, timeout: float = 30.0) -> str:
         """The leader's name as soon as there is one. Raises LabError after `timeout` seconds, or if none can come."""
-        found = _poll(self._leader_or_no_hope, timeout)
+        found = _poll(self._leader_unless_all_are_gone, timeout)
         if found is None:
-            raise LabError(f"no leader within {timeout:g} s: {self._told()}")
+            raise LabError(f"no leader within {timeout:g} s: {self._describe()}")
         return found
 
     def wait_for_gossip(self, name: str, status: str, timeout: float = 90.0) -> None:
@@ -167,12 +164,14 @@ class AgentLab:
 
         Consul takes about six seconds to call a killed server failed, Nomad about forty.
         """
-        self._known(name)
+        self._require_known(name)
         seen: dict[str, str] = {}
 
         def agreed() -> bool:
             seen.clear()
-            seen.update({other: self._gossip_of(other, name) for other in self._answering() if other != name})
+            for other in self._answering():
+                if other != name:
+                    seen[other] = gossip_status(self.layout, other, name)
             return set(seen.values()) == {status}
 
         if not _poll(agreed, timeout):
@@ -192,7 +191,7 @@ class AgentLab:
         config = self._config(name)
         replace_file(config, json.dumps(self.layout.config(name, self._data(name)), indent=1).encode())
         try:
-            process = AgentProcess.spawn(self.layout.command(config), self._log(name))
+            process = LabProcess.spawn(self.layout.command(config), self._log(name))
         except OSError as error:
             raise LabError(f"cannot start {self.layout.binary}: {error.strerror}") from None
         self.processes[name] = process
@@ -222,12 +221,12 @@ class AgentLab:
         state = {"layout": asdict(self.layout), "processes": processes}
         replace_file(self.folder / STATE_FILE, json.dumps(state, indent=1).encode())
 
-    def _known(self, name: str) -> None:
+    def _require_known(self, name: str) -> None:
         if name not in self.names:
             raise LabError(f"there is no server {name}; this lab has {', '.join(self.names)}")
 
-    def _process(self, name: str) -> AgentProcess:
-        self._known(name)
+    def _process(self, name: str) -> LabProcess:
+        self._require_known(name)
         if not self._is_running(name):
             raise LabError(f"{name} is not running; start it with `runbook lab restart {name}`")
         return self.processes[name]
@@ -243,25 +242,13 @@ class AgentLab:
     def _answering(self) -> list[str]:
         return [name for name in self.names if self._state(name) == "running"]
 
-    def _leader_seen_by(self, name: str) -> str | None:
-        """`stale` makes Nomad answer at once from its own view, as Consul always does."""
-        seen = ask(self.layout.address(name), "/v1/status/leader?stale")
-        return next((each for each in self.names if seen == f"{self.layout.host(each)}:{self.layout.rpc_port}"), None)
-
-    def _gossip_of(self, other: str, name: str) -> str:
-        answer = ask(self.layout.address(other), "/v1/agent/members")
-        members: list[dict[str, Any]] = answer["Members"] if isinstance(answer, dict) else answer or []
-        wanted = self.layout.gossip_name(name)
-        status = next((member["Status"] for member in members if member["Name"] == wanted), "absent")
-        return CONSUL_STATUS[status] if isinstance(status, int) else str(status)
-
-    def _leader_or_no_hope(self) -> str | None:
+    def _leader_unless_all_are_gone(self) -> str | None:
         """With every agent gone, say so now and not when time is up: a wrong configuration ends them all at once."""
         if not any(self._is_running(name) for name in self.names):
-            raise LabError(f"no leader can be elected: {self._told()}")
+            raise LabError(f"no leader can be elected: {self._describe()}")
         return self.leader()
 
-    def _told(self) -> str:
+    def _describe(self) -> str:
         """How the servers are; a killed one is forgotten, so one that is remembered and gone ended by itself."""
         states = ", ".join(f"{name} is {self._state(name)}" for name in self.names)
         ended = next((name for name, process in self.processes.items() if not process.running), None)
@@ -269,8 +256,8 @@ class AgentLab:
         return f"{states}; {log}"
 
     def _row(self, name: str, leader: str | None) -> ServerStatus:
-        rpc = f"{self.layout.host(name)}:{self.layout.rpc_port}"
-        return ServerStatus(name, self.layout.address(name), rpc, self._state(name), name == leader)
+        address, rpc = self.layout.address(name), self.layout.rpc_address(name)
+        return ServerStatus(name, address, rpc, self._state(name), name == leader)
 
     def _wipe(self, name: str) -> None:
         if self._data(name).exists():

@@ -16,43 +16,43 @@ from runbook.simulation.settings import LabError
 SOCKET = "control"
 LONGEST = 100  # bytes of a path that every system takes as a socket's address: Linux has 108, others 104
 MOST_BYTES = 1 << 20
-PATIENCE = 20.0  # seconds for one request: a restart closes two listeners, and each may take five
-LINE_PATIENCE = 2.0  # seconds the lab waits for a caller's line, since it serves one caller at a time
+COMMAND_TIMEOUT = 20.0  # seconds for one request: a restart closes two listeners, and each may take five
+LINE_TIMEOUT = 2.0  # seconds the lab waits for a caller's line, since it serves one caller at a time
 
-Request = dict[str, Any]
+ControlRequest = dict[str, Any]
 
 
 def listen(folder: Path) -> socket.socket:
     """A socket for this user only, in place of what an earlier lab may have left. Raises OSError."""
     (folder / SOCKET).unlink(missing_ok=True)
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _short_path(folder) as path:
-            door.bind(path)
+            listener.bind(path)
             os.chmod(path, 0o600)  # noqa: PTH101 -- before listen(), so nobody else ever gets in
-        door.listen()
+        listener.listen()
     except BaseException:
-        door.close()
+        listener.close()
         raise
-    return door
+    return listener
 
 
-def serve_one(door: socket.socket, obey: Callable[[Request], Any]) -> None:
-    """Answer one caller, or none if none comes within the door's time-out; no caller can end the lab by an error."""
+def answer_command(listener: socket.socket, execute: Callable[[ControlRequest], Any]) -> None:
+    """Answer one caller, if one comes within the listener's time-out; no caller can end the lab by an error."""
     with suppress(OSError):  # also TimeoutError: nobody came, or the caller went away
-        connection, _ = door.accept()
+        connection, _ = listener.accept()
         with connection:
-            connection.settimeout(LINE_PATIENCE)
+            connection.settimeout(LINE_TIMEOUT)
             line = _read_line(connection)
             if line:
-                connection.sendall(json.dumps(_reply(line, obey)).encode() + b"\n")
+                connection.sendall(json.dumps(_reply(line, execute)).encode() + b"\n")
 
 
-def ask_lab(folder: Path, verb: str, *, patience: float = PATIENCE, **words: Any) -> Any:
+def send_command(folder: Path, verb: str, *, timeout: float = COMMAND_TIMEOUT, **words: Any) -> Any:
     """What the lab of this folder gives for an answer. Raises LabError with its words, or if it gives none."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(patience)
+            connection.settimeout(timeout)
             with _short_path(folder) as path:
                 connection.connect(path)
             connection.sendall(json.dumps({"verb": verb, **words}).encode() + b"\n")
@@ -64,7 +64,7 @@ def ask_lab(folder: Path, verb: str, *, patience: float = PATIENCE, **words: Any
     return reply["done"]
 
 
-def listens(folder: Path) -> bool:
+def is_listening(folder: Path) -> bool:
     """Whether anybody is behind the folder's socket, even one that no longer answers."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short_path(folder) as path:
@@ -75,9 +75,9 @@ def listens(folder: Path) -> bool:
     return True
 
 
-def _reply(line: bytes, obey: Callable[[Request], Any]) -> dict[str, Any]:
+def _reply(line: bytes, execute: Callable[[ControlRequest], Any]) -> dict[str, Any]:
     try:
-        return {"done": obey(json.loads(line))}
+        return {"done": execute(json.loads(line))}
     except LabError as error:
         return {"error": str(error)}
     except Exception as error:  # a mistake in one request must not take the practice cluster away

@@ -12,10 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from runbook.lab.exchange import Exchange
-from runbook.lab.faults import Fault, fault_kind
-from runbook.lab.http import Door, open_http, open_rpc
-from runbook.lab.request_log import Request, RequestLog
+from runbook.lab.listeners import Listener, listen_http, listen_rpc
+from runbook.lab.serving import LoggedRequest, RealTimeCluster, RequestFault, RequestLog, fault_kind
 from runbook.raft.model import MemberStatus
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.settings import LabError, SimulationSettings
@@ -56,8 +54,8 @@ class SimulatedLab:
         """Raises LabError where no such cluster can be."""
         self._picks = (http_port is None, rpc_port is None)
         self._request_log = request_log
-        self._doors: dict[str, list[Door]] = {}
-        self._exchange: Exchange | None = None
+        self._listeners: dict[str, list[Listener]] = {}
+        self._cluster: RealTimeCluster | None = None
         self._ticker: threading.Thread | None = None
         self.settings = SimulationSettings(
             servers=servers,
@@ -92,17 +90,17 @@ class SimulatedLab:
                 break
             except LabError as error:
                 self.stop()
-                trouble = error
+                failure = error
         else:
-            raise trouble
+            raise failure
         self._ticker = threading.Thread(target=self._running.tick_until_stopped, name="lab", daemon=True)
         self._ticker.start()
 
     def stop(self) -> None:
         """Close every listener and end every thread that waits; to stop twice is no fault."""
-        if self._exchange:
-            self._exchange.stop()
-        for name in list(self._doors):
+        if self._cluster:
+            self._cluster.stop()
+        for name in list(self._listeners):
             self._close(name)
         if self._ticker:
             self._ticker.join(timeout=5)
@@ -125,33 +123,33 @@ class SimulatedLab:
     @property
     def ids(self) -> dict[str, str]:
         """What a removal has to name, by server; a wiped server gets another."""
-        with self._running.model() as model:
-            return {name: server.raft_id for name, server in model.state.servers.items()}
+        with self._running.locked() as cluster:
+            return {name: server.raft_id for name, server in cluster.state.servers.items()}
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[LoggedRequest]:
         """Every request that came, also one that nobody answers."""
         return self._running.requests()
 
     def leader(self) -> str | None:
-        with self._running.model() as model:
-            return model.leader()
+        with self._running.locked() as cluster:
+            return cluster.leader()
 
     def kill(self, name: str) -> None:
         """As ``kill -9``: connections are refused from now on, and those that are open end. Raises LabError."""
-        with self._running.model() as model:
-            model.kill(name)
+        with self._running.locked() as cluster:
+            cluster.kill(name)
         self._close(name)
 
     def freeze(self, name: str) -> None:
         """As ``kill -STOP``: connections are accepted and nothing is ever answered. Raises LabError."""
-        with self._running.model() as model:
-            model.freeze(name)
+        with self._running.locked() as cluster:
+            cluster.freeze(name)
 
     def thaw(self, name: str) -> None:
         """As ``kill -CONT``: it goes on, and answers what it was asked meanwhile. Raises LabError."""
-        with self._running.model() as model:
-            model.thaw(name)
+        with self._running.locked() as cluster:
+            cluster.thaw(name)
 
     def restart(self, name: str, *, wiped: bool = False) -> None:
         """Kill it if it lives, and start it; ``wiped`` loses its data directory, and so its id. Raises LabError."""
@@ -161,17 +159,17 @@ class SimulatedLab:
         except LabError:
             self._close(name)  # one of the two ports may be open already
             raise
-        with self._running.model() as model:
-            model.restart(name, wiped=wiped)
+        with self._running.locked() as cluster:
+            cluster.restart(name, wiped=wiped)
 
     def partition(self, groups: list[list[str]]) -> None:
         """Servers of different groups no longer hear each other; all still answer HTTP. Raises LabError."""
-        with self._running.model() as model:
-            model.partition(groups)
+        with self._running.locked() as cluster:
+            cluster.partition(groups)
 
     def heal(self) -> None:
-        with self._running.model() as model:
-            model.heal()
+        with self._running.locked() as cluster:
+            cluster.heal()
 
     def inject(
         self,
@@ -184,37 +182,37 @@ class SimulatedLab:
         seconds: float = 1.0,
     ) -> None:
         """Let a fault befall the next ``times`` requests that fit (None: all). See FaultKind. Raises LabError."""
-        with self._running.model() as model:
+        with self._running.locked() as cluster:
             if server is not None:
-                model.server(server)
-        self._running.inject(Fault(fault_kind(kind), server, method, path, times, seconds))
+                cluster.server(server)
+        self._running.inject(RequestFault(fault_kind(kind), server, method, path, times, seconds))
 
     def clear_faults(self) -> None:
         self._running.clear_faults()
 
     def wait_for_leader(self, timeout: float = 10.0) -> str:
         """The leader's name as soon as there is one. Raises LabError after ``timeout`` seconds."""
-        self._wait(lambda model: model.leader() is not None, timeout, "no leader")
+        self._wait(lambda cluster: cluster.leader() is not None, timeout, "no leader")
         return str(self.leader())
 
     def wait_for_gossip(self, name: str, status: str, timeout: float = 10.0) -> None:
         """Until every other running server's gossip says so of this one. Raises LabError after ``timeout`` seconds."""
         wanted = MemberStatus(status)
 
-        def said_by_all(model: SimulatedCluster) -> bool:
-            others = [server for server in model.state.servers.values() if server.running and server.name != name]
+        def all_agree(cluster: SimulatedCluster) -> bool:
+            others = [server for server in cluster.state.servers.values() if server.running and server.name != name]
             known = [server.gossip[name].status for server in others if name in server.gossip]
             return bool(known) and all(status is wanted for status in known)
 
-        self._wait(said_by_all, timeout, f"gossip does not say {status} of {name}")
+        self._wait(all_agree, timeout, f"gossip does not say {status} of {name}")
 
     def status(self) -> dict[str, Any]:
         """The whole truth about the lab, for printing."""
-        with self._running.model() as model:
+        with self._running.locked() as cluster:
             return {
-                "leader": model.leader(),
+                "leader": cluster.leader(),
                 "version": self.settings.release,
-                "servers": [self._row(server) for server in model.state.servers.values()],
+                "servers": [self._row(server) for server in cluster.state.servers.values()],
             }
 
     def _row(self, server: SimulatedServer) -> dict[str, Any]:
@@ -233,13 +231,13 @@ class SimulatedLab:
         }
 
     @property
-    def _running(self) -> Exchange:
-        if self._exchange is None:
+    def _running(self) -> RealTimeCluster:
+        if self._cluster is None:
             raise LabError("this lab was not started")
-        return self._exchange
+        return self._cluster
 
-    def _wait(self, true: Callable[[SimulatedCluster], bool], timeout: float, otherwise: str) -> None:
-        if not self._running.wait_until(true, timeout):
+    def _wait(self, condition: Callable[[SimulatedCluster], bool], timeout: float, otherwise: str) -> None:
+        if not self._running.wait_until(condition, timeout):
             raise LabError(f"{otherwise} after {timeout:g} s: {self.status()}")
 
     def _open_everything(self) -> None:
@@ -250,16 +248,16 @@ class SimulatedLab:
             rpc_port=rpc_port if self._picks[1] else self.settings.rpc_port,
             epoch=time.time(),
         )
-        self._exchange = Exchange(SimulatedCluster(self.settings), RequestLog(self._request_log))
+        self._cluster = RealTimeCluster(SimulatedCluster(self.settings), RequestLog(self._request_log))
         for name in self.names:
             self._open(name)
 
     def _open(self, name: str) -> None:
         host, respond = self.settings.host(name), partial(self._running.respond, name)
-        doors = self._doors.setdefault(name, [])
-        doors.append(open_http(host, self.settings.http_port, respond))
-        doors.append(open_rpc(host, self.settings.rpc_port))
+        listeners = self._listeners.setdefault(name, [])
+        listeners.append(listen_http(host, self.settings.http_port, respond))
+        listeners.append(listen_rpc(host, self.settings.rpc_port))
 
     def _close(self, name: str) -> None:
-        for door in self._doors.pop(name, []):
-            door.close()
+        for listener in self._listeners.pop(name, []):
+            listener.close()

@@ -47,6 +47,14 @@ class ApiReply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+# The other 429: not autopilot's, but the limiter of connections.
+TOO_MANY_CONNECTIONS = ApiReply(
+    429,
+    b"Your IP is issuing too many concurrent connections, please rate limit your calls",
+    TEXT,
+    {"Connection": "close"},
+)
+
 PendingReply = Generator[None, None, ApiReply]
 
 
@@ -55,7 +63,7 @@ class ReplyError(Exception):
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
-        self.answer = ApiReply(status, text.encode(), TEXT)
+        self.reply = ApiReply(status, text.encode(), TEXT)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def handle_request(state: ClusterState, server: SimulatedServer, request: ApiReq
     try:
         return (yield from _route(ApiCall(state, server, request)))
     except ReplyError as error:
-        return error.answer
+        return error.reply
 
 
 def _route(call: ApiCall) -> PendingReply:
@@ -194,7 +194,7 @@ def _agent_health(call: ApiCall) -> PendingReply:
         view = yield from call.answering_server()
         message = "ok" if view.leader else "no leader"
     except ReplyError as error:
-        message = error.answer.body.decode().removeprefix(FORWARDED)
+        message = error.reply.body.decode().removeprefix(FORWARDED)
         if message != NO_LEADER:
             raise
     ok = message == "ok"

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from runbook.lab.agent_layout import Layout
-from runbook.lab.agent_process import AgentProcess
+from runbook.lab.agent_layout import AgentLayout
+from runbook.lab.process import LabProcess
 from tests.contract.test_recovery import PLAYBOOK, QUICK, ROOT
 
 FEW, MANY = "few", "many"
@@ -55,7 +55,7 @@ def why_not() -> str:
     return ""
 
 
-class SplitLayout(Layout):
+class SplitLayout(AgentLayout):
     """As on loopback, and each server at an address of its own side."""
 
     def host(self, name: str) -> str:
@@ -123,11 +123,11 @@ def connect(spaces: dict[str, str]) -> None:
         ip("-n", space, "route", "add", f"{NET[other]}.0/24", "via", LINK[other], "dev", CABLE)
 
 
-def spawn(layout: SplitLayout, name: str, space: str, folder: Path) -> AgentProcess:
+def spawn(layout: SplitLayout, name: str, space: str, folder: Path) -> LabProcess:
     config = folder / f"{name}.json"
     config.write_text(json.dumps(layout.config(name, folder / f"{name}.data")), encoding="utf-8")
     command = [shutil.which("ip") or "", "netns", "exec", space, *layout.command(config)]
-    return AgentProcess.spawn(command, folder / f"{name}.log")
+    return LabProcess.spawn(command, folder / f"{name}.log")
 
 
 def wait_for(split: Split, side: str, wanted: str) -> list[dict[str, Any]]:

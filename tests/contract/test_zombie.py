@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from runbook.lab.agent_api import get_json
 from runbook.lab.agents import AgentLab
-from runbook.lab.ask import ask
 from tests.contract.test_recovery import (
     PLAYBOOK,
     QUICK,
@@ -61,7 +61,7 @@ def names(told: dict[str, Any]) -> set[str]:
 def alive_in_gossip(lab: AgentLab, name: str) -> bool:
     """As the leader's own gossip has it."""
     leader = lab.leader()
-    answer = ask(lab.layout.address(leader), "/v1/agent/members") if leader else None
+    answer = get_json(lab.layout.address(leader), "/v1/agent/members") if leader else None
     members = answer["Members"] if isinstance(answer, dict) else answer or []
     return any(m["Name"] == lab.layout.gossip_name(name) and m["Status"] in (CONSUL_ALIVE, "alive") for m in members)
 

@@ -9,5 +9,5 @@ from runbook.cli.demo import demonstrate
 from tests.clock import CLOCK, leaping
 
 if __name__ == "__main__":
-    with patch("runbook.lab.exchange.now", CLOCK.monotonic), leaping():
+    with patch("runbook.lab.serving.now", CLOCK.monotonic), leaping():
         sys.exit(demonstrate())

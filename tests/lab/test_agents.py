@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.lab.agent_layout import Kind, Layout
-from runbook.lab.agent_process import AgentProcess
+from runbook.lab.agent_layout import AgentKind, AgentLayout
 from runbook.lab.agents import STATE_FILE, AgentLab
+from runbook.lab.process import LabProcess
 from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
@@ -53,9 +53,9 @@ def listens(lab: AgentLab, name: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["consul", "nomad"], ids="for {}".format)
-def test_every_address_in_a_configuration_is_loopback(kind: Kind, tmp_path: Path) -> None:
+def test_every_address_in_a_configuration_is_loopback(kind: AgentKind, tmp_path: Path) -> None:
     """A lab must not be reachable from, or reach for, any other machine."""
-    config = Layout(kind, 5, "agent", 77, 9000, False).config("s2", tmp_path)
+    config = AgentLayout(kind, 5, "agent", 77, 9000, False).config("s2", tmp_path)
     text = json.dumps(config)
     assert text.count("127.0.77.12") >= 3
     assert text.count("127.0.77.") == sum(text.count(f"127.0.77.{host}") for host in range(11, 16))
@@ -65,15 +65,15 @@ def test_every_address_in_a_configuration_is_loopback(kind: Kind, tmp_path: Path
 @pytest.mark.parametrize("cleanup", [False, True])
 def test_dead_servers_stay_peers_unless_asked_otherwise(cleanup: bool, tmp_path: Path) -> None:
     """With the servers' own clean-up on there would be nothing to practise."""
-    config = Layout("nomad", 3, "nomad", 77, 4646, cleanup).config("s1", tmp_path)
+    config = AgentLayout("nomad", 3, "nomad", 77, 4646, cleanup).config("s1", tmp_path)
     assert config["autopilot"] == {"cleanup_dead_servers": cleanup}
     assert config["leave_on_terminate"] is False
 
 
 def test_the_usual_ports_are_the_usual_ones() -> None:
     """What an operator knows by heart should work in the lab."""
-    assert Layout("consul", 3, "consul", 77, 8500, False).ports == [8500, 8300, 8301]
-    assert Layout("nomad", 3, "nomad", 77, 4646, False).ports == [4646, 4647, 4648]
+    assert AgentLayout("consul", 3, "consul", 77, 8500, False).ports == [8500, 8300, 8301]
+    assert AgentLayout("nomad", 3, "nomad", 77, 4646, False).ports == [4646, 4647, 4648]
 
 
 def test_a_server_is_killed_frozen_thawed_and_restarted(fake: AgentLab) -> None:
@@ -111,7 +111,7 @@ def test_a_pid_that_was_used_again_is_never_signalled(fake: AgentLab) -> None:
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         fake.processes["s1"].kill()
-        fake.processes["s1"] = AgentProcess(stranger.pid, began="another boot/1")
+        fake.processes["s1"] = LabProcess(stranger.pid, began="another boot/1")
         fake.kill("s1")
         fake.stop()
         assert stranger.poll() is None

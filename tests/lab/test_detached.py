@@ -17,12 +17,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runbook.cli.main import main
-from runbook.lab.agent_process import AgentProcess
+from runbook.lab.agent_api import get_json
 from runbook.lab.agents import STATE_FILE
-from runbook.lab.ask import ask
 from runbook.lab.control import SOCKET
-from runbook.lab.daemon import serve, start_lab
-from runbook.lab.place import find_lab
+from runbook.lab.detached import serve, start_lab
+from runbook.lab.folder import find_lab
+from runbook.lab.process import LabProcess
 from runbook.lab.simulated import SimulatedLab
 from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
@@ -54,8 +54,8 @@ def rows() -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in runbook("status").stdout.splitlines()}
 
 
-def process_of(folder: Path) -> AgentProcess:
-    return AgentProcess(**json.loads((folder / STATE_FILE).read_text())["process"])
+def process_of(folder: Path) -> LabProcess:
+    return LabProcess(**json.loads((folder / STATE_FILE).read_text())["process"])
 
 
 def files(folder: Path) -> set[str]:
@@ -76,7 +76,7 @@ def test_up_tells_what_to_type_next_and_status_shows_every_server(folder: Path) 
         for number, host in enumerate(HOSTS[:3], start=1)
     ]
     assert result.stderr.count("leader") == 1
-    assert ask(f"http://127.0.0.11:{port}", "/v1/status/peers") is not None
+    assert get_json(f"http://127.0.0.11:{port}", "/v1/status/peers") is not None
     assert runbook("status").stdout == result.stderr
 
 
@@ -101,7 +101,7 @@ def gossip(address: str, member: str, wanted: str) -> str:
     """What a server says of a member, as soon as it is what is wanted."""
     deadline = time.monotonic() + 5
     while True:
-        members = ask(address, "/v1/agent/members") or {"Members": []}
+        members = get_json(address, "/v1/agent/members") or {"Members": []}
         [status] = [row["Status"] for row in members["Members"] if row["Name"] == member] or ["absent"]
         if status == wanted or time.monotonic() > deadline:
             return str(status)
@@ -112,7 +112,7 @@ def test_down_leaves_no_process_and_no_file_but_the_logs(folder: Path) -> None:
     """Nor a port; and what was asked of the servers can still be read."""
     address = up()
     process = process_of(folder)
-    ask(address, "/v1/regions")
+    get_json(address, "/v1/regions")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == dict.fromkeys({STATE_FILE, SOCKET, *LOGS}, 0o600)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -132,7 +132,7 @@ def test_a_second_up_is_told_of_the_first(folder: Path) -> None:
     assert second.stderr == (
         f"runbook: there is a lab in {folder} already: `runbook lab status` shows it, `runbook lab down` ends it\n"
     )
-    assert ask(address, "/v1/regions") == ["global"]
+    assert get_json(address, "/v1/regions") == ["global"]
 
 
 def test_down_without_a_lab_is_nothing_to_do(folder: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_lab_that_was_killed_is_told_apart_and_replaced(folder: Path) -> None:
     up()
     process_of(folder).kill()
     assert runbook("status").stderr == f"runbook: the lab in {folder} died; start another with `runbook lab up`\n"
-    assert ask(up(), "/v1/regions") == ["global"]
+    assert get_json(up(), "/v1/regions") == ["global"]
 
 
 def test_a_pid_used_again_is_not_taken_for_the_lab(folder: Path) -> None:
@@ -247,4 +247,4 @@ def test_without_a_port_nomads_own_is_taken_or_another() -> None:
     """4646 may be in use, by a lab of somebody else or by a real agent: then any will do, since `up` says which."""
     with start_lab(http_port=None, servers=1) as first, start_lab(http_port=None, servers=1) as second:
         assert second.settings.http_port not in (4646, first.settings.http_port)
-        assert ask(second.addresses[0], "/v1/regions") == ["global"]
+        assert get_json(second.addresses[0], "/v1/regions") == ["global"]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runbook.lab.ask import ask
+from runbook.lab.agent_api import get_json
 from runbook.lab.simulated import SimulatedLab
 from runbook.simulation.settings import LabError
 from tests.clock import CLOCK
@@ -44,7 +44,7 @@ def follower(lab: SimulatedLab) -> str:
 
 def listed(lab: SimulatedLab, name: str) -> set[str]:
     """Raft addresses in this server's configuration."""
-    return {row["Address"] for row in ask(address_of(lab, name), f"{CONFIGURATION}?stale")["Servers"]}  # type: ignore[index]
+    return {row["Address"] for row in get_json(address_of(lab, name), f"{CONFIGURATION}?stale")["Servers"]}  # type: ignore[index]
 
 
 @pytest.mark.parametrize("query", ["", "?stale"])
@@ -101,7 +101,7 @@ def test_without_a_leader_a_read_is_held_five_seconds() -> None:
         held = threading.Thread(target=lambda: replies.append(send(address_of(lab, alive), CONFIGURATION)))
         replies: list[object] = []
         held.start()
-        assert ask(address_of(lab, alive), f"{CONFIGURATION}?stale") is not None
+        assert get_json(address_of(lab, alive), f"{CONFIGURATION}?stale") is not None
         assert replies == []
         while not any(request.path == CONFIGURATION for request in lab.requests):
             time.sleep(0.02)
@@ -159,7 +159,7 @@ def test_a_restarted_server_is_the_same_and_a_wiped_one_is_not(lab: SimulatedLab
 
 
 def own_id(lab: SimulatedLab, name: str) -> str:
-    answer = ask(address_of(lab, name), "/v1/agent/self")
+    answer = get_json(address_of(lab, name), "/v1/agent/self")
     assert answer is not None
     return str(answer["member"]["Tags"]["id"])
 
@@ -219,7 +219,7 @@ def test_a_partitioned_server_still_answers_http(lab: SimulatedLab) -> None:
     name = follower(lab)
     lab.partition([[name]])
     lab.wait_for_gossip(name, "failed")
-    assert ask(address_of(lab, name), f"{CONFIGURATION}?stale") is not None
+    assert get_json(address_of(lab, name), f"{CONFIGURATION}?stale") is not None
     lab.heal()
     lab.wait_for_gossip(name, "alive")
 
@@ -292,5 +292,5 @@ def test_no_odd_request_hurts_a_server(
         connection.sendall(request_line)
         connection.settimeout(2)
         connection.recv(1000)
-    assert ask(lab.addresses[0], "/v1/regions") == ["global"]
+    assert get_json(lab.addresses[0], "/v1/regions") == ["global"]
     assert capsys.readouterr().err == ""

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from runbook.cli.main import main
 from runbook.lab.agents import AgentLab
-from runbook.lab.control import MOST_BYTES, SOCKET, ask_lab, listen, listens, serve_one
-from runbook.lab.place import find_lab, take_down
+from runbook.lab.control import MOST_BYTES, SOCKET, answer_command, is_listening, listen, send_command
+from runbook.lab.folder import find_lab, take_down
 from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
@@ -117,7 +117,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def serve_until(over: threading.Event, door: socket.socket, obey: Callable[[dict[str, Any]], object]) -> None:
     while not over.is_set():
-        serve_one(door, obey)
+        answer_command(door, obey)
 
 
 @pytest.fixture
@@ -141,12 +141,12 @@ def door(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_the_socket_answers_refuses_and_outlives_a_mistake(door: socket.socket, tmp_path: Path) -> None:
     """An error in one request must not take the practice cluster away."""
-    assert ask_lab(tmp_path, "hello") == "hello"
+    assert send_command(tmp_path, "hello") == "hello"
     with pytest.raises(LabError, match=r"^no such server$"):
-        ask_lab(tmp_path, "refuse")
+        send_command(tmp_path, "refuse")
     for line in (b"[]\n", b"not json\n", b"{}\n", b"", b"\xff\n", b"x" * (MOST_BYTES + 2)):
         send_raw(tmp_path, line)
-    assert ask_lab(tmp_path, "hello") == "hello"
+    assert send_command(tmp_path, "hello") == "hello"
     assert (tmp_path / SOCKET).stat().st_mode & 0o777 == 0o600
 
 
@@ -166,10 +166,10 @@ def send_raw(folder: Path, line: bytes) -> None:
 def test_a_lab_that_never_answers_is_told(tmp_path: Path) -> None:
     """It takes connections as a hung process does; the wait has a limit (I10)."""
     with listen(tmp_path):
-        assert listens(tmp_path)
+        assert is_listening(tmp_path)
         with pytest.raises(LabError, match="gives no answer: timed out; end it with `runbook lab down`"):
-            ask_lab(tmp_path, "status", patience=0.1)
-    assert not listens(tmp_path)
+            send_command(tmp_path, "status", timeout=0.1)
+    assert not is_listening(tmp_path)
 
 
 def test_real_agents_have_the_same_verbs(tmp_path: Path) -> None:

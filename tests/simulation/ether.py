@@ -13,9 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, NoAnswerError, Reply
 from runbook.cluster.machines import CLOSED_PORT, SSH_PORT
 from runbook.cluster.port import Trouble
-from runbook.lab.faults import TOO_MANY
 from runbook.raft.model import Reach
-from runbook.simulation.api_call import ApiReply, ApiRequest, PendingReply
+from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest, PendingReply
 from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
 from runbook.simulation.state import ProcessState, SimulatedServer
@@ -179,7 +178,7 @@ class Ether:
         if request.mishap is Mishap.LOST_REQUEST:
             return
         if request.mishap is Mishap.TOO_MANY_CONNECTIONS:
-            request.answered(TOO_MANY)
+            request.answered(TOO_MANY_CONNECTIONS)
             return
         self._step(request)
 

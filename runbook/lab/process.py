@@ -1,4 +1,4 @@
-"""One agent's process, known by its pid *and* the moment it began, so that a pid used again is never signalled."""
+"""A process of a lab, known by its pid *and* the moment it began, so that a pid used again is never signalled."""
 
 from __future__ import annotations
 
@@ -22,14 +22,29 @@ TAIL_BYTES = 2000  # of a log, for an error message
 
 
 @dataclass(frozen=True)
-class AgentProcess:
+class ServerStatus:
+    """``address`` is ``http://IP:PORT``, ``rpc`` is the Raft address ``IP:PORT``, ``id`` empty where it is not known.
+
+    ``state`` is ``running``, ``frozen``, or ``killed`` (simulated) or ``stopped`` (a real agent may end by itself).
+    """
+
+    name: str
+    address: str
+    rpc: str
+    state: str
+    leader: bool
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class LabProcess:
     """``began`` is the machine's boot and the clock tick of the start, from /proc: the same pid again differs in it."""
 
     pid: int
     began: str
 
     @classmethod
-    def spawn(cls, command: list[str], log: Path) -> AgentProcess:
+    def spawn(cls, command: list[str], log: Path) -> LabProcess:
         """Start a command in a session of its own, so that no Ctrl-C of ours reaches it. Raises OSError."""
         pid = os.posix_spawn(
             command[0],
@@ -48,7 +63,7 @@ class AgentProcess:
         return cls(pid, stat.began if stat else "")
 
     @classmethod
-    def this(cls) -> AgentProcess:
+    def this(cls) -> LabProcess:
         """The process that asks."""
         stat = _stat(os.getpid())
         return cls(os.getpid(), stat.began if stat else "")

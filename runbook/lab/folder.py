@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runbook.files import read_limited
-from runbook.lab.agent_layout import Kind
-from runbook.lab.agent_process import AgentProcess
+from runbook.lab.agent_layout import AgentKind
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT, AgentLab
 from runbook.lab.detached import DetachedLab
+from runbook.lab.process import LabProcess
 from runbook.simulation.settings import LabError
 
 Lab = AgentLab | DetachedLab
@@ -24,7 +24,7 @@ def start_simulated(
     folder: Path, *, servers: int, raft_protocol: int, gossip_delay: float, http_port: int | None
 ) -> DetachedLab:
     """``gossip_delay`` in seconds. Raises LabError, with nothing left running."""
-    wishes = {
+    options = {
         "seed": secrets.randbits(32),  # a new cluster has new ids: what was done to another one is not its past
         "servers": servers,
         "raft_protocol": raft_protocol,
@@ -32,10 +32,10 @@ def start_simulated(
         "http_port": http_port,
     }
     with _vacant(folder):
-        return DetachedLab.start(folder, wishes)
+        return DetachedLab.start(folder, options)
 
 
-def start_agents(folder: Path, kind: Kind, *, servers: int, http_port: int | None) -> AgentLab:
+def start_agents(folder: Path, kind: AgentKind, *, servers: int, http_port: int | None) -> AgentLab:
     """Real servers that have elected a leader. Raises LabError, with nothing left running."""
     with _vacant(folder):
         lab = AgentLab(kind, servers, folder=folder, http_port=http_port)
@@ -72,7 +72,7 @@ def _recorded(folder: Path) -> Lab | None:
     try:
         state = json.loads(read_limited(path, STATE_LIMIT))
         if state["kind"] == "simulated":
-            return DetachedLab(folder, AgentProcess(**state["process"]))
+            return DetachedLab(folder, LabProcess(**state["process"]))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -13,7 +13,7 @@ from socketserver import BaseRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.lab.exchange import Sending
+from runbook.lab.serving import DelayedReply
 from runbook.simulation.api_call import ApiReply, ApiRequest
 from runbook.simulation.settings import LabError
 
@@ -22,10 +22,10 @@ CHUNKED_ABOVE = 2048  # bytes; Go's server buffers so much before it gives up on
 MOST_BYTES = 1 << 20
 PIECES = 20  # of a body that comes slowly
 
-Respond = Callable[[ApiRequest, str], "Sending | None"]
+Respond = Callable[[ApiRequest, str], "DelayedReply | None"]
 
 
-class Door(ThreadingHTTPServer):
+class Listener(ThreadingHTTPServer):
     """A listener with a thread of its own. Closed, it refuses at once and every open connection ends with it."""
 
     daemon_threads = True
@@ -85,14 +85,14 @@ class Door(ThreadingHTTPServer):
             return
 
 
-def open_http(host: str, port: int, respond: Respond) -> Door:
+def listen_http(host: str, port: int, respond: Respond) -> Listener:
     """Serve the HTTP API here: every request is turned over to ``respond``. Raises LabError."""
-    return Door(host, port, type("Handler", (_HttpHandler,), {"respond": staticmethod(respond)}))
+    return Listener(host, port, type("Handler", (_HttpHandler,), {"respond": staticmethod(respond)}))
 
 
-def open_rpc(host: str, port: int) -> Door:
+def listen_rpc(host: str, port: int) -> Listener:
     """Accept connections and say nothing, as a server's RPC port does to somebody who says nothing. Raises LabError."""
-    return Door(host, port, _RpcHandler)
+    return Listener(host, port, _RpcHandler)
 
 
 class _RpcHandler(BaseRequestHandler):
@@ -107,47 +107,47 @@ class _HttpHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = IDLE_LIMIT
     respond: Respond
-    server: Door
+    server: Listener
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's signature
-        """Requests are recorded by the exchange."""
+        """Requests are logged by the cluster that answers them."""
 
     def _serve(self) -> None:
-        sending = self.respond(self._ask(), self.path)
-        if sending is None or self.server.closing:
+        sent = self.respond(self._read_request(), self.path)
+        if sent is None or self.server.closing:
             self.close_connection = True
             return
-        self._send(sending)
+        self._send(sent)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815
 
-    def _ask(self) -> ApiRequest:
+    def _read_request(self) -> ApiRequest:
         url = urlsplit(self.path)
         length = self.headers.get("Content-Length", "0")
         body = self.rfile.read(min(int(length), MOST_BYTES)) if length.isdecimal() else b""
         headers = {name.lower(): value for name, value in self.headers.items()}
         return ApiRequest(self.command, url.path, parse_qs(url.query, keep_blank_values=True), headers, body)
 
-    def _send(self, sending: Sending) -> None:
-        answer = sending.answer
-        if "Connection" in answer.headers:
+    def _send(self, sent: DelayedReply) -> None:
+        reply = sent.reply
+        if "Connection" in reply.headers:
             self.close_connection = True
-        body = b"" if self.command == "HEAD" else answer.body
+        body = b"" if self.command == "HEAD" else reply.body
         chunked = len(body) > CHUNKED_ABOVE
         if chunked:
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-        first, *rest = _pieces(body, PIECES if sending.seconds else 1)
-        self.wfile.write(self._head(answer, chunked) + first)
+        first, *rest = _pieces(body, PIECES if sent.seconds else 1)
+        self.wfile.write(self._status_and_headers(reply, chunked) + first)
         for piece in rest:
-            time.sleep(sending.seconds / len(rest))
+            time.sleep(sent.seconds / len(rest))
             self.wfile.write(piece)
 
-    def _head(self, answer: ApiReply, chunked: bool) -> bytes:
-        headers = {"Vary": "Accept-Encoding", "Date": self.date_time_string(), **answer.headers}
-        if answer.content_type:
-            headers["Content-Type"] = answer.content_type
-        headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(answer.body))}
-        status = HTTPStatus(answer.status)
+    def _status_and_headers(self, reply: ApiReply, chunked: bool) -> bytes:
+        headers = {"Vary": "Accept-Encoding", "Date": self.date_time_string(), **reply.headers}
+        if reply.content_type:
+            headers["Content-Type"] = reply.content_type
+        headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(reply.body))}
+        status = HTTPStatus(reply.status)
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
