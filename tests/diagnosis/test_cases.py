@@ -143,6 +143,13 @@ def test_a_view_survives_being_recorded(case: str) -> None:
     assert view_from(json.loads(json.dumps(recorded(view)))) == view
 
 
+def test_the_situations_have_leaders_and_none_and_a_playbook_for_some() -> None:
+    """Else the test of a whole finding would hold less than it says."""
+    assert sum(view_of(case).leader_id is None for case in CASES) > 5
+    assert sum(view_of(case).leader_id is not None for case in CASES) > 5
+    assert sum(finding.playbook is not None for case in CASES for finding in findings_of(case)) > 3
+
+
 def test_every_diagnosis_has_a_situation_and_every_transcript_a_case() -> None:
     """A name that no situation leads to has never been seen."""
     assert {finding.name for case in CASES for finding in findings_of(case)} == names_in_the_code()

@@ -90,6 +90,12 @@ def test_a_page_runs_as_it_stands(desk: Desk, page: str) -> None:
         assert "remove-dead-peers: recovered" in done.stdout
 
 
+def test_pages_show_how_to_recover() -> None:
+    """Else what the test above holds of a recovery would be held of none."""
+    assert len(sessions()) > 1
+    assert [page for page, session in sessions().items() if "execute" in session] != []
+
+
 def alone() -> list[Command]:
     """Each once, wherever it is shown; the example extension's page is for after its installation, which has a test."""
     shown = {each.words: each for each in commands("runbook") if is_whole(each) and "example-ext" not in each.page}

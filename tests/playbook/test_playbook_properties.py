@@ -14,7 +14,7 @@ from runbook.playbook.params import read_params_file
 from runbook.playbook.parse import parse
 from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import BAD, GOOD, expression
-from tests.playbook.fuzzing import FUZZ, in_time
+from tests.playbook.fuzzing import EXAMPLES, FUZZ, in_time
 
 SEEDS = [path.read_bytes() for path in (*GOOD, *BAD)]
 PIECES = [
@@ -133,9 +133,45 @@ def test_any_pieces_of_the_language_as_an_expression(pieces: list[str]) -> None:
     evaluates_or_is_refused("".join(pieces))
 
 
-def evaluates_or_is_refused(text: str) -> None:
+ATOMS = st.sampled_from(
+    "params.count dead dead.peers dead.count later result.count loop.index 0 2 2.5 'a' '' true null [] [1]".split()
+)
+OPERATORS = st.sampled_from(["+", "-", "*", "/", "//", "%", "<", "<=", "==", "!=", "in", "not in", "and", "or"])
+WHOLE = st.recursive(
+    ATOMS,
+    lambda parts: (
+        st.tuples(parts, OPERATORS, parts).map(lambda each: f"({' '.join(each)})")
+        | st.tuples(parts, parts, parts).map(lambda each: f"({each[0]} if {each[1]} else {each[2]})")
+        | st.tuples(st.sampled_from("len any all min max not".split()), parts).map(
+            lambda each: f"({each[0]}({each[1]}))"
+        )
+        | st.tuples(parts, parts).map(lambda each: f"[{each[0]}, {each[1]}]")
+        | st.tuples(parts, parts).map(lambda each: f"{each[0]}[{each[1]}]")
+    ),
+    max_leaves=8,
+)
+
+
+def test_any_whole_expression() -> None:
+    """What an author might write: most of it can be evaluated, on values and on what is not known yet."""
+    evaluated = []
+
+    @FUZZ
+    @given(WHOLE)
+    def each(text: str) -> None:
+        evaluated.append(evaluates_or_is_refused(text))
+
+    each()
+    assert sum(evaluated) > EXAMPLES // 4
+
+
+def evaluates_or_is_refused(text: str) -> bool:
+    """Whether it was evaluated to the end."""
+    over = []
+
     def work() -> None:
         with contextlib.suppress(PlaybookError, ExpressionError):
-            expression(text).evaluate(SCOPE)
+            over.append(expression(text).evaluate(SCOPE))
 
     in_time(work)
+    return bool(over)

@@ -71,6 +71,7 @@ def test_the_list_of_semantic_faults_names_files_that_exist_once() -> None:
     names = semantic()
     assert len(names) == len(set(names))
     assert set(names) <= {path.stem for path in BAD}
+    assert sum(data_of(path) is not None for path in BAD) > 120, "the schema is asked about most of them"
 
 
 def test_the_schema_names_every_key_with_what_it_is_for() -> None:
