@@ -13,8 +13,8 @@ from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine import execute, step
+from runbook.engine.permission import Permission
 from runbook.engine.resume import restored
-from runbook.engine.step import StepRunner
 from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
@@ -208,7 +208,7 @@ BREAKAGES = (
     Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),
     Breakage("a dry run is in earnest", ((step, "BODIES", _bodies(_in_earnest)),), 104),
     Breakage("a refusal does not stop it", ((step, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
-    Breakage("the lock is not taken", ((StepRunner, "_claim", lambda *_: None),)),
+    Breakage("the lock is not taken", ((Permission, "claim", lambda *_: None),)),
     Breakage(
         "an old configuration is taken for the leader's",
         ((HashiCorpCluster, "_read_configuration", _stale_is_good_enough),),
