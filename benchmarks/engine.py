@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -73,12 +72,12 @@ def _world(folder: Path, emit: Emit) -> World:
     )
 
 
-def measured(steps: int) -> tuple[float, float]:
+def measured(python: str, steps: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "many.yaml"
         path.write_text(HEAD + "".join(STEP.format(number) for number in range(steps)), encoding="utf-8")
-        command = [sys.executable, "-m", "benchmarks.engine", str(path), folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+        command = [python, "-m", "benchmarks.engine", str(path), folder]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=600)
     seconds, grown = done.stdout.split()
     return float(seconds), float(grown)
 
@@ -96,10 +95,10 @@ def fsync_seconds() -> float:
     return seconds
 
 
-def lines() -> list[Line]:
+def lines(python: str) -> list[Line]:
     """A step against the bare disk, and ten thousand against a thousand."""
-    few = [measured(STEPS) for _ in range(RUNS)]
-    many = measured(MANY)
+    few = [measured(python, STEPS) for _ in range(RUNS)]
+    many = measured(python, MANY)
     step, disk = median(seconds for seconds, _ in few) * 1000, FSYNCS * fsync_seconds() * 1000
     return [
         Line("one step, fsync included / the bare disk", step, disk, "ms", 2, ratio=False),
@@ -109,4 +108,6 @@ def lines() -> list[Line]:
 
 
 if __name__ == "__main__":
+    import sys
+
     run_once(*sys.argv[1:])

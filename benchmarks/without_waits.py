@@ -4,7 +4,7 @@ A run waits on purpose: a second between the two looks that settle a removal, qu
 Those pauses are safety and stay in the product. Here they are left out, so that what is measured is what it costs.
 """
 
-from runbook.cli.main import main
+from runbook.__main__ import main
 from runbook.clock import SystemClock
 
 

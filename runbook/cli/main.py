@@ -220,6 +220,9 @@ def validate(paths: tuple[str, ...], form: str) -> None:
     PATHS are files, names of shipped playbooks, or folders, in which every YAML file that says it is a playbook is
     checked.
     """
+    import gc
+
+    gc.disable()  # the process ends soon, and nothing here makes a cycle
     from runbook.cli.validate import FORMATS, validated
 
     findings = validated(paths)

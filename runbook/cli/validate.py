@@ -37,9 +37,6 @@ def shown(path: str) -> str:
 
 def validated(paths: Iterable[str]) -> Findings:
     """Every file named, also by the name of a shipped playbook, and in every folder all that say they are playbooks."""
-    import gc
-
-    gc.disable()  # the process ends soon, and nothing here makes a cycle
     files = 0
     faults: list[Fault] = []
     for path in paths:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -236,7 +237,7 @@ class Guards:
 
 @dataclass(frozen=True)
 class Playbook:
-    """A checked playbook. ``digest`` is the SHA-256 (hex) of the file's bytes.
+    """A checked playbook. ``source`` are the bytes of its file.
 
     ``on_failure`` is run where the run failed or was refused, not where a person interrupted it. ``finally_`` is run
     after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
@@ -244,21 +245,27 @@ class Playbook:
     nothing failed). A failure inside them is told as an event; the run keeps its first ending, and a run that had
     succeeded fails.
 
-    Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``;
-    in it ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run a value, or
-    the whole of it, may be UNKNOWN.
+    Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``; in it
+    ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run any value may be UNKNOWN.
     """
 
     name: str
     summary: str
     path: str
-    digest: str
+    source: bytes = field(repr=False)
     params: tuple[Field, ...]
     guards: Guards
     steps: tuple[StepSpec, ...]
     secrets: tuple[Secret, ...] = ()
     on_failure: tuple[StepSpec, ...] = ()
     finally_: tuple[StepSpec, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 (hex) of its file, which only a run asks for."""
+        from hashlib import sha256
+
+        return sha256(self.source).hexdigest()
 
     def every_step(self) -> Iterator[StepSpec]:
         """Every step, those inside blocks and handlers too, in reading order."""

@@ -84,9 +84,7 @@ def _parse(data: bytes, path: str, catalogue: Mapping[str, StepDeclaration]) -> 
         told_unused("secrets", environment.used_secrets, secret_marks, faults)
     name, summary = _read_name(section), section.value("summary")
     faults.raise_if_any()
-    return Playbook(
-        name, summary, path, _digest(data), tuple(params.values()), guards, steps, secrets, on_failure, finally_
-    )
+    return Playbook(name, summary, path, data, tuple(params.values()), guards, steps, secrets, on_failure, finally_)
 
 
 class _Lists:
@@ -117,12 +115,6 @@ class _Lists:
 def _has_guards(section: Section) -> bool:
     node = section.get("guards")
     return node is not None and not (isinstance(node, MapNode) and not node.entries)
-
-
-def _digest(data: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()
 
 
 def _refuse_version(section: Section) -> None:

@@ -190,7 +190,7 @@ def test_the_schema_is_printed_as_json() -> None:
 
 def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     """It is felt at start-up, and as a pre-commit hook."""
-    heavy = {"requests", "tenacity", "rich", "structlog", "jsonschema", "json"}
+    heavy = {"requests", "tenacity", "rich", "structlog", "jsonschema", "json", "hashlib"}
     code = "import sys; from runbook.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
     command = [sys.executable, "-c", code, "validate", str(PLAYBOOKS / "remove-dead-peers.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -151,7 +151,7 @@ def test_forty_levels_are_enough_and_one_more_is_refused() -> None:
 LIMITED = """
 import json, os, resource, sys
 from runbook.cli import validate
-from runbook.__main__ import main
+from runbook.cli.main import main
 resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
 started = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 for path in sys.argv[1:]:  # a child each, which is a process that has started and has read nothing yet
