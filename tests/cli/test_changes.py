@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from tests.command_line import PLAYBOOK, SHORT, changes, environment, followers, runbook
+from tests.command_line import PLAYBOOK, SHORT, changes, environment, followers, runbook, start
 from tests.report.test_live import at_a_terminal
 
 HEAD = "runbook: 1\nname: commands\nguards: {{ {guards} }}\nsteps:\n"
@@ -62,8 +62,7 @@ def journal(run: Path) -> list[dict[str, object]]:
 def killed_inside(folder: Path, environ: dict[str, str], guards: str = "max_changes: 1") -> str:
     """A run that died inside its only command; its name."""
     path = playbook(folder, guards, "once", then=FOREVER)
-    command = [sys.executable, "-m", "runbook", "execute", path, "--yes", "--quiet"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
+    with start(environ, "execute", path, "--yes", "--quiet", stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 30
         while not done(folder) and time.monotonic() < until:
             time.sleep(0.02)
@@ -96,8 +95,8 @@ def test_a_playbook_of_commands_takes_the_lock_of_the_cluster_that_it_points_at(
 ) -> None:
     """Whatever address is given: a recovery waits for it."""
     path = playbook(tmp_path, "max_changes: 1", "first", then=FOREVER)
-    command = [sys.executable, "-m", "runbook", "execute", path, "--yes", "--quiet"]
-    with subprocess.Popen(command, env=environment(lab, broken), stdout=subprocess.DEVNULL) as process:
+    words = ("execute", path, "--yes", "--quiet")
+    with start(environment(lab, broken), *words, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 30
         while not done(tmp_path) and time.monotonic() < until:
             time.sleep(0.02)

@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,8 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from tests.command_line import PLAYBOOK as PLAYBOOK
-from tests.command_line import QUICK as QUICK
-from tests.command_line import ROOT as ROOT
-from tests.command_line import changes as changes
-from tests.command_line import environment as environment
-from tests.command_line import followers as followers
-from tests.command_line import runbook as runbook
+from tests.clock import CLOCK
+from tests.command_line import PLAYBOOK, QUICK, changes, environment, followers, runbook, start
 
 
 @pytest.fixture
@@ -62,14 +56,16 @@ def test_a_dry_run_foretells_two_removals_and_sends_no_changing_request(lab: Sim
     assert {request.method for request in lab.requests} == {"GET"}
 
 
-def test_without_quorum_nothing_is_sent_and_the_words_say_what_to_do(lab: SimulatedLab) -> None:
+def test_without_quorum_nothing_is_sent_and_the_words_say_what_to_do() -> None:
     """Three of five dead: exit 4, and the servers to start again are named."""
-    *dead, asked = followers(lab)
-    for name in dead:
-        lab.kill(name)
-    time.sleep(1)  # until then the leader's lease holds, and the guard refuses with exit 3
-    done = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
-    assert (done.returncode, changes(lab)) == (4, []), done.stderr
+    with SimulatedLab(5, gossip_delay=0.3, hold=0.3) as lab:
+        lab.wait_for_leader()
+        *dead, asked = followers(lab)
+        for name in dead:
+            lab.kill(name)
+        CLOCK.sleep(1)  # until then the leader's lease holds, and the guard refuses with exit 3
+        done = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
+        assert (done.returncode, changes(lab)) == (4, []), done.stderr
     assert "quorum is lost: 2 of 5 voters answer and 3 are needed. Send no removal. Start 1 of " in done.stdout
 
 
@@ -79,8 +75,7 @@ def test_a_killed_tool_leaves_what_it_asked_for_and_says_that_the_outcome_is_unk
     lab.kill(dead)
     lab.wait_for_gossip(dead, "failed")
     lab.inject("hang", method="DELETE", times=None)
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--quiet"]
-    process = subprocess.Popen(command, env=environment(lab, asked), cwd=ROOT)
+    process = start(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--quiet")
     until = time.monotonic() + 30
     while not changes(lab) and time.monotonic() < until:
         time.sleep(0.05)
@@ -100,8 +95,7 @@ def test_sigterm_during_a_removal_is_recorded_and_exits_130(lab: SimulatedLab) -
     lab.kill(dead)
     lab.wait_for_gossip(dead, "failed")
     lab.inject("hang", method="DELETE", times=None)
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--quiet"]
-    process = subprocess.Popen(command, env=environment(lab, asked), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = start(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--quiet", stdout=subprocess.PIPE)
     until = time.monotonic() + 30
     while not changes(lab) and time.monotonic() < until:
         time.sleep(0.05)
@@ -116,8 +110,8 @@ def test_one_run_at_a_time(lab: SimulatedLab) -> None:
     """A second run on the same cluster ends at once with 5 and says who holds it."""
     dead, asked, *_ = followers(lab)
     lab.kill(dead)
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, "--param", "confirm_for=60s", "--quiet"]
-    process = subprocess.Popen(command, env=environment(lab, asked), cwd=ROOT, stdout=subprocess.DEVNULL)
+    words = ("execute", PLAYBOOK, "--param", "confirm_for=60s", "--quiet")
+    process = start(environment(lab, asked), *words, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 30
         while not any("snapshot" in request.path for request in lab.requests) and time.monotonic() < until:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,9 @@ import pytest
 
 from runbook.journal.store import read
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import PLAYBOOK, QUICK, ROOT, changes, environment, followers, runbook
+from tests.command_line import PLAYBOOK, QUICK, changes, environment, followers, runbook, start
 
-COMMAND = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--log-format", "text"]
+WORDS = ("execute", PLAYBOOK, *QUICK, "--log-format", "text")
 
 
 @pytest.fixture
@@ -41,18 +41,18 @@ def test_a_journal_that_cannot_grow_stops_the_run_before_anything_is_asked_for(
     where = environment(lab, followers(lab)[-1])
     assert runbook(where, "execute", PLAYBOOK, *QUICK, "--dry-run").returncode == 0
     text = newest_journal(state_dir).read_bytes()
+    shutil.rmtree(state_dir / "runs")
     room = text.index(b'"removal.would_be_requested"') - 40  # in the middle of where the intent will be
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    done = subprocess.run(
-        COMMAND, env=where, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, preexec_fn=limit
-    )
-    assert (done.returncode, changes(lab)) == (1, []), done.stderr
-    assert done.stderr.splitlines()[-1].startswith(f"runbook: {newest_journal(state_dir)}: ")
-    assert "No further change will be made" in done.stderr
-    assert "Traceback" not in done.stderr
+    process = start(where, *WORDS, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limit)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, changes(lab)) == (1, []), said
+    assert said.splitlines()[-1].startswith(f"runbook: {newest_journal(state_dir)}: ")
+    assert "No further change will be made" in said
+    assert "Traceback" not in said
     kinds = [event["kind"] for event in read(newest_journal(state_dir)).events]
     assert "step.completed" in kinds
     assert "removal.requested" not in kinds
@@ -73,7 +73,7 @@ def test_a_disk_that_fills_up_during_the_run_stops_it(lab: SimulatedLab, real_di
     """A real full file system, and not only a limit."""
     where = {**environment(lab, "s1"), "RUNBOOK_STATE_DIR": str(real_disk)}
     slow = ["--param", "confirm_for=3s", "--param", "looks=30"]  # more looks than the last page has room for
-    with subprocess.Popen([*COMMAND, *slow], env=where, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with start(where, *WORDS, *slow, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 20
         while not list(real_disk.glob("runs/*/state.snap")) and time.monotonic() < until:
             time.sleep(0.05)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import PLAYBOOK, QUICK, changes, environment, followers, runbook
+from tests.command_line import PLAYBOOK, QUICK, changes, environment, followers, runbook
 
 AUTOPILOT = "/v1/operator/autopilot/configuration"
 BOTH = ("--override", "cluster-minimum", "--override", "cooldown", "--reason", "a proxy closes that path")

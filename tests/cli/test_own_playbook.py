@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_execute import runbook
+from tests.command_line import runbook
 
 INNER = """
 runbook: 1

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from runbook.journal.store import Journal, read
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import PLAYBOOK, QUICK, ROOT, changes, environment, followers, runbook
+from tests.clock import CLOCK
+from tests.command_line import PLAYBOOK, QUICK, ROOT, changes, environment, followers, runbook, start
 
 HEALTH_CHECK = str(ROOT / "playbooks" / "health-check.yaml")
 
@@ -40,8 +37,7 @@ def broken(lab: SimulatedLab) -> tuple[str, str]:
 
 def killed_in_the_act(lab: SimulatedLab, asked: str, number: signal.Signals = signal.SIGKILL) -> None:
     """A run that dies while its one DELETE is on the way."""
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--quiet"]
-    process = subprocess.Popen(command, env=environment(lab, asked), stdout=subprocess.DEVNULL)
+    process = start(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--quiet", stdout=subprocess.DEVNULL)
     until = time.monotonic() + 30
     while not changes(lab) and time.monotonic() < until:
         time.sleep(0.02)
@@ -49,16 +45,18 @@ def killed_in_the_act(lab: SimulatedLab, asked: str, number: signal.Signals = si
     process.wait(timeout=20)
 
 
-def made_older(minutes: float = 10) -> None:
-    """The newest record, as if all of it had been written so much earlier: no test waits two minutes for a reply."""
-    path = newest() / "journal.jsonl"
-    events = [dict(event) for event in read(path).events]
-    path.unlink()
-    with contextlib.closing(Journal.begin(path)) as journal:
-        for event in events:
-            at = datetime.fromisoformat(event["at"]) - timedelta(minutes=minutes)
-            plain = {key: value for key, value in event.items() if key not in ("index", "previous", "hash")}
-            journal.append({**plain, "at": at.isoformat(timespec="milliseconds")})
+def wait_until(true: Callable[[], bool]) -> None:
+    """Let the lab's time pass until this is so; whatever it is, the next assert is about it."""
+    until = time.monotonic() + 30
+    while not true() and time.monotonic() < until:
+        CLOCK.sleep(0.5)
+        time.sleep(0.02)
+
+
+def configuration(lab: SimulatedLab) -> list[str]:
+    """As the leader holds it."""
+    status = lab.status()
+    return next(row["configuration"] for row in status["servers"] if row["name"] == status["leader"])
 
 
 def newest() -> Path:
@@ -80,7 +78,7 @@ def test_a_removal_that_took_effect_is_not_asked_for_again(lab: SimulatedLab, br
     dead, asked = broken
     lab.inject("delay", method="DELETE", seconds=0.3)
     killed_in_the_act(lab, asked)
-    time.sleep(1)
+    wait_until(lambda: lab.ids[dead] not in configuration(lab))
     done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (0, 1), done.stdout
     assert f"removed            {dead}.global" in done.stdout
@@ -99,14 +97,12 @@ def test_a_resumed_run_that_has_finished_holds_nothing(lab: SimulatedLab, broken
     dead, asked = broken
     lab.inject("delay", method="DELETE", seconds=0.3)
     killed_in_the_act(lab, asked)
-    time.sleep(1)
+    wait_until(lambda: lab.ids[dead] not in configuration(lab))
     assert runbook(environment(lab, asked), "resume", "last", "--yes").returncode == 0
     assert names_in_locks() == []
     lab.restart(dead)
     lab.wait_for_gossip(dead, "alive")
-    until = time.monotonic() + 30
-    while lab.ids[dead] not in lab.status()["servers"][0]["configuration"] and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: lab.ids[dead] in configuration(lab))
     after = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
     assert after.returncode == 0, after.stdout
 
@@ -132,7 +128,7 @@ def test_a_removal_that_was_lost_on_the_way_is_asked_for_again(lab: SimulatedLab
     _, asked = broken
     lab.inject("hang", method="DELETE")
     killed_in_the_act(lab, asked)
-    made_older()
+    CLOCK.sleep(600)  # longer than servers may still carry out what they were asked
     done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (0, 2), done.stdout
     told = [kind for kind in kinds(Path(os.environ["RUNBOOK_STATE_DIR"])) if kind.startswith("removal.")]
@@ -156,10 +152,9 @@ def test_an_interrupted_run_goes_on_and_looks_anew_before_it_removes(
     dead, asked = broken
     lab.inject("hang", method="DELETE")
     killed_in_the_act(lab, asked, signal.SIGTERM)
-    made_older()
+    CLOCK.sleep(600)  # longer than servers may still carry out what they were asked
     lab.restart(dead)
     lab.wait_for_gossip(dead, "alive")
-    time.sleep(1)
     done = runbook(environment(lab, asked), "resume", "last", "--yes")
     assert (done.returncode, len(changes(lab))) == (3, 1), done.stdout
     assert f"{dead}.global is alive" in done.stdout

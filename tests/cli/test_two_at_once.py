@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections import Counter
 
 from runbook.lab.simulated import SimulatedLab
-from tests.cli.test_execute import PLAYBOOK, QUICK, changes, environment, followers
+from tests.command_line import PLAYBOOK, QUICK, changes, environment, followers, start
 
 ROUNDS = int(os.environ.get("TWO_AT_ONCE", "2"))
-
-
-def start(lab: SimulatedLab, asked: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--quiet"]
-    return subprocess.Popen(command, env=environment(lab, asked), stdout=subprocess.PIPE, text=True)
 
 
 def test_two_runs_started_at_once_have_one_winner() -> None:
@@ -30,7 +24,8 @@ def test_two_runs_started_at_once_have_one_winner() -> None:
             dead, one, other, *_ = followers(lab)
             lab.kill(dead)
             lab.wait_for_gossip(dead, "failed")
-            runs = [start(lab, one), start(lab, other)]
+            words = ("execute", PLAYBOOK, *QUICK, "--quiet")
+            runs = [start(environment(lab, asked), *words, stdout=subprocess.PIPE) for asked in (one, other)]
             told = [run.communicate(timeout=120)[0] for run in runs]
             assert len(changes(lab)) == 1, told
             ends[tuple(sorted(run.returncode for run in runs))] += 1
