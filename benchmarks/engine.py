@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.language import Line
 
 if TYPE_CHECKING:
-    from runbook.engine.world import World
+    from runbook.engine.services import RunServices
     from runbook.events import Emit
 
 STEPS = 1_000
@@ -32,18 +32,21 @@ def run_once(path: str, folder: str) -> None:
     from runbook.journal.store import Journal
     from runbook.playbook.parse import parse
     from runbook.playbook.reader import MAX_BYTES
+    from runbook.run_state import RunState
     from runbook.steps.catalog import CATALOG
 
     plan = bind(parse(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG), "bench", {})
-    journal = Journal.begin(Path(folder) / "journal.jsonl")
+    journal, state = Journal.begin(Path(folder) / "journal.jsonl"), RunState()
 
     def emit(event: Event) -> None:
-        journal.append({"at": world.clock.now(), **event.record()}, durable=event.durable)
+        record = {"at": services.clock.now(), **event.record()}
+        journal.append(record, durable=event.durable)
+        state.apply(record)
 
-    world = _world(Path(folder), emit)
+    services = _services(Path(folder), emit)
     emit(RunStarted("bench", "many", plan.playbook.digest, "none", "bench", False, {}))
     before, begun = resident(), time.perf_counter()
-    ending = execute(plan, world)
+    ending = execute(plan, services, state)
     seconds = time.perf_counter() - begun
     assert isinstance(ending, RunCompleted), ending
     print(seconds / len(plan.playbook.steps), resident() - before)
@@ -55,17 +58,17 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
 
 
-def _world(folder: Path, emit: Emit) -> World:
+def _services(folder: Path, emit: Emit) -> RunServices:
     from runbook.clock import SystemClock
-    from runbook.engine.world import World
+    from runbook.engine.services import RunServices
     from runbook.steps.base import Agreement
 
-    return World(
+    return RunServices(
         cluster=None,  # type: ignore[arg-type]  # no step looks at one
         clock=SystemClock(),
         emit=emit,
         folder=folder,
-        chance=lambda: 0.5,
+        random_fraction=lambda: 0.5,
         approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
         dry_run=False,
         keep_tracebacks=True,

@@ -15,6 +15,8 @@ Key = tuple[str, "int | None"]  # a step's place, and the item of its for_each, 
 
 CHANGE: Mapping[tuple[str, str], str] = {
     ("new", "change.begun"): "begun",
+    ("new", "change.would_begin"): "foretold",
+    ("foretold", "change.would_begin"): "foretold",
     ("begun", "change.begun"): "begun",  # another attempt, or another round of until
     ("begun", "attempt.failed"): "ended",
     ("begun", "step.failed"): "ended",
@@ -41,6 +43,16 @@ class ChangeBegun(Event):
     """
 
     kind = "change.begun"
+    step: str
+    item: int | None
+    uses: str
+
+
+@dataclass(frozen=True)
+class ChangeWouldBegin(Event):
+    """A dry run stops here."""
+
+    kind = "change.would_begin"
     step: str
     item: int | None
     uses: str
@@ -111,9 +123,7 @@ class ChangesFolding:
         self._count += 1
         if kind == "step.started":
             self._started[step] = self._count
-            if event.get("may_change"):  # a record of before change.begun, where this was the only sign
-                self._begin((step, None), event)
-        elif kind == "change.begun":
+        elif kind in ("change.begun", "change.would_begin"):
             self._begin((step, event["item"]), event)
         elif kind == "change.unsettled":
             self._move((step, event["item"]), kind)
@@ -128,10 +138,11 @@ class ChangesFolding:
                 self._pass(self._started.get(step, 0))
 
     def _begin(self, key: Key, event: Mapping[str, Any]) -> None:
+        kind = str(event["kind"])
         new = Change(*key, str(event["uses"]), str(event.get("at", "")))
         self._changes[key] = self._changes.get(key, new)
         self._order[key] = self._count
-        self._move(key, "change.begun")
+        self._move(key, kind)
 
     def _move(self, key: Key, kind: str) -> None:
         change = self._changes[key]

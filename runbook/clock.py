@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -13,6 +14,21 @@ def seconds() -> float:
     Linux's usual monotonic clock stands still in a suspended laptop or virtual machine; others' does not.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment by which a step must end, in seconds of the clock's ``monotonic``; and whose time that is."""
+
+    at: float = float("inf")
+    step: str = ""
+
+    def narrowed(self, at: float, step: str) -> Deadline:
+        """The earlier of the two."""
+        return Deadline(at, step) if at < self.at else self
+
+
+NO_DEADLINE = Deadline()
 
 
 class Clock(Protocol):

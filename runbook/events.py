@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from runbook.raft.model import ClusterView
+
 
 @dataclass(frozen=True)
 class Event:
@@ -104,7 +106,10 @@ class ItemCompleted(_OfStep):
 
 @dataclass(frozen=True)
 class Looked(_OfStep):
-    """One look at the cluster, as the verdicts it led to, by peer label."""
+    """One look at the cluster, as the verdicts it led to, by peer label.
+
+    ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
+    """
 
     kind = "cluster.looked"
     durable = False
@@ -112,6 +117,20 @@ class Looked(_OfStep):
     voters: int
     live_voters: int
     verdicts: Mapping[str, str]
+    view: ClusterView | None = field(default=None, compare=False, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        told = {name: value for name, value in vars(self).items() if name != "view"}
+        return {"kind": self.kind, **told, "verdicts": dict(self.verdicts)}
+
+
+@dataclass(frozen=True)
+class VerdictCriteria(_OfStep):
+    """From here on dead is who looked dead for ``confirm_for`` seconds, in at least so many looks."""
+
+    kind = "verdict.criteria"
+    confirm_for: float
+    looks: int
 
 
 @dataclass(frozen=True)
@@ -229,6 +248,7 @@ class StepFailed(_OfStep):
     outcome: str
     message: str
     goes_on: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True)

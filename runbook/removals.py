@@ -33,7 +33,8 @@ REMOVAL: Mapping[tuple[str, str], str] = {
 class Removal:
     """What became of one intent: ``asked`` with nothing after it means that the outcome is not known.
 
-    ``gone`` is our doing, ``vanished`` somebody else's.
+    ``gone`` is our doing, ``vanished`` somebody else's. ``unanswered``: an earlier request for it had no answer, and
+    may yet be carried out, whatever becomes of a later one.
     """
 
     peer: str
@@ -44,6 +45,7 @@ class Removal:
     asked_at: str
     message: str = ""
     step: str = ""
+    unanswered: bool = False
 
     @property
     def unsettled(self) -> bool:
@@ -53,7 +55,7 @@ class Removal:
     @property
     def may_yet_be_done(self) -> bool:
         """Asked for without an answer: whatever was seen since, servers may carry it out late."""
-        return self.unsettled or self.state == "still_listed"
+        return self.unsettled or (self.unanswered and self.state not in ("gone", "vanished"))
 
 
 class RemovalsFolding:
@@ -73,6 +75,8 @@ class RemovalsFolding:
         name = str(event.get("name") or new.name)
         if state in ("asked", "foretold"):
             address, after = str(event["address"]), int(event["voters_after"])
-            self._removals[peer] = Removal(peer, name, address, state, after, at, step=str(event["step"]))
+            step, earlier = str(event["step"]), new.unanswered
+            self._removals[peer] = Removal(peer, name, address, state, after, at, step=step, unanswered=earlier)
         else:
-            self._removals[peer] = replace(new, state=state, name=name, message=str(event.get("message", "")))
+            message, unanswered = str(event.get("message", "")), new.unanswered or state == "still_listed"
+            self._removals[peer] = replace(new, state=state, name=name, message=message, unanswered=unanswered)

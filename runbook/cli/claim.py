@@ -14,9 +14,10 @@ from runbook.events import Emit, GuardOverridden
 from runbook.journal.lock import Lock, LockedError
 from runbook.journal.store import Journal, JournalError, read
 from runbook.lock_events import LockFreed, LockTakenOver
-from runbook.progress import ProgressError, RunProgress, fold
 from runbook.raft.removal import Unsafe
+from runbook.run_state import RunState, fold
 from runbook.steps.base import RefusedError
+from runbook.transitions import TransitionError
 
 PEER = "peer"  # what is locked
 
@@ -40,13 +41,19 @@ class Claim:
         self._emit = emit
         self._override = override
         self._clock = clock
-        self._peers: frozenset[str] = frozenset()
         self._recorded: set[str] = set()
         self._lock = Lock(state / "locks", {"run": plan.run, "who": who, "since": clock.now()})
 
-    def hold(self, peers: frozenset[str]) -> None:
-        """Raises :class:`RefusedError`, with code ``Locked``, while another run holds any of the peers."""
-        self._peers = peers
+    def check_free(self, peers: frozenset[str]) -> None:
+        """A question, which holds nothing. Raises :class:`RefusedError`, with code ``Locked``, while another run holds
+        any of the peers.
+        """
+        holder = self._lock.barring(PEER, peers, may_take=self._may_take)
+        if holder is not None:
+            raise RefusedError(self._locked(holder))
+
+    def acquire(self, peers: frozenset[str]) -> None:
+        """Hold the cluster from now on. Raises :class:`RefusedError`, with code ``Locked``, where another run does."""
         try:
             left = self._lock.take(PEER, peers, may_take=self._may_take)
         except LockedError as error:
@@ -65,15 +72,13 @@ class Claim:
         self._lock.release()
         self._lock.wipe(PEER, claimed_before)
 
-    def refuse_in_cooldown(self) -> None:
+    def check_cooldown(self, peers: frozenset[str]) -> None:
         """Raises :class:`RefusedError` while the last change of this cluster is fresh and nobody has looked at it."""
-        if self._plan.cooldown <= 0 or not self._peers:
+        if self._plan.cooldown <= 0 or not peers:
             return
         now = datetime.fromisoformat(self._clock.now())
-        reason = reason_in_cooldown(self._state / "runs", self._plan.run, self._peers, self._plan.cooldown, now)
-        if reason is None:
-            return
-        if not self.set_aside("cooldown", reason.sentence):
+        reason = reason_in_cooldown(self._state / "runs", self._plan.run, peers, self._plan.cooldown, now)
+        if reason is not None and not self.set_aside("cooldown", reason.sentence):
             raise RefusedError(reason)
 
     def set_aside(self, guard: str, refusal: str) -> bool:
@@ -119,10 +124,10 @@ class Claim:
                 journal.append({"at": self._clock.now(), **event.record()})
         self._emit(event)
 
-    def _progress_of(self, run: str) -> RunProgress | None:
+    def _progress_of(self, run: str) -> RunState | None:
         try:
             return fold(read(self._state / "runs" / run / "journal.jsonl").events)
-        except (OSError, JournalError, ProgressError):
+        except (OSError, JournalError, TransitionError):
             return None
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from runbook.journal.store import JournalError, read
-from runbook.progress import RunProgress, fold
 from runbook.raft.removal import Unsafe
+from runbook.run_state import RunState, fold
 from runbook.steps.shown import clean
 
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
@@ -48,7 +48,7 @@ def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: da
 
 
 def _reason_in_run(
-    run: str, progress: RunProgress, peers: frozenset[str], cooldown: timedelta, now: datetime
+    run: str, progress: RunState, peers: frozenset[str], cooldown: timedelta, now: datetime
 ) -> Unsafe | None:
     if not progress.has_changed or progress.acknowledged or not progress.peers & peers:
         return None

@@ -13,7 +13,6 @@ from runbook.cli.state import state_folder
 from runbook.cli.telling import painted
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.journal.store import JournalError, read
-from runbook.progress import ProgressError, fold
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.findings import Finding
 from runbook.raft.model import ClusterView
@@ -21,6 +20,8 @@ from runbook.raft.record import recorded
 from runbook.raft.scene import Phase, Scene
 from runbook.report.colour import can_rewrite
 from runbook.report.diagnosis import WIDTH, lines_of, rows_of
+from runbook.run_state import fold
+from runbook.transitions import TransitionError
 
 NARROWEST = 60  # columns
 RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins
@@ -84,7 +85,7 @@ def removed_by_runs(state: Path) -> frozenset[str]:
     for folder in folders:
         try:
             progress = fold(read(folder / "journal.jsonl").events)
-        except (JournalError, ProgressError, OSError):
+        except (JournalError, TransitionError, OSError):
             continue
         found |= {removal.peer for removal in progress.removals if removal.state == "gone" and removal.asked_at}
     return frozenset(found)

@@ -24,6 +24,7 @@ from runbook.playbook.operators import ExpressionError
 from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
+from runbook.run_state import RunState
 from runbook.shipped_playbooks import NoPlaybookError, located
 from runbook.steps.catalog import CATALOG
 
@@ -62,7 +63,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
             path=str(Path(wish.path).absolute()),
         )
         with _record(state / "runs" / plan.run, text) as journal:
-            return conduct(plan, cluster, wish.manner, state, journal, first, None)
+            return conduct(plan, cluster, wish.manner, state, journal, first, RunState())
     except PlaybookError as error:
         return told("\n".join(fault.render() for fault in error.faults), exit_codes.NOT_STARTED)
     except (ParamError, ExpressionError, SettingsError, NotStartedError, NoPlaybookError) as error:

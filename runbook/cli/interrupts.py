@@ -12,11 +12,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Turns the signals into KeyboardInterrupt; inside :meth:`held` they wait until what is being written is whole."""
+    """Turns the signals into KeyboardInterrupt inside :meth:`allowed`. Elsewhere, and inside :meth:`held`, they wait:
+    what the engine notes between two steps and what is being written is whole.
+    """
 
     def __init__(self) -> None:
-        self._holding = False
-        self._came = False
+        self._allowed = self._holding = self._came = False
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -29,19 +30,36 @@ class Interrupts:
                 signal.signal(number, handler)
 
     @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Inside, a signal takes effect at once, and one that came before takes it on entry."""
+        outer, self._allowed = self._allowed, True
+        try:
+            self._raise_if_it_came()
+            yield
+        finally:
+            self._allowed = outer
+
+    @contextmanager
     def held(self) -> Iterator[None]:
-        """What is done inside is done whole. A signal that came meanwhile takes effect when it is left."""
+        """What is done inside is done whole. A signal that came meanwhile takes effect when it is left, if it may."""
         self._holding = True
         try:
             yield
         finally:
             self._holding = False
-        if self._came:
-            self._came = False
+        if self._allowed:
+            self._raise_if_it_came()
+
+    def pending(self) -> bool:
+        """Whether a signal came that has had no effect yet; asked once, it is forgotten."""
+        came, self._came = self._came, False
+        return came
+
+    def _raise_if_it_came(self) -> None:
+        if self.pending():
             raise KeyboardInterrupt
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> Any:
-        if self._holding:
-            self._came = True
-            return
-        raise KeyboardInterrupt
+        if self._allowed and not self._holding:
+            raise KeyboardInterrupt
+        self._came = True

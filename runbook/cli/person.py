@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from runbook.engine.world import AGREE_WITHIN
+from runbook.engine.services import AGREE_WITHIN
 from runbook.steps.base import Agreement
 from runbook.steps.shown import clean
 

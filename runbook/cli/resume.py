@@ -25,11 +25,12 @@ from runbook.playbook.model import PlaybookError
 from runbook.playbook.operators import ExpressionError
 from runbook.playbook.parse import parse
 from runbook.playbook.reader import MAX_BYTES
-from runbook.progress import ProgressError, RunProgress, fold
 from runbook.raft.findings import count
 from runbook.report.screen import summary
+from runbook.run_state import RunState, fold
 from runbook.secrets import HIDDEN
 from runbook.steps.catalog import CATALOG
+from runbook.transitions import TransitionError
 
 
 def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int:
@@ -50,7 +51,7 @@ def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int
             cluster = cluster_from(environment, read_only=not plan.changes)
             _refuse_other_kind(progress, cluster.name)
             return conduct(plan, cluster, manner, state, journal, _first(record, cluster.name), progress)
-    except (NoRunError, NotStartedError, SettingsError, PlaybookError, ExpressionError, ProgressError) as error:
+    except (NoRunError, NotStartedError, SettingsError, PlaybookError, ExpressionError, TransitionError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except AtWorkError as error:
         return told(f"runbook: {error}", exit_codes.LOCKED)
@@ -60,7 +61,7 @@ def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int
         return exit_codes.INTERRUPTED
 
 
-def _told_again(state: Path, folder: Path, progress: RunProgress) -> int:
+def _told_again(state: Path, folder: Path, progress: RunState) -> int:
     """All that may be left to do: a process that died between its ending and its release is still named in the lock."""
     with contextlib.suppress(OSError):  # its record frees the next run too
         if left := free_what_is_left(state, folder.name, progress.peers):
@@ -73,7 +74,7 @@ def _first(record: Record, cluster: str) -> RunResumed:
     return RunResumed(person(), cluster, record.torn)
 
 
-def _plan_of(folder: Path, progress: RunProgress) -> Plan:
+def _plan_of(folder: Path, progress: RunState) -> Plan:
     """What the run was made of: the playbook as it was then, and the params it had."""
     if progress.started is None:
         raise NotStartedError(f"{folder.name} has no beginning: nothing was started, so run the playbook again")
@@ -101,7 +102,7 @@ def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Chang
             raise NotStartedError(f"no step {name} of this run waits for an answer; {those}")
 
 
-def _refuse_other_kind(progress: RunProgress, cluster: str) -> None:
+def _refuse_other_kind(progress: RunState, cluster: str) -> None:
     """The address may be another server's, but not another product's."""
     began = str(progress.started["cluster"]) if progress.started else ""
     if began.partition(":")[0] != cluster.partition(":")[0]:
@@ -120,7 +121,7 @@ def acknowledge(name: str, comment: str, environment: Mapping[str, str]) -> int:
                 what = f"{folder.name} changed nothing, so no cool-down waits for it"
                 raise NotStartedError(f"{what}; {_that_did(state)}")
             journal.append({"at": SystemClock().now(), **RunAcknowledged(person(), comment).record()})
-    except (NoRunError, NotStartedError, ProgressError) as error:
+    except (NoRunError, NotStartedError, TransitionError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except JournalError as error:
         return told(f"runbook: {error}", exit_codes.FAILED)

@@ -19,12 +19,11 @@ from runbook.clock import Clock, SystemClock
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
-from runbook.engine.resume import NOTHING_YET
-from runbook.engine.world import World
+from runbook.engine.services import RunServices
 from runbook.events import Emit, Event
-from runbook.journal.store import Journal, read
-from runbook.progress import RunProgress, fold
+from runbook.journal.store import Journal
 from runbook.report.screen import LABEL_WIDTH, summary
+from runbook.run_state import RunState
 from runbook.secrets import Redactor, Vault
 
 
@@ -61,23 +60,43 @@ def conduct(
     state: Path,
     journal: Journal,
     first: Event,
-    past: RunProgress | None,
+    run_state: RunState,
 ) -> int:
-    """Run, or go on, to an ending; the exit code. ``first`` is what the journal is told before anything happens."""
+    """Run, or resume, to an ending; the exit code. ``first`` is what the journal is told before anything happens."""
     clock, interrupts = SystemClock(), Interrupts()
     folder = state / "runs" / plan.run
     redactor = _knowing(cluster)
     vault = Vault(os.environ, redactor)
     vault.foresee(plan.playbook.secrets)
+    claimed_before = run_state.peers
     with interrupts.caught(), telling(manner.form, plan.run) as tell:
-        emit = _emitting(journal, redactor, clock, interrupts, tell.write)
+        emit = _emitting(journal, run_state, redactor, clock, interrupts, tell.write)
         claim = Claim(plan, state, person(), emit, manner.override, clock)
-        emit(first)
+        with interrupts.allowed():
+            emit(first)
         asking = Asking(manner.at_terminal, manner.yes, tell.aside)
-        ending = execute(plan, _world(cluster, clock, emit, folder, manner, claim, asking, vault), past or NOTHING_YET)
+        services = RunServices(
+            cluster=cluster,
+            clock=clock,
+            emit=emit,
+            folder=folder,
+            random_fraction=random.random,
+            approve=asking.approve,
+            dry_run=manner.dry_run,
+            keep_tracebacks=manner.verbose,
+            check_free=claim.check_free,
+            acquire=claim.acquire,
+            check_cooldown=claim.check_cooldown,
+            choose=asking.choose,
+            set_aside=claim.set_aside,
+            answers=manner.answers,
+            vault=vault,
+            interrupts=interrupts,
+        )
+        ending = execute(plan, services, run_state)
     with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
-        claim.release(past.peers if past else frozenset())
-    return _ended(ending, folder)
+        claim.release(claimed_before)
+    return _ended(ending, run_state, folder)
 
 
 def _knowing(cluster: HashiCorpCluster) -> Redactor:
@@ -87,49 +106,23 @@ def _knowing(cluster: HashiCorpCluster) -> Redactor:
     return redactor
 
 
-def _world(
-    cluster: HashiCorpCluster,
-    clock: Clock,
-    emit: Emit,
-    folder: Path,
-    manner: Manner,
-    claim: Claim,
-    asking: Asking,
-    vault: Vault,
-) -> World:
-    return World(
-        cluster=cluster,
-        clock=clock,
-        emit=emit,
-        folder=folder,
-        chance=random.random,
-        approve=asking.approve,
-        dry_run=manner.dry_run,
-        keep_tracebacks=manner.verbose,
-        claim=claim.hold,
-        may_change=claim.refuse_in_cooldown,
-        choose=asking.choose,
-        set_aside=claim.set_aside,
-        answers=manner.answers,
-        vault=vault,
-    )
-
-
-def _emitting(journal: Journal, redactor: Redactor, clock: Clock, interrupts: Interrupts, write: Write) -> Emit:
-    """Journal first, with no secret in it; what is shown comes after, and a lost terminal does not end the run."""
+def _emitting(
+    journal: Journal, state: RunState, redactor: Redactor, clock: Clock, interrupts: Interrupts, write: Write
+) -> Emit:
+    """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
 
     def emit(event: Event) -> None:
         with interrupts.held():
             record = {"at": clock.now(), **redactor.hide(event.record())}
             journal.append(record, durable=event.durable)
+            state.apply(record, view=getattr(event, "view", None), moment=clock.monotonic())
             with contextlib.suppress(OSError, ValueError):
                 write(record)
 
     return emit
 
 
-def _ended(ending: Ending, folder: Path) -> int:
+def _ended(ending: Ending, state: RunState, folder: Path) -> int:
     with contextlib.suppress(OSError):  # the record says it too
-        lines = ["", *summary(fold(read(folder / "journal.jsonl").events), str(folder))]
-        print(fitted(lines, sys.stdout, LABEL_WIDTH), flush=True)
+        print(fitted(["", *summary(state, str(folder))], sys.stdout, LABEL_WIDTH), flush=True)
     return exit_codes.of(ending)

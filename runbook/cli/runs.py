@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runbook.journal.store import JournalError, read
-from runbook.progress import ProgressError, RunProgress, fold
 from runbook.report.screen import Screen, summary
+from runbook.run_state import RunState, fold
+from runbook.transitions import TransitionError
 
 
 class NoRunError(Exception):
@@ -33,7 +34,7 @@ def _folders(state: Path) -> list[Path]:
 def _row(folder: Path) -> str:
     try:
         progress = fold(read(folder / "journal.jsonl").events)
-    except (JournalError, ProgressError, OSError) as error:
+    except (JournalError, TransitionError, OSError) as error:
         return f"{folder.name}  unreadable: {error}"
     state = "no ending" if progress.state == "running" else progress.state
     cluster = progress.started["cluster"] if progress.started else "?"
@@ -71,14 +72,14 @@ def newest_to_resume(state: Path) -> Path:
 def _why_not_resumed(folder: Path) -> str:
     try:
         return fold(read(folder / "journal.jsonl").events).not_resumable
-    except (JournalError, ProgressError, OSError):
+    except (JournalError, TransitionError, OSError):
         return "cannot be read"
 
 
 def last_change(state: Path) -> str:
     """The newest run that changed something; empty where there is none."""
     for folder in reversed(_folders(state)):
-        with contextlib.suppress(JournalError, ProgressError, OSError):
+        with contextlib.suppress(JournalError, TransitionError, OSError):
             if fold(read(folder / "journal.jsonl").events).has_changed:
                 return folder.name
     return ""
@@ -89,7 +90,7 @@ def shown(folder: Path, form: str) -> list[str]:
     try:
         record = read(folder / "journal.jsonl")
         progress = fold(record.events)
-    except (JournalError, ProgressError, OSError) as error:
+    except (JournalError, TransitionError, OSError) as error:
         raise NoRunError(f"{error}. What it says is not to be relied on") from None
     if form == "json":
         return [json.dumps(event, ensure_ascii=False) for event in record.events]
@@ -99,7 +100,7 @@ def shown(folder: Path, form: str) -> list[str]:
     return [*lines, *torn, "", *summary(progress, str(folder))]
 
 
-def _params(progress: RunProgress) -> list[str]:
+def _params(progress: RunState) -> list[str]:
     """What the run was given and from where, before what it did."""
     started: Mapping[str, Any] = progress.started or {"params": {}}
     sources = started.get("sources", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -21,8 +22,7 @@ from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Me
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
-CHANGE_TIMEOUT = 20.0
-STATE_TIMEOUT = 120.0
+CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
 STATE_LIMIT = 4 * 1024**3
 RAFT = "/v1/operator/raft/configuration"
 SELF = "/v1/agent/self"
@@ -56,17 +56,16 @@ class HashiCorpCluster:
         """What must not be seen in any record."""
         return self._settings.secrets
 
-    def look(self) -> ClusterView:
+    def look(self, *, within: float = inf) -> ClusterView:
         """Everybody in parallel, the Raft ports last: what looks dead was so at the end of the look, not before it.
 
-        At most one time-out for the servers that hang, one for a cluster without a leader, two for ports that are
-        silent.
+        At most one time-out for servers that hang, one for a cluster without a leader, two for silent ports.
         """
         began = self._network.monotonic()
-        seen = self._ask_everybody()
+        seen = self._ask_everybody(until := began + within)
         vantages = one_each(seen)
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
-        configuration, leader_id, error = self._read_configuration(answering, seen)
+        configuration, leader_id, error = self._read_configuration(answering, seen, until)
         view = ClusterView(
             cluster=self.name,
             taken_at=began,
@@ -76,11 +75,11 @@ class HashiCorpCluster:
             trouble=error.trouble.value if error else None,
             trouble_text=str(error) if error else None,
         )
-        view = self._with_last_answers(view, answering)
+        view = self._with_last_answers(view, answering, until)
         self._route = self._route_by(view)
         return replace(view, seconds=self._network.monotonic() - began)
 
-    def remove_peer(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """By id on protocol 3, by address on protocol 2; one peer a request, as a second is dropped without a word.
 
         Asked of the leader itself where the last look met it, else of a given address that answered.
@@ -88,26 +87,31 @@ class HashiCorpCluster:
         named = "address" if peer.protocol == 2 else "id"
         value = peer.address if named == "address" else peer.id
         path = f"/v1/operator/raft/peer?{named}={quote(value, safe='')}"
-        reply = self._first(self._route, CHANGE_TIMEOUT, lambda url, left: self._checked(url, "DELETE", path, left))
+        reply = self._first(
+            self._route, min(CHANGE_TIMEOUT, within), lambda url, left: self._checked(url, "DELETE", path, left)
+        )
         if reply.body.lstrip().startswith(b"<"):
             what = f"DELETE {path} was answered with a page: {reply.text}"
             raise ClusterError(
                 Trouble.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
             )
 
-    def save_state(self, path: Path) -> str:
+    def save_state(self, path: Path, *, within: float = inf) -> str:
         """The state snapshot, its Digest verified where the server gives one."""
         asked = self._dialect.snapshot_path
 
         def save(url: str, left: float) -> str:
             return keep_archive(path, lambda file: self._checked(url, "GET", asked, left, STATE_LIMIT, file))
 
-        return self._first(self._route, STATE_TIMEOUT, save)
+        return self._first(self._route, min(STATE_TIMEOUT, within), save)
 
     # -- asking
 
+    def _left(self, until: float, most: float = inf) -> float:
+        return max(0.01, min(most, until - self._network.monotonic()))
+
     def _get(self, url: str, path: str, until: float, fine: tuple[int, ...] = (200,)) -> Any:
-        reply = self._checked(url, "GET", path, max(0.01, until - self._network.monotonic()), fine=fine)
+        reply = self._checked(url, "GET", path, self._left(until), fine=fine)
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
             raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
@@ -138,15 +142,15 @@ class HashiCorpCluster:
         until = self._network.monotonic() + seconds
         for url in urls[:-1]:
             try:
-                return ask(url, max(0.01, until - self._network.monotonic()))
+                return ask(url, self._left(until))
             except NoAnswerError as error:
                 if error.trouble is Trouble.AMBIGUOUS:
                     raise
-        return ask(urls[-1], max(0.01, until - self._network.monotonic()))
+        return ask(urls[-1], self._left(until))
 
     # -- looking
 
-    def _ask_everybody(self) -> list[Seen]:
+    def _ask_everybody(self, until: float) -> list[Seen]:
         """Every known server and, as soon as an answer names them, the others."""
         met: set[str | None] = {None}
 
@@ -156,7 +160,7 @@ class HashiCorpCluster:
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
-        answers = self._network.gather(first, self._ask, follow, 2 * STALE_TIMEOUT)
+        answers = self._network.gather(first, self._ask, follow, self._left(until, 2 * STALE_TIMEOUT))
         return [self._complete(url, answers["http", url]) for _, url in answers]
 
     def _ask(self, question: Question) -> Any:
@@ -165,7 +169,7 @@ class HashiCorpCluster:
             return self._ask_autopilot(place)
         return self._ask_vantage(place) if kind == "http" else self._network.probe(place)
 
-    def _with_last_answers(self, view: ClusterView, answering: list[Vantage]) -> ClusterView:
+    def _with_last_answers(self, view: ClusterView, answering: list[Vantage], until: float) -> ClusterView:
         """The view with what is asked last: autopilot of a leader's cluster, and every Raft port.
 
         Where one is silent and nobody there answers, other ports of its machine and of the machines of the living are
@@ -189,7 +193,7 @@ class HashiCorpCluster:
             questions.append(("autopilot", answering[0].url))
         if silent and any(vantage.reach is Reach.SILENT for vantage in view.vantages):
             questions.extend(machines())  # its Raft port will be silent too, so nobody waits for that first
-        said = self._network.gather(questions, self._ask, follow, 2 * http.PROBE_TIMEOUT + 1)
+        said = self._network.gather(questions, self._ask, follow, self._left(until, 2 * http.PROBE_TIMEOUT + 1))
         late = None, None, f"GET {AUTOPILOT}/configuration: no answer in time"
         settings, unhealthy, unread = next((a for (kind, _), a in said.items() if kind == "autopilot" and a), late)
         return replace(
@@ -269,14 +273,16 @@ class HashiCorpCluster:
         return Seen(silence, ClusterError(Trouble.TIMEOUT, f"{url}: no answer in time"))
 
     def _read_configuration(
-        self, answering: list[Vantage], seen: list[Seen]
+        self, answering: list[Vantage], seen: list[Seen], until: float
     ) -> tuple[Configuration | None, str | None, ClusterError | None]:
         """The leader's own words, believed when the server it names does not itself deny it."""
         if not answering:
             return None, None, why_nobody(seen, self._dialect.variable)
         try:
             urls = tuple(vantage.url for vantage in answering)
-            reply = self._first(urls, READ_TIMEOUT, lambda url, left: self._checked(url, "GET", RAFT, left))
+            reply = self._first(
+                urls, self._left(until, READ_TIMEOUT), lambda url, left: self._checked(url, "GET", RAFT, left)
+            )
             configuration, leader = wire.configuration(wire.decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
         except ClusterError as error:
             return None, None, error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -35,15 +36,17 @@ class ClusterError(Exception):
 
 
 class Cluster(Protocol):
-    """A Raft cluster. ``name`` is what a lock is held on; every call is bounded in time by the adapter."""
+    """A Raft cluster. ``name`` is what a lock is held on; every call is bounded in time by the adapter, and by
+    ``within`` seconds where that is less.
+    """
 
     name: str
 
-    def look(self) -> ClusterView:
-        """Ask everybody at once. Never raises for a cluster that is ill: the view says so."""
+    def look(self, *, within: float = inf) -> ClusterView:
+        """Ask everybody at once. Never raises for a cluster that is ill, or for time that is over: the view says so."""
 
-    def remove_peer(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """Ask the leader to take one peer out. Raises :class:`ClusterError`; 200 is not yet proof: look again."""
 
-    def save_state(self, path: Path) -> str:
+    def save_state(self, path: Path, *, within: float = inf) -> str:
         """Write the cluster's own state snapshot to ``path`` and return its verified SHA-256 (hex)."""

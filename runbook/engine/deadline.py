@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runbook.clock import Clock
+from runbook.clock import Clock, Deadline
+from runbook.engine.services import Interrupts
 from runbook.steps.trouble import StepError, StepTrouble
 
 
@@ -14,12 +15,12 @@ class TimeIsUpError(StepError):
 
 
 class BoundedClock:
-    """A clock on which nobody sleeps past ``until`` (seconds of its ``monotonic``)."""
+    """A clock on which nobody sleeps past the deadline, and from which a signal wakes whoever does."""
 
-    def __init__(self, clock: Clock, until: float, step: str) -> None:
+    def __init__(self, clock: Clock, deadline: Deadline, interrupts: Interrupts) -> None:
         self._clock = clock
-        self._until = until
-        self._step = step
+        self._deadline = deadline
+        self._interrupts = interrupts
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
@@ -29,9 +30,8 @@ class BoundedClock:
 
     def sleep(self, seconds: float) -> None:
         """Raises :class:`TimeIsUpError` at the end of the step's time, and at once when it is over already."""
-        left = self._until - self._clock.monotonic()
-        if left > seconds:
-            self._clock.sleep(seconds)
-            return
-        self._clock.sleep(max(0.0, left))
-        raise TimeIsUpError(self._step)
+        left = self._deadline.at - self._clock.monotonic()
+        with self._interrupts.allowed():
+            self._clock.sleep(min(seconds, max(0.0, left)))
+        if left <= seconds:
+            raise TimeIsUpError(self._deadline.step)

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runbook.engine.answers import settled
+from runbook.engine.open_changes import settle_open_changes
+from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan
-from runbook.engine.resume import NOTHING_YET, restored
-from runbook.engine.step import StepRunner
-from runbook.engine.walk import Walk
-from runbook.engine.world import World as World
+from runbook.engine.runner import PlaybookRunner
+from runbook.engine.services import RunServices
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
-from runbook.progress import RunProgress
-from runbook.steps.base import Memory, RefusedError
+from runbook.run_state import RunState
+from runbook.steps.base import RefusedError
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 
 
-def execute(plan: Plan, world: World, past: RunProgress = NOTHING_YET) -> Ending:
-    """Every step in reading order; those that ``past`` holds as finished are not done again.
+def execute(plan: Plan, services: RunServices, state: RunState) -> Ending:
+    """Every step in reading order; those that ``state`` holds as finished are not done again.
 
-    Raises only what ``emit`` raises: without a journal nothing may go on.
+    ``services.emit`` advances ``state``. Raises only what it raises: without a journal nothing may go on.
     """
-    world = replace(world, emit=_or_nothing_goes_on(world.emit))
+    services = replace(services, emit=_or_nothing_goes_on(services.emit))
     try:
-        return _execute(plan, world, past)
+        ending = _ending(plan, services, state)
+        services.emit(ending)
     except RecordLostError as lost:
         raise lost.cause from None
+    return ending
 
 
 class RecordLostError(BaseException):
@@ -47,43 +48,41 @@ def _or_nothing_goes_on(emit: Emit) -> Emit:
     return sure
 
 
-def _execute(plan: Plan, world: World, past: RunProgress) -> Ending:
+def _ending(plan: Plan, services: RunServices, state: RunState) -> Ending:
+    failure = _run(plan, services, state)
+    if failure is not None:
+        return failure.ending
+    return _left_undone(plan, state) or RunCompleted(_summary(plan, state))
+
+
+def _run(plan: Plan, services: RunServices, state: RunState) -> Failure | None:
+    """What nobody saw the end of is settled before anything else is done, or nothing is."""
     try:
-        done = settled(plan.run, world, past)
-    except RefusedError as refused:
-        return _refused(world, past, refused)
-    memory = restored(past, world.clock)
-    runner = StepRunner(plan, world, memory, past, done)
-    failure = Walk(runner, plan.playbook, past).whole(plan.scope)
-    ending = failure.ending if failure else _left_undone(plan, memory) or RunCompleted(_told(plan, memory, world))
-    world.emit(ending)
-    return ending
+        with services.interrupts.allowed():
+            done = settle_open_changes(plan.run, services, state)
+    except (RefusedError, KeyboardInterrupt) as error:
+        place = next((change.name for change in state.open_changes), state.step)
+        return failure_of(place, error, keep_traceback=False)
+    return PlaybookRunner(services, state, changes=plan.changes, done=done).run(plan)
 
 
-def _refused(world: World, past: RunProgress, refused: RefusedError) -> RunRefused:
-    """Before anything was done."""
-    ending = RunRefused(past.open_changes[0].name, refused.reason.code, str(refused.reason))
-    world.emit(ending)
-    return ending
-
-
-def _left_undone(plan: Plan, memory: Memory) -> RunFailed | None:
+def _left_undone(plan: Plan, state: RunState) -> RunFailed | None:
     """A removal that was asked for and not seen done, past which ``continue_on_failure`` led: that is no recovery."""
-    left = (memory.asked | memory.unsettled.keys()) - memory.gone
+    left = (state.asked | state.unsettled) - state.gone
     if not left:
         return None
-    names = ", ".join(sorted(memory.names.get(peer_id, peer_id) for peer_id in left))
+    names = ", ".join(sorted(state.names.get(peer_id, peer_id) for peer_id in left))
     step = next((step.id for step in plan.playbook.every_step() if step.uses == "raft.remove_peer"), "")
-    open_ = left & (memory.unsettled.keys() | memory.still_listed)
+    open_ = left & (state.unsettled | state.still_listed)
     again = f"`runbook resume {plan.run}`, which looks first" if open_ else "the playbook again"
     what = f"the removal of {names} was asked for and not seen done. Run runbook diagnose, then {again}"
     return RunFailed(step, "ambiguous" if open_ else "rejected", what)
 
 
-def _told(plan: Plan, memory: Memory, world: World) -> str:
-    if memory.gone:
-        return "would be recovered" if world.dry_run else "recovered"
+def _summary(plan: Plan, state: RunState) -> str:
+    if state.gone:
+        return "would be recovered" if state.dry_run else "recovered"
     removes = any(step.uses == "raft.remove_peer" for step in plan.playbook.every_step())
     if removes:
         return "nothing to do"
-    return "done, as a dry run: nothing was changed" if world.dry_run else "done"
+    return "done, as a dry run: nothing was changed" if state.dry_run else "done"

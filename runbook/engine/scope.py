@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from runbook.engine.failure import Failure
+from runbook.engine.outcome import Failure
 from runbook.playbook.model import StepSpec
 from runbook.playbook.operators import UNKNOWN
 
@@ -54,6 +54,15 @@ def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     return list(items), "nothing to do"
 
 
-def result_of_block(spec: StepSpec, results: list[dict[str, Any]]) -> tuple[Any, str]:
-    """A block's result, and that it has no sentence for undoing it: its steps have."""
-    return ({"results": results, "count": len(results)} if spec.for_each else results[0]), ""
+def result_of_block(spec: StepSpec, results: list[dict[str, Any]]) -> Any:
+    """A block's result: that of its steps, by their ids, or a list of these."""
+    return {"results": results, "count": len(results)} if spec.for_each else results[0]
+
+
+def plain(result: Any) -> Any:
+    """As JSON can hold it: what a dry run cannot know is said in words."""
+    if isinstance(result, Mapping):
+        return {str(key): plain(value) for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [plain(value) for value in result]
+    return str(result) if result is UNKNOWN else result

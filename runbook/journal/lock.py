@@ -12,11 +12,14 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from runbook.files import open_regular
+
+TRIES, TRY_AGAIN = 5, 0.05  # how often, and after how many seconds, a file is tried that is held without a name
 
 
 class LockedError(Exception):
@@ -59,6 +62,23 @@ class Lock:
             undo.pop_all()
         return tuple(dead)
 
+    def barring(
+        self, kind: str, peers: Iterable[str], *, may_take: Callable[[str], bool] = lambda _run: False
+    ) -> LockedError | None:
+        """What :meth:`take` would raise just now. Nothing is held or written; an odd file bars nobody yet."""
+        for peer in sorted(peers):
+            try:
+                handle = self._open(f"{kind}:{peer}", create=False, how=fcntl.LOCK_SH)
+            except LockedError as error:
+                return error if error.holder.get("run") != self._holder["run"] else None
+            except OSError:
+                continue
+            left = _holder_in(handle)
+            os.close(handle)
+            if left and left["run"] != self._holder["run"] and not may_take(left["run"]):
+                return LockedError(left, dead=True)
+        return None
+
     def release(self) -> None:
         """The run has its ending: whoever comes next needs to know nothing of it."""
         for handle in self._handles:
@@ -82,16 +102,20 @@ class Lock:
                     os.close(handle)
         return wiped
 
-    def _open(self, name: str, *, create: bool = True) -> int:
+    def _open(self, name: str, *, create: bool = True, how: int = fcntl.LOCK_EX) -> int:
         path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
         handle = open_regular(path, os.O_RDWR | (os.O_CREAT if create else 0))
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder_in(handle)
-            os.close(handle)
-            raise LockedError(holder, dead=False) from None
-        return handle
+        for tries_left in reversed(range(TRIES)):
+            try:
+                fcntl.flock(handle, how | fcntl.LOCK_NB)
+                return handle
+            except BlockingIOError:
+                holder = _holder_in(handle)
+            if holder or not tries_left:
+                break
+            time.sleep(TRY_AGAIN)  # it has no name in it yet: somebody may only be asking whether it is free
+        os.close(handle)
+        raise LockedError(holder, dead=False)
 
     def _close(self) -> None:
         while self._handles:

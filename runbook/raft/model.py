@@ -180,6 +180,10 @@ class ClusterView:
     autopilot_trouble: str | None = None
     seconds: float = 0.0
 
+    @property
+    def ended_at(self) -> float:
+        return self.taken_at + self.seconds
+
     def vantage_of(self, peer: Peer) -> Vantage | None:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""
         if peer.id == peer.address:

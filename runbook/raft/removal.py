@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.model import ClusterView, Configuration, Peer
@@ -48,7 +49,7 @@ class Unsafe:
 
 
 @dataclass(frozen=True)
-class Fence:
+class PlanBasis:
     """What removals were planned on. There is no compare-and-set, so all of it is read again before each change.
 
     ``term`` is the leader's own, where it could be asked. ``removals`` are the ids of the peers that are to go.
@@ -60,10 +61,24 @@ class Fence:
     removals: frozenset[str]
 
 
-def fence_of(view: ClusterView, removals: Iterable[str]) -> Fence:
-    """The fence of a view that has a leader."""
+def plan_basis_of(view: ClusterView, removals: Iterable[str]) -> PlanBasis:
+    """The basis of a plan made on a view that has a leader."""
     assert view.configuration is not None  # noqa: S101 -- nothing is planned without a leader
-    return Fence(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
+    return PlanBasis(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
+
+
+def plan_basis_record(basis: PlanBasis) -> dict[str, Any]:
+    """As the journal keeps it; :func:`plan_basis_from` reads it."""
+    peers, removals = [list(entry) for entry in sorted(basis.peers)], sorted(basis.removals)
+    return {"leader": basis.leader, "term": basis.term, "peers": peers, "removals": removals}
+
+
+def plan_basis_from(written: Mapping[str, Any] | None) -> PlanBasis | None:
+    """What :func:`plan_basis_record` wrote. Raises KeyError, IndexError or TypeError for anything else."""
+    if written is None:
+        return None
+    peers = frozenset((str(entry[0]), str(entry[1]), bool(entry[2])) for entry in written["peers"])
+    return PlanBasis(written["leader"], written["term"], peers, frozenset(written["removals"]))
 
 
 def leader_term(view: ClusterView) -> int | None:
@@ -73,24 +88,24 @@ def leader_term(view: ClusterView) -> int | None:
     return vantage.term if vantage else None
 
 
-def reason_in_drift(fence: Fence, view: ClusterView) -> Unsafe | None:
+def reason_in_drift(basis: PlanBasis, view: ClusterView) -> Unsafe | None:
     """What moved since the plan was made, as a readable difference, or nothing.
 
     A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster.
     """
     if view.configuration is None or view.leader_id is None:
         return None  # the guard itself refuses that, in better words
-    moved = _moved_peers(fence, view.configuration) + _moved_leader(fence, view)
+    moved = _moved_peers(basis, view.configuration) + _moved_leader(basis, view)
     if not moved:
         return None
-    code = "ConfigurationChanged" if _moved_peers(fence, view.configuration) else "LeaderChanged"
+    code = "ConfigurationChanged" if _moved_peers(basis, view.configuration) else "LeaderChanged"
     return Unsafe(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
 
 
-def _moved_peers(fence: Fence, now: Configuration) -> list[str]:
-    new = sorted(now.fingerprint - fence.peers)
-    gone = sorted(entry for entry in fence.peers - now.fingerprint if entry[0] not in fence.removals)
-    back = sorted(entry for entry in new if entry[0] in fence.removals)
+def _moved_peers(basis: PlanBasis, now: Configuration) -> list[str]:
+    new = sorted(now.fingerprint - basis.peers)
+    gone = sorted(entry for entry in basis.peers - now.fingerprint if entry[0] not in basis.removals)
+    back = sorted(entry for entry in new if entry[0] in basis.removals)
     return [
         *(f"{_entry(entry)} came" for entry in new if entry not in back),
         *(f"{_entry(entry)} changed" for entry in back),
@@ -103,14 +118,14 @@ def _entry(entry: tuple[str, str, bool]) -> str:
     return f"{'voter' if voter else 'non-voter'} {address}{'' if peer_id == address else f' ({peer_id})'}"
 
 
-def _moved_leader(fence: Fence, view: ClusterView) -> list[str]:
+def _moved_leader(basis: PlanBasis, view: ClusterView) -> list[str]:
     term = leader_term(view)
-    if view.leader_id == fence.leader and (term == fence.term or None in (term, fence.term)):
+    if view.leader_id == basis.leader and (term == basis.term or None in (term, basis.term)):
         return []
     leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
     return [
-        f"the leader, {fence.leader} in term {_told(fence.term)}, became "
-        f"{leader.label if leader and view.leader_id != fence.leader else view.leader_id} in term {_told(term)}"
+        f"the leader, {basis.leader} in term {_told(basis.term)}, became "
+        f"{leader.label if leader and view.leader_id != basis.leader else view.leader_id} in term {_told(term)}"
     ]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from runbook.progress import RunProgress
 from runbook.removals import Removal
+from runbook.run_state import RunState
 
 Record = Mapping[str, Any]
 STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
@@ -127,7 +127,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
 }
 
 
-def summary(progress: RunProgress, folder: str) -> list[str]:
+def summary(progress: RunState, folder: str) -> list[str]:
     """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
     run = folder.rpartition("/")[2]
     lines = [_headline(progress), *_changed(progress, run)]
@@ -141,7 +141,7 @@ def _labelled(label: str, text: str) -> str:
     return f"{label:<{LABEL_WIDTH}}{text}"
 
 
-def _headline(progress: RunProgress) -> str:
+def _headline(progress: RunState) -> str:
     name = progress.started["playbook"] if progress.started else "?"
     if progress.ended is None:
         what = "was never begun" if progress.started is None else f"has no ending; the last step was {progress.step}"
@@ -152,7 +152,7 @@ def _headline(progress: RunProgress) -> str:
     return f"{name} {progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
-def _numbers(progress: RunProgress) -> list[str]:
+def _numbers(progress: RunState) -> list[str]:
     before, after = progress.before, progress.after
     if not before or not after:
         return []
@@ -162,7 +162,7 @@ def _numbers(progress: RunProgress) -> list[str]:
     ]
 
 
-def _next(progress: RunProgress, run: str) -> list[str]:
+def _next(progress: RunState, run: str) -> list[str]:
     """What a person does about a run that did not come to its end."""
     if progress.started is None or progress.state not in ("running", "interrupted"):
         return []
@@ -171,7 +171,7 @@ def _next(progress: RunProgress, run: str) -> list[str]:
     return [_labelled("next", f"`runbook resume {run}` goes on with it")]
 
 
-def _changed(progress: RunProgress, run: str) -> list[str]:
+def _changed(progress: RunState, run: str) -> list[str]:
     """A line for each removal; where the run did not end well also what else it did, and how that is taken back."""
     lines = [_told(removal, run) for removal in progress.removals]
     if progress.state in ("new", "completed"):
@@ -183,7 +183,7 @@ def _changed(progress: RunProgress, run: str) -> list[str]:
     return [*lines, *(_labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
 
 
-def _acts(progress: RunProgress, run: str) -> list[str]:
+def _acts(progress: RunState, run: str) -> list[str]:
     """Of a change that is no removal the record knows only that it was made, and how far."""
     open_ = progress.open_changes
     failed = {c.step for c in progress.changes if c not in open_ and progress.steps[c.step] == "failed"}

@@ -8,7 +8,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.shown import shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "approve",
@@ -33,7 +33,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Raises RefusedError where nobody agreed: refused is not failed."""
     from runbook.events import Approved, Waiting
     from runbook.raft.removal import Unsafe

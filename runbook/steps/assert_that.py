@@ -10,7 +10,7 @@ from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "assert",
@@ -33,7 +33,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Raises StepError with the playbook's words where it is not so."""
     if arguments["that"] is UNKNOWN:
         return "not known yet", {}

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from runbook.changes import Key
-from runbook.clock import Clock
+from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
 from runbook.raft.diagnosis import diagnose
-from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge, judge_once
+from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
 from runbook.raft.quorum import Numbers, quorum
-from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Fence, Policy, Unsafe, reason_unsafe_to_remove
+from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Policy, Unsafe, reason_unsafe_to_remove
+from runbook.run_state import RunState
 from runbook.steps.trouble import StepError, StepTrouble
 
 Output = dict[str, Any]
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], "Agreement"]  # to this sentence within these seconds; RefusedError where nobody did
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
-Play = Callable[[str, Mapping[str, Any]], tuple[str, Output]]  # the playbook at this path with these params, to its end
 
 
 class RefusedError(Exception):
@@ -44,41 +44,18 @@ class Agreement:
         return f"{self.who}, {self.how}"
 
 
-@dataclass
-class Memory:
-    """What one run remembers from step to step. A resumed run gets it back from its journal, all but the looks."""
-
-    looks: list[ClusterView] = field(default_factory=list)
-    confirm_for: float = 30.0
-    least_looks: int = 2
-    asked: set[str] = field(default_factory=set)  # ids of the peers whose removal was requested, or would have been
-    changes: set[Key] = field(default_factory=set)  # begun by all other steps, or in a dry run foretold
-    margin_at_start: int | None = None  # live voters over quorum, which may be below 0
-    fence: Fence | None = None
-    gone: set[str] = field(default_factory=set)  # removed by this run, or vanished while it wanted to remove them
-    unsettled: dict[str, float] = field(default_factory=dict)  # asked for then (monotonic), and nobody knows the end
-    still_listed: set[str] = field(default_factory=set)  # asked for without an answer, long ago: it may yet be done
-    names: dict[str, str] = field(default_factory=dict)  # how a person calls each peer met so far, by id
-    claimed: bool = False
-    autopilot: AutopilotSettings | None = None  # the newest that a look could read
-
-
 @dataclass(frozen=True)
-class Context:
-    """The world as a step may touch it.
+class StepContext:
+    """What a step may touch, and what it may know of its run.
 
-    ``claim`` is asked once, at the first look that meets a leader, whether this run may have the cluster with these
-    peers: it raises :class:`RefusedError` where another run has it. ``choose`` puts a question to the person at the
-    terminal: one of the answers, or ``None`` where there is no terminal, no answer in time, or another one.
-    ``set_aside`` is asked before a guard refuses, and puts on record that it does not.
+    ``observed`` is told of every look: it raises :class:`RefusedError` where this run has nothing to do with that
+    cluster, or another run has it. ``acquire`` holds the cluster, just before a change. ``permit`` is asked after it,
+    when all guards have allowed the change: it may refuse, or ask a person, who reads this sentence and, by it, which
+    peers (their ids) will go. It says whether that took time, so that what was seen before is no longer news.
 
-    ``permit`` is asked just before a change, when all guards have allowed it: it may refuse, or ask a person, who reads
-    this sentence and, by it, which peers (their ids) will go. It says whether that took time, so that what was seen
-    before is no longer news.
-
-    No body outlives ``until`` (seconds of the clock's ``monotonic``). ``reads`` says that the playbook declares this
-    step to change nothing, so that a dry run may do it. ``playbooks`` are the paths of those that are running, the
-    outermost first.
+    ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
+    terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
+    it does not. ``reads`` says that the playbook declares this step to change nothing, so that a dry run may do it.
     """
 
     cluster: Cluster
@@ -88,56 +65,36 @@ class Context:
     step: str
     policy: Policy
     dry_run: bool
-    memory: Memory
-    claim: Callable[[frozenset[str]], None] = lambda _peers: None
+    state: RunState
+    deadline: Deadline = NO_DEADLINE
+    reads: bool = False
+    observed: Callable[[ClusterView], None] = lambda _view: None
+    acquire: Callable[[ClusterView], None] = lambda _view: None
+    permit: Callable[[StepContext, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
-    permit: Callable[[Context, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
-    until: float | None = None
-    reads: bool = False
     ask: Ask | None = None
-    play: Play | None = None
-    playbooks: tuple[str, ...] = ()
 
     def left(self, seconds: float) -> float:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""
-        left = seconds if self.until is None else min(seconds, self.until - self.clock.monotonic())
+        left = min(seconds, self.deadline.at - self.clock.monotonic())
         if left <= 0:
-            raise StepError(StepTrouble.TIMEOUT, f"the time of step {self.step} is over", "Give it a longer timeout")
+            what = f"the time of step {self.deadline.step or self.step} is over"
+            raise StepError(StepTrouble.TIMEOUT, what, "Give it a longer timeout")
         return left
 
     def look(self) -> ClusterView:
-        """One look, told as an event. Whatever it is for, a sign of life in it counts against every later verdict."""
-        view = self.cluster.look()
+        """One look within the step's time, as an event. Whatever it is for, a sign of life in it counts against every
+        later verdict.
+        """
+        view = self.cluster.look(within=self.left(inf))
         self.emit(_looked(self.step, view))
-        self._remember(view)
-        self.memory.names |= {peer.id: peer.label for peer in _seen(view)}
-        self.memory.autopilot = view.autopilot or self.memory.autopilot
-        if view.configuration is not None:
-            self._begin_with(view, view.configuration)
+        self.observed(view)
         return view
 
-    def _remember(self, view: ClusterView) -> None:
-        """Looks that are older than any verdict needs are forgotten."""
-        looks, needed = self.memory.looks, max(self.memory.confirm_for, SILENT_MACHINE)
-        looks.append(view)
-        while len(looks) > self.memory.least_looks and view.taken_at - looks[1].taken_at - looks[1].seconds >= needed:
-            del looks[0]
-
-    def _begin_with(self, view: ClusterView, configuration: Configuration) -> None:
-        """What the first look at the leader's configuration settles for the whole run."""
-        if self.memory.margin_at_start is None:
-            self.memory.margin_at_start = counted(view).margin
-        if not self.memory.claimed:
-            self.claim(frozenset(peer.id for peer in configuration.peers))
-            self.memory.claimed = True
-
-    def verdicts(self) -> Mapping[str, Verdict]:
-        """The verdict on every peer of the newest look, over all looks that are remembered."""
-        looks = self.memory.looks
-        newest = looks[-1].best_configuration
-        spread = {"confirm_for": self.memory.confirm_for, "least_looks": self.memory.least_looks}
-        return {peer.id: judge(looks, peer, **spread) for peer in newest.peers} if newest else {}  # type: ignore[arg-type]
+    def name_of(self, peer_id: str) -> str:
+        """As the run has met it; a peer that is gone is in no new look."""
+        return self.state.names.get(peer_id, peer_id)
 
 
 def led(view: ClusterView) -> Configuration:
@@ -183,28 +140,27 @@ def as_if_gone(view: ClusterView, gone: Iterable[str]) -> ClusterView:
     return replace(view, configuration=configuration)
 
 
-def reason_against(context: Context, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Unsafe | None:
+def reason_against(context: StepContext, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Unsafe | None:
     """Why the peer may not be removed: as the cluster is, or as it is once all is done that this run asked for."""
     reason = _reason_in_view(context, view, peer, changes_so_far)
-    memory = context.memory
-    pending = (memory.still_listed | memory.unsettled.keys()) - memory.gone - {peer.id}
+    pending = (context.state.still_listed | context.state.unsettled) - context.state.gone - {peer.id}
     if reason is not None or not pending:
         return reason
     reason = _reason_in_view(context, as_if_gone(view, pending), peer, changes_so_far)
-    names = ", ".join(sorted(memory.names.get(each, each) for each in pending))
+    names = ", ".join(sorted(map(context.name_of, pending)))
     why = f"should {names} go yet, whose removal was asked for without an answer"
     return reason and replace(reason, sentence=f"{reason.sentence}, {why}")
 
 
-def _reason_in_view(context: Context, view: ClusterView, peer: Peer, changes_so_far: int) -> Unsafe | None:
+def _reason_in_view(context: StepContext, view: ClusterView, peer: Peer, changes_so_far: int) -> Unsafe | None:
     """A minimum of the cluster's own that was read before in this run still binds where it cannot be read; one that no
     look has read counts as none only by a person's word.
 
     ``changes_so_far`` are the removals; to them come the changes of all other steps.
     """
-    changes_so_far += len(context.memory.changes)
-    known = replace(view, autopilot=view.autopilot or context.memory.autopilot)
-    verdicts, policy = context.verdicts(), context.policy
+    changes_so_far += len(context.state.changes)
+    known = replace(view, autopilot=view.autopilot or context.state.autopilot)
+    verdicts, policy = context.state.verdicts(), context.policy
     reason = reason_unsafe_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
     if reason is None or reason.code != MINIMUM_UNREAD or not context.set_aside(CLUSTER_MINIMUM, reason.sentence):
         return reason
@@ -236,4 +192,5 @@ def _looked(step: str, view: ClusterView) -> Looked:
         voters=sum(v.peer.voter for v in judged),
         live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
         verdicts={v.peer.label: v.liveness.value for v in judged},
+        view=view,
     )

@@ -10,7 +10,7 @@ from runbook.cluster.port import ClusterError
 from runbook.playbook.model import Effect
 from runbook.playbook.operators import UNKNOWN
 from runbook.steps import check_quorum, find_dead, remove_peer, snapshot, verify
-from runbook.steps.base import Context, Output, RefusedError
+from runbook.steps.base import Output, RefusedError, StepContext
 from runbook.steps.catalog import GENERIC, NAMES, module_of
 from runbook.steps.shown import is_known, shown
 from runbook.steps.trouble import StepError, unexpected
@@ -18,7 +18,7 @@ from runbook.steps.trouble import StepError, unexpected
 if TYPE_CHECKING:
     from runbook.steps.extensions import Extension
 
-Body = Callable[[Context, dict[str, Any]], tuple[str, Output]]
+Body = Callable[[StepContext, dict[str, Any]], tuple[str, Output]]
 
 
 class Bodies(dict[str, Body]):
@@ -36,7 +36,7 @@ class Bodies(dict[str, Body]):
         return lambda context, arguments: _held_to_its_word(found, context, arguments)
 
 
-def _held_to_its_word(extension: Extension, context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def _held_to_its_word(extension: Extension, context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Whatever another package's step does wrong is told as its own fault."""
     who = f"the step {extension.name} of {extension.origin}"
     if extension.declaration.effect is Effect.READ and not is_known(arguments):  # only in a dry run

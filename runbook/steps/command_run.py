@@ -10,7 +10,7 @@ from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "command.run",
@@ -44,7 +44,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One command, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.process import Command, run_command, small_environment
 

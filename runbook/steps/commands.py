@@ -11,7 +11,7 @@ from runbook.steps.shown import beginning, clean, is_known, last_line, shown
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
     from runbook.steps.process import Ended
 
 GIVEN = Field("input", "string", "its standard input; nothing where nothing is said", secret_ok=True)
@@ -24,7 +24,7 @@ RESULTS = (
 )
 
 
-def may_run(context: Context, arguments: Mapping[str, Any]) -> bool:
+def may_run(context: StepContext, arguments: Mapping[str, Any]) -> bool:
     """In a dry run only what says that it reads, and only when all of it is known."""
     return not context.dry_run or (context.reads and is_known(arguments))
 

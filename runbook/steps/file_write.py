@@ -11,7 +11,7 @@ from runbook.steps.shown import beginning, clean, shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 LIMIT = 1024 * 1024  # bytes
 
@@ -45,7 +45,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One file, or in a dry run the words for it. Raises StepError."""
     if context.dry_run:
         content = clean(beginning(shown(arguments["content"]), 2000))

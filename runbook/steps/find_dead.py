@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from runbook.events import Waiting
+from runbook.events import VerdictCriteria, Waiting
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.probes import ProbeMeaning, probe_evidence
-from runbook.steps.base import Context, Output
+from runbook.steps.base import Output, StepContext
 from runbook.steps.looking import look_again, pause
 
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
-    memory = context.memory
-    memory.confirm_for, memory.least_looks = arguments["confirm_for"], arguments["looks"]
+    context.emit(VerdictCriteria(context.step, arguments["confirm_for"], arguments["looks"]))
     began = context.clock.monotonic()
     verdicts = _look(context)
     while waited_for := _worth_waiting_for(context, verdicts, context.clock.monotonic() - began):
@@ -29,16 +28,16 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     return _told(dead, _undecided(verdicts)), output
 
 
-def _look(context: Context) -> list[Verdict]:
+def _look(context: StepContext) -> list[Verdict]:
     look_again(context)
-    return list(context.verdicts().values())
+    return list(context.state.verdicts().values())
 
 
-def _worth_waiting_for(context: Context, verdicts: list[Verdict], waited: float) -> list[Verdict]:
+def _worth_waiting_for(context: StepContext, verdicts: list[Verdict], waited: float) -> list[Verdict]:
     """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
     machine answers for it, time alone proves nothing: that needs a person.
     """
-    confirm_for, newest = context.memory.confirm_for, context.memory.looks[-1]
+    confirm_for, newest = context.state.confirm_for, context.state.looks[-1]
     undecided = _undecided(verdicts)
     if waited < confirm_for:
         return undecided

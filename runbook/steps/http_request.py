@@ -14,7 +14,7 @@ from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.cluster.http import Reply
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
     from runbook.steps.exchange import Request
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -69,7 +69,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import READS, exchange, refuse_status
 

@@ -8,7 +8,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.shown import beginning, shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 LIMIT = 4000  # characters
 
@@ -27,6 +27,6 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """The text is the step's message, from which log, screen and report are drawn."""
     return beginning(shown(arguments["text"]), LIMIT), {}

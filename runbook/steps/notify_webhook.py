@@ -9,7 +9,7 @@ from runbook.playbook.operators import UNKNOWN
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "notify.webhook",
@@ -38,7 +38,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
     import json
 

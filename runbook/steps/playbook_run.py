@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.shipped_playbooks import NoPlaybookError, located
-from runbook.steps.shown import NOT_KNOWN, is_known
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    pass
 
 DEPTH = 4  # playbooks within each other: more than anybody can follow at night
 
@@ -38,16 +37,6 @@ DECLARATION = StepDeclaration(
     playbook: health-check         # shipped; or a file beside this one, which may not run this one in turn
 """,
 )
-
-
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
-    """Raises StepError where a playbook would run itself, or too many are within each other."""
-    if not is_known(arguments):
-        return f"would run a playbook that is {NOT_KNOWN[1:-1]}", {}
-    path = refuse_recursion(context.playbooks, arguments["playbook"])
-    if context.play is None:
-        raise unexpected(f"{path} cannot be run from here")
-    return context.play(path, arguments["params"] or {})
 
 
 def refuse_recursion(running: tuple[str, ...], path: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.playbook.model import Effect, Field, StepDeclaration
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "set",
@@ -31,6 +31,6 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Their names are told, and not the values: one may be a secret in a form that no redaction knows."""
     return f"named {', '.join(arguments['values']) or 'nothing'}", {"values": dict(arguments["values"])}

@@ -7,7 +7,7 @@ from math import inf
 
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView, Reach
-from runbook.steps.base import Context
+from runbook.steps.base import StepContext
 
 SETTLE = 60.0  # seconds: a few elections, and then a person must look
 PAUSE = 1.0  # seconds between the first looks: above the lease of a Nomad leader, 0.5 s
@@ -38,7 +38,7 @@ class Settled(Enum):
     CANNOT_TELL = "cannot tell"
 
 
-def settle(context: Context, peer_id: str, held_until: float = inf) -> Settled:
+def settle(context: StepContext, peer_id: str, held_until: float = inf) -> Settled:
     """Look until the leader and every server that answers say the same, twice in a row and a lease apart.
 
     NOT_DONE is believed only of looks that begin after ``held_until`` (seconds of the clock's ``monotonic``), when no
@@ -63,8 +63,8 @@ def settle(context: Context, peer_id: str, held_until: float = inf) -> Settled:
         context.clock.sleep(min(max(PAUSE, (context.clock.monotonic() - began) / 10), LONGEST_PAUSE))
 
 
-def _may_be_held(context: Context, peer_id: str) -> str:
-    name = context.memory.names.get(peer_id, peer_id)
+def _may_be_held(context: StepContext, peer_id: str) -> str:
+    name = context.name_of(peer_id)
     return f"{name} is still listed, and the servers may hold the request for up to {HELD_FOR:g} s; looking again"
 
 

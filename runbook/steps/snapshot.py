@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from runbook.cluster.port import ClusterError
 from runbook.files import replace_file
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import quorum
-from runbook.steps.base import Context, Output, led, tolerance
+from runbook.steps.base import Output, StepContext, led, tolerance
 
 
-def run(context: Context, _arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
     """Keep every reachable server's configuration, and the state snapshot where the cluster can give one."""
     view = context.look()
     configuration = led(view)
@@ -31,11 +32,11 @@ def run(context: Context, _arguments: dict[str, Any]) -> tuple[str, Output]:
     return f"{voters} voters, quorum {quorum(voters)}, failure tolerance {output['tolerance']}; {state}", output
 
 
-def _state(context: Context) -> str:
+def _state(context: StepContext) -> str:
     """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne."""
     path = context.folder / "state.snap"
     try:
-        digest = context.cluster.save_state(path)
+        digest = context.cluster.save_state(path, within=context.left(inf))
     except (ClusterError, OSError) as error:
         path.unlink(missing_ok=True)  # a full disk must be left with room for the journal
         return f"no state snapshot: {error}"

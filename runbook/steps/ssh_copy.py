@@ -11,7 +11,7 @@ from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 LARGEST = 1024**3  # bytes of a file that is fetched
 _REMOTE = r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*"
@@ -48,7 +48,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One copy, or in a dry run the words for it. Raises StepError."""
     way = commands.one_of(arguments, "send", "fetch")
     told = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
@@ -63,7 +63,7 @@ def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
     return f"copied {told}: {path}, {size} bytes", {"path": path, "bytes": size}
 
 
-def _send(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
+def _send(context: StepContext, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
     source = Path(arguments["send"]).absolute()  # with a colon and no slash before it, scp takes it for a host
     try:
         size = source.stat().st_size
@@ -73,7 +73,7 @@ def _send(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, 
     return str(arguments["to"]), size
 
 
-def _fetch(context: Context, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
+def _fetch(context: StepContext, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
     """By way of a name beside it, so that half a file never stands where a whole one is looked for."""
     from runbook.steps.run_files import place_for
 
@@ -104,7 +104,7 @@ def _there(host: str, path: str) -> str:
     return f"{user}@{name}:{path}" if user else f"{name}:{path}"
 
 
-def _copy(context: Context, arguments: dict[str, Any], source: str, target: str) -> None:
+def _copy(context: StepContext, arguments: dict[str, Any], source: str, target: str) -> None:
     from runbook.steps.process import Command, run_command, small_environment
 
     seconds = context.left(arguments["timeout"])

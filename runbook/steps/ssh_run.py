@@ -9,7 +9,7 @@ from runbook.steps import commands, hosts
 from runbook.steps.shown import shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "ssh.run",
@@ -43,7 +43,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """One command there, or in a dry run the words for it. Raises StepError."""
     import shlex
 

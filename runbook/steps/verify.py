@@ -7,16 +7,16 @@ from typing import Any
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView
-from runbook.steps.base import Context, Output, as_if_gone, led, tolerance
+from runbook.steps.base import Output, StepContext, as_if_gone, led, tolerance
 from runbook.steps.settling import PAUSE
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Wait for agreement; then, only if something was removed, watch past the leader's next reconcile."""
-    if context.dry_run and context.memory.gone:
-        return _foretold(as_if_gone(context.look(), context.memory.gone))
+    if context.dry_run and context.state.gone:
+        return _foretold(as_if_gone(context.look(), context.state.gone))
     view = _agreement(context, arguments["within"], arguments["successes"])
-    if context.memory.gone:
+    if context.state.gone:
         view = _watch(context, arguments["watch_for"], view)
     output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
     return f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output
@@ -27,7 +27,7 @@ def _foretold(view: ClusterView) -> tuple[str, Output]:
     return f"it would be {output['voters']} voters with failure tolerance {output['tolerance']}", output
 
 
-def _agreement(context: Context, within: float, successes: int) -> ClusterView:
+def _agreement(context: StepContext, within: float, successes: int) -> ClusterView:
     until = context.clock.monotonic() + within
     agreed = 0
     while True:
@@ -49,7 +49,7 @@ def _agrees(view: ClusterView) -> bool:
     return fingerprints == {view.configuration.fingerprint}
 
 
-def _watch(context: Context, seconds: float, view: ClusterView) -> ClusterView:
+def _watch(context: StepContext, seconds: float, view: ClusterView) -> ClusterView:
     """Gossip that still calls a removed server alive makes the leader add it back at its 60 s reconcile."""
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
@@ -62,9 +62,9 @@ def _watch(context: Context, seconds: float, view: ClusterView) -> ClusterView:
     return view
 
 
-def _refuse_what_came_back(context: Context, view: ClusterView) -> None:
+def _refuse_what_came_back(context: StepContext, view: ClusterView) -> None:
     """The finding ``ZombiePeer``: gossip called it alive, so the leader added it: docs/servers/raft.md#reconcile."""
-    back = [p.label for p in view.configuration.peers if p.id in context.memory.gone] if view.configuration else []
+    back = [p.label for p in view.configuration.peers if p.id in context.state.gone] if view.configuration else []
     if back:
         what = f"ZombiePeer: {', '.join(back)} was removed and the leader has added it back, as its gossip is alive"
         raise ClusterError(Trouble.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")

@@ -9,7 +9,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.operators import UNKNOWN
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 SLICE = 10.0  # seconds: as long as a person looks at a line that does not move
 
@@ -32,7 +32,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """In slices, each told. Raises StepError at once where the step's own time is shorter."""
     from runbook.events import Waiting
     from runbook.steps.trouble import StepError, StepTrouble

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.playbook.model import Effect, Field, StepDeclaration
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Context, Output
+    from runbook.steps.base import Output, StepContext
 
 DECLARATION = StepDeclaration(
     "wait.until",
@@ -33,7 +33,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: Context, _arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
     """Never fails for a cluster that is ill: that is what is being waited for."""
     from runbook.raft.liveness import Liveness, judge_once
     from runbook.raft.quorum import failure_tolerance, quorum

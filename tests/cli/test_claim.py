@@ -24,7 +24,7 @@ from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.playbook.parse import parse
-from runbook.progress import fold
+from runbook.run_state import fold
 from runbook.steps.base import RefusedError
 from runbook.steps.catalog import CATALOG
 from tests.engine.fake import PLAYBOOK, FakeClock
@@ -78,7 +78,7 @@ def test_a_run_that_has_ended_holds_nothing(tmp_path: Path, how: str) -> None:
     record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *ENDINGS[how]])
     name_left(tmp_path, "old")
     new, told = claim(tmp_path)
-    new.hold(frozenset({"c", "d"}))
+    new.acquire(frozenset({"c", "d"}))
     assert told == [LockFreed("old", how)]
     assert sorted(names_in(tmp_path)) == ["new", "new", "old", "old"]
 
@@ -88,10 +88,10 @@ def test_a_run_without_an_ending_bars_the_next_one(tmp_path: Path, how: str) -> 
     record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *NO_ENDING[how]])
     name_left(tmp_path, "old")
     with pytest.raises(RefusedError, match="a run that holds this cluster died: old") as refused:
-        claim(tmp_path)[0].hold(frozenset(PEERS))
+        claim(tmp_path)[0].acquire(frozenset(PEERS))
     assert (refused.value.reason.code, "runbook resume old" in refused.value.reason.next_action) == ("Locked", True)
     new, told = claim(tmp_path, take_over=True)
-    new.hold(frozenset(PEERS))
+    new.acquire(frozenset(PEERS))
     assert told == [LockTakenOver("old", "new", "bob", "x")]
 
 
@@ -99,7 +99,7 @@ def test_a_run_whose_record_is_not_there_is_only_taken_over(tmp_path: Path) -> N
     """Nobody can tell how it ended, and there is nothing to resume."""
     name_left(tmp_path, "old")
     with pytest.raises(RefusedError) as refused:
-        claim(tmp_path)[0].hold(frozenset(PEERS))
+        claim(tmp_path)[0].acquire(frozenset(PEERS))
     assert "--take-over" in refused.value.reason.next_action
     assert "resume" not in refused.value.reason.next_action
 
@@ -115,7 +115,7 @@ def test_a_name_that_is_no_name_of_a_run_reads_no_record(tmp_path: Path, name: o
     for path in (state / "locks").iterdir():
         path.write_text(json.dumps({"run": name, "since": 5, "who": ["x"]}), encoding="utf-8")
     with pytest.raises(RefusedError) as refused:
-        claim(state)[0].hold(frozenset(PEERS))
+        claim(state)[0].acquire(frozenset(PEERS))
     assert refused.value.reason.code == "Locked"
     assert refused.value.reason.sentence.isprintable()
 
@@ -127,10 +127,10 @@ def test_of_two_names_the_one_without_an_ending_bars(tmp_path: Path) -> None:
     name_left(tmp_path, "old", ["a"])
     name_left(tmp_path, "other", ["b"])
     with pytest.raises(RefusedError, match="died: other"):
-        claim(tmp_path)[0].hold(frozenset(PEERS))
+        claim(tmp_path)[0].acquire(frozenset(PEERS))
     assert sorted(names_in(tmp_path)) == ["old", "other"], "who is refused changes nothing"
     new, told = claim(tmp_path, take_over=True)
-    new.hold(frozenset(PEERS))
+    new.acquire(frozenset(PEERS))
     assert sorted(told, key=str) == sorted(
         [LockFreed("old", "completed"), LockTakenOver("other", "new", "bob", "x")], key=str
     )
@@ -141,7 +141,7 @@ def test_a_run_frees_also_what_an_earlier_process_of_it_claimed(tmp_path: Path) 
     name_left(tmp_path, "new")
     name_left(tmp_path, "other", ["z"])
     mine, _ = claim(tmp_path)
-    mine.hold(frozenset({"a", "b"}))
+    mine.acquire(frozenset({"a", "b"}))
     mine.release(frozenset({*PEERS, "z", "never claimed"}))
     assert names_in(tmp_path) == ["other"]
     assert len(list((tmp_path / "locks").iterdir())) == 4

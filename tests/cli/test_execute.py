@@ -110,15 +110,18 @@ def test_one_run_at_a_time(lab: SimulatedLab) -> None:
     """A second run on the same cluster ends at once with 5 and says who holds it."""
     dead, asked, *_ = followers(lab)
     lab.kill(dead)
-    words = ("execute", PLAYBOOK, "--param", "confirm_for=60s", "--quiet")
+    lab.wait_for_gossip(dead, "failed")
+    lab.inject("hang", method="DELETE", times=1)
+    words = ("execute", PLAYBOOK, *QUICK, "--quiet", "--yes")
     process = start(environment(lab, asked), *words, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 30
-        while not any("snapshot" in request.path for request in lab.requests) and time.monotonic() < until:
+        while not changes(lab) and time.monotonic() < until:
             time.sleep(0.05)
-        second = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
+        second = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--yes")
         assert second.returncode == 5
         assert "another run holds this cluster" in second.stdout
+        assert len(changes(lab)) == 1
     finally:
         process.terminate()
         process.wait(timeout=20)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runbook.events import Event, RunCompleted, RunRefused, RunResumed
-from runbook.progress import fold
 from runbook.raft.model import ClusterView, Peer
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
@@ -47,18 +47,18 @@ class MortalCluster(FakeCluster):
 
     fate = Fate(0)
 
-    def look(self) -> ClusterView:
+    def look(self, *, within: float = inf) -> ClusterView:
         self.fate.pass_by("before a look")
         view = super().look()
         self.fate.pass_by("after a look")
         return view
 
-    def remove_peer(self, target: Peer) -> None:
+    def remove_peer(self, target: Peer, *, within: float = inf) -> None:
         self.fate.pass_by("before a removal")
         super().remove_peer(target)
         self.fate.pass_by("after a removal")
 
-    def save_state(self, path: Path) -> str:
+    def save_state(self, path: Path, *, within: float = inf) -> str:
         self.fate.pass_by("before the state")
         digest = super().save_state(path)
         self.fate.pass_by("after the state")
@@ -81,7 +81,7 @@ def mortal(folder: Path, place: int, **cluster: Any) -> MortalRun:
 
 
 def resumed(run: Run) -> Any:
-    past = fold(run.records)
+    past = run.progress()
     run.emit(RunResumed("ann", run.cluster.name, False))
     return run.execute(past)
 

@@ -10,7 +10,7 @@ import pytest
 
 from runbook.playbook.model import Effect, StepDeclaration
 from runbook.steps import extensions
-from runbook.steps.base import Context
+from runbook.steps.base import StepContext
 from runbook.steps.extensions import Extension
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.engine.fake import FakeClock, FakeCluster, Run
@@ -57,7 +57,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch, failures: int, trouble: StepTrouble =
     """``my.step`` fails that often, and then does not; the places at which it was begun."""
     begun: list[str] = []
 
-    def body(context: Context, _arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def body(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         begun.append(context.step)
         if len(begun) <= failures:
             raise StepError(trouble, "not now")

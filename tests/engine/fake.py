@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind
-from runbook.engine.resume import NOTHING_YET
-from runbook.engine.world import World
+from runbook.engine.services import RunServices
 from runbook.events import Event, RunStarted
 from runbook.playbook.parse import parse
-from runbook.progress import RunProgress, fold
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
+from runbook.run_state import RunState, fold
 from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 
@@ -80,7 +80,7 @@ class FakeCluster:
     def __post_init__(self) -> None:
         self.held = {number: set(range(1, self.servers + 1)) for number in range(1, self.servers + 1)}
 
-    def look(self) -> ClusterView:
+    def look(self, *, within: float = inf) -> ClusterView:
         self.looks += 1
         began = self.clock.monotonic()
         self.clock.sleep(self.slow_looks.get(self.looks, 0.01))
@@ -121,7 +121,11 @@ class FakeCluster:
     def _configuration(self, number: int) -> Configuration:
         return Configuration(tuple(peer(n) for n in self.held[number]))
 
-    def remove_peer(self, target: Peer) -> None:
+    def remove_peer(self, target: Peer, *, within: float = inf) -> None:
+        self.act(target)
+
+    def act(self, target: Peer) -> None:
+        """What a test puts something else in the place of."""
         self.changes.append(target.id)
         reply = self.replies.pop(0) if self.replies else "done"
         if reply.startswith("late "):
@@ -157,7 +161,7 @@ class FakeCluster:
     def settle_on(self, autopilot: AutopilotSettings | None) -> None:
         self.autopilot = autopilot
 
-    def save_state(self, path: Path) -> str:
+    def save_state(self, path: Path, *, within: float = inf) -> str:
         path.write_bytes(b"state")
         return "0" * 64
 
@@ -177,31 +181,37 @@ class Run:
     params: Mapping[str, str] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     text: bytes = field(default_factory=PLAYBOOK.read_bytes)
+    state: RunState = field(default_factory=RunState)
 
-    def execute(self, past: RunProgress = NOTHING_YET, *, dry_run: bool = False) -> Ending:
-        """From the beginning, or on from ``past``."""
+    def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
+        """From the beginning, or on from ``past``, which is :attr:`state`."""
         plan = bind(parse(self.text, self.path, CATALOG), "run-1", self.params)
-        if past is NOTHING_YET:
+        if past is None:
+            self.state = RunState()
             started = RunStarted("run-1", plan.playbook.name, "", self.cluster.name, "ann", dry_run, plan.params)
             self.emit(started)
-        return execute(plan, self._world(dry_run), past)
+        return execute(plan, self._services(dry_run), self.state)
 
-    def progress(self) -> RunProgress:
-        return fold(self.records)
+    def progress(self) -> RunState:
+        """As it stands in the record; what is emitted from now on advances it."""
+        self.state = fold(self.records)
+        return self.state
 
     def kinds(self, family: str) -> list[str]:
         return [record["kind"] for record in self.records if record["kind"].startswith(family)]
 
     def emit(self, event: Event) -> None:
-        self.records.append({"at": self.cluster.clock.now(), **event.record()})
+        record = {"at": self.cluster.clock.now(), **event.record()}
+        self.records.append(record)
+        self.state.apply(record, view=getattr(event, "view", None), moment=self.cluster.clock.monotonic())
 
-    def _world(self, dry_run: bool) -> World:
-        return World(
+    def _services(self, dry_run: bool) -> RunServices:
+        return RunServices(
             cluster=self.cluster,
             clock=self.cluster.clock,
             emit=self.emit,
             folder=self.folder,
-            chance=lambda: 0.0,
+            random_fraction=lambda: 0.0,
             approve=self._approve,
             dry_run=dry_run,
             keep_tracebacks=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine.world import World
+from runbook.engine.services import RunServices
 from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
 from runbook.raft.model import AutopilotSettings, Peer
 from runbook.steps.base import Agreement
@@ -43,7 +43,7 @@ def answers_nothing(cluster: FakeCluster, *, splits: bool) -> None:
             cluster.held[2].discard(int(target.id.removeprefix("id-")))
         raise ClusterError(Trouble.AMBIGUOUS, "the connection broke")
 
-    cluster.remove_peer = remove_peer  # type: ignore[method-assign]
+    cluster.act = remove_peer  # type: ignore[method-assign]
 
 
 def ends(run: Run) -> list[str]:
@@ -114,13 +114,13 @@ def test_a_signal_at_any_event_of_a_removal_leaves_a_record_that_can_be_read(
     played = SignalAt(FakeCluster(FakeClock(), dead={5}, replies=list(replies)), tmp_path)
     played.kind, played.before = kind, before
     if kind == "removal.already_gone":
-        act = played.cluster.remove_peer
+        act = played.cluster.act
 
         def autopilot_first(target: Peer) -> None:
             played.cluster.drop(5)
             act(target)
 
-        played.cluster.remove_peer = autopilot_first  # type: ignore[method-assign]
+        played.cluster.act = autopilot_first  # type: ignore[method-assign]
     assert isinstance(played.execute(), RunInterrupted)
     past = played.progress()
     played.emit(RunResumed("ann", "nomad:fake", False))
@@ -141,7 +141,7 @@ def test_a_signal_while_a_refusal_by_the_cluster_is_told_leaves_a_record_that_ca
         played.cluster.changes.append(target.id)
         raise ClusterError(trouble, "no")
 
-    played.cluster.remove_peer = remove_peer  # type: ignore[method-assign]
+    played.cluster.act = remove_peer  # type: ignore[method-assign]
     assert isinstance(played.execute(), RunInterrupted)
     assert [removal.state for removal in played.progress().removals] == ["failed"]
 
@@ -155,12 +155,12 @@ APPROVED_LATE = PLAYBOOK.read_bytes().replace(
 class Slow(Run):
     """The person answers after eight minutes, in which the dead server may have come and gone again."""
 
-    def _world(self, dry_run: bool) -> World:
+    def _services(self, dry_run: bool) -> RunServices:
         def approve(_sentence: str, _seconds: float) -> Agreement:
             self.cluster.clock.sleep(480.0)
             return Agreement("ann", "at the terminal")
 
-        return replace(super()._world(dry_run), approve=approve)
+        return replace(super()._services(dry_run), approve=approve)
 
 
 def test_looks_from_before_a_long_pause_prove_nothing_after_it(tmp_path: Path) -> None:
@@ -192,12 +192,12 @@ def test_a_request_is_not_sent_when_its_intent_took_long_to_write(tmp_path: Path
 class Claimed(Run):
     """Keeps in which order the run asked for the cluster, for leave to change it, and for the removal."""
 
-    def _world(self, dry_run: bool) -> World:
+    def _services(self, dry_run: bool) -> RunServices:
         order = self.cluster.changes
         return replace(
-            super()._world(dry_run),
-            claim=lambda _peers: order.append("claim"),
-            may_change=lambda: order.append("may change"),
+            super()._services(dry_run),
+            acquire=lambda _peers: order.append("claim"),
+            check_cooldown=lambda _peers: order.append("cool-down"),
         )
 
 
@@ -210,7 +210,7 @@ def test_a_run_gone_on_with_asks_for_leave_when_it_knows_whose_cluster_it_is(tmp
     past = again.progress()
     again.emit(RunResumed("ann", "nomad:fake", False))
     again.execute(past)
-    assert again.cluster.changes[-3:] == ["claim", "may change", "id-5"]
+    assert again.cluster.changes[-3:] == ["claim", "cool-down", "id-5"]
 
 
 @pytest.mark.parametrize("item", [b"id-5", b"{ address: x }", b"{ id: 5 }"])

@@ -30,8 +30,8 @@ def test_a_removal_follows_from_no_look_that_began_more_than_ten_seconds_ago(tmp
     """I15: a look that takes 12 s shows what was so 12 s ago; the next attempt looks again."""
     slow = Run(FakeCluster(FakeClock(), dead={5}, slow_looks={6: 12.0}), tmp_path)
     sent: list[float] = []
-    act = slow.cluster.remove_peer
-    slow.cluster.remove_peer = lambda target: (sent.append(slow.cluster.looks), act(target))[1]  # type: ignore[method-assign,func-returns-value]
+    act = slow.cluster.act
+    slow.cluster.act = lambda target: (sent.append(slow.cluster.looks), act(target))[1]  # type: ignore[method-assign,func-returns-value]
     assert isinstance(slow.execute(), RunCompleted)
     assert sent == [7]
     (failed,) = [record for record in slow.records if record["kind"] == "removal.failed"]

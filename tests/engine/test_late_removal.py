@@ -110,20 +110,20 @@ def test_no_second_removal_leaves_while_a_server_that_hangs_may_hold_the_first(t
     """A stopped process reads what it was sent when it wakes up, however long ago the connection was reset."""
     hung = run(tmp_path, LATER, dead={4, 5})
     hung.text = ONE_BY_ONE.replace(b"min_voters: 4", b"min_voters: 3")
-    act = hung.cluster.remove_peer
+    act = hung.cluster.act
 
     def stops_under_it(target: Peer) -> None:
         hung.cluster.hung.add(2)
         act(target)
 
-    hung.cluster.remove_peer = stops_under_it  # type: ignore[method-assign]
+    hung.cluster.act = stops_under_it  # type: ignore[method-assign]
     ending = hung.execute()
     assert hung.cluster.changes == ["id-4"]
     assert removals(hung) == ["requested", "unsettled"]
     assert isinstance(ending, RunRefused), ending
     assert "OUTCOME NOT KNOWN" in told(hung)
     hung.cluster.hung.clear()
-    hung.cluster.remove_peer = act  # type: ignore[method-assign]
+    hung.cluster.act = act  # type: ignore[method-assign]
     hung.cluster.clock.sleep(HELD_FOR + 200)
     resumed(hung)
     assert removals(hung) == ["requested", "unsettled", "confirmed"]
@@ -157,14 +157,14 @@ def test_resume_looks_again_at_what_continue_on_failure_led_past(tmp_path: Path)
 def test_gone_before_it_is_asked_for_again_it_is_ours_whatever_the_answer(tmp_path: Path, reply: str) -> None:
     """``was not found`` after a request that was given up means done; here the first is done under the second."""
     late = run(tmp_path, "late 135", reply, dead={5})
-    act = late.cluster.remove_peer
+    act = late.cluster.act
 
     def meanwhile(target: Peer) -> None:
         if len(late.cluster.changes) == 1:
             late.cluster.clock.sleep(5.0)
         act(target)
 
-    late.cluster.remove_peer = meanwhile  # type: ignore[method-assign]
+    late.cluster.act = meanwhile  # type: ignore[method-assign]
     assert isinstance(late.execute(), RunCompleted)
     assert removals(late)[-1] == "confirmed"
     assert "already_gone" not in removals(late)
@@ -173,14 +173,14 @@ def test_gone_before_it_is_asked_for_again_it_is_ours_whatever_the_answer(tmp_pa
 def test_a_definite_no_to_the_second_request_takes_nothing_back_of_the_first(tmp_path: Path) -> None:
     """Forbidden now, sent without an answer before: it may yet be done, and is ours if it is."""
     late = run(tmp_path, LATER, dead={5})
-    act = late.cluster.remove_peer
+    act = late.cluster.act
 
     def then_forbidden(target: Peer) -> None:
         if late.cluster.changes:
             raise ClusterError(Trouble.FORBIDDEN, "Permission denied")
         act(target)
 
-    late.cluster.remove_peer = then_forbidden  # type: ignore[method-assign]
+    late.cluster.act = then_forbidden  # type: ignore[method-assign]
     assert isinstance(late.execute(), RunFailed)
     assert removals(late) == ["requested", "still_listed", "requested", "still_listed"]
     assert "nothing was changed" not in told(late)
@@ -196,7 +196,7 @@ def test_who_goes_after_a_definite_no_was_removed_by_somebody_else(tmp_path: Pat
     def no(target: Peer) -> None:
         raise ClusterError(Trouble.REJECTED, "need at least one voter")
 
-    refused.cluster.remove_peer = no  # type: ignore[method-assign]
+    refused.cluster.act = no  # type: ignore[method-assign]
     assert isinstance(refused.execute(), RunFailed)
     refused.cluster.drop(5)
     assert isinstance(resumed(refused), RunCompleted)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.engine.world import World
+from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunRefused
 from runbook.raft.removal import Unsafe
 from runbook.steps import extensions
@@ -46,11 +46,11 @@ def test_every_type_of_change_is_held_to_every_guard(
 class Locked(Run):
     """Another run has this cluster."""
 
-    def _world(self, dry_run: bool) -> World:
+    def _services(self, dry_run: bool) -> RunServices:
         def claim(_peers: frozenset[str]) -> None:
             raise RefusedError(Unsafe("Locked", "another run holds this cluster", "Wait for it"))
 
-        return replace(super()._world(dry_run), claim=claim)
+        return replace(super()._services(dry_run), acquire=claim)
 
 
 def test_min_voters_is_asked_of_a_look_just_before_each_command(tmp_path: Path, mark: Path) -> None:
@@ -153,13 +153,13 @@ def test_a_run_that_finds_nothing_to_change_asks_nobody(tmp_path: Path) -> None:
 class Slow(Run):
     """The person takes eight minutes, in which more goes wrong."""
 
-    def _world(self, dry_run: bool) -> World:
+    def _services(self, dry_run: bool) -> RunServices:
         def approve(_sentence: str, _seconds: float) -> Agreement:
             self.cluster.clock.sleep(480.0)
             self.cluster.dead.add(2)
             return Agreement("ann", "at the terminal")
 
-        return replace(super()._world(dry_run), approve=approve)
+        return replace(super()._services(dry_run), approve=approve)
 
 
 @pytest.mark.parametrize("command", [True, False], ids=["a command", "a removal"])
@@ -191,5 +191,5 @@ def test_a_dry_run_foretells_what_the_count_and_the_cluster_refuse(tmp_path: Pat
             getattr(real, "code", "x"),
             getattr(real, "step", "x"),
         )
-        assert (foretold.questions, foretold.kinds("change."), foretold.kinds("cluster.claimed")) == ([], [], [])
+        assert (foretold.questions, foretold.kinds("change.begun"), foretold.kinds("cluster.claimed")) == ([], [], [])
     assert done(mark) == ["first"]

@@ -60,13 +60,13 @@ def test_an_answer_that_leaves_it_open_is_settled_by_looking(
 def test_who_vanishes_between_look_and_request_was_removed_by_somebody_else(tmp_path: Path) -> None:
     """Autopilot won; the record does not claim its work."""
     raced = run(tmp_path, dead={5}, replies=["unknown"])
-    act = raced.cluster.remove_peer
+    act = raced.cluster.act
 
     def autopilot_first(target: Any) -> None:
         raced.cluster.drop(5)
         act(target)
 
-    raced.cluster.remove_peer = autopilot_first  # type: ignore[method-assign]
+    raced.cluster.act = autopilot_first  # type: ignore[method-assign]
     assert isinstance(raced.execute(), RunCompleted)
     assert removals(raced) == ["requested", "already_gone"]
 
@@ -206,13 +206,13 @@ def test_a_removal_whose_time_is_over_is_on_record_as_unsettled(tmp_path: Path) 
     """I7: the step's timeout fires between the intent and its end, as one server disagrees for good."""
     timed = run(tmp_path, dead={5})
     timed.text = TIMED
-    act = timed.cluster.remove_peer
+    act = timed.cluster.act
 
     def cut_off(target: Any) -> None:
         act(target)
         timed.cluster.held[3].add(5)
 
-    timed.cluster.remove_peer = cut_off  # type: ignore[method-assign]
+    timed.cluster.act = cut_off  # type: ignore[method-assign]
     ending = timed.execute()
     assert isinstance(ending, RunFailed)
     assert "the time of step remove is over" in ending.message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runbook.progress import fold
 from runbook.report.screen import Screen, summary, wrapped
+from runbook.run_state import fold
 
 RUN = "20261124T030000Z-mine-ab12"
 STARTED = {"kind": "run.started", "playbook": "mine", "cluster": "c", "dry_run": False}

@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from runbook import progress
+from runbook import run_state
 from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine import execute, step
-from runbook.engine.permission import Permission
-from runbook.engine.resume import restored
+from runbook.engine import runner
+from runbook.engine.change_guards import ChangeGuards
 from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Unsafe
+from runbook.removals import RemovalsFolding
+from runbook.run_state import RunState
 from runbook.steps import base, bodies, find_dead, looking, remove_peer, settling
-from runbook.steps.base import Context
+from runbook.steps.base import StepContext
 from runbook.steps.settling import Settled
 
 
@@ -87,7 +88,7 @@ def _leader_is_dead(looks: Sequence[ClusterView], peer: Peer, **spread: Any) -> 
     return replace(verdict, liveness=Liveness.DEAD) if silent else verdict
 
 
-def _asked_twice(context: Context, peer: Peer, until: float) -> ClusterError | None:
+def _asked_twice(context: StepContext, peer: Peer, until: float) -> ClusterError | None:
     """A lost reply is answered by sending again."""
     try:
         context.cluster.remove_peer(peer)
@@ -100,12 +101,12 @@ _asked = remove_peer._asked
 _remove = remove_peer._remove
 
 
-def _acts_before_it_writes(context: Context, peer: Peer, intent: Any, until: float) -> Any:
+def _acts_before_it_writes(context: StepContext, peer: Peer, intent: Any, until: float) -> Any:
     _asked(context, peer, until)
     return _remove(context, peer, intent, until)
 
 
-def _in_earnest(context: Context, arguments: dict[str, Any]) -> Any:
+def _in_earnest(context: StepContext, arguments: dict[str, Any]) -> Any:
     return remove_peer.run(replace(context, dry_run=False), arguments)
 
 
@@ -116,7 +117,7 @@ def _only_the_leaders(view: ClusterView) -> tuple[Vantage, ...]:
 gossiping = liveness._gossiping
 
 
-def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _seen: Any) -> Any:
+def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _seen: Any, _until: float) -> Any:
     """What any server remembers is taken for the leader's own words."""
     for vantage in answering:
         if vantage.configuration is not None:
@@ -126,17 +127,20 @@ def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _see
     return None, None, ClusterError(Trouble.UNREACHABLE, "nobody answers")
 
 
-_restored = restored
+_apply = RunState.apply
 
 
-def _forgets_what_it_asked_for(past: Any, clock: Any) -> Any:
-    memory = _restored(past, clock)
-    memory.unsettled.clear()
-    return memory
+def _forgets_what_it_asked_for(self: RunState, record: Any, view: Any = None, moment: Any = None) -> None:
+    """A resumed run begins as if it had asked for nothing."""
+    _apply(self, record, view, moment)
+    if record["kind"] == "run.resumed":
+        self._removals = RemovalsFolding()
 
 
-def _goes_on_after_a_no(body: Callable[[Context, dict[str, Any]], Any]) -> Callable[[Context, dict[str, Any]], Any]:
-    def run(context: Context, arguments: dict[str, Any]) -> Any:
+def _goes_on_after_a_no(
+    body: Callable[[StepContext, dict[str, Any]], Any],
+) -> Callable[[StepContext, dict[str, Any]], Any]:
+    def run(context: StepContext, arguments: dict[str, Any]) -> Any:
         try:
             return body(context, arguments)
         except base.RefusedError as refused:
@@ -154,7 +158,7 @@ def _bodies(remove: Any) -> dict[str, Any]:
     return {**bodies.BODIES, "raft.remove_peer": remove}
 
 
-def _done_at_once(_context: Context, _peer_id: str, **_told: Any) -> Settled:
+def _done_at_once(_context: StepContext, _peer_id: str, **_told: Any) -> Settled:
     return Settled.DONE
 
 
@@ -165,27 +169,25 @@ def _silence_is_death(view: ClusterView, peer: Peer) -> ProbeEvidence:
     return ProbeEvidence(ProbeMeaning.NO_PROCESS, evidence.words) if silent else evidence
 
 
-def _only_looks_for_the_dead(context: Context, view: ClusterView) -> None:
-    """What other steps saw is forgotten."""
-    if context.step in ("dead", "remove"):
-        _remember(context, view)
-
-
-_remember = Context._remember
-
-
 def _no_life_here(_view: ClusterView, _peer: Peer) -> str | None:
     return None
 
 
-def _forgets_what_was_claimed_before(self: Any, event: Mapping[str, Any]) -> None:
+_apply_other = RunState._apply_other
+
+
+def _forgets_what_was_claimed_before(self: RunState, kind: str, record: Mapping[str, Any]) -> None:
     """Only the newest claim counts."""
-    self._plain = replace(self._plain, peers=frozenset(event["peers"]))
+    if kind == "cluster.claimed":
+        self.peers = frozenset()
+    _apply_other(self, kind, record)
 
 
 BREAKAGES = (
-    Breakage("unknown is counted as dead", ((base, "judge", _unknown_is_dead),)),
-    Breakage("one look is enough", ((base, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))),
+    Breakage("unknown is counted as dead", ((run_state, "judge", _unknown_is_dead),)),
+    Breakage(
+        "one look is enough", ((run_state, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))
+    ),
     Breakage("gossip is not asked", ((liveness, "_doubt_from_gossip", _no_life_here),)),
     Breakage("only the leader's gossip counts", ((liveness, "_gossiping", _only_the_leaders),)),
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
@@ -199,28 +201,28 @@ BREAKAGES = (
     Breakage("MinQuorum is not read", ((wire, "autopilot_settings", lambda _: None),), 18),
     Breakage(
         "a silent leader is not spared",
-        ((removal, "_reason_in_target", _leader_too), (base, "judge", _leader_is_dead)),
+        ((removal, "_reason_in_target", _leader_too), (run_state, "judge", _leader_is_dead)),
         81,
     ),
     Breakage("there is no fence", ((remove_peer, "reason_in_drift", lambda *_: None),), 111),
     Breakage("a yes is believed without a look", ((remove_peer, "settle", _done_at_once),)),
     Breakage("after a lost reply it sends again", ((remove_peer, "_asked", _asked_twice),)),
     Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),
-    Breakage("a dry run is in earnest", ((step, "BODIES", _bodies(_in_earnest)),), 104),
-    Breakage("a refusal does not stop it", ((step, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
-    Breakage("the lock is not taken", ((Permission, "claim", lambda *_: None),)),
+    Breakage("a dry run is in earnest", ((runner, "BODIES", _bodies(_in_earnest)),), 104),
+    Breakage("a refusal does not stop it", ((runner, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
+    Breakage("the lock is not taken", ((ChangeGuards, "acquire", lambda *_: None),)),
     Breakage(
         "an old configuration is taken for the leader's",
         ((HashiCorpCluster, "_read_configuration", _stale_is_good_enough),),
         10,
     ),
-    Breakage("a resumed run forgets what it asked for", ((execute, "restored", _forgets_what_it_asked_for),), 163),
+    Breakage("a resumed run forgets what it asked for", ((RunState, "apply", _forgets_what_it_asked_for),), 163),
     Breakage(
         "a resumed run frees only what it claimed itself",
-        ((progress._Folding, "_take_claim", _forgets_what_was_claimed_before),),
+        ((RunState, "_apply_other", _forgets_what_was_claimed_before),),
         65,
     ),
-    Breakage("a run that is over bars the next one", ((progress.RunProgress, "released", ""),), 826),
+    Breakage("a run that is over bars the next one", ((RunState, "released", ""),), 826),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

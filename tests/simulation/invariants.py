@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook.engine.plan import Plan
-from runbook.progress import ProgressError, fold
 from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, summary
+from runbook.run_state import fold
+from runbook.transitions import TransitionError
 from tests.simulation import oracle
 from tests.simulation.mishaps import ENDINGS, Mishap
 from tests.simulation.truth import MOMENT, Story, Truth
@@ -193,15 +194,15 @@ class Checks:
     def _keeps_to_the_plan(self, view: ClusterView) -> None:
         """The fence: nothing but what was to go may have moved since the plan was made."""
         outputs = [r["output"] for r in self._records if r["kind"] == "step.completed" and r["step"] == "quorum"]
-        fence = outputs[-1]["fence"] if outputs else None
-        if fence is None or view.configuration is None:
+        basis = outputs[-1]["plan_basis"] if outputs else None
+        if basis is None or view.configuration is None:
             self._require(False, "fence", "a change that nobody has planned")
             return
-        planned = {(entry[0], entry[1], entry[2]) for entry in fence["peers"]}
+        planned = {(entry[0], entry[1], entry[2]) for entry in basis["peers"]}
         now = {(peer.id, peer.address, peer.voter) for peer in view.configuration.peers}
-        moved = [entry for entry in planned ^ now if entry in now or entry[0] not in fence["removals"]]
+        moved = [entry for entry in planned ^ now if entry in now or entry[0] not in basis["removals"]]
         self._require(not moved, "fence", f"since the plan was made there moved {moved}")
-        self._require(view.leader_id == fence["leader"], "fence", "another leads than when the plan was made")
+        self._require(view.leader_id == basis["leader"], "fence", "another leads than when the plan was made")
 
     def _settles(self, kind: str, record: Mapping[str, Any]) -> None:
         self._told = True
@@ -227,7 +228,7 @@ class Checks:
             screen = Screen()
             shown = [line for record in self._records[-1:] for line in screen.lines(record)]
             told = "\n".join([*shown, *summary(progress, "folder")]) if self._ended else ""
-        except (ProgressError, KeyError, TypeError) as error:
+        except (TransitionError, KeyError, TypeError) as error:
             self._story.violated("I12", f"the record cannot be told: {error!r}")
             return
         self._require(self._token not in told, "I13", "the summary holds the token")

@@ -11,12 +11,12 @@ from pathlib import Path
 from runbook.cluster.dialects import NOMAD
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
-from runbook.engine.execute import Ending, World, execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind
+from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
 from runbook.playbook.model import Playbook
 from runbook.playbook.parse import parse
-from runbook.progress import fold
 from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 from tests.simulation.endings import Endings
@@ -142,7 +142,7 @@ class _Performance:
         )
         clock = VirtualClock(stage.timeline, fate, checks)
         lines = list(past.journal.lines) if past else []
-        journal = MemoryJournal(clock.now, fate, checks, lines, stage.hang_disk)
+        journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk)
         self._journals[name] = journal
         return Run(name, host, journal, checks, began_at=len(records))
 
@@ -156,25 +156,24 @@ class _Performance:
         inner = HashiCorpCluster(NOMAD, incident.addresses, Settings({"X-Nomad-Token": TOKEN}), None, network)
         folder = self._folder / run.name
         folder.mkdir(exist_ok=True)
-        world = World(
+        services = RunServices(
             cluster=WatchedCluster(inner, checks),
             clock=VirtualClock(stage.timeline, fate, checks),
             emit=run.journal.emit,
             folder=folder,
-            chance=own.random,
+            random_fraction=own.random,
             approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
             dry_run=dry_run,
             keep_tracebacks=False,
-            claim=lambda peers: self.locks.take(run.host, peers, run.name, over=over),
+            acquire=lambda peers: self.locks.take(run.host, peers, run.name, over=over),
         )
         try:
             if past is not None:
-                progress = fold(run.journal.records)
                 run.journal.emit(RunResumed("simulated", inner.name, own.random() < 0.5))
-                return execute(plan, world, progress)
+                return execute(plan, services, run.journal.state)
             digest, params = plan.playbook.digest, plan.params
             run.journal.emit(RunStarted(run.name, "simulated", digest, inner.name, "simulated", dry_run, params))
-            return execute(plan, world)
+            return execute(plan, services, run.journal.state)
         except ToolCrash:
             network.die()
             raise

@@ -9,8 +9,8 @@ from typing import Any
 from runbook.engine.execute import Ending
 from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed
-from runbook.progress import fold
 from runbook.raft.removal import Unsafe
+from runbook.run_state import fold
 from runbook.steps.base import RefusedError
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import ENDINGS

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import IO, Any, TypeVar
@@ -17,6 +18,7 @@ from runbook.cluster.http import Reply
 from runbook.cluster.port import Trouble
 from runbook.events import Event, RemovalRequested
 from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.run_state import fold
 from tests.simulation.ether import Ether, Request
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import Weather
@@ -178,30 +180,31 @@ class WatchedCluster:
         self._inner = inner
         self._checks = checks
 
-    def look(self) -> ClusterView:
+    def look(self, *, within: float = inf) -> ClusterView:
         self._checks.look_begins()
-        view = self._inner.look()
+        view = self._inner.look(within=within)
         self._checks.looked(view)
         return view
 
-    def remove_peer(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         self._checks.removes(peer)
-        self._inner.remove_peer(peer)
+        self._inner.remove_peer(peer, within=within)
 
-    def save_state(self, path: Path) -> str:
-        return self._inner.save_state(path)
+    def save_state(self, path: Path, *, within: float = inf) -> str:
+        return self._inner.save_state(path, within=within)
 
 
 class MemoryJournal:
     """Records as the file would hold them; one whose append does not return may be torn, which is as good as absent."""
 
     def __init__(
-        self, now: Callable[[], str], fate: Fate, checks: Checks, lines: list[str], hang: Callable[[str], None]
+        self, clock: VirtualClock, fate: Fate, checks: Checks, lines: list[str], hang: Callable[[str], None]
     ) -> None:
         """``hang`` lets the disk take its time over the intent to remove the peer of this id."""
         self.lines = lines
         self._hang = hang
-        self._now = now
+        self._clock = clock
+        self.state = fold(json.loads(line) for line in lines)
         self._fate = fate
         self._checks = checks
 
@@ -212,9 +215,11 @@ class MemoryJournal:
     def emit(self, event: Event) -> None:
         """As the command line's own: a signal waits until the event is written."""
         self._fate.pass_by(f"before {event.kind}", "before emit", may_interrupt=False)
-        line = json.dumps({"index": len(self.lines), "at": self._now(), **event.record()})
+        line = json.dumps({"index": len(self.lines), "at": self._clock.now(), **event.record()})
         self.lines.append(line)
         if event.kind == RemovalRequested.kind:
             self._hang(event.record()["peer"])
-        self._checks.recorded(json.loads(line))
+        record = json.loads(line)
+        self.state.apply(record, view=getattr(event, "view", None), moment=self._clock.monotonic())
+        self._checks.recorded(record)
         self._fate.pass_by(f"after {event.kind}", "after emit")

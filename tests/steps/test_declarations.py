@@ -34,7 +34,7 @@ def example_of(step: StepDeclaration) -> Playbook:
 
 def test_every_step_of_the_language_is_there() -> None:
     assert set(ISSUE.split()) <= set(CATALOG.ours)
-    assert all(callable(BODIES[name]) for name in CATALOG.ours)
+    assert all(callable(BODIES[name]) for name in CATALOG.ours.keys() - {"playbook.run"})  # that one the engine runs
 
 
 @each_step

@@ -6,10 +6,11 @@ import json
 
 from runbook.engine.execute import execute
 from runbook.engine.plan import bind
-from runbook.engine.world import World as EngineWorld
-from runbook.events import RunCompleted, StepCompleted
+from runbook.engine.services import RunServices
+from runbook.events import Event, RunCompleted, RunStarted, StepCompleted
 from runbook.playbook.parse import parse
 from runbook.raft.model import ClusterView
+from runbook.run_state import RunState
 from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
 from tests.steps.server import Server
@@ -52,17 +53,24 @@ steps:
 def test_what_one_step_gives_the_next_one_reads_and_all_of_it_can_be_recorded(world: World, server: Server) -> None:
     server.table["/peers"] = (200, {"X-Index": "7"}, b'{"peers": ["s1", "s2"]}')
     playbook = parse(PLAYBOOK.encode(), "generic.yaml", CATALOG)
-    engine = EngineWorld(
+    state = RunState()
+
+    def emit(event: Event) -> None:
+        world.events.append(event)
+        state.apply(event.record())
+
+    emit(RunStarted("a-run", "generic", "", "none", "ann", False, {}))
+    services = RunServices(
         cluster=NoCluster(ClusterView("none", 0.0, None, None, ())),
         clock=world.clock,
-        emit=world.events.append,
+        emit=emit,
         folder=world.folder,
-        chance=lambda: 0.5,
+        random_fraction=lambda: 0.5,
         approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
         dry_run=False,
         keep_tracebacks=True,
     )
-    ending = execute(bind(playbook, "a-run", {"url": server.url}), engine)
+    ending = execute(bind(playbook, "a-run", {"url": server.url}), services, state)
     assert isinstance(ending, RunCompleted), ending
     completed = {event.step: event for event in world.events if isinstance(event, StepCompleted)}
     assert [event.message for event in completed.values()][-1] == "7 of generic"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runbook.clock import Deadline
 from runbook.events import Approved, Looked, Waiting
 from runbook.playbook.operators import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Unsafe
 from runbook.steps.base import Agreement, Output, RefusedError
+from runbook.steps.playbook_run import refuse_recursion
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import NoCluster, World
 
@@ -32,7 +33,7 @@ def test_a_wait_of_nothing_is_over_at_once(world: World) -> None:
 
 def test_a_wait_longer_than_its_step_may_take_fails_before_it_begins(world: World) -> None:
     with pytest.raises(StepError, match="longer than what is left") as caught:
-        world.run("wait.for", world.context(until=world.clock.monotonic() + 24), duration=25.0)
+        world.run("wait.for", world.context(deadline=Deadline(world.clock.monotonic() + 24, "it")), duration=25.0)
     assert (caught.value.trouble, world.clock.slept) == (StepTrouble.TIMEOUT, [])
 
 
@@ -106,7 +107,7 @@ def test_a_yes_is_kept_with_who_and_when(world: World) -> None:
         asked.append((prompt, seconds))
         return Agreement("ann@bastion", "by --yes")
 
-    context = world.context(ask=ask, until=world.clock.monotonic() + 60)
+    context = world.context(ask=ask, deadline=Deadline(world.clock.monotonic() + 60, "it"))
     message, output = world.run("approve", context, prompt="Is it safe?", within=600.0)
     assert (message, output) == ("agreed to by ann@bastion, by --yes", {"who": "ann@bastion", "at": world.clock.now()})
     assert asked == [("Is it safe?", 60.0)]
@@ -128,17 +129,10 @@ def test_a_dry_run_asks_nobody(world: World) -> None:
     assert world.events == []
 
 
-def test_another_playbook_is_found_beside_this_one_and_given_its_params(world: World, tmp_path: Path) -> None:
-    played: list[tuple[str, Mapping[str, Any]]] = []
-
-    def play(path: str, params: Mapping[str, Any]) -> tuple[str, Output]:
-        played.append((path, params))
-        return "healthy", {"outcome": "healthy"}
-
-    context = world.context(play=play, playbooks=(str(tmp_path / "outer.yaml"),))
-    assert world.run("playbook.run", context, playbook="inner.yaml", params={"a": 1})[1] == {"outcome": "healthy"}
-    world.run("playbook.run", context, playbook="/else/where.yaml")
-    assert played == [(str(tmp_path / "inner.yaml"), {"a": 1}), ("/else/where.yaml", {})]
+def test_another_playbook_is_found_beside_this_one(tmp_path: Path) -> None:
+    outer = str(tmp_path / "outer.yaml")
+    assert refuse_recursion((outer,), "inner.yaml") == str(tmp_path / "inner.yaml")
+    assert refuse_recursion((outer,), "/else/where.yaml") == "/else/where.yaml"
 
 
 @pytest.mark.parametrize(
@@ -156,19 +150,5 @@ def test_no_playbook_runs_itself_by_whatever_name_nor_too_deep(
     folder = tmp_path / "x"
     folder.mkdir()
     (folder / "link.yaml").symlink_to(folder / "a.yaml")
-    played: list[str] = []
-    context = world.context(
-        play=lambda path, _: (played.append(path) or "", {}),  # type: ignore[func-returns-value]
-        playbooks=tuple(str(folder / name) for name in running),
-    )
-    with pytest.raises(StepError) as caught:
-        world.run("playbook.run", context, playbook=wanted)
-    assert (words in str(caught.value), played) == (True, []), str(caught.value)
-
-
-def test_a_dry_run_plays_what_is_known_and_tells_what_is_not(world: World) -> None:
-    counter = itertools.count()
-    context = world.context(dry_run=True, play=lambda _path, _params: (f"played {next(counter)}", {}))
-    assert world.run("playbook.run", context, playbook="/x.yaml")[0] == "played 0"
-    assert world.run("playbook.run", context, playbook="/x.yaml", params={"a": UNKNOWN})[0].startswith("would run")
-    assert next(counter) == 1
+    with pytest.raises(StepError, match=re.escape(words)):
+        refuse_recursion(tuple(str(folder / name) for name in running), wanted)

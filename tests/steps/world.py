@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from runbook.cluster.port import Cluster
 from runbook.events import Event
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
-from runbook.steps.base import Context, Memory, Output
+from runbook.run_state import RunState
+from runbook.steps.base import Output, StepContext
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
 
@@ -41,14 +43,14 @@ class NoCluster:
     def __init__(self, view: ClusterView | None = None) -> None:
         self._view = view
 
-    def look(self) -> ClusterView:
+    def look(self, *, within: float = inf) -> ClusterView:
         assert self._view is not None, "this step has no business with a cluster"
         return self._view
 
-    def remove_peer(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         raise AssertionError("nothing is removed here")
 
-    def save_state(self, path: Path) -> str:
+    def save_state(self, path: Path, *, within: float = inf) -> str:
         raise AssertionError("nothing is saved here")
 
 
@@ -61,8 +63,8 @@ class World:
     events: list[Event] = field(default_factory=list)
     cluster: Cluster = field(default_factory=NoCluster)
 
-    def context(self, **more: Any) -> Context:
-        context = Context(
+    def context(self, **more: Any) -> StepContext:
+        context = StepContext(
             cluster=self.cluster,
             clock=self.clock,
             emit=self.events.append,
@@ -70,11 +72,11 @@ class World:
             step="it",
             policy=Policy(),
             dry_run=False,
-            memory=Memory(),
+            state=RunState(),
         )
         return replace(context, **more)
 
-    def run(self, uses: str, /, context: Context | None = None, **arguments: Any) -> tuple[str, Output]:
+    def run(self, uses: str, /, context: StepContext | None = None, **arguments: Any) -> tuple[str, Output]:
         known = {parameter.name: parameter.default for parameter in CATALOG[uses].parameters}
         assert set(arguments) <= set(known), f"{uses} has no {set(arguments) - set(known)}"
         return BODIES[uses](context or self.context(), {**known, **arguments})

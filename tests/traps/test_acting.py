@@ -17,8 +17,9 @@ from runbook.playbook.parse import parse
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.model import AutopilotSettings, Peer
 from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.run_state import RunState
 from runbook.steps import check_quorum
-from runbook.steps.base import Context, Memory
+from runbook.steps.base import StepContext
 from runbook.steps.catalog import CATALOG
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
@@ -35,8 +36,8 @@ def last_look_before_the_change(folder: Path, **cluster: Any) -> int:
     """Which look the guard of the first removal decides on, in an undisturbed run."""
     calm = run(folder, **cluster)
     seen: list[int] = []
-    act = calm.cluster.remove_peer
-    calm.cluster.remove_peer = lambda target: (seen.append(calm.cluster.looks), act(target))[1]  # type: ignore[func-returns-value, method-assign]
+    act = calm.cluster.act
+    calm.cluster.act = lambda target: (seen.append(calm.cluster.looks), act(target))[1]  # type: ignore[func-returns-value, method-assign]
     calm.execute()
     return seen[0]
 
@@ -76,7 +77,7 @@ def test_trap_10_retries_are_few_spaced_and_only_for_what_may_pass(tmp_path: Pat
             asked.append(at.cluster.clock.monotonic())
             raise ClusterError(why, "no")
 
-        stubborn.cluster.remove_peer = refuse  # type: ignore[method-assign]
+        stubborn.cluster.act = refuse  # type: ignore[method-assign]
         assert isinstance(stubborn.execute(), RunFailed)
         assert len(asked) == most
         assert all(later - earlier >= 2 for earlier, later in pairwise(asked))
@@ -133,10 +134,11 @@ def test_trap_35_several_go_one_by_one_non_voters_first_then_stale_then_failed(t
              Kind(voter=False, sight="refused", gossip="failed")]  # fmt: skip
     view = view_of(kinds)
     looks = [replace(view, taken_at=at) for at in (0.0, 15.0, 30.0)]
-    memory = Memory(looks=looks, confirm_for=30.0)
+    state = RunState()
+    state.looks = looks
     cluster = FakeCluster(FakeClock())
     policy = Policy(min_voters=3, max_changes=3)
-    context = Context(cluster, cluster.clock, lambda _: None, tmp_path, "quorum", policy, False, memory)
+    context = StepContext(cluster, cluster.clock, lambda _: None, tmp_path, "quorum", policy, False, state)
     dead = [peer(n, kind) for n, kind in enumerate(kinds, 1) if kind.sight == "refused"]
     _, output = check_quorum.run(context, {"remove": [{"id": each.id} for each in dead]})
     assert [item["id"] for item in output["removals"]] == ["id-6", "id-5", "id-4"]

@@ -9,9 +9,9 @@ import re
 import shlex
 
 from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
-from runbook.engine.world import World
-from runbook.progress import RunProgress
+from runbook.engine.services import RunServices
 from runbook.raft.removal import Unsafe
+from runbook.run_state import RunState
 from runbook.steps.base import RefusedError
 from runbook.steps.catalog import CATALOG
 
@@ -23,18 +23,21 @@ def wherever(place: str) -> str:
     return _PROCESS.sub("", place)
 
 
-def settled(run: str, world: World, past: RunProgress) -> frozenset[Key]:
-    """The changes of ``past`` that are done by a person's word. Raises RefusedError, and then nothing may be done."""
-    done = {(wherever(change.step), change.item) for change in past.changes if change.state == "done"}
+def settle_open_changes(run: str, services: RunServices, state: RunState) -> frozenset[Key]:
+    """The changes of earlier processes that are done by a person's word.
+
+    Raises RefusedError, and then nothing may be done.
+    """
+    done = {(wherever(change.step), change.item) for change in state.changes if change.state == "done"}
     unanswered = []
-    for change in past.open_changes:
-        answer, how = world.answers.get(change.name), "--answer"
+    for change in state.open_changes:
+        answer, how = services.answers.get(change.name), "--answer"
         if answer is None:
-            answer, how = world.choose(_question(change), ANSWERS), "at the terminal"
+            answer, how = services.choose(_question(change), ANSWERS), "at the terminal"
         if answer is None:
             unanswered.append(change)
             continue
-        world.emit(ChangeAnswered(change.step, change.item, answer, how))
+        services.emit(ChangeAnswered(change.step, change.item, answer, how))
         if answer == "stop":
             what = f"stopped by a person's word: {_begun(change)}"
             raise RefusedError(Unsafe("Stopped", what, _next(run, [change])))

@@ -25,11 +25,11 @@ _WORDS = {Trouble.AMBIGUOUS: "timeout"}
 
 @dataclass(frozen=True)
 class Attempts:
-    """How attempts are told and spaced. ``chance`` gives a number from 0 to 1 for the jitter."""
+    """How attempts are told and spaced. ``random_fraction`` gives a number from 0 to 1 for the jitter."""
 
     clock: Clock
     emit: Emit
-    chance: Callable[[], float]
+    random_fraction: Callable[[], float]
 
     def of(self, step: str, work: Callable[[], T], retry: Retry | None) -> T:
         """The result of the first attempt that succeeds, or what the last one raised; a refusal is never retried."""
@@ -59,7 +59,7 @@ class Attempts:
     def _pause(self, retry: Retry, attempt: int) -> float:
         """Doubled each time from the shortest to the longest; jitter takes a part away, never below the shortest."""
         longest = min(retry.wait_max, retry.wait_min * 2.0 ** min(attempt - 1, 30))
-        return retry.wait_min + (longest - retry.wait_min) * self.chance() if retry.jitter else longest
+        return retry.wait_min + (longest - retry.wait_min) * self.random_fraction() if retry.jitter else longest
 
     def _tell_failure(self, step: str, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

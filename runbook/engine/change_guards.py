@@ -1,0 +1,163 @@
+"""The one place that is asked before any step changes anything: how many changes, whose cluster, how it stands, and a
+person. Looking is not locking: a look is only compared with what is known, and nothing is held until a change is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.engine.open_changes import wherever
+from runbook.engine.services import AGREE_WITHIN, RunServices
+from runbook.events import Approved
+from runbook.lock_events import ClusterClaimed
+from runbook.raft.model import ClusterView
+from runbook.raft.removal import Unsafe, reason_in_budget
+from runbook.raft.standing import reason_in_standing
+from runbook.run_state import RunState
+from runbook.steps.base import Agreement, RefusedError, StepContext, as_if_gone, counted
+from runbook.steps.trouble import StepError
+
+T = TypeVar("T")
+
+AT_ONCE = 1.0  # seconds an answer may take without what was seen before it growing old
+NOT_KNOWN = (Trouble.AMBIGUOUS, Trouble.TIMEOUT)
+
+
+class ChangeGuards:
+    """Of one process of a run, for all of its steps. Everything raises :class:`RefusedError` for a no."""
+
+    def __init__(self, services: RunServices, state: RunState, *, changes: bool) -> None:
+        """``changes``: the playbook holds a step that may change something."""
+        self._services = services
+        self._state = state
+        self._changes = changes and not services.dry_run
+        self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
+        self._met = False
+        self._cool = False
+        self._named: frozenset[str] | None = None  # who a person has agreed to see removed; none: nobody was asked
+
+    def was_done(self, change: Key, done: frozenset[Key]) -> bool:
+        """Whether a person has said so of what an earlier process began."""
+        return (wherever(change[0]), change[1]) in done
+
+    def observed(self, view: ClusterView) -> None:
+        """A run that is resumed must meet the cluster that it began with, and one that may change it must find it free.
+
+        This holds nothing.
+        """
+        peers = _peers(view)
+        if not peers:
+            return
+        if self._state.peers and not self._state.peers & peers:
+            sentence = "none of the peers that this run began with is in this configuration: it is another cluster"
+            raise RefusedError(Unsafe("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
+        if self._changes and not self._met:
+            self._services.check_free(peers)
+            self._met = True
+
+    def acquire(self, view: ClusterView) -> None:
+        """Hold the cluster for this run: once, before its first change. Without a leader the servers still say which
+        cluster it is, and that is enough.
+        """
+        peers = _peers(view)
+        if not self._changes or self._held or not peers:
+            return
+        self._services.acquire(peers)
+        self._held = peers
+        self._services.emit(ClusterClaimed(tuple(sorted(peers))))
+
+    def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
+        """One attempt at a change that is no removal: the guards, the intent on record, and then the act."""
+        self._ask_guards(context, change)
+        while self.permit(context, self._question(context, uses), frozenset()):
+            self._ask_guards(context, change)  # a person took their time
+        if context.dry_run:
+            context.emit(ChangeWouldBegin(*change, uses))
+            return act()
+        context.left(float("inf"))
+        self._services.emit(ChangeBegun(*change, uses))
+        try:
+            return act()
+        except Exception as error:
+            if _leaves_unsettled(error):
+                self._services.emit(ChangeUnsettled(*change, str(error)))
+            raise
+
+    def permit(self, context: StepContext, question: str, peers: frozenset[str]) -> bool:
+        """The cool-down, then once a person; again where a peer is to go that they have not read of.
+
+        Whether that took time.
+        """
+        if self._state.refusal:
+            sentence = f"this run was refused before ({self._state.refusal}), so it changes nothing more"
+            raise RefusedError(Unsafe("AfterRefusal", sentence, "Do by hand what is left to do"))
+        if context.dry_run:
+            return False
+        if not self._cool:
+            self._services.check_cooldown(self._held or frozenset())
+            self._cool = True
+        if self._named is not None and peers <= self._named:
+            return False
+        began = self._services.clock.monotonic()
+        agreed = self.agreed(question, context.left(AGREE_WITHIN))
+        self._services.emit(Approved(context.step, agreed.who, agreed.how))
+        self._named = (self._named or frozenset()) | peers
+        return self._services.clock.monotonic() - began > AT_ONCE
+
+    def agreed(self, sentence: str, seconds: float) -> Agreement:
+        """Who said yes."""
+        agreed = self._services.approve(sentence, seconds)
+        if agreed is None:
+            what = f'nobody agreed to "{sentence}"'
+            raise RefusedError(Unsafe("NotApproved", what, "Run it at a terminal and answer y, or with --yes"))
+        return agreed
+
+    # -- the guards of a change that is no removal
+
+    def _ask_guards(self, context: StepContext, change: Key) -> None:
+        """The count first, which needs no cluster. A look is taken where the playbook states something of the cluster;
+        and once for the lock of the cluster that this run points at, where there is one that can be read.
+        """
+        _refuse(reason_in_budget(context.policy, self._state.changes_beside(change)))
+        if not context.policy.stated and (self._met or context.dry_run):
+            self._acquire_newest()
+            return
+        view = context.look()
+        self._met = True
+        self.acquire(view)
+        if context.dry_run and view.configuration is not None:
+            view = as_if_gone(view, self._state.gone)
+        numbers = counted(view) if view.configuration is not None else None
+        start = self._state.before.margin if self._state.before else None
+        _refuse(reason_in_standing(view, numbers, context.policy, start))
+
+    def _acquire_newest(self) -> None:
+        """By what an earlier step has seen: which cluster it is does not grow old."""
+        if self._state.looks:
+            self.acquire(self._state.looks[-1])
+
+    def _question(self, context: StepContext, uses: str) -> str:
+        where = f" for {self._services.cluster.name}" if self._held else ""
+        return f"Run step {context.step} ({uses}){where}?"
+
+
+def _peers(view: ClusterView) -> frozenset[str]:
+    seen = view.best_configuration
+    return frozenset(peer.id for peer in (seen.peers if seen else ()))
+
+
+def _refuse(reason: Unsafe | None) -> None:
+    if reason is not None:
+        raise RefusedError(reason)
+
+
+def _leaves_unsettled(error: Exception) -> bool:
+    """Whether nobody knows what it did: it was cut off, its answer was lost, or it broke as nobody foresaw."""
+    if isinstance(error, StepError):
+        return error.unsettled
+    if isinstance(error, ClusterError):
+        return error.trouble in NOT_KNOWN
+    return not isinstance(error, RefusedError)

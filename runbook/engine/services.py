@@ -1,0 +1,67 @@
+"""Every door that a run may use, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from runbook.clock import Clock
+from runbook.cluster.port import Cluster
+from runbook.events import Emit
+from runbook.secrets import Redactor, Vault
+from runbook.steps.base import Agreement, Choose, SetAside
+
+AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
+
+
+class Interrupts(Protocol):
+    """When a signal may end what is being done."""
+
+    def allowed(self) -> AbstractContextManager[None]:
+        """Inside, a signal raises KeyboardInterrupt at once; one that came before raises it on entry."""
+
+    def pending(self) -> bool:
+        """Whether a signal came outside of :meth:`allowed`; asked once, it is forgotten."""
+
+
+class NoInterrupts:
+    """Where no signal is caught, KeyboardInterrupt comes as Python has it."""
+
+    def allowed(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def pending(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class RunServices:
+    """``acquire`` holds the cluster that has these peers, ``check_cooldown`` is asked before the first change.
+
+    ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now. All
+    three raise :class:`runbook.steps.base.RefusedError`.
+
+    ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
+    many seconds, or None. ``answers`` are a person's words, given beforehand, on the changes of a run that is resumed,
+    by their names. ``random_fraction`` gives a number from 0 to 1 for the jitter of retries.
+    """
+
+    cluster: Cluster
+    clock: Clock
+    emit: Emit
+    folder: Path
+    random_fraction: Callable[[], float]
+    approve: Callable[[str, float], Agreement | None]
+    dry_run: bool
+    keep_tracebacks: bool
+    check_free: Callable[[frozenset[str]], None] = lambda _peers: None
+    acquire: Callable[[frozenset[str]], None] = lambda _peers: None
+    check_cooldown: Callable[[frozenset[str]], None] = lambda _peers: None
+    choose: Choose = lambda _question, _answers: None
+    set_aside: SetAside = lambda _guard, _refusal: False
+    answers: Mapping[str, str] = field(default_factory=dict)
+    vault: Vault = field(default_factory=lambda: Vault({}, Redactor()))
+    interrupts: Interrupts = field(default_factory=NoInterrupts)

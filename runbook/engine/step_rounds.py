@@ -1,0 +1,80 @@
+"""One item of a step of a type: rounds until its condition holds, attempts until one succeeds, and what is asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from runbook.engine.retry import Attempts
+from runbook.engine.scope import Scope, inside
+from runbook.engine.services import RunServices
+from runbook.events import Waiting
+from runbook.playbook.model import Expression, Playbook, Secret, StepSpec, Value
+from runbook.playbook.operators import UNKNOWN
+from runbook.steps.base import Output, StepContext
+from runbook.steps.catalog import CATALOG
+from runbook.steps.trouble import StepError, StepTrouble, unexpected
+
+Act = Callable[[StepContext, "dict[str, Any]"], "tuple[str, Output]"]  # one attempt, with these arguments
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """What a step said at its end, its result, and how a person takes it back."""
+
+    message: str
+    output: Any
+    undo: str = ""
+
+
+def run_rounds(
+    spec: StepSpec, context: StepContext, scope: Scope, playbook: Playbook, services: RunServices, act: Act
+) -> StepDone:
+    """Until ``until`` holds, within its time. Raises whatever ends the step."""
+    clock, began = context.clock, context.clock.monotonic()
+    while True:
+        message, output = _round(spec, context, scope, playbook, services, act)
+        after = inside(scope, {"result": output})
+        if spec.until is None or _holds(spec.until.condition, after):
+            break
+        left = began + spec.until.within - clock.monotonic()
+        if left <= 0:
+            what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {message}"
+            raise StepError(StepTrouble.TIMEOUT, what)
+        pause = min(spec.until.every, left)
+        services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
+        clock.sleep(pause)
+    if spec.assertion is not None and not _holds(spec.assertion.condition, after):
+        told = spec.assertion.message
+        raise unexpected(str(told.resolve(after)) if told else f"not so: {spec.assertion.condition.text}")
+    undo = spec.undo.resolve(_with_secrets(playbook, services, [spec.undo], after)) if spec.undo else ""
+    return StepDone(message, output, str(undo))
+
+
+def _round(
+    spec: StepSpec, context: StepContext, scope: Scope, playbook: Playbook, services: RunServices, act: Act
+) -> tuple[str, Output]:
+    """All attempts together: one result."""
+    declaration = CATALOG[spec.uses]
+    arguments = {field.name: field.default for field in declaration.parameters}
+    known = _with_secrets(playbook, services, spec.arguments.values(), scope)
+    arguments |= {name: value.resolve(known) for name, value in spec.arguments.items()}
+    attempts = Attempts(context.clock, services.emit, services.random_fraction)
+    message, output = attempts.of(context.step, partial(act, context, arguments), spec.retry)
+    if services.dry_run:  # what the change would have given, a dry run cannot know
+        output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
+    return message, services.vault.hide(output)  # before any other step reads it, or writes it to a file
+
+
+def _holds(condition: Expression, scope: Scope) -> bool:
+    """In a dry run, what is not known yet counts as held."""
+    return condition.evaluate(scope) in (True, UNKNOWN)
+
+
+def _with_secrets(playbook: Playbook, services: RunServices, values: Iterable[Value], scope: Scope) -> Scope:
+    """Just those that are read, just before they are."""
+    wanted = {name for value in values for name in value.secrets}
+    declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}
+    return inside(scope, {"secrets": {name: services.vault.fetch(declared[name]) for name in sorted(wanted)}})

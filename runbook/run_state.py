@@ -1,0 +1,295 @@
+"""Where a run stands: the fold of its events, and the only thing that remembers.
+
+The engine advances it by emitting an event and by nothing else; steps and guards read it; a run that is resumed folds
+the same events. What was *seen* is in no journal: after a resume nothing that was seen before proves anything of now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from runbook.changes import Change, ChangesFolding, Key
+from runbook.raft.liveness import SILENT_MACHINE, Verdict, judge
+from runbook.raft.model import AutopilotSettings, ClusterView
+from runbook.raft.quorum import Numbers
+from runbook.raft.removal import PlanBasis, plan_basis_from
+from runbook.removals import Removal, RemovalsFolding
+from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, TransitionError, next_state
+
+Record = Mapping[str, Any]
+CONFIRM_FOR, LEAST_LOOKS = 30.0, 2  # where no raft.find_dead has said otherwise
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """How a step ended: ``outcome`` is succeeded, failed, refused, skipped or interrupted.
+
+    ``generation`` counts how often the run had been resumed then: it is in the places of the step's handlers.
+    """
+
+    outcome: str
+    generation: int
+    message: str = ""
+    code: str = ""
+
+
+class RunState:
+    """A run as far as its events tell. ``state`` is ``running`` where no ending was written.
+
+    By the place of each step: ``steps`` its state, ``ends`` how it ended last, ``uses`` its type, ``outputs`` its
+    result once it has succeeded, ``items`` the finished rounds of one that has not, ``undo`` how a person takes it
+    back, ``entered`` the digest of the playbook that it ran.
+    ``changed_at`` is when the last change began, ``acknowledged`` that a person has looked at the run since then.
+    ``resumed`` counts how often the run was resumed. ``peers`` are all that any process of it claimed, ``taken_over``
+    says that another run has the lock since. ``refusal`` is the code of the first guard that said no to this process.
+    """
+
+    def __init__(self) -> None:
+        self.state = "new"
+        self.started: Record | None = None
+        self.ended: Record | None = None
+        self.step = ""
+        self.steps: dict[str, str] = {}
+        self.ends: dict[str, StepEnd] = {}
+        self.uses: dict[str, str] = {}
+        self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.items: dict[str, list[Record]] = {}
+        self.undo: dict[str, str] = {}
+        self.entered: dict[str, str] = {}
+        self.before: Numbers | None = None
+        self.now: Numbers | None = None
+        self.unproven: tuple[str, ...] = ()
+        self.peers: frozenset[str] = frozenset()
+        self.changed_at = ""
+        self.acknowledged = self.taken_over = False
+        self.resumed = 0
+        self.refusal = ""
+        self.plan_basis: PlanBasis | None = None
+        self.confirm_for, self.least_looks = CONFIRM_FOR, LEAST_LOOKS
+        self.looks: list[ClusterView] = []
+        self.autopilot: AutopilotSettings | None = None  # the newest that a look of this process could read
+        self.names: dict[str, str] = {}  # how a person calls each peer met so far, by id
+        self._moments: dict[str, float] = {}  # when this process was about to send a removal, by the peer's id
+        self._removals = RemovalsFolding()
+        self._changes = ChangesFolding()
+
+    # -- advancing
+
+    def apply(self, record: Record, view: ClusterView | None = None, moment: float | None = None) -> None:
+        """One more event, as the journal holds it. Raises :class:`TransitionError`.
+
+        ``view`` is what a look of this process saw, ``moment`` when the event was safe, in seconds of the clock's
+        ``monotonic``.
+        """
+        kind = str(record["kind"])
+        family = kind.split(".")[0]
+        if family not in ("run", "lock") and self.state != "running":
+            raise TransitionError(f"{kind} after the run was {self.state}")
+        if family == "run":
+            self._apply_run(kind, record)
+        elif kind in ("step.started", "step.skipped", "step.completed", "step.failed"):
+            self._apply_step(kind, record)
+        elif kind == "cluster.looked":
+            self._apply_look(record, view)
+        else:
+            self._apply_other(kind, record)
+        self._apply_changes(kind, record)
+        if kind == "removal.requested" and moment is not None:
+            self._moments[str(record["peer"])] = moment
+
+    def _apply_other(self, kind: str, record: Record) -> None:
+        if kind == "verdict.criteria":
+            self.confirm_for, self.least_looks = float(record["confirm_for"]), int(record["looks"])
+        elif kind == "cluster.claimed":
+            self.peers |= frozenset(record["peers"])
+        elif kind == "lock.taken_over" and self.started is not None:  # stands in the records of both runs
+            self.taken_over |= record["run"] == self.started["run"]
+        elif kind == "item.completed":
+            self._apply_item(record)
+        elif kind == "playbook.entered":
+            self.entered[str(record["step"])] = str(record["digest"])
+
+    def _apply_run(self, kind: str, record: Record) -> None:
+        self.state = next_state(RUN, self.state, kind)
+        if kind == "run.started":
+            self.started = record
+        elif kind == "run.resumed":
+            self.resumed += 1
+            self.ended, self.acknowledged, self.taken_over, self.refusal = None, False, False, ""
+            self.looks.clear()
+        elif kind == "run.acknowledged":
+            self.acknowledged = True
+        else:
+            self.ended = record
+        if kind == "run.interrupted":
+            self.steps |= {place: "interrupted" for place, state in self.steps.items() if state == "running"}
+
+    def _apply_look(self, record: Record, view: ClusterView | None) -> None:
+        self.unproven = tuple(name for name, verdict in record["verdicts"].items() if verdict == "unknown")
+        if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
+            self.now = Numbers(record["voters"], record["live_voters"])
+            self.before = self.before or self.now
+        if view is None:
+            return
+        seen = view.best_configuration
+        self.names |= {peer.id: peer.label for peer in (seen.peers if seen else ())}
+        self.autopilot = view.autopilot or self.autopilot
+        self.looks.append(view)
+        needed = max(self.confirm_for, SILENT_MACHINE)
+        while len(self.looks) > self.least_looks and view.taken_at - self.looks[1].ended_at >= needed:
+            del self.looks[0]  # older than any verdict needs
+
+    def _apply_step(self, kind: str, record: Record) -> None:
+        place = self.step = str(record["step"])
+        told = str(record.get("outcome")) if kind == "step.failed" else kind
+        if kind == "step.failed" and told not in OUTCOMES:
+            raise TransitionError(f"step {place} cannot end as {told}")
+        state = self.steps[place] = next_state(STEP, self.steps.get(place, "new"), told)
+        if state == "running":
+            self.uses[place] = str(record["uses"])
+        else:
+            message, code = str(record.get("message", "")), str(record.get("code", ""))
+            self.ends[place] = StepEnd(state, self.resumed, message, code)
+        if state == "refused":
+            self.refusal = self.refusal or code or "refused"
+        if state == "succeeded":
+            self.outputs[place] = record["output"]
+            if record.get("undo"):
+                self.undo[place] = str(record["undo"])
+        self._apply_proof(place, state)
+
+    def _apply_proof(self, place: str, state: str) -> None:
+        """What later steps rest on, whether it was done in a block, for each of a list, or in a playbook within."""
+        if self.uses.get(place) != "raft.check_quorum":
+            return
+        self.plan_basis = None  # what is refused is proven nowhere
+        for proven in self.outputs[place].get("results", [self.outputs[place]]) if state == "succeeded" else ():
+            self.plan_basis = plan_basis_from(proven["plan_basis"])
+            self.names |= {item["id"]: item["name"] for item in proven["removals"]}
+
+    def _apply_item(self, record: Record) -> None:
+        place, number = str(record["step"]), int(record["item"])
+        done = self.items.setdefault(place, [])
+        if number != len(done):
+            raise TransitionError(f"item {number} of step {place} cannot follow {len(done)} finished ones")
+        done.append(record)
+
+    def _apply_changes(self, kind: str, record: Record) -> None:
+        try:
+            self._changes.take(record)
+            if kind.startswith("removal."):
+                self._removals.take(record)
+        except KeyError as error:
+            raise TransitionError(f"{kind} cannot follow: {error}") from None
+        if kind in ("change.begun", "removal.requested"):
+            self.changed_at, self.acknowledged = str(record.get("at", "")), False
+        if kind.startswith("removal.") and record.get("name"):
+            self.names[str(record["peer"])] = str(record["name"])
+
+    # -- reading
+
+    @property
+    def removals(self) -> tuple[Removal, ...]:
+        return self._removals.removals()
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """Removed by this run, vanished while it wanted to remove them, or so in a dry run."""
+        return frozenset(removal.peer for removal in self.removals if removal.state in ("gone", "vanished", "foretold"))
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The peers whose removal was requested, or would have been."""
+        return frozenset(removal.peer for removal in self.removals if removal.asked_at)
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """Asked for, and nobody knows yet what became of it."""
+        return frozenset(removal.peer for removal in self.removals if removal.unsettled)
+
+    @property
+    def still_listed(self) -> frozenset[str]:
+        """Asked for without an answer, and longer ago than servers hold a request: it may yet be done."""
+        listed = (removal for removal in self.removals if removal.unanswered and removal.may_yet_be_done)
+        return frozenset(removal.peer for removal in listed)
+
+    def asked_moment(self, peer: str, monotonic: float, now: str) -> float:
+        """When its removal was about to leave, in seconds of the clock that says ``monotonic`` and ``now``.
+
+        Of an earlier process only the wall clock tells; where that is odd, it counts as now.
+        """
+        if peer in self._moments:
+            return self._moments[peer]
+        asked_at = next((removal.asked_at for removal in self.removals if removal.peer == peer), "")
+        try:
+            age = datetime.fromisoformat(now) - datetime.fromisoformat(asked_at)
+        except (ValueError, TypeError):
+            return monotonic
+        return monotonic - max(0.0, age.total_seconds())
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Those of all steps but the removals."""
+        return self._changes.changes()
+
+    def changes_beside(self, key: Key) -> int:
+        """How many changes this run has made, or would have, not counting this one: removals too."""
+        return sum((change.step, change.item) != key for change in self.changes) + len(self.asked)
+
+    @property
+    def open_changes(self) -> tuple[Change, ...]:
+        """Those whose end nobody saw, and of which no person has said what became."""
+        return tuple(change for change in self.changes if change.open)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict on every peer of the newest look, over all looks of this process that a verdict needs."""
+        newest = self.looks[-1].best_configuration if self.looks else None
+        return {peer.id: self._verdict(peer) for peer in newest.peers} if newest else {}
+
+    def _verdict(self, peer: Any) -> Verdict:
+        return judge(self.looks, peer, confirm_for=self.confirm_for, least_looks=self.least_looks)
+
+    @property
+    def dry_run(self) -> bool:
+        return bool(self.started and self.started["dry_run"])
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything is, or may be, another thing by this run's doing."""
+        made = any(change.state != "foretold" for change in self.changes)
+        return made or any(removal.state == "gone" or removal.may_yet_be_done for removal in self.removals)
+
+    @property
+    def released(self) -> str:
+        """Why it holds no lock, though its name may be left there; empty where only its resumption can free it."""
+        if self.taken_over:
+            return "taken over"
+        return self.state if self.state in ENDED else ""
+
+    @property
+    def not_resumable(self) -> str:
+        """Why there is nothing to go on with, as ``it ...``; empty where there is."""
+        if self.started is None:
+            return "has no beginning"
+        if self.dry_run:
+            return "was a dry run"
+        if self.state == "completed":
+            return "is completed"
+        return "was acknowledged" if self.acknowledged else ""
+
+    @property
+    def after(self) -> Numbers | None:
+        """What was counted last; in a dry run, what would be counted."""
+        foretold = [removal.voters_after for removal in self.removals if removal.state == "foretold"]
+        return replace(self.now, voters=foretold[-1]) if self.now and foretold else self.now
+
+
+def fold(records: Iterable[Record]) -> RunState:
+    """The state after these events. Raises :class:`TransitionError` for what no run of ours can have written."""
+    state = RunState()
+    for record in records:
+        state.apply(record)
+    return state
