@@ -192,17 +192,17 @@ class Checks:
         self._require_or_race(enough, "I3", f"the leader reaches {reached} of the {left} voters that will be left")
 
     def _keeps_to_the_plan(self, view: ClusterView) -> None:
-        """The fence: nothing but what was to go may have moved since the plan was made."""
+        """The plan basis: nothing but what was to go may have moved since the plan was made."""
         outputs = [r["output"] for r in self._records if r["kind"] == "step.completed" and r["step"] == "quorum"]
         basis = outputs[-1]["plan_basis"] if outputs else None
         if basis is None or view.configuration is None:
-            self._require(False, "fence", "a change that nobody has planned")
+            self._require(False, "plan basis", "a change that nobody has planned")
             return
         planned = {(entry[0], entry[1], entry[2]) for entry in basis["peers"]}
         now = {(peer.id, peer.address, peer.voter) for peer in view.configuration.peers}
         moved = [entry for entry in planned ^ now if entry in now or entry[0] not in basis["removals"]]
-        self._require(not moved, "fence", f"since the plan was made there moved {moved}")
-        self._require(view.leader_id == basis["leader"], "fence", "another leads than when the plan was made")
+        self._require(not moved, "plan basis", f"since the plan was made there moved {moved}")
+        self._require(view.leader_id == basis["leader"], "plan basis", "another leads than when the plan was made")
 
     def _settles(self, kind: str, record: Mapping[str, Any]) -> None:
         self._told = True
