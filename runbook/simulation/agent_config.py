@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from runbook.simulation.settings import SimulationSettings
-from runbook.simulation.state import ClusterState, SimulatedServer
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 CAPTURED = """
 {"ACL":{"Enabled":false,"PolicyTTL":30000000000,"ReplicationToken":"","TokenTTL":30000000000},
 "Addresses":{"HTTP":"127.0.0.11","RPC":"127.0.0.11","Serf":"127.0.0.11"},"AdvertiseAddrs":{"HTTP":"127.0.0.11:4646",
@@ -59,22 +60,28 @@ CAPTURED = """
 """
 
 
-def agent_config(state: ClusterState, server: SimulatedServer) -> dict[str, Any]:
-    """The captured document with this server's own name, addresses and settings in it."""
-    settings = state.settings
+@lru_cache(maxsize=64)
+def agent_config(settings: SimulationSettings, name: str) -> str:
+    """The captured document with this server's own name, addresses and settings in it, as JSON."""
+    host = settings.host(name)
     config: dict[str, Any] = json.loads(CAPTURED)
     config["ACL"]["Enabled"] = settings.token is not None
-    config["Addresses"] = dict.fromkeys(("HTTP", "RPC", "Serf"), server.host)
+    config["Addresses"] = dict.fromkeys(("HTTP", "RPC", "Serf"), host)
     config["Ports"] = {"HTTP": settings.http_port, "RPC": settings.rpc_port, "Serf": serf_port(settings)}
-    config["AdvertiseAddrs"] = {use: f"{server.host}:{port}" for use, port in config["Ports"].items()}
-    config["BindAddr"], config["NodeName"] = server.host, server.name
-    config["DataDir"], config["Files"] = f"/opt/nomad/{server.name}", [f"/opt/nomad/{server.name}.hcl"]
+    config["AdvertiseAddrs"] = {use: f"{host}:{port}" for use, port in config["Ports"].items()}
+    config["BindAddr"], config["NodeName"] = host, name
+    config["DataDir"], config["Files"] = f"/opt/nomad/{name}", [f"/opt/nomad/{name}.hcl"]
     config["PluginDir"] = f"{config['DataDir']}/plugins"
     config["Autopilot"] |= {"CleanupDeadServers": settings.cleanup, "MinQuorum": settings.min_quorum}
     config["Server"] |= {"BootstrapExpect": settings.servers, "RaftProtocol": settings.raft_protocol}
     config["Server"]["ServerJoin"]["RetryJoin"] = [f"{settings.host('s1')}:{serf_port(settings)}"]
     config["Version"]["Version"] = settings.release
-    return config
+    return compact(config)
+
+
+def compact(value: Any) -> str:
+    """JSON as a server writes it, without a blank."""
+    return _ENCODER.encode(value)
 
 
 def serf_port(settings: SimulationSettings) -> int:

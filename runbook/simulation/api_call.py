@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from runbook.simulation.agent_config import compact
 from runbook.simulation.settings import REGION
 from runbook.simulation.state import ClusterState, ProcessState, SimulatedServer
 
@@ -76,8 +77,12 @@ class ApiCall:
 
     def json(self, value: Any, status: int = HTTPStatus.OK) -> ApiReply:
         """An error status is written before the type is set, so JSON then travels as text."""
-        pretty = "pretty" in self.request.query
-        text = json.dumps(value, indent=4) + "\n" if pretty else json.dumps(value, separators=(",", ":"))
+        return self.json_text(compact(value), status)
+
+    def json_text(self, text: str, status: int = HTTPStatus.OK) -> ApiReply:
+        """The same, of what is JSON already."""
+        if "pretty" in self.request.query:
+            text = json.dumps(json.loads(text), indent=4) + "\n"
         return ApiReply(status, text.encode(), "application/json" if status == HTTPStatus.OK else TEXT)
 
     def stale(self) -> bool:

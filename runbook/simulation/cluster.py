@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
-from runbook.raft.model import MemberStatus
 from runbook.simulation import consensus, gossip, leader_tasks
 from runbook.simulation.consensus import LEASE
-from runbook.simulation.gossip import failure_delay
 from runbook.simulation.settings import LabError, SimulationSettings
-from runbook.simulation.state import ClusterState, ProcessState, Role, SimulatedServer, form_cluster
+from runbook.simulation.state import RUNNING, ClusterState, ProcessState, Role, SimulatedServer, form_cluster
 
-NOW = 0.0  # a moment that is always due
+NOW, NEVER = 0.0, float("inf")
 TICK = 0.05  # seconds of model time from one moment to the next; changes asked for take effect between two
 
 
@@ -49,13 +46,17 @@ class SimulatedCluster:
 
     def leader(self) -> str | None:
         """Who leads: of those that think so (a cut-off one goes on for half a second), the one of the newest term."""
-        leading = [server for server in self.state.servers.values() if server.running and server.leads]
-        return max(leading, key=lambda server: server.term).name if leading else None
+        newest: SimulatedServer | None = None
+        for server in self.state.servers.values():
+            if server.role is Role.LEADER and server.process is RUNNING and (not newest or server.term > newest.term):
+                newest = server
+        return newest.name if newest else None
 
     def kill(self, name: str) -> None:
         """As ``kill -9``: what it wrote to disk stays, its term and log; what it knew of the others does not."""
         server = self.server(name)
         if server.process is not ProcessState.KILLED:
+            gossip.links_change(self.state)
             server.process, server.life = ProcessState.KILLED, server.life + 1
             server.role, server.leader = Role.FOLLOWER, None
 
@@ -64,6 +65,7 @@ class SimulatedCluster:
         server = self.server(name)
         if server.process is ProcessState.KILLED:
             raise LabError(f"{name} is killed, and only a running server can be frozen: restart it first")
+        gossip.links_change(self.state)
         server.process = ProcessState.FROZEN
 
     def thaw(self, name: str) -> None:
@@ -71,7 +73,8 @@ class SimulatedCluster:
         server = self.server(name)
         if server.process is not ProcessState.FROZEN:
             return
-        server.process = ProcessState.RUNNING
+        gossip.links_change(self.state)
+        server.process = RUNNING
         server.campaign_at = self.state.draw_election_deadline()
         gossip.reset_timers(self.state, server)
 
@@ -81,7 +84,8 @@ class SimulatedCluster:
         server = self.server(name)
         if wiped:
             self._wipe(server)
-        server.process = ProcessState.RUNNING
+        gossip.links_change(self.state)
+        server.process = RUNNING
         server.campaign_at = self.state.draw_election_deadline()
         gossip.rejoin(self.state, server)
 
@@ -92,15 +96,19 @@ class SimulatedCluster:
             raise LabError("a server can be in one group of a partition only")
         for name in named:
             self.server(name)
+        gossip.links_change(self.state)
         for server in self.state.servers.values():
             server.group = next((number for number, group in enumerate(groups) if server.name in group), len(groups))
 
     def drop_packets(self, sender: str, receiver: str) -> None:
         """Packets on this way are lost: Raft's connection ends, gossip goes round by others. Raises LabError."""
-        self.state.dropping.add((self.server(sender).name, self.server(receiver).name))
+        way = self.server(sender).name, self.server(receiver).name
+        gossip.links_change(self.state)
+        self.state.dropping.add(way)
 
     def heal(self) -> None:
         """Everybody hears everybody again."""
+        gossip.links_change(self.state)
         self.state.dropping.clear()
         for server in self.state.servers.values():
             server.group = 0
@@ -114,54 +122,28 @@ class SimulatedCluster:
 
 def next_event_at(state: ClusterState) -> float:
     """Seconds of the model's clock; until then each moment would leave the state as it is. Early is never wrong."""
-    leaders = [server for server in state.servers.values() if server.running and server.leads]
-    if len(leaders) > 1 or (leaders and not _settled(state, leaders[0])):
+    running = [server for server in state.servers.values() if server.process is RUNNING]
+    leaders = [server for server in running if server.role is Role.LEADER]
+    if not leaders:
+        return min((*(server.campaign_at for server in running), gossip.next_change_at(state)), default=NEVER)
+    leader = leaders[0]
+    peers = {peer.address: peer for peer in leader.peers}
+    others = (server for server in running if server is not leader and server.address in peers)
+    followers = [server for server in others if state.connected(leader, server)]
+    if len(leaders) > 1 or not _settled(leader, followers):
         return NOW
-    raft = _of_a_leader(state, leaders[0]) if leaders else _of_candidates(state, set())
-    return min((*raft, *_of_gossip(state)), default=float("inf"))
+    due = [leader.health_at, leader.reconcile_at, leader.autopilot_at, gossip.next_change_at(state)]
+    in_reach = {leader.address, *(follower.address for follower in followers)}
+    voters = [peer for peer in peers.values() if peer.voter]
+    if sum(voter.address in in_reach for voter in voters) < len(voters) // 2 + 1:
+        due.append(leader.heard_at + LEASE)
+    due.extend(server.campaign_at for server in running if server.address not in in_reach)
+    return min(due)
 
 
-def _settled(state: ClusterState, leader: SimulatedServer) -> bool:
+def _settled(leader: SimulatedServer, followers: list[SimulatedServer]) -> bool:
     """Whether everybody in its reach has all that it has, and it waits for nothing."""
+    held = leader.address, leader.last, leader.committed, leader.term
     return not leader.change_pending and all(
-        (other.leader, other.last, other.committed, other.term)
-        == (leader.address, leader.last, leader.committed, leader.term)
-        for other in _followers(state, leader)
+        (other.leader, other.last, other.committed, other.term) == held for other in followers
     )
-
-
-def _followers(state: ClusterState, leader: SimulatedServer) -> list[SimulatedServer]:
-    listed = {peer.address for peer in leader.peers}
-    others = state.servers.values()
-    return [
-        other for other in others if other is not leader and other.address in listed and state.connected(leader, other)
-    ]
-
-
-def _of_a_leader(state: ClusterState, leader: SimulatedServer) -> Iterator[float]:
-    yield from (leader.health_at, leader.reconcile_at, leader.autopilot_at)
-    followers = _followers(state, leader)
-    voters = {peer.address for peer in leader.peers if peer.voter}
-    if sum(each.address in voters for each in (leader, *followers)) < len(voters) // 2 + 1:
-        yield leader.heard_at + LEASE
-    yield from _of_candidates(state, {leader.name, *(follower.name for follower in followers)})
-
-
-def _of_candidates(state: ClusterState, content: set[str]) -> Iterator[float]:
-    for server in state.servers.values():
-        if server.running and server.name not in content:
-            yield server.campaign_at
-
-
-def _of_gossip(state: ClusterState) -> Iterator[float]:
-    for observer in state.servers.values():
-        if not observer.running:
-            continue
-        for other in state.servers.values():
-            seen = observer.gossip.get(other.name)
-            alive = seen is not None and seen.status is MemberStatus.ALIVE
-            if state.gossip_passes(observer, other):
-                if seen is None or not alive or seen.uuid != other.uuid:
-                    yield NOW
-            elif seen is not None and alive:
-                yield seen.heard_at + failure_delay(state, observer)

@@ -204,14 +204,14 @@ def _agent_health(call: ApiCall) -> PendingReply:
 def _agent_self(call: ApiCall) -> PendingReply:
     yield from ()
     call.authorize()
-    return call.json(replies.agent_self(call.state, call.server))
+    return call.json_text(replies.agent_self(call.state, call.server))
 
 
 def _agent_members(call: ApiCall) -> PendingReply:
     """This server's own view, whatever region is asked for."""
     yield from ()
     call.authorize()
-    return call.json(replies.members(call.state, call.server))
+    return call.json_text(replies.members(call.state, call.server))
 
 
 def _force_leave(call: ApiCall) -> PendingReply:

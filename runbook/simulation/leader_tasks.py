@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from runbook.raft.model import Configuration, MemberStatus, Peer
 from runbook.simulation.consensus import propose
 from runbook.simulation.gossip import force_leave, serf_name
 from runbook.simulation.state import ClusterState, ServerHealth, SimulatedServer
 
+DEAD = (MemberStatus.NONE, MemberStatus.FAILED, MemberStatus.LEFT)  # to autopilot
 AUTOPILOT_EVERY = 10.0
 HEALTH_EVERY = 2.0
 FLAP = 7 / 30  # how often one dead server made a live one look unhealthy, up to 1.3
@@ -23,9 +25,11 @@ GO_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1
 def tick(state: ClusterState) -> None:
     """Do what has fallen due on every server that leads; one that waits for a commit takes no further change."""
     for server in state.servers.values():
-        if server.running and server.leads and state.now >= server.health_at:
+        if not (server.running and server.leads):
+            continue
+        if state.now >= server.health_at:
             server.health_at = state.now + HEALTH_EVERY
-            server.health = _check_health(state, server, go_seconds(state.autopilot["LastContactThreshold"]))
+            server.health = _check_health(state, server)
         if _may_change(server) and state.now >= server.reconcile_at:
             server.reconcile_at = state.now + state.settings.reconcile_every
             _reconcile(state, server)
@@ -36,12 +40,19 @@ def tick(state: ClusterState) -> None:
                 _remove_dead_servers(state, server)
 
 
+@lru_cache(maxsize=100)
 def go_seconds(text: str) -> float:
     """Seconds of a duration as Go writes it (``1.5s``, ``200ms``, ``1h2m``). Raises ValueError."""
     parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)", text)
     if not text or (text != "0" and "".join(number + unit for number, unit in parts) != text):
         raise ValueError(f'time: invalid duration "{text}"')
     return sum(float(number) * GO_SECONDS[unit] for number, unit in parts)
+
+
+def failure_tolerance(rows: tuple[ServerHealth, ...]) -> int:
+    """Healthy voters − (voters / 2 + 1), never below 0."""
+    voters = [row for row in rows if row.voter]
+    return max(0, sum(row.healthy for row in voters) - (len(voters) // 2 + 1))
 
 
 def _may_change(server: SimulatedServer) -> bool:
@@ -53,11 +64,11 @@ def _reconcile(state: ClusterState, leader: SimulatedServer) -> None:
         if not _may_change(leader):
             leader.reconcile_at = state.now
             return
-        seen = leader.gossip[name]
-        if seen.status is MemberStatus.ALIVE:
-            _add_peer(state, leader, state.servers[name].address, seen.uuid)
-        elif seen.status is MemberStatus.LEFT:
-            _remove_peers(state, leader, [peer for peer in leader.peers if peer.address == state.servers[name].address])
+        entry, address = leader.gossip[name], state.servers[name].address
+        if entry.status is MemberStatus.ALIVE:
+            _add_peer(state, leader, address, entry.uuid)
+        elif entry.status is MemberStatus.LEFT:
+            _remove_peers(state, leader, [peer for peer in leader.peers if peer.address == address])
 
 
 def _add_peer(state: ClusterState, leader: SimulatedServer, address: str, uuid: str) -> None:
@@ -94,86 +105,77 @@ def _promote(state: ClusterState, leader: SimulatedServer) -> None:
 
 
 def _remove_dead_servers(state: ClusterState, leader: SimulatedServer) -> None:
-    """Autopilot's own removal of dead servers, by the release's rule; a stale peer is dead to it too."""
-    dead = [peer for peer in leader.peers if _is_dead(state, leader, peer)]
-    voters = len(Configuration(leader.peers).voters)
-    budget = _budget(state, voters, sum(peer.voter for peer in dead))
+    """Autopilot's own removal of dead servers, by the release's rule; a stale peer is dead to it too.
+
+    Up to 1.3 all dead voters go or none, later one by one as far as it is allowed.
+    """
+    dead = [peer for peer in leader.peers if _gossip_status(state, leader, peer) in DEAD]
+    voters, dead_voters = sum(peer.voter for peer in leader.peers), sum(peer.voter for peer in dead)
+    allowed = max(0, min((voters - 1) // 2, voters - int(state.autopilot["MinQuorum"])))
+    budget = allowed if dead_voters <= allowed or state.settings.at_least(1, 4) else 0
     for peer in sorted(dead, key=lambda each: each.voter):
         if peer.voter:
             budget -= 1
-        if budget >= 0:
-            _remove_dead_peer(state, leader, peer)
+        if budget < 0:
+            continue
+        server = state.server_at(peer.address)
+        if server is not None and server.name in leader.gossip:
+            force_leave(state, leader, serf_name(server.name))  # a left member makes the leader remove it
+        else:
+            _remove_peers(state, leader, [peer])
 
 
-def _budget(state: ClusterState, voters: int, dead: int) -> int:
-    """How many dead voters may go: up to 1.3 all of them or none, later one by one as far as it is allowed."""
-    allowed = max(0, min((voters - 1) // 2, voters - int(state.autopilot["MinQuorum"])))
-    return allowed if dead <= allowed or state.settings.at_least(1, 4) else 0
+def _gossip_status(state: ClusterState, leader: SimulatedServer, peer: Peer) -> MemberStatus:
+    """What the leader's gossip says of the member at a peer's address; NONE where it has none."""
+    server = state.server_at(peer.address)
+    entry = leader.gossip.get(server.name) if server else None
+    return entry.status if entry else MemberStatus.NONE
 
 
-def _is_dead(state: ClusterState, leader: SimulatedServer, peer: Peer) -> bool:
-    seen = leader.gossip.get(_name_at(state, peer.address))
-    return seen is None or seen.status in (MemberStatus.FAILED, MemberStatus.LEFT)
-
-
-def _remove_dead_peer(state: ClusterState, leader: SimulatedServer, peer: Peer) -> None:
-    """A failed member is made to leave, which makes the leader remove it; a stale peer has no member to do that to."""
-    name = _name_at(state, peer.address)
-    if name in leader.gossip:
-        force_leave(state, leader, serf_name(name))
-    else:
-        _remove_peers(state, leader, [peer])
-
-
-def _name_at(state: ClusterState, address: str) -> str:
-    server = state.server_at(address)
-    return server.name if server else ""
-
-
-def _check_health(state: ClusterState, leader: SimulatedServer, threshold: float) -> tuple[ServerHealth, ...]:
-    """The leader's next picture, made from its last one. ``threshold`` is the longest last contact, in seconds."""
+def _check_health(state: ClusterState, leader: SimulatedServer) -> tuple[ServerHealth, ...]:
+    """The leader's next picture, made from its last one."""
+    behind = {peer.address: state.server_at(peer.address) for peer in leader.peers}
+    answering = {
+        peer.id: server
+        for peer in leader.peers
+        if (server := behind[peer.address]) and (server is leader or state.connected(leader, server))
+    }
+    if len(answering) < len(leader.peers) and not state.settings.at_least(1, 4) and state.random.random() < FLAP:
+        answering.pop(state.random.choice(leader.peers).id, None)  # one deadline is shared by all the questions
     before = {row.id: row for row in leader.health or ()}
-    silent = {peer.id for peer in leader.peers if not _answers(state, leader, peer)}
-    if silent and not state.settings.at_least(1, 4) and state.random.random() < FLAP:
-        silent.add(state.random.choice(leader.peers).id)  # one deadline is shared by all the questions
-    return tuple(
-        _row(state, leader, peer, before.get(peer.id), peer.id not in silent, threshold) for peer in leader.peers
-    )
+    return tuple(_health_of(state, leader, peer, answering.get(peer.id), before.get(peer.id)) for peer in leader.peers)
 
 
-def failure_tolerance(rows: tuple[ServerHealth, ...]) -> int:
-    """Healthy voters − (voters / 2 + 1), never below 0."""
-    voters = [row for row in rows if row.voter]
-    return max(0, sum(row.healthy for row in voters) - (len(voters) // 2 + 1))
-
-
-def _answers(state: ClusterState, leader: SimulatedServer, peer: Peer) -> bool:
-    other = state.server_at(peer.address)
-    return other is not None and (other is leader or state.connected(leader, other))
-
-
-def _row(
+def _health_of(
     state: ClusterState,
     leader: SimulatedServer,
     peer: Peer,
-    before: ServerHealth | None,
-    answered: bool,
-    threshold: float,
+    answering: SimulatedServer | None,
+    old: ServerHealth | None,
 ) -> ServerHealth:
-    contact, term, index = _stats(state, leader, peer, before, answered)
-    seen = next((seen for name, seen in leader.gossip.items() if state.servers[name].address == peer.address), None)
-    status = seen.status if seen else MemberStatus.NONE
+    """One row. From 1.4 on, a server that does not answer keeps the numbers it had."""
+    contact, term, index = None, 0, 0
+    if answering is not None:
+        contact = 0.0 if answering is leader else state.random.uniform(0.001, 0.05)
+        term, index = answering.last
+    elif old is not None and state.settings.at_least(1, 4):
+        contact, term, index = old.last_contact, old.last_term, old.last_index
+    status = _gossip_status(state, leader, peer)
+    last_term, last_index = leader.last
     healthy = (
         status is MemberStatus.ALIVE
         and contact is not None
-        and contact <= threshold
-        and term == leader.last[0]
-        and index + int(state.autopilot["MaxTrailingLogs"]) >= leader.last[1]
+        and contact <= go_seconds(state.autopilot["LastContactThreshold"])
+        and term == last_term
+        and index + int(state.autopilot["MaxTrailingLogs"]) >= last_index
     )
+    stable_since = None if contact is None else state.now
+    if stable_since is not None and old is not None and old.healthy == healthy and old.stable_since is not None:
+        stable_since = old.stable_since
     server = state.server_at(peer.address)
     return ServerHealth(
         id=peer.id,
-        name=server.name if server and seen else "",
+        name=server.name if server and server.name in leader.gossip else "",
         address=peer.address,
         status=status,
         leader=peer.address == leader.address,
@@ -182,28 +184,5 @@ def _row(
         last_contact=contact,
         last_term=term,
         last_index=index,
-        stable_since=_stable_since(state, before, healthy, contact),
+        stable_since=stable_since,
     )
-
-
-def _stats(
-    state: ClusterState, leader: SimulatedServer, peer: Peer, before: ServerHealth | None, answered: bool
-) -> tuple[float | None, int, int]:
-    """(last contact, last term, last index). From 1.4 on, a server that does not answer keeps those it had."""
-    other = state.server_at(peer.address)
-    if answered and other is not None:
-        contact = 0.0 if other is leader else state.random.uniform(0.001, 0.05)
-        return contact, other.last[0], other.last[1]
-    if before is not None and state.settings.at_least(1, 4):
-        return before.last_contact, before.last_term, before.last_index
-    return None, 0, 0
-
-
-def _stable_since(
-    state: ClusterState, before: ServerHealth | None, healthy: bool, contact: float | None
-) -> float | None:
-    if contact is None:
-        return None
-    if before is not None and before.healthy == healthy and before.stable_since is not None:
-        return before.stable_since
-    return state.now

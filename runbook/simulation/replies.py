@@ -9,16 +9,30 @@ import io
 import json
 import tarfile
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from runbook.raft.model import Configuration, MemberStatus, Peer
-from runbook.simulation.agent_config import agent_config, serf_port
+from runbook.simulation.agent_config import agent_config, compact, serf_port
 from runbook.simulation.gossip import serf_name
 from runbook.simulation.leader_tasks import failure_tolerance
-from runbook.simulation.settings import REGION
-from runbook.simulation.state import ClusterState, GossipEntry, Role, ServerHealth, SimulatedServer
+from runbook.simulation.settings import REGION, SimulationSettings
+from runbook.simulation.state import ClusterState, Role, ServerHealth, SimulatedServer
 
 Json = dict[str, Any]
+OTHER_STATS = compact(
+    {
+        "runtime": {
+            "kernel.name": "linux",
+            "arch": "amd64",
+            "version": "go1.19.8",
+            "max_procs": "2",
+            "goroutines": "73",
+            "cpu_count": "2",
+        },
+        "vault": {"tracked_for_revoked": "0", "token_ttl": "0s", "token_expire_time": ""},
+    }
+)
 NO_TIME = "0001-01-01T00:00:00Z"
 
 
@@ -33,56 +47,20 @@ def addresses(state: ClusterState, server: SimulatedServer) -> list[str]:
     return state.random.sample(listed, len(listed))
 
 
-def members(state: ClusterState, server: SimulatedServer) -> Json:
-    rows = [member(state, state.servers[name], seen) for name, seen in server.gossip.items()]
-    return {
-        "Members": state.random.sample(rows, len(rows)),
-        "ServerDC": "dc1",
-        "ServerName": server.name,
-        "ServerRegion": REGION,
-    }
+def members(state: ClusterState, server: SimulatedServer) -> str:
+    """Its gossip, as JSON; the order means nothing, so it varies."""
+    rows = [_member(state.settings, name, entry.uuid, entry.status) for name, entry in server.gossip.items()]
+    whose = compact({"ServerDC": "dc1", "ServerName": server.name, "ServerRegion": REGION})
+    return f'{{"Members":[{",".join(state.random.sample(rows, len(rows)))}],{whose[1:]}'
 
 
-def member(state: ClusterState, server: SimulatedServer, seen: GossipEntry) -> Json:
-    settings = state.settings
-    tags = {
-        "port": str(settings.rpc_port),
-        "id": seen.uuid,
-        "rpc_addr": server.host,
-        "build": settings.release,
-        "mvn": "1",
-        "expect": str(settings.servers),
-        "region": REGION,
-        "dc": "dc1",
-        "role": "nomad",
-        "raft_vsn": str(settings.raft_protocol),
-        "vsn": "1",
-    }
-    serf = {"ProtocolMin": 1, "ProtocolMax": 5, "ProtocolCur": 2}
-    delegate = {"DelegateMin": 2, "DelegateMax": 5, "DelegateCur": 4}
-    where = {"Name": serf_name(server.name), "Addr": server.host, "Port": serf_port(settings)}
-    return {**where, "Status": seen.status.value, "Tags": tags, **serf, **delegate}
-
-
-def agent_self(state: ClusterState, server: SimulatedServer) -> Json:
-    return {
-        "config": agent_config(state, server),
-        "member": member(state, server, server.gossip[server.name]),
-        "stats": {
-            "nomad": _nomad_stats(server),
-            "raft": _raft_stats(state, server),
-            "serf": _serf_stats(server),
-            "runtime": {
-                "kernel.name": "linux",
-                "arch": "amd64",
-                "version": "go1.19.8",
-                "max_procs": "2",
-                "goroutines": "73",
-                "cpu_count": "2",
-            },
-            "vault": {"tracked_for_revoked": "0", "token_ttl": "0s", "token_expire_time": ""},
-        },
-    }
+def agent_self(state: ClusterState, server: SimulatedServer) -> str:
+    """What it says of itself, as JSON."""
+    own = server.gossip[server.name]
+    member = _member(state.settings, server.name, own.uuid, own.status)
+    stats = compact({"nomad": _nomad_stats(server), "raft": _raft_stats(state, server), "serf": _serf_stats(server)})
+    config = agent_config(state.settings, server.name)
+    return f'{{"config":{config},"member":{member},"stats":{stats[:-1]},{OTHER_STATS[1:]}}}'
 
 
 def health(state: ClusterState, leader: SimulatedServer) -> Json:
@@ -146,6 +124,28 @@ def _health_row(state: ClusterState, row: ServerHealth) -> Json:
         "Voter": row.voter,
         "StableSince": NO_TIME if row.stable_since is None else _wall_time(state, row.stable_since),
     }
+
+
+@lru_cache(maxsize=256)
+def _member(settings: SimulationSettings, name: str, uuid: str, status: MemberStatus) -> str:
+    """One member as JSON."""
+    tags = {
+        "port": str(settings.rpc_port),
+        "id": uuid,
+        "rpc_addr": settings.host(name),
+        "build": settings.release,
+        "mvn": "1",
+        "expect": str(settings.servers),
+        "region": REGION,
+        "dc": "dc1",
+        "role": "nomad",
+        "raft_vsn": str(settings.raft_protocol),
+        "vsn": "1",
+    }
+    serf = {"ProtocolMin": 1, "ProtocolMax": 5, "ProtocolCur": 2}
+    delegate = {"DelegateMin": 2, "DelegateMax": 5, "DelegateCur": 4}
+    where = {"Name": serf_name(name), "Addr": settings.host(name), "Port": serf_port(settings)}
+    return compact({**where, "Status": status.value, "Tags": tags, **serf, **delegate})
 
 
 def _nomad_stats(server: SimulatedServer) -> Json:

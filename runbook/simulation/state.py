@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from runbook.raft.model import Configuration, MemberStatus, Peer
@@ -20,6 +20,9 @@ class ProcessState(Enum):
     RUNNING = "running"
     FROZEN = "frozen"
     KILLED = "killed"
+
+
+RUNNING = ProcessState.RUNNING
 
 
 class Role(Enum):
@@ -48,8 +51,7 @@ class GossipEntry:
     heard_at: float
 
 
-@dataclass(frozen=True)
-class ServerHealth:
+class ServerHealth(NamedTuple):
     """One row of autopilot's picture; times in seconds of the model's clock, ``None`` where Nomad shows a zero."""
 
     id: str
@@ -91,10 +93,11 @@ class SimulatedServer:
     autopilot_at: float = 0.0
     health_at: float = 0.0
     health: tuple[ServerHealth, ...] | None = None
+    _latest: tuple[list[LogEntry], int, LogEntry | None] = field(default=([], 0, None), repr=False)
 
     @property
     def running(self) -> bool:
-        return self.process is ProcessState.RUNNING
+        return self.process is RUNNING
 
     @property
     def leads(self) -> bool:
@@ -103,16 +106,19 @@ class SimulatedServer:
     @property
     def configuration(self) -> Configuration | None:
         """The latest one in its own log, committed or not; ``None`` before any was received."""
-        return self._newest_configuration(len(self.log))
+        entry = self._latest_change()
+        return entry.configuration if entry else None
 
     @property
     def committed_configuration(self) -> Configuration | None:
-        return self._newest_configuration(self.committed)
+        committed = self.log[: self.committed]
+        return next((entry.configuration for entry in reversed(committed) if entry.configuration is not None), None)
 
     @property
     def configuration_index(self) -> int:
         """Index of the latest configuration entry in its log; 0 if there is none."""
-        return next((entry.index for entry in reversed(self.log) if entry.configuration), 0)
+        entry = self._latest_change()
+        return entry.index if entry else 0
 
     @property
     def change_pending(self) -> bool:
@@ -126,13 +132,16 @@ class SimulatedServer:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        return self.configuration.peers if self.configuration else ()
+        configuration = self.configuration
+        return configuration.peers if configuration else ()
 
-    def _newest_configuration(self, upto: int) -> Configuration | None:
-        for place in range(min(upto, len(self.log)) - 1, -1, -1):
-            if (found := self.log[place].configuration) is not None:
-                return found
-        return None
+    def _latest_change(self) -> LogEntry | None:
+        """Looked for once for each log and length of it: a log only grows, or is replaced by another one."""
+        log, length, entry = self._latest
+        if log is not self.log or length != len(log):
+            entry = next((each for each in reversed(self.log) if each.configuration is not None), None)
+            self._latest = self.log, len(self.log), entry
+        return entry
 
 
 @dataclass
@@ -140,6 +149,8 @@ class ClusterState:
     """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings.
 
     ``dropping`` holds (from, to) for every way on which packets are lost, beside the groups of a partition.
+    ``silent`` holds every running server with its entry of one that it no longer hears; it is None from a change of who
+    hears whom to the next moment of gossip.
     """
 
     settings: SimulationSettings
@@ -148,25 +159,24 @@ class ClusterState:
     autopilot: dict[str, Any]
     now: float = 0.0
     dropping: set[tuple[str, str]] = field(default_factory=set)
+    silent: list[tuple[SimulatedServer, GossipEntry]] | None = None
+    by_address: dict[str, SimulatedServer] = field(default_factory=dict)
 
     def server_at(self, address: str) -> SimulatedServer | None:
         """Who is behind a Raft address: packets go to addresses, whatever id they were meant for."""
-        return next((server for server in self.servers.values() if server.address == address), None)
+        return self.by_address.get(address)
 
     def connected(self, one: SimulatedServer, other: SimulatedServer) -> bool:
         """Whether two servers hear each other: both run, and packets pass both ways, as a connection needs."""
-        return self._near(one, other) and not self._ways_lost(one, other)
+        near = one.process is RUNNING and other.process is RUNNING and one.group == other.group
+        return near and not (self.dropping and self._dropped_ways(one, other))
 
     def gossip_passes(self, one: SimulatedServer, other: SimulatedServer) -> bool:
         """Whether gossip passes: one way that is lost is made good by the others, who ask in its stead."""
-        return self._near(one, other) and self._ways_lost(one, other) < 2
+        near = one.process is RUNNING and other.process is RUNNING and one.group == other.group
+        return near and not (self.dropping and self._dropped_ways(one, other) == 2)
 
-    def _near(self, one: SimulatedServer, other: SimulatedServer) -> bool:
-        return one.running and other.running and one.group == other.group
-
-    def _ways_lost(self, one: SimulatedServer, other: SimulatedServer) -> int:
-        if not self.dropping:
-            return 0
+    def _dropped_ways(self, one: SimulatedServer, other: SimulatedServer) -> int:
         return ((one.name, other.name) in self.dropping) + ((other.name, one.name) in self.dropping)
 
     def draw_election_deadline(self) -> float:
@@ -181,7 +191,8 @@ def form_cluster(settings: SimulationSettings) -> ClusterState:
     random = Random(settings.seed)  # noqa: S311 - a lab must be repeatable, and guards no secret
     state = ClusterState(settings, {}, random, _autopilot(settings))
     for name in settings.names:
-        state.servers[name] = _server(state, name)
+        server = _server(state, name)
+        state.servers[name] = state.by_address[server.address] = server
     configuration = Configuration(
         tuple(Peer(server.raft_id, server.address, voter=True) for server in state.servers.values())
     )
