@@ -33,6 +33,14 @@ HTTP_DOORS = {
     "runbook/cluster/connections.py": {"requests", "urllib3"},
     "runbook/lab/agent_api.py": {"http.client"},  # the lab tests the adapters, so it may not see through their eyes
 }
+FILE_DOORS = {
+    "runbook/files.py",
+    "runbook/journal/store.py",  # a journal is new, or taken up by files.py
+    "runbook/lab/folder.py",  # a folder is held
+    "runbook/lab/process.py",  # of /proc
+    "runbook/lab/serving.py",  # a log that grows
+    "runbook/cli/reference.py",  # make docs
+}
 YAML_LOADERS = re.compile(r"yaml\.(\w+_)?load(_all)?")
 
 FUNCTION_LINES, FUNCTION_WALL, FILE_LINES = 50, 70, 300
@@ -142,6 +150,31 @@ def yaml_is_composed(path: str, text: str) -> list[str]:
     return [f"{path}:{line}: {name}" for line, name in used if YAML_LOADERS.fullmatch(name)]
 
 
+def files_have_one_door(path: str, text: str) -> list[str]:
+    """In ``files.py`` a pipe in the place of a file is refused, and what is half written is never found."""
+    if path in FILE_DOORS:
+        return []
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _opens(node)]
+    return [f"{path}:{call.lineno}: calls {ast.unparse(call.func)}" for call in calls]
+
+
+def _opens(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute):
+        return _called(call) == "open"
+    by_mode = call.func.attr == "open" and any(isinstance(each, ast.Constant) for each in call.args)  # path.open("rb")
+    return by_mode or ast.unparse(call.func) == "os.open" or call.func.attr in IMPURE_METHODS
+
+
+def a_name_has_one_place(path: str, text: str) -> list[str]:
+    """It is imported from where it is made, so one search finds it; only ``extension.py`` gathers names for others."""
+    if path == "runbook/extension.py":
+        return []
+    imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    again = [(node.lineno, a.name) for node in imported for a in node.names if a.asname == a.name]
+    listed = [(number, "__all__") for number, line in enumerate(text.splitlines(), 1) if line.startswith("__all__")]
+    return [f"{path}:{line}: exports {name} again" for line, name in again + listed]
+
+
 def functions_are_short(path: str, text: str) -> list[str]:
     coded = _lines_of_code(text)
     functions = [item for item in ast.walk(ast.parse(text)) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -209,6 +242,8 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     steps_do_not_log,
     one_door_to_http,
     yaml_is_composed,
+    files_have_one_door,
+    a_name_has_one_place,
     a_server_is_not_a_node,
 )
 PYTHON_RULES: tuple[Rule, ...] = (functions_are_short, files_are_short)

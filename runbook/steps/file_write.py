@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook.files import read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.shown import beginning, clean, shown
 from runbook.steps.trouble import unexpected
@@ -52,7 +53,6 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
         return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
     import hashlib
 
-    from runbook.files import replace_file
     from runbook.steps.run_files import place_for
 
     data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
@@ -81,4 +81,4 @@ def _mode(text: str) -> int:
 def _is_so(target: Path, data: bytes, mode: int) -> bool:
     if not target.is_file() or target.stat().st_size != len(data):
         return False
-    return stat.S_IMODE(target.stat().st_mode) == mode and target.read_bytes() == data
+    return stat.S_IMODE(target.stat().st_mode) == mode and read_limited(target, LIMIT) == data
