@@ -14,7 +14,7 @@ from runbook.events import Emit, GuardOverridden
 from runbook.journal.lock import Lock, LockedError
 from runbook.journal.store import Journal, JournalError, read
 from runbook.lock_events import LockFreed, LockTakenOver
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
 from runbook.steps.base import RefusedError
 from runbook.transitions import TransitionError
@@ -60,7 +60,9 @@ class Claim:
             raise RefusedError(self._locked(error)) from None
         except OSError as error:
             sentence = f"the lock in {self._state / 'locks'} cannot be written: {error.strerror}"
-            raise RefusedError(Unsafe("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")) from None
+            raise RefusedError(
+                Refusal("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")
+            ) from None
         for run in left:
             if why := self._released(run):
                 self._emit(LockFreed(run, why))
@@ -92,21 +94,23 @@ class Claim:
 
     # -- the lock
 
-    def _locked(self, error: LockedError) -> Unsafe:
+    def _locked(self, error: LockedError) -> Refusal:
         holder, run = error.holder, error.holder.get("run", "a run that has not said its name yet")
         whose = f"{run}, by {holder.get('who', 'somebody')} since {_minute(holder.get('since', ''))}"
         progress = self._progress_of(run)
         at = f", at step {progress.step}" if progress and progress.step else ""
         if not error.dead:
-            return Unsafe(
+            return Refusal(
                 "Locked",
                 f"another run holds this cluster: {whose}{at}",
                 f"Wait for it, or stop it with Ctrl-C where it runs; runbook show {run} tells how far it is",
             )
         sentence = f"a run that holds this cluster died: {whose}{at}"
         if progress is None:
-            return Unsafe("Locked", f"{sentence}. It has no readable record here", "Run with --take-over --reason TEXT")
-        return Unsafe("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
+            return Refusal(
+                "Locked", f"{sentence}. It has no readable record here", "Run with --take-over --reason TEXT"
+            )
+        return Refusal("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
 
     def _may_take(self, run: str) -> bool:
         return self._override.take_over or bool(self._released(run))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.journal.store import JournalError, read
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
 from runbook.steps.shown import clean
 
@@ -21,7 +21,7 @@ OVERRIDE = "or run with --override cooldown --reason TEXT"
 _STAMP = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-")
 
 
-def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Unsafe | None:
+def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:
     """Why the run ``own`` must wait before it changes the cluster that has these ``peers``; of several, the newest."""
     cooldown = timedelta(seconds=seconds)
     oldest = (now - cooldown - LONGEST_RUN).astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -33,7 +33,7 @@ def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: flo
     return next((reason for reason in reasons if reason is not None), None)
 
 
-def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Unsafe | None:
+def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Refusal | None:
     path = folder / "journal.jsonl"
     events: tuple[Mapping[str, Any], ...] = ()
     if not path.is_file():  # it began nothing; or it is a pipe, which would be read for ever
@@ -49,7 +49,7 @@ def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: da
 
 def _reason_in_run(
     run: str, progress: RunState, peers: frozenset[str], cooldown: timedelta, now: datetime
-) -> Unsafe | None:
+) -> Refusal | None:
     if not progress.has_changed or progress.acknowledged or not progress.peers & peers:
         return None
     ago = now - datetime.fromisoformat(str(progress.ended["at"] if progress.ended else progress.changed_at))
@@ -58,7 +58,7 @@ def _reason_in_run(
     how = f"ended as {progress.state}" if progress.ended else "was cut off"
     sentence = f"{run} changed this cluster and {how} {_minutes(ago)} min ago, and nobody acknowledged it"
     look = f"Look at it (runbook show {run}), then runbook ack {run} --comment TEXT"
-    return Unsafe("CoolDown", sentence, f"{look}; {OVERRIDE}")
+    return Refusal("CoolDown", sentence, f"{look}; {OVERRIDE}")
 
 
 def _reason_in_unreadable(
@@ -68,7 +68,7 @@ def _reason_in_unreadable(
     peers: frozenset[str],
     cooldown: timedelta,
     now: datetime,
-) -> Unsafe | None:
+) -> Refusal | None:
     """What can still be read may tell that it was a dry run, or another cluster; else it may have been this one."""
     began = _beginning(folder.name)
     claimed = {
@@ -79,7 +79,7 @@ def _reason_in_unreadable(
         return None
     what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
     sentence = f"{what} ({_told(error)}), so it counts as a change of this cluster that nobody acknowledged"
-    return Unsafe("CoolDown", clean(sentence), f"Look into {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
+    return Refusal("CoolDown", clean(sentence), f"Look into {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
 
 
 def _beginning(name: str) -> datetime | None:

@@ -14,7 +14,7 @@ from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.events import Approved
 from runbook.lock_events import ClusterClaimed
 from runbook.raft.model import ClusterView
-from runbook.raft.removal import Unsafe, reason_in_budget
+from runbook.raft.removal import Refusal, reason_in_budget
 from runbook.raft.standing import reason_in_standing
 from runbook.run_state import RunState
 from runbook.steps.base import Agreement, RefusedError, StepContext, as_if_gone, counted
@@ -53,7 +53,7 @@ class ChangeGuards:
             return
         if self._state.peers and not self._state.peers & peers:
             sentence = "none of the peers that this run began with is in this configuration: it is another cluster"
-            raise RefusedError(Unsafe("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
+            raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
         if self._changes and not self._met:
             self._services.check_free(peers)
             self._met = True
@@ -93,7 +93,7 @@ class ChangeGuards:
         """
         if self._state.refusal:
             sentence = f"this run was refused before ({self._state.refusal}), so it changes nothing more"
-            raise RefusedError(Unsafe("AfterRefusal", sentence, "Do by hand what is left to do"))
+            raise RefusedError(Refusal("AfterRefusal", sentence, "Do by hand what is left to do"))
         if context.dry_run:
             return False
         if not self._cool:
@@ -112,7 +112,7 @@ class ChangeGuards:
         agreed = self._services.approve(sentence, seconds)
         if agreed is None:
             what = f'nobody agreed to "{sentence}"'
-            raise RefusedError(Unsafe("NotApproved", what, "Run it at a terminal and answer y, or with --yes"))
+            raise RefusedError(Refusal("NotApproved", what, "Run it at a terminal and answer y, or with --yes"))
         return agreed
 
     # -- the guards of a change that is no removal
@@ -149,7 +149,7 @@ def _peers(view: ClusterView) -> frozenset[str]:
     return frozenset(peer.id for peer in (seen.peers if seen else ()))
 
 
-def _refuse(reason: Unsafe | None) -> None:
+def _refuse(reason: Refusal | None) -> None:
     if reason is not None:
         raise RefusedError(reason)
 

@@ -10,7 +10,7 @@ import shlex
 
 from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
 from runbook.engine.services import RunServices
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
 from runbook.steps.base import RefusedError
 from runbook.steps.catalog import CATALOG
@@ -40,7 +40,7 @@ def settle_open_changes(run: str, services: RunServices, state: RunState) -> fro
         services.emit(ChangeAnswered(change.step, change.item, answer, how))
         if answer == "stop":
             what = f"stopped by a person's word: {_begun(change)}"
-            raise RefusedError(Unsafe("Stopped", what, _next(run, [change])))
+            raise RefusedError(Refusal("Stopped", what, _next(run, [change])))
         if answer == "done":
             done.add((wherever(change.step), change.item))
     if unanswered:
@@ -58,8 +58,8 @@ def _begun(change: Change) -> str:
     return f"step {change.name} ({change.uses}) was begun at {change.at}, and its end was not seen"
 
 
-def _cannot_tell(run: str, unanswered: list[Change]) -> Unsafe:
-    return Unsafe("CannotTell", "; ".join(map(_begun, unanswered)), _next(run, unanswered))
+def _cannot_tell(run: str, unanswered: list[Change]) -> Refusal:
+    return Refusal("CannotTell", "; ".join(map(_begun, unanswered)), _next(run, unanswered))
 
 
 def _next(run: str, changes: list[Change]) -> str:

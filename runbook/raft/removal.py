@@ -37,7 +37,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Unsafe:
+class Refusal:
     """Why a peer may not be removed: a stable code, the sentence with its numbers, and the next action."""
 
     code: str
@@ -88,7 +88,7 @@ def leader_term(view: ClusterView) -> int | None:
     return vantage.term if vantage else None
 
 
-def reason_in_drift(basis: PlanBasis, view: ClusterView) -> Unsafe | None:
+def reason_in_drift(basis: PlanBasis, view: ClusterView) -> Refusal | None:
     """What moved since the plan was made, as a readable difference, or nothing.
 
     A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster.
@@ -99,7 +99,7 @@ def reason_in_drift(basis: PlanBasis, view: ClusterView) -> Unsafe | None:
     if not moved:
         return None
     code = "ConfigurationChanged" if _moved_peers(basis, view.configuration) else "LeaderChanged"
-    return Unsafe(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
+    return Refusal(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
 
 
 def _moved_peers(basis: PlanBasis, now: Configuration) -> list[str]:
@@ -135,10 +135,10 @@ def _told(term: int | None) -> str:
 
 def reason_unsafe_to_remove(
     view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy, *, changes_so_far: int = 0
-) -> Unsafe | None:
+) -> Refusal | None:
     """The first reason against removing ``peer`` (I1, I2, I3), or nothing. ``verdicts`` is by peer id."""
     if view.configuration is None or view.leader_id is None:
-        return Unsafe("NoLeader", "the cluster has no leader, so no change can be made", "Bring servers back first")
+        return Refusal("NoLeader", "the cluster has no leader, so no change can be made", "Bring servers back first")
     return (
         _reason_in_target(view, verdicts, peer)
         or _reason_in_numbers(view, verdicts, peer, policy)
@@ -146,30 +146,32 @@ def reason_unsafe_to_remove(
     )
 
 
-def _reason_in_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Unsafe | None:
+def _reason_in_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Refusal | None:
     if peer.id == view.leader_id:
-        return Unsafe("TargetIsLeader", f"{peer.label} is the leader", "Stop it first: another is then elected")
+        return Refusal("TargetIsLeader", f"{peer.label} is the leader", "Stop it first: another is then elected")
     verdict = verdicts.get(peer.id)
     if verdict is None or verdict.liveness is Liveness.UNKNOWN:
         why = "; ".join(verdict.evidence) if verdict else "it was not judged"
-        return Unsafe("TargetUnknown", f"{peer.label} is not proven dead: {why}", "Look again, or stop its process")
+        return Refusal("TargetUnknown", f"{peer.label} is not proven dead: {why}", "Look again, or stop its process")
     if verdict.liveness is Liveness.ALIVE:
         why = "; ".join(verdict.evidence)
-        return Unsafe("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
+        return Refusal("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
     return None
 
 
-def _reason_in_numbers(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy) -> Unsafe | None:
+def _reason_in_numbers(
+    view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy
+) -> Refusal | None:
     assert view.configuration is not None  # noqa: S101 -- the caller has just refused a view without one
     voters = len(view.configuration.voters)
     live = sum(_is_alive(verdicts, voter) for voter in view.configuration.voters if voter.id != peer.id)
     if live < quorum(voters):
         sentence = f"{live} of {voters} voters are proven alive and {quorum(voters)} are needed"
-        return Unsafe("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
+        return Refusal("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
     return _reason_in_minimum(view, policy, voters - 1) if peer.voter else None
 
 
-def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Unsafe | None:
+def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Refusal | None:
     """The playbook's own floor and the cluster's. Each refusal advises only what would let this removal through."""
     least, own = max(policy.min_voters, 1), view.autopilot.min_quorum if view.autopilot else None
     told, replacement = f"{after} voters would be left", "Add a replacement first"
@@ -177,7 +179,7 @@ def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Unsafe 
         lower = f"lower it on the cluster: {_product(view)} operator autopilot set-config -min-quorum={after}"
         too = f", and the playbook's min_voters is {least}" if after < least else ""
         sentence = f"{told} and the cluster's own minimum, autopilot's MinQuorum, is {own}{too}"
-        return Unsafe("BelowMinimumVoters", sentence, f"{replacement}, or {lower}{' (and min_voters)' if too else ''}")
+        return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}{' (and min_voters)' if too else ''}")
     if after < least:
         by_param = policy.min_voters_param and after >= policy.min_voters_lowest
         lower = (
@@ -186,13 +188,13 @@ def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Unsafe 
             else f"write min_voters: {after} in its guards"
         )
         sentence = f"{told} and the playbook's min_voters is {least}"
-        return Unsafe("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
+        return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
     if own is None:
         why = view.autopilot_trouble or "no look has asked for it"
         sentence = f"the cluster's own minimum of voters, autopilot's MinQuorum, could not be read: {why}"
         override = f"--override {CLUSTER_MINIMUM} --reason TEXT"
         advice = f"Mend that; or, where {after} voters are surely enough for this cluster, run again with {override}"
-        return Unsafe(MINIMUM_UNREAD, sentence, advice)
+        return Refusal(MINIMUM_UNREAD, sentence, advice)
     return None
 
 
@@ -201,12 +203,12 @@ def _product(view: ClusterView) -> str:
     return view.cluster.partition(":")[0]
 
 
-def reason_in_budget(policy: Policy, changes_so_far: int) -> Unsafe | None:
+def reason_in_budget(policy: Policy, changes_so_far: int) -> Refusal | None:
     """Whether the run may make one more change of any kind."""
     if changes_so_far < policy.max_changes:
         return None
     sentence = f"this run has made {changes_so_far} changes and may make {policy.max_changes}"
-    return Unsafe("TooManyChanges", sentence, "Look at the cluster, then raise max_changes or run again")
+    return Refusal("TooManyChanges", sentence, "Look at the cluster, then raise max_changes or run again")
 
 
 def _is_alive(verdicts: Mapping[str, Verdict], peer: Peer) -> bool:

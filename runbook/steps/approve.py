@@ -36,14 +36,14 @@ DECLARATION = StepDeclaration(
 def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     """Raises RefusedError where nobody agreed: refused is not failed."""
     from runbook.events import Approved, Waiting
-    from runbook.raft.removal import Unsafe
+    from runbook.raft.removal import Refusal
     from runbook.steps.base import RefusedError
 
     prompt = shown(arguments["prompt"])
     if context.dry_run:
         return f"would ask: {prompt}", {}
     if context.ask is None:
-        raise RefusedError(Unsafe("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
+        raise RefusedError(Refusal("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
     seconds = context.left(arguments["within"])
     context.emit(Waiting(context.step, round(seconds, 1), f"an answer to: {prompt}"))
     agreed = context.ask(prompt, seconds)

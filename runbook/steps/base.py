@@ -15,7 +15,7 @@ from runbook.raft.diagnosis import diagnose
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
 from runbook.raft.quorum import Numbers, quorum
-from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Policy, Unsafe, reason_unsafe_to_remove
+from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Policy, Refusal, reason_unsafe_to_remove
 from runbook.run_state import RunState
 from runbook.steps.trouble import StepError, StepTrouble
 
@@ -28,7 +28,7 @@ SetAside = Callable[[str, str], bool]  # whether a person has set the guard of t
 class RefusedError(Exception):
     """A guard said no; the act it guards was not done. Refused is not failed."""
 
-    def __init__(self, reason: Unsafe) -> None:
+    def __init__(self, reason: Refusal) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -140,7 +140,7 @@ def as_if_gone(view: ClusterView, gone: Iterable[str]) -> ClusterView:
     return replace(view, configuration=configuration)
 
 
-def reason_against(context: StepContext, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Unsafe | None:
+def reason_against(context: StepContext, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Refusal | None:
     """Why the peer may not be removed: as the cluster is, or as it is once all is done that this run asked for."""
     reason = _reason_in_view(context, view, peer, changes_so_far)
     pending = (context.state.still_listed | context.state.unsettled) - context.state.gone - {peer.id}
@@ -152,7 +152,7 @@ def reason_against(context: StepContext, view: ClusterView, peer: Peer, *, chang
     return reason and replace(reason, sentence=f"{reason.sentence}, {why}")
 
 
-def _reason_in_view(context: StepContext, view: ClusterView, peer: Peer, changes_so_far: int) -> Unsafe | None:
+def _reason_in_view(context: StepContext, view: ClusterView, peer: Peer, changes_so_far: int) -> Refusal | None:
     """A minimum of the cluster's own that was read before in this run still binds where it cannot be read; one that no
     look has read counts as none only by a person's word.
 

@@ -19,7 +19,7 @@ from runbook.events import (
     RemovalWouldBeRequested,
 )
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Unsafe, reason_in_drift
+from runbook.raft.removal import Refusal, reason_in_drift
 from runbook.raft.standing import reason_in_decline
 from runbook.steps.base import Output, RefusedError, StepContext, as_if_gone, counted, led, reason_against
 from runbook.steps.looking import confirm
@@ -93,14 +93,14 @@ def _guard(context: StepContext, view: ClusterView, peer: Peer) -> None:
         raise RefusedError(reason)
 
 
-def _reason_in_plan(context: StepContext, view: ClusterView, peer: Peer) -> Unsafe | None:
+def _reason_in_plan(context: StepContext, view: ClusterView, peer: Peer) -> Refusal | None:
     basis = context.state.plan_basis
     if basis is None or peer.id not in basis.removals:
-        return Unsafe("NotPlanned", "no raft.check_quorum has proven this removal", "Put one before this step")
+        return Refusal("NotPlanned", "no raft.check_quorum has proven this removal", "Put one before this step")
     return reason_in_drift(basis, view)
 
 
-def _reason_in_decline(context: StepContext, view: ClusterView) -> Unsafe | None:
+def _reason_in_decline(context: StepContext, view: ClusterView) -> Refusal | None:
     start = context.state.before.margin if context.state.before else None
     return reason_in_decline(start, counted(view).margin) if context.policy.never_worse else None
 
@@ -206,5 +206,5 @@ def _told_by_a_person(context: StepContext, peer_id: str) -> tuple[Settled, str]
         why = "the servers disagree, or one hangs and may hold the request"
         sentence = f"it cannot be told whether the removal of {name} took effect: {why}"
         advice = "Run runbook diagnose; bring back or stop the servers that do not answer; then resume at a terminal"
-        raise RefusedError(Unsafe("CannotTell", sentence, advice))
+        raise RefusedError(Refusal("CannotTell", sentence, advice))
     return Settled(answer), "by the word of the person at the terminal"

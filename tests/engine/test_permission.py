@@ -9,7 +9,7 @@ import pytest
 
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunRefused
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.steps import extensions
 from runbook.steps.base import Agreement, RefusedError
 from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
@@ -48,7 +48,7 @@ class Locked(Run):
 
     def _services(self, dry_run: bool) -> RunServices:
         def claim(_peers: frozenset[str]) -> None:
-            raise RefusedError(Unsafe("Locked", "another run holds this cluster", "Wait for it"))
+            raise RefusedError(Refusal("Locked", "another run holds this cluster", "Wait for it"))
 
         return replace(super()._services(dry_run), acquire=claim)
 

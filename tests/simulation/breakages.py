@@ -18,7 +18,7 @@ from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
-from runbook.raft.removal import Policy, Unsafe
+from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
 from runbook.run_state import RunState
 from runbook.steps import base, bodies, find_dead, looking, remove_peer, settling
@@ -54,7 +54,7 @@ def _newest_look_is_enough(looks: Sequence[ClusterView], peer: Peer, **_spread: 
 _reason_in_numbers = removal._reason_in_numbers
 
 
-def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
     """Non-voters are taken for voters."""
     assert view.configuration is not None
     peers = tuple(replace(each, voter=True) for each in view.configuration.peers)
@@ -62,11 +62,11 @@ def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Po
     return _reason_in_numbers(replace(view, configuration=everybody), verdicts, replace(peer, voter=True), policy)
 
 
-def _without_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+def _without_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
     return _reason_in_numbers(view, verdicts, peer, replace(policy, min_voters=0))
 
 
-def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Policy) -> Unsafe | None:
+def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
     """No quorum is asked for."""
     alive = {
         each.id: Verdict(each, Liveness.ALIVE, ()) for each in (view.configuration.peers if view.configuration else ())
@@ -74,7 +74,7 @@ def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Polic
     return _reason_in_numbers(view, alive, peer, policy)
 
 
-def _leader_too(view: ClusterView, verdicts: Any, peer: Peer) -> Unsafe | None:
+def _leader_too(view: ClusterView, verdicts: Any, peer: Peer) -> Refusal | None:
     return None if peer.id == view.leader_id else removal_target(view, verdicts, peer)
 
 

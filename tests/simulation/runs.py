@@ -9,7 +9,7 @@ from typing import Any
 from runbook.engine.execute import Ending
 from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.run_state import fold
 from runbook.steps.base import RefusedError
 from tests.simulation.invariants import Checks
@@ -59,7 +59,7 @@ class Locks:
         for holder in sorted(holders):
             if holder not in self.died or not (over or fold(self.record_of(holder)).released):
                 self._look_for_a_reason(run, holder)
-                raise RefusedError(Unsafe("Locked", f"{holder} holds this cluster", "Wait for it, or take over"))
+                raise RefusedError(Refusal("Locked", f"{holder} holds this cluster", "Wait for it, or take over"))
         self.died.discard(run)  # it was gone on with: a lock of the living is never passed on
         self.taken[run] = peers
         self.held |= {(host, peer): run for peer in peers}

@@ -12,7 +12,7 @@ from runbook.clock import Deadline
 from runbook.events import Approved, Looked, Waiting
 from runbook.playbook.operators import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
-from runbook.raft.removal import Unsafe
+from runbook.raft.removal import Refusal
 from runbook.steps.base import Agreement, Output, RefusedError
 from runbook.steps.playbook_run import refuse_recursion
 from runbook.steps.trouble import StepError, StepTrouble
@@ -116,7 +116,7 @@ def test_a_yes_is_kept_with_who_and_when(world: World) -> None:
 
 def test_without_anybody_to_ask_or_without_a_yes_it_is_refused_and_nobody_agreed(world: World) -> None:
     def no(_prompt: str, _seconds: float) -> Agreement:
-        raise RefusedError(Unsafe("NotApproved", "the answer was no", ""))
+        raise RefusedError(Refusal("NotApproved", "the answer was no", ""))
 
     for context in (world.context(), world.context(ask=no)):
         with pytest.raises(RefusedError):
