@@ -61,7 +61,7 @@ def resident() -> float:
 def _services(folder: Path, emit: Emit) -> RunServices:
     from runbook.clock import SystemClock
     from runbook.engine.services import RunServices
-    from runbook.steps.base import Agreement
+    from runbook.steps.context import Agreement
 
     return RunServices(
         cluster=None,  # type: ignore[arg-type]  # no step looks at one

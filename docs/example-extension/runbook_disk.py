@@ -2,7 +2,7 @@
 
 import shutil
 
-from runbook.extension import Effect, Field, StepContext, StepDeclaration, StepError, StepTrouble
+from runbook.extension import Effect, Field, StepContext, StepDeclaration, StepError, StepResult, StepTrouble
 
 DECLARATION = StepDeclaration(
     "disk.free",
@@ -26,8 +26,8 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: StepContext, arguments: dict) -> tuple[str, dict]:
-    """The sentence that is told, and the result. A failure is a StepError; its class is what retry.only_on names."""
+def run(_context: StepContext, arguments: dict) -> StepResult:
+    """Say how much is free, or raise a StepError. What ``retry.only_on`` names is the error's class."""
     try:
         usage = shutil.disk_usage(arguments["path"])
     except OSError as error:
@@ -38,4 +38,5 @@ def run(_context: StepContext, arguments: dict) -> tuple[str, dict]:
     if percent < arguments["at_least"]:
         what = f"only {percent:.1f} % of {arguments['path']} is free, and {arguments['at_least']:g} % is needed"
         raise StepError(StepTrouble.UNEXPECTED, what, "Make room first")
-    return f"{percent:.1f} % of {arguments['path']} is free", {"bytes": usage.free, "percent": percent}
+    message = f"{percent:.1f} % of {arguments['path']} is free"
+    return StepResult(message, {"bytes": usage.free, "percent": percent})

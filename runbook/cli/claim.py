@@ -16,7 +16,7 @@ from runbook.journal.store import Journal, JournalError, read
 from runbook.lock_events import LockFreed, LockTakenOver
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
-from runbook.steps.base import RefusedError
+from runbook.steps.context import RefusedError
 from runbook.transitions import TransitionError
 
 PEER = "peer"  # what is locked

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from runbook.engine.services import AGREE_WITHIN
-from runbook.steps.base import Agreement
+from runbook.steps.context import Agreement
 from runbook.steps.shown import clean
 
 

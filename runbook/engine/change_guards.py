@@ -17,7 +17,7 @@ from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, reason_in_budget
 from runbook.raft.standing import reason_in_standing
 from runbook.run_state import RunState
-from runbook.steps.base import Agreement, RefusedError, StepContext, as_if_gone, counted
+from runbook.steps.context import Agreement, RefusedError, StepContext, as_if_gone, counted
 from runbook.steps.trouble import StepError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from runbook.engine.runner import PlaybookRunner
 from runbook.engine.services import RunServices
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.run_state import RunState
-from runbook.steps.base import RefusedError
+from runbook.steps.context import RefusedError
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 

@@ -10,7 +10,7 @@ from runbook.events import RunFailed, RunInterrupted, RunRefused
 from runbook.playbook.fields import MisfitError
 from runbook.playbook.operators import ExpressionError
 from runbook.secrets import SecretError
-from runbook.steps.base import RefusedError
+from runbook.steps.context import RefusedError
 from runbook.steps.trouble import StepError
 
 

@@ -29,8 +29,9 @@ from runbook.playbook.model import Effect, Playbook, StepSpec
 from runbook.raft.findings import count
 from runbook.raft.removal import Policy
 from runbook.run_state import RunState
-from runbook.steps.base import Output, StepContext
+from runbook.steps.base import StepResult
 from runbook.steps.bodies import BODIES
+from runbook.steps.context import StepContext
 from runbook.steps.playbook_run import refuse_recursion
 from runbook.steps.shown import NOT_KNOWN, is_known
 from runbook.steps.trouble import unexpected
@@ -192,11 +193,13 @@ class PlaybookRunner:
         act = partial(self._act, spec, frame, key)
         return run_rounds(spec, self._context(spec, frame, place), frame.scope, frame.playbook, self._services, act)
 
-    def _act(self, spec: StepSpec, frame: Frame, key: Key, context: StepContext, arguments: dict[str, Any]) -> Any:
+    def _act(
+        self, spec: StepSpec, frame: Frame, key: Key, context: StepContext, arguments: dict[str, Any]
+    ) -> StepResult:
         """One attempt."""
         if spec.uses == "playbook.run":
             return self._run_nested(spec, frame, key[0], arguments)
-        act: Callable[[], tuple[str, Output]] = partial(BODIES[spec.uses], context, arguments)
+        act: Callable[[], StepResult] = partial(BODIES[spec.uses], context, arguments)
         with self._services.interrupts.allowed():
             if spec.guarded and spec.uses not in ASKS_ITSELF:
                 return self._guards.change(context, key, spec.uses, act)
@@ -204,10 +207,10 @@ class PlaybookRunner:
 
     # -- a playbook within a step
 
-    def _run_nested(self, spec: StepSpec, frame: Frame, place: str, arguments: Mapping[str, Any]) -> tuple[str, Output]:
+    def _run_nested(self, spec: StepSpec, frame: Frame, place: str, arguments: Mapping[str, Any]) -> StepResult:
         """Raises StepError where it cannot begin, and what stopped it where it did not reach its end."""
         if not is_known(arguments):
-            return f"would run a playbook that is {NOT_KNOWN[1:-1]}", {}
+            return StepResult(f"would run a playbook that is {NOT_KNOWN[1:-1]}", {})
         path = refuse_recursion(frame.paths, arguments["playbook"])
         playbook = read_nested(path)
         if spec.effect is Effect.READ and any(step.effect is not Effect.READ for step in playbook.every_step()):
@@ -221,7 +224,7 @@ class PlaybookRunner:
         failure = self._run_playbook(Frame(playbook, plan.scope, policy, f"{own}/", frame.deadline, paths))
         if failure is not None:
             raise StoppedError(failure)
-        return f"{playbook.name} ended well", {"outcome": "success"}
+        return StepResult(f"{playbook.name} ended well", {"outcome": "success"})
 
     def _nested_place(self, spec: StepSpec, frame: Frame, place: str) -> str:
         """A place of its own for each item and for each time that ``until`` does it again: no step begins twice."""

@@ -12,7 +12,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.events import Emit
 from runbook.secrets import Redactor, Vault
-from runbook.steps.base import Agreement, Choose, SetAside
+from runbook.steps.context import Agreement, Choose, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
 
@@ -42,7 +42,7 @@ class RunServices:
     """``acquire`` holds the cluster that has these peers, ``check_cooldown`` is asked before the first change.
 
     ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now. All
-    three raise :class:`runbook.steps.base.RefusedError`.
+    three raise :class:`runbook.steps.context.RefusedError`.
 
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
     many seconds, or None. ``answers`` are a person's words, given beforehand, on the changes of a run that is resumed,

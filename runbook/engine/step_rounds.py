@@ -13,11 +13,12 @@ from runbook.engine.services import RunServices
 from runbook.events import Waiting
 from runbook.playbook.model import Expression, Playbook, Secret, StepSpec, Value
 from runbook.playbook.operators import UNKNOWN
-from runbook.steps.base import Output, StepContext
+from runbook.steps.base import StepResult
 from runbook.steps.catalog import CATALOG
+from runbook.steps.context import StepContext
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
-Act = Callable[[StepContext, "dict[str, Any]"], "tuple[str, Output]"]  # one attempt, with these arguments
+Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with these arguments
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ def run_rounds(
     """Until ``until`` holds, within its time. Raises whatever ends the step."""
     clock, began = context.clock, context.clock.monotonic()
     while True:
-        message, output = _round(spec, context, scope, playbook, services, act)
-        after = inside(scope, {"result": output})
+        result = _round(spec, context, scope, playbook, services, act)
+        after = inside(scope, {"result": result.output})
         if spec.until is None or _holds(spec.until.condition, after):
             break
         left = began + spec.until.within - clock.monotonic()
         if left <= 0:
-            what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {message}"
+            what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {result.message}"
             raise StepError(StepTrouble.TIMEOUT, what)
         pause = min(spec.until.every, left)
         services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
@@ -50,22 +51,25 @@ def run_rounds(
         told = spec.assertion.message
         raise unexpected(str(told.resolve(after)) if told else f"not so: {spec.assertion.condition.text}")
     undo = spec.undo.resolve(_with_secrets(playbook, services, [spec.undo], after)) if spec.undo else ""
-    return StepDone(message, output, str(undo))
+    return StepDone(result.message, result.output, str(undo))
 
 
 def _round(
     spec: StepSpec, context: StepContext, scope: Scope, playbook: Playbook, services: RunServices, act: Act
-) -> tuple[str, Output]:
+) -> StepResult:
     """All attempts together: one result."""
     declaration = CATALOG[spec.uses]
     arguments = {field.name: field.default for field in declaration.parameters}
     known = _with_secrets(playbook, services, spec.arguments.values(), scope)
     arguments |= {name: value.resolve(known) for name, value in spec.arguments.items()}
     attempts = Attempts(context.clock, services.emit, services.random_fraction)
-    message, output = attempts.of(context.step, partial(act, context, arguments), spec.retry)
+    done = attempts.of(context.step, partial(act, context, arguments), spec.retry)
+    output = done.output
     if services.dry_run:  # what the change would have given, a dry run cannot know
         output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
-    return message, services.vault.hide(output)  # before any other step reads it, or writes it to a file
+    return StepResult(
+        done.message, services.vault.hide(output)
+    )  # before any other step reads it, or writes it to a file
 
 
 def _holds(condition: Expression, scope: Scope) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "approve",
@@ -33,19 +34,19 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where nobody agreed: refused is not failed."""
     from runbook.events import Approved, Waiting
     from runbook.raft.removal import Refusal
-    from runbook.steps.base import RefusedError
+    from runbook.steps.context import RefusedError
 
     prompt = shown(arguments["prompt"])
     if context.dry_run:
-        return f"would ask: {prompt}", {}
+        return StepResult(f"would ask: {prompt}", {})
     if context.ask is None:
         raise RefusedError(Refusal("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
     seconds = context.left(arguments["within"])
     context.emit(Waiting(context.step, round(seconds, 1), f"an answer to: {prompt}"))
     agreed = context.ask(prompt, seconds)
     context.emit(Approved(context.step, agreed.who, agreed.how))
-    return f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()}
+    return StepResult(f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()})

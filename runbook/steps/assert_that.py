@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.operators import UNKNOWN
+from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "assert",
@@ -33,10 +34,10 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises StepError with the playbook's words where it is not so."""
     if arguments["that"] is UNKNOWN:
-        return "not known yet", {}
+        return StepResult("not known yet", {})
     if arguments["that"] is not True:
         raise unexpected(shown(arguments["else"]))
-    return "it is so", {}
+    return StepResult("it is so", {})

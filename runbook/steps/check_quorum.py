@@ -9,15 +9,16 @@ from typing import Any
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import plan_basis_of, plan_basis_record
-from runbook.steps.base import Output, RefusedError, StepContext, led, reason_against
+from runbook.steps.base import StepResult
+from runbook.steps.context import RefusedError, StepContext, led, reason_against
 from runbook.steps.looking import confirm
 from runbook.steps.trouble import unexpected
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     if not arguments["remove"]:
-        return "nothing to remove", {"removals": [], "plan_basis": None}
+        return StepResult("nothing to remove", {"removals": [], "plan_basis": None})
     wanted = {_id_of(item) for item in arguments["remove"]}
     view = context.state.looks[-1] if context.state.looks else confirm(context, wanted)
     configuration = led(view)
@@ -31,7 +32,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
         view = replace(view, configuration=led(view).without(peer.id))
         lines.append(_line(peer, view))
     items = [{"id": p.id, "address": p.address, "name": p.label, "voter": p.voter} for p in order]
-    return "\n".join(lines), {"removals": items, "plan_basis": plan_basis_record(basis)}
+    return StepResult("\n".join(lines), {"removals": items, "plan_basis": plan_basis_record(basis)})
 
 
 def _id_of(item: Any) -> str:

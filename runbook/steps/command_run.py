@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import commands
+from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "command.run",
@@ -44,7 +45,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One command, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.process import Command, run_command, small_environment
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.faults import describe
 from runbook.playbook.model import Field
+from runbook.steps.base import StepResult
 from runbook.steps.shown import beginning, clean, is_known, last_line, shown
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
     from runbook.steps.process import Ended
 
 GIVEN = Field("input", "string", "its standard input; nothing where nothing is said", secret_ok=True)
@@ -58,7 +59,7 @@ def good_exits(arguments: Mapping[str, Any]) -> list[int]:
     return list(wanted)
 
 
-def judged(name: str, ended: Ended, good: list[int], seconds: float) -> tuple[str, Output]:
+def judged(name: str, ended: Ended, good: list[int], seconds: float) -> StepResult:
     """What it gave, or the StepError that its end is."""
     said = last_line(ended.stderr) or last_line(ended.stdout)
     tail = f": {said}" if said else ""
@@ -70,16 +71,16 @@ def judged(name: str, ended: Ended, good: list[int], seconds: float) -> tuple[st
     if ended.code not in good:
         raise unexpected(f"{name} ended with {ended.code}{tail}")
     output = {"exit_code": ended.code, "stdout": ended.stdout, "stderr": ended.stderr, "left_out": ended.left_out}
-    return f"{name} ended with {ended.code}", output
+    return StepResult(f"{name} ended with {ended.code}", output)
 
 
-def foretold(what: str, arguments: Mapping[str, Any]) -> tuple[str, Output]:
+def foretold(what: str, arguments: Mapping[str, Any]) -> StepResult:
     """The words of a dry run: what would be run, and how."""
     lines = [f"would run {what}"]
     lines += [f"with {key}: {shown(arguments[key])}" for key in ("cwd", "env") if arguments.get(key) is not None]
     if arguments.get("input") is not None:
         lines.append(f"with input: {clean(beginning(shown(arguments['input']), 2000))}")
-    return "\n".join(lines), {}
+    return StepResult("\n".join(lines), {})
 
 
 def _signal(number: int) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.files import read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import StepResult
 from runbook.steps.shown import beginning, clean, shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 LIMIT = 1024 * 1024  # bytes
 
@@ -46,11 +47,11 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One file, or in a dry run the words for it. Raises StepError."""
     if context.dry_run:
         content = clean(beginning(shown(arguments["content"]), 2000))
-        return f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {}
+        return StepResult(f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {})
     import hashlib
 
     from runbook.steps.run_files import place_for
@@ -67,7 +68,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
         raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
     digest = hashlib.sha256(data).hexdigest()
     output = {"path": str(target), "bytes": len(data), "sha256": digest, "changed": changed}
-    return f"{target}, {len(data)} bytes" if changed else f"{target} was so already", output
+    return StepResult(f"{target}, {len(data)} bytes" if changed else f"{target} was so already", output)
 
 
 def _mode(text: str) -> int:

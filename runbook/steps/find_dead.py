@@ -7,13 +7,14 @@ from typing import Any
 from runbook.events import VerdictCriteria, Waiting
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.probes import ProbeMeaning, probe_evidence
-from runbook.steps.base import Output, StepContext
+from runbook.steps.base import StepResult
+from runbook.steps.context import StepContext
 from runbook.steps.looking import look_again, pause
 
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
     context.emit(VerdictCriteria(context.step, arguments["confirm_for"], arguments["looks"]))
     began = context.clock.monotonic()
@@ -25,7 +26,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
         verdicts = _look(context)
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
     output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
-    return _told(dead, _undecided(verdicts)), output
+    return StepResult(_told(dead, _undecided(verdicts)), output)
 
 
 def _look(context: StepContext) -> list[Verdict]:

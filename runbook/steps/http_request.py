@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from runbook.playbook.faults import describe
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.operators import UNKNOWN
+from runbook.steps.base import Output, StepResult
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, is_known, shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.cluster.http import Reply
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
     from runbook.steps.exchange import Request
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -69,13 +70,13 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import READS, exchange, refuse_status
 
     may = not context.dry_run or (context.reads and is_known(arguments) and arguments["method"] in READS)
     if not may:
-        return _foretold(arguments), {}
+        return StepResult(_foretold(arguments), {})
     _check_expected(arguments["expect"] or [])
     request = _request(arguments)
     until = context.clock.monotonic() + context.left(arguments["timeout"])
@@ -87,7 +88,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
         reply = exchange(request, context.left(max(0.001, until - context.clock.monotonic())))
     if not _expected(reply.status, arguments["expect"]):
         raise refuse_status(f"{request.method} {request.origin}", reply)
-    return f"{request.method} {request.origin} answered {reply.status}", _output(reply)
+    return StepResult(f"{request.method} {request.origin} answered {reply.status}", _output(reply))
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import StepResult
 from runbook.steps.shown import beginning, shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 LIMIT = 4000  # characters
 
@@ -27,6 +28,6 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """The text is the step's message, from which log, screen and report are drawn."""
-    return beginning(shown(arguments["text"]), LIMIT), {}
+    return StepResult(beginning(shown(arguments["text"]), LIMIT), {})

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from runbook.events import Waiting
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
-from runbook.steps.base import StepContext, led
+from runbook.steps.context import StepContext, led
 
 LOOK_EVERY = 10.0  # seconds at most between two looks: below the longest gap that a verdict allows
 PATIENCE = 30.0  # seconds more than a verdict needs: a few looks may be void

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.operators import UNKNOWN
+from runbook.steps.base import StepResult
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "notify.webhook",
@@ -38,7 +39,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
     import json
 
@@ -48,14 +49,14 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     way = commands.one_of(arguments, "text", "json")
     if context.dry_run:
         said = clean(beginning(shown(arguments[way]), 2000))
-        return f"would tell {_host(arguments['url'])}: {said}", {}
+        return StepResult(f"would tell {_host(arguments['url'])}: {said}", {})
     content = {"text": arguments["text"]} if way == "text" else arguments["json"]
     headers = {"Content-Type": "application/json"}
     request = Request("POST", arguments["url"], headers, json.dumps(content).encode())
     reply = exchange(request, context.left(arguments["timeout"]))
     if not 200 <= reply.status < 300:
         raise refuse_status(f"POST {request.origin}", reply)
-    return f"told {request.origin}", {"status": reply.status}
+    return StepResult(f"told {request.origin}", {"status": reply.status})
 
 
 def _host(url: Any) -> str:

@@ -21,7 +21,8 @@ from runbook.events import (
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal, reason_in_drift
 from runbook.raft.standing import reason_in_decline
-from runbook.steps.base import Output, RefusedError, StepContext, as_if_gone, counted, led, reason_against
+from runbook.steps.base import StepResult
+from runbook.steps.context import RefusedError, StepContext, as_if_gone, counted, led, reason_against
 from runbook.steps.looking import confirm
 from runbook.steps.settling import HELD_FOR, Settled, settle
 
@@ -29,15 +30,15 @@ FRESH = 10.0  # seconds since a look began after which no removal follows from i
 UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One attempt. Nothing is asked for twice: what this run asked for before is settled first."""
     peer_id = arguments["peer"]
     if peer_id in context.state.gone:
-        return f"{context.name_of(peer_id)} was removed before", {"id": peer_id, "outcome": "removed"}
+        return StepResult(f"{context.name_of(peer_id)} was removed before", {"id": peer_id, "outcome": "removed"})
     for other in sorted(context.state.unsettled - {peer_id}):
         _was_done(context, other)  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.state.unsettled and _was_done(context, peer_id):
-        return f"{context.name_of(peer_id)} removed", {"id": peer_id, "outcome": "removed"}
+        return StepResult(f"{context.name_of(peer_id)} removed", {"id": peer_id, "outcome": "removed"})
     view = confirm(context, {peer_id})
     context.acquire(view)
     for other in sorted(context.state.still_listed - context.state.gone - {peer_id}):
@@ -54,7 +55,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     told = (context.step, peer.id, peer.address, peer.label, len(led(view).voters) - peer.voter)
     if context.dry_run:
         context.emit(RemovalWouldBeRequested(*told))
-        return f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"}
+        return StepResult(f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"})
     return _remove(context, peer, RemovalRequested(*told), view.taken_at + FRESH)
 
 
@@ -68,19 +69,19 @@ def _question(context: StepContext, view: ClusterView, peer: Peer) -> tuple[str,
     return question, frozenset(each.id for each in going)
 
 
-def _vanished(context: StepContext, peer_id: str) -> tuple[str, Output]:
+def _vanished(context: StepContext, peer_id: str) -> StepResult:
     """By what this run asked for, late; or by itself: the cluster's own clean-up was faster, or a person."""
     name = context.name_of(peer_id)
     if peer_id in context.state.still_listed:
         return _gone(context, peer_id)
     context.emit(AlreadyGone(context.step, peer_id, name))
-    return f"{name} was gone already", {"id": peer_id, "outcome": "already_gone"}
+    return StepResult(f"{name} was gone already", {"id": peer_id, "outcome": "already_gone"})
 
 
-def _gone(context: StepContext, peer_id: str, by_word: str = "") -> tuple[str, Output]:
+def _gone(context: StepContext, peer_id: str, by_word: str = "") -> StepResult:
     """By our doing."""
     context.emit(RemovalConfirmed(context.step, peer_id, context.name_of(peer_id), by_word))
-    return f"{context.name_of(peer_id)} removed", {"id": peer_id, "outcome": "removed"}
+    return StepResult(f"{context.name_of(peer_id)} removed", {"id": peer_id, "outcome": "removed"})
 
 
 def _guard(context: StepContext, view: ClusterView, peer: Peer) -> None:
@@ -108,7 +109,7 @@ def _reason_in_decline(context: StepContext, view: ClusterView) -> Refusal | Non
 # -- the change itself
 
 
-def _remove(context: StepContext, peer: Peer, intent: RemovalRequested, until: float) -> tuple[str, Output]:
+def _remove(context: StepContext, peer: Peer, intent: RemovalRequested, until: float) -> StepResult:
     """Intent, request, look. However this ends, the journal says what became of the intent (I7)."""
     try:
         context.emit(intent)

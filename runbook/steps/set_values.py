@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import StepResult
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "set",
@@ -31,6 +32,6 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Their names are told, and not the values: one may be a secret in a form that no redaction knows."""
-    return f"named {', '.join(arguments['values']) or 'nothing'}", {"values": dict(arguments["values"])}
+    return StepResult(f"named {', '.join(arguments['values']) or 'nothing'}", {"values": dict(arguments["values"])})

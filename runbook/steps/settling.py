@@ -7,7 +7,7 @@ from math import inf
 
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView, Reach
-from runbook.steps.base import StepContext
+from runbook.steps.context import StepContext
 
 SETTLE = 60.0  # seconds: a few elections, and then a person must look
 PAUSE = 1.0  # seconds between the first looks: above the lease of a Nomad leader, 0.5 s

@@ -12,10 +12,11 @@ from runbook.cluster.port import ClusterError
 from runbook.files import replace_file
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import quorum
-from runbook.steps.base import Output, StepContext, led, tolerance
+from runbook.steps.base import StepResult
+from runbook.steps.context import StepContext, led, tolerance
 
 
-def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
     """Keep every reachable server's configuration, and the state snapshot where the cluster can give one."""
     view = context.look()
     configuration = led(view)
@@ -29,7 +30,8 @@ def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
         "leader": view.leader_id,
         "fingerprint": sorted(map(list, configuration.fingerprint)),
     }
-    return f"{voters} voters, quorum {quorum(voters)}, failure tolerance {output['tolerance']}; {state}", output
+    message = f"{voters} voters, quorum {quorum(voters)}, failure tolerance {output['tolerance']}; {state}"
+    return StepResult(message, output)
 
 
 def _state(context: StepContext) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import commands, hosts
+from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 LARGEST = 1024**3  # bytes of a file that is fetched
 _REMOTE = r"[A-Za-z0-9_./~@%+=,][A-Za-z0-9_./~@%+=,:-]*"
@@ -48,19 +49,19 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One copy, or in a dry run the words for it. Raises StepError."""
     way = commands.one_of(arguments, "send", "fetch")
     told = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
     may = way == "fetch" and commands.may_run(context, arguments)
     if context.dry_run and not may:
-        return f"would copy {told}: {shown(arguments['to'])}", {}
+        return StepResult(f"would copy {told}: {shown(arguments['to'])}", {})
     host = hosts.checked_host(arguments["host"])
     if way == "send":
         path, size = _send(context, host, arguments)
     else:
         path, size = _fetch(context, host, arguments)
-    return f"copied {told}: {path}, {size} bytes", {"path": path, "bytes": size}
+    return StepResult(f"copied {told}: {path}, {size} bytes", {"path": path, "bytes": size})
 
 
 def _send(context: StepContext, host: str, arguments: dict[str, Any]) -> tuple[str, int]:

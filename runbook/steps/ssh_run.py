@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import commands, hosts
+from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "ssh.run",
@@ -43,7 +44,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One command there, or in a dry run the words for it. Raises StepError."""
     import shlex
 

@@ -7,11 +7,12 @@ from typing import Any
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import Waiting
 from runbook.raft.model import ClusterView
-from runbook.steps.base import Output, StepContext, as_if_gone, led, tolerance
+from runbook.steps.base import StepResult
+from runbook.steps.context import StepContext, as_if_gone, led, tolerance
 from runbook.steps.settling import PAUSE
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Wait for agreement; then, only if something was removed, watch past the leader's next reconcile."""
     if context.dry_run and context.state.gone:
         return _foretold(as_if_gone(context.look(), context.state.gone))
@@ -19,12 +20,12 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     if context.state.gone:
         view = _watch(context, arguments["watch_for"], view)
     output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
-    return f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output
+    return StepResult(f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output)
 
 
-def _foretold(view: ClusterView) -> tuple[str, Output]:
+def _foretold(view: ClusterView) -> StepResult:
     output = {"voters": len(led(view).voters), "tolerance": tolerance(view)}
-    return f"it would be {output['voters']} voters with failure tolerance {output['tolerance']}", output
+    return StepResult(f"it would be {output['voters']} voters with failure tolerance {output['tolerance']}", output)
 
 
 def _agreement(context: StepContext, within: float, successes: int) -> ClusterView:

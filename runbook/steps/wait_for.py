@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from runbook.playbook.durations import format_duration
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.operators import UNKNOWN
+from runbook.steps.base import StepResult
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 SLICE = 10.0  # seconds: as long as a person looks at a line that does not move
 
@@ -32,14 +33,14 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """In slices, each told. Raises StepError at once where the step's own time is shorter."""
     from runbook.events import Waiting
     from runbook.steps.trouble import StepError, StepTrouble
 
     seconds = arguments["duration"]
     if context.dry_run:
-        return f"would wait {'' if seconds is UNKNOWN else format_duration(seconds)}".rstrip(), {}
+        return StepResult(f"would wait {'' if seconds is UNKNOWN else format_duration(seconds)}".rstrip(), {})
     if context.left(max(seconds, 0.001)) < seconds:
         what = f"a wait of {format_duration(seconds)} is longer than what is left of the step's time"
         raise StepError(StepTrouble.TIMEOUT, what, "Give the step a longer timeout, or wait less")
@@ -47,4 +48,4 @@ def run(context: StepContext, arguments: dict[str, Any]) -> tuple[str, Output]:
     while (left := until - context.clock.monotonic()) > 0:
         context.emit(Waiting(context.step, round(left, 1), arguments["reason"]))
         context.clock.sleep(min(SLICE, left))
-    return f"waited {format_duration(seconds)}", {}
+    return StepResult(f"waited {format_duration(seconds)}", {})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import StepResult
 
 if TYPE_CHECKING:
-    from runbook.steps.base import Output, StepContext
+    from runbook.steps.context import StepContext
 
 DECLARATION = StepDeclaration(
     "wait.until",
@@ -33,7 +34,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
+def run(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
     """Never fails for a cluster that is ill: that is what is being waited for."""
     from runbook.raft.liveness import Liveness, judge_once
     from runbook.raft.quorum import failure_tolerance, quorum
@@ -50,4 +51,4 @@ def run(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, Output]:
         "quorum": quorum(len(voters)) if voters else 0,
         "tolerance": failure_tolerance(len(voters), alive) if voters else 0,
     }
-    return f"{alive} of {len(voters)} voters alive, leader {leader.label if leader else 'none'}", output
+    return StepResult(f"{alive} of {len(voters)} voters alive, leader {leader.label if leader else 'none'}", output)

@@ -15,7 +15,7 @@ import pytest
 
 from runbook.cli import person as cli
 from runbook.cli.person import Asking
-from runbook.steps.base import Agreement
+from runbook.steps.context import Agreement
 
 
 @dataclass

@@ -10,7 +10,8 @@ import pytest
 
 from runbook.playbook.model import Effect, StepDeclaration
 from runbook.steps import extensions
-from runbook.steps.base import StepContext
+from runbook.steps.base import StepResult
+from runbook.steps.context import StepContext
 from runbook.steps.extensions import Extension
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.engine.fake import FakeClock, FakeCluster, Run
@@ -57,11 +58,11 @@ def flaky(monkeypatch: pytest.MonkeyPatch, failures: int, trouble: StepTrouble =
     """``my.step`` fails that often, and then does not; the places at which it was begun."""
     begun: list[str] = []
 
-    def body(context: StepContext, _arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def body(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
         begun.append(context.step)
         if len(begun) <= failures:
             raise StepError(trouble, "not now")
-        return "done", {}
+        return StepResult("done", {})
 
     monkeypatch.setattr(extensions, "one_of", lambda name, _ours: extension(body) if name == "my.step" else None)
     return begun

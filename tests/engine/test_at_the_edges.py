@@ -11,7 +11,7 @@ from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.services import RunServices
 from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
 from runbook.raft.model import AutopilotSettings, Peer
-from runbook.steps.base import Agreement
+from runbook.steps.context import Agreement
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 
 ONE_BY_ONE = b"""

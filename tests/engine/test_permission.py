@@ -11,7 +11,7 @@ from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunRefused
 from runbook.raft.removal import Refusal
 from runbook.steps import extensions
-from runbook.steps.base import Agreement, RefusedError
+from runbook.steps.context import Agreement, RefusedError
 from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 

@@ -21,8 +21,8 @@ from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
 from runbook.run_state import RunState
-from runbook.steps import base, bodies, find_dead, looking, remove_peer, settling
-from runbook.steps.base import StepContext
+from runbook.steps import bodies, find_dead, looking, remove_peer, settling
+from runbook.steps.context import RefusedError, StepContext
 from runbook.steps.settling import Settled
 
 
@@ -143,7 +143,7 @@ def _goes_on_after_a_no(
     def run(context: StepContext, arguments: dict[str, Any]) -> Any:
         try:
             return body(context, arguments)
-        except base.RefusedError as refused:
+        except RefusedError as refused:
             view = context.cluster.look()
             peer = view.configuration.peer(arguments["peer"]) if view.configuration else None
             if peer is None:

@@ -105,7 +105,7 @@ def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     script = (
         "import sys, runbook.cli.validate as v; print(list(v.validated([sys.argv[1]]).faults)); "
         "print([m for m in ('requests', 'urllib3', 'subprocess', 'selectors', 'importlib.metadata', 'tenacity', 'rich',"
-        " 'structlog', 'runbook.steps.base', 'runbook.cluster.http', 'runbook.steps.ssh_run') if m in sys.modules])"
+        " 'structlog', 'runbook.steps.context', 'runbook.cluster.http', 'runbook.steps.ssh_run') if m in sys.modules])"
     )
     playbook = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
     done = subprocess.run(

@@ -44,7 +44,7 @@ steps:
     with: { text: "${{ disk.bytes }} bytes" }
 """
 GOOD = """
-from runbook.extension import Effect, Field, StepDeclaration
+from runbook.extension import Effect, Field, StepDeclaration, StepResult
 DECLARATION = StepDeclaration({name!r}, "It does.", Effect.READ, ({parameters}))
 def run(context, arguments):
     {body}
@@ -169,7 +169,9 @@ BROKEN = {
 
 
 def test_a_broken_extension_is_named_with_its_reason_and_the_rest_goes_on(place: Place, tmp_path: Path) -> None:
-    good = GOOD.format(name="x.good", parameters="Field('a', 'int', 'x', default=1),", body="return 'did', {}")
+    good = GOOD.format(
+        name="x.good", parameters="Field('a', 'int', 'x', default=1),", body="return StepResult('did', {})"
+    )
     for key, (text, _) in BROKEN.items():
         place.has(f"broken-{key}", {f"x.{key}": f"broken_{key}"}, **{f"broken_{key}": text})
     place.has("good", {"x.good": "good_one"}, good_one=good)
@@ -212,9 +214,11 @@ def test_no_extension_takes_a_name_of_ours_or_a_name_without_a_dot_or_one_that_t
     ("body", "words"),
     [
         ("return {}['missing']", "the step x.bad of bad 1.0 broke: KeyError"),
-        ("return None", "the step x.bad of bad 1.0 broke: TypeError"),
-        ("return 'did', []", "did not return a text and a dict"),
-        ("return 'did', {'a': object()}", "the step x.bad of bad 1.0 broke: TypeError"),
+        ("return None", "the step x.bad of bad 1.0 returned a NoneType, not a StepResult"),
+        ("return 'did', {}", "the step x.bad of bad 1.0 returned a tuple, not a StepResult"),
+        ("return StepResult('did', [])", "the step x.bad of bad 1.0 returned a StepResult of str and list"),
+        ("return StepResult(b'did', {})", "the step x.bad of bad 1.0 returned a StepResult of bytes and dict"),
+        ("return StepResult('did', {'a': object()})", "the step x.bad of bad 1.0 broke: TypeError"),
     ],
 )
 def test_what_an_extension_does_wrong_is_told_as_its_own_fault(

@@ -11,8 +11,8 @@ from runbook.events import Event, RunCompleted, RunStarted, StepCompleted
 from runbook.playbook.parse import parse
 from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
-from runbook.steps.base import Agreement
 from runbook.steps.catalog import CATALOG
+from runbook.steps.context import Agreement
 from tests.steps.server import Server
 from tests.steps.world import NoCluster, World
 

@@ -13,7 +13,8 @@ from runbook.events import Approved, Looked, Waiting
 from runbook.playbook.operators import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Refusal
-from runbook.steps.base import Agreement, Output, RefusedError
+from runbook.steps.base import Output
+from runbook.steps.context import Agreement, RefusedError
 from runbook.steps.playbook_run import refuse_recursion
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import NoCluster, World
