@@ -30,12 +30,12 @@ def run_once(path: str, folder: str) -> None:
     from runbook.engine.plan import bind
     from runbook.events import Event, RunCompleted, RunStarted
     from runbook.journal.store import Journal
-    from runbook.playbook.parse import parse
+    from runbook.playbook.parser import parse_playbook
     from runbook.playbook.reader import MAX_BYTES
     from runbook.run_state import RunState
     from runbook.steps.catalog import CATALOG
 
-    plan = bind(parse(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG), "bench", {})
+    plan = bind(parse_playbook(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG), "bench", {})
     journal, state = Journal.begin(Path(folder) / "journal.jsonl"), RunState()
 
     def emit(event: Event) -> None:

@@ -26,7 +26,7 @@ def path_of(name: str) -> str:
     known = names()
     if name in known:
         return os.path.join(FOLDER, f"{name}{SUFFIX}")  # noqa: PTH118
-    from runbook.playbook.faults import did_you_mean, quoted
+    from runbook.playbook.diagnostics import did_you_mean, quoted
 
     if not known:
         raise NoPlaybookError(f"no playbook {quoted(name)}: this installation came without any, so install it anew")

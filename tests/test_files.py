@@ -19,7 +19,8 @@ from runbook.cluster.threads import within
 from runbook.files import read_limited, replace_file, replacing
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, JournalError, read
-from runbook.playbook.model import Mark, Secret
+from runbook.playbook.diagnostics import Mark
+from runbook.playbook.model import Secret
 from runbook.secrets import Redactor, SecretError, Vault
 
 PATIENCE = 5.0

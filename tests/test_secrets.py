@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runbook.playbook.model import Mark, Secret
+from runbook.playbook.diagnostics import Mark
+from runbook.playbook.model import Secret
 from runbook.secrets import Redactor, Vault
 
 MARK = Mark("a.yaml", 1, 1)

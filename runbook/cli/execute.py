@@ -19,10 +19,10 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunStarted
 from runbook.files import read_limited, replace_file
 from runbook.journal.store import Journal, JournalError
-from runbook.playbook.model import PlaybookError
-from runbook.playbook.operators import ExpressionError
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.expressions.model import ExpressionError
 from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.run_state import RunState
 from runbook.shipped_playbooks import NoPlaybookError, located
@@ -65,7 +65,7 @@ def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
         with _record(state / "runs" / plan.run, text) as journal:
             return conduct(plan, cluster, wish.manner, state, journal, first, RunState())
     except PlaybookError as error:
-        return told("\n".join(fault.render() for fault in error.faults), exit_codes.NOT_STARTED)
+        return told("\n".join(fault.render() for fault in error.diagnostics), exit_codes.NOT_STARTED)
     except (ParamError, ExpressionError, SettingsError, NotStartedError, NoPlaybookError) as error:
         return told(f"runbook: {error}", exit_codes.NOT_STARTED)
     except JournalError as error:
@@ -83,7 +83,7 @@ def _read(path: str) -> bytes:
 
 def _plan(wish: Wish, text: bytes, environment: Mapping[str, str]) -> tuple[Plan, Mapping[str, str]]:
     """And where the value of each param came from."""
-    playbook = parse(text, wish.path, CATALOG)
+    playbook = parse_playbook(text, wish.path, CATALOG)
     file = read_params_file(_read(wish.params_file), wish.params_file) if wish.params_file else NO_FILE
     params = gather_params(playbook, wish.given, file, environment)
     stamp = SystemClock().now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runbook.files import read_limited
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import names, path_of
 from runbook.steps.catalog import CATALOG
@@ -14,7 +14,9 @@ from runbook.steps.catalog import CATALOG
 def listed() -> list[str]:
     """A line for each: its name and its summary."""
     wide = max(map(len, names()), default=0)
-    return [f"{name:<{wide}}  {parse(_read(name), path_of(name), CATALOG).summary}".rstrip() for name in names()]
+    return [
+        f"{name:<{wide}}  {parse_playbook(_read(name), path_of(name), CATALOG).summary}".rstrip() for name in names()
+    ]
 
 
 def text_of(name: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from runbook.playbook.durations import format_duration
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.operators import is_number
+from runbook.playbook.types import format_duration, is_number
 from runbook.steps.catalog import CATALOG
 
 HEAD = """\

@@ -21,9 +21,9 @@ from runbook.engine.plan import Plan, bound
 from runbook.events import RunAcknowledged, RunResumed
 from runbook.files import read_limited
 from runbook.journal.store import AtWorkError, Journal, JournalError, Record
-from runbook.playbook.model import PlaybookError
-from runbook.playbook.operators import ExpressionError
-from runbook.playbook.parse import parse
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.expressions.model import ExpressionError
+from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.findings import count
 from runbook.report.screen import summary
@@ -90,7 +90,7 @@ def _plan_of(folder: Path, progress: RunState) -> Plan:
     if hidden:
         raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = progress.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
-    return bound(parse(text, str(path), CATALOG), folder.name, progress.started["params"])
+    return bound(parse_playbook(text, str(path), CATALOG), folder.name, progress.started["params"])
 
 
 def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Change]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from runbook.playbook.schema import schema
+from runbook.playbook.schema import playbook_schema
 from runbook.steps.catalog import CATALOG
 
 
 def printed() -> str:
     """The schema of a playbook that may use every step of the catalogue."""
-    return json.dumps(schema(CATALOG), ensure_ascii=False, indent=2)
+    return json.dumps(playbook_schema(CATALOG), ensure_ascii=False, indent=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook.cli.reference import kind_of, told_of
-from runbook.playbook.faults import did_you_mean
+from runbook.playbook.diagnostics import did_you_mean
 from runbook.playbook.model import Field, StepDeclaration
 from runbook.steps.catalog import CATALOG, NAMES
 from runbook.steps.extensions import Broken, all_of, one_of

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runbook.files import read_limited
-from runbook.playbook.model import Fault, Mark, PlaybookError
-from runbook.playbook.parse import parse
+from runbook.playbook.diagnostics import Diagnostic, Mark, PlaybookError
+from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import NoPlaybookError, located
 from runbook.steps.catalog import CATALOG
@@ -26,7 +26,7 @@ class Findings:
     """How many files were looked at, and everything that is wrong with them, in the order of the files."""
 
     files: int
-    faults: tuple[Fault, ...]
+    faults: tuple[Diagnostic, ...]
 
 
 def shown(path: str) -> str:
@@ -38,14 +38,14 @@ def shown(path: str) -> str:
 def validated(paths: Iterable[str]) -> Findings:
     """Every file named, also by the name of a shipped playbook, and in every folder all that say they are playbooks."""
     files = 0
-    faults: list[Fault] = []
+    faults: list[Diagnostic] = []
     for path in paths:
         try:
             for file in _files_of(path):
                 files += 1
                 faults += _faults_of(file)
         except (_FolderError, NoPlaybookError) as error:
-            faults.append(Fault(Mark(shown(path), 1, 1), str(error)))
+            faults.append(Diagnostic(Mark(shown(path), 1, 1), str(error)))
     return Findings(files, tuple(faults))
 
 
@@ -53,13 +53,13 @@ class _FolderError(Exception):
     """A folder cannot be gone through; the text says why."""
 
 
-def _faults_of(path: str) -> tuple[Fault, ...]:
+def _faults_of(path: str) -> tuple[Diagnostic, ...]:
     try:
-        parse(read_limited(path, MAX_BYTES), shown(path), CATALOG)
+        parse_playbook(read_limited(path, MAX_BYTES), shown(path), CATALOG)
     except OSError as error:
-        return (Fault(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
+        return (Diagnostic(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:
-        return error.faults
+        return error.diagnostics
     return ()
 
 
@@ -136,7 +136,7 @@ def as_sarif(findings: Findings) -> str:
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2)
 
 
-def _sarif_result(fault: Fault) -> dict[str, Any]:
+def _sarif_result(fault: Diagnostic) -> dict[str, Any]:
     from urllib.parse import quote
 
     place = fault.mark

@@ -10,9 +10,10 @@ from typing import Any
 
 from runbook.engine.plan import Plan, bound
 from runbook.files import read_limited
-from runbook.playbook.model import Playbook, PlaybookError
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.model import Playbook
 from runbook.playbook.params import ParamError, bind_params
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.removal import Policy
 from runbook.steps.catalog import CATALOG
@@ -25,7 +26,7 @@ def bind_nested(playbook: Playbook, run: str, given: Mapping[str, Any], policy: 
     try:
         params = bind_params(playbook, {name: _typed(value, types.get(name, "")) for name, value in given.items()})
     except ParamError as error:
-        raise unexpected("; ".join(error.faults)) from None
+        raise unexpected("; ".join(error.messages)) from None
     return bound(playbook, run, params, policy)
 
 
@@ -45,11 +46,11 @@ def stricter(own: Policy, inner: Policy) -> Policy:
 def read_nested(path: str) -> Playbook:
     """Raises StepError for a file that cannot be read, or has faults."""
     try:
-        return parse(read_limited(Path(path), MAX_BYTES), path, CATALOG)
+        return parse_playbook(read_limited(Path(path), MAX_BYTES), path, CATALOG)
     except OSError as error:
         raise unexpected(f"{path}: {error.strerror}") from None
     except PlaybookError as error:
-        raise unexpected("; ".join(str(fault.mark) + ": " + fault.message for fault in error.faults)) from None
+        raise unexpected("; ".join(str(fault.mark) + ": " + fault.message for fault in error.diagnostics)) from None
 
 
 def _typed(value: Any, kind: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from runbook.cluster.port import ClusterError
 from runbook.events import RunFailed, RunInterrupted, RunRefused
-from runbook.playbook.fields import MisfitError
-from runbook.playbook.operators import ExpressionError
+from runbook.playbook.expressions.model import ExpressionError
+from runbook.playbook.types import InvalidValueError
 from runbook.secrets import SecretError
 from runbook.steps.context import RefusedError
 from runbook.steps.trouble import StepError
@@ -59,6 +59,6 @@ def _told(error: BaseException) -> tuple[str, str]:
         return error.trouble.value, str(error)
     if isinstance(error, StepError):
         return f"step.{error.trouble.value}", str(error)
-    if isinstance(error, ExpressionError | MisfitError | SecretError):
+    if isinstance(error, ExpressionError | InvalidValueError | SecretError):
         return "playbook", str(error)
     return "bug", f"{type(error).__name__}: {error}. This is a fault of runbook, not of the cluster"

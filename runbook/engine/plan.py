@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from runbook.engine.scope import Scope, beginning
+from runbook.playbook.expressions.evaluate import resolve
+from runbook.playbook.expressions.model import ExpressionError
 from runbook.playbook.model import Effect, Field, Guards, Playbook, Value
-from runbook.playbook.operators import ExpressionError
 from runbook.playbook.params import bind_params
 from runbook.raft.removal import Policy
 
@@ -74,5 +75,5 @@ def _is_min_voters(param: Field, guards: Guards, plan: Plan) -> bool:
 
 
 def _told(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:
-    found = otherwise if value is None else value.resolve(scope)
+    found = otherwise if value is None else resolve(value, scope)
     return found if isinstance(found, int | float) else otherwise

@@ -10,8 +10,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.deadline import TimeIsUpError
 from runbook.events import AttemptFailed, Emit, Waiting
-from runbook.playbook.model import Retry
-from runbook.playbook.retries import RETRYABLE
+from runbook.playbook.model import RETRYABLE, Retry
 from runbook.steps.trouble import StepError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from runbook.engine.outcome import Failure
+from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import StepSpec
-from runbook.playbook.operators import UNKNOWN
 
 Scope = MutableMapping[str, Any]
 
@@ -40,13 +41,13 @@ def inside(scope: Scope, names: dict[str, Any]) -> Scope:
 
 def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
-    holds = True if spec.condition is None else spec.condition.evaluate(scope)
+    holds = True if spec.condition is None else evaluate_condition(spec.condition, scope)
     if holds is not True:
         assert spec.condition is not None  # noqa: S101 -- True where there is none
         return [], f"{'not known yet' if holds is UNKNOWN else 'not so'}: {spec.condition.text}"
     if spec.for_each is None:
         return [None], ""
-    items = spec.for_each.evaluate(scope)
+    items = evaluate_items(spec.for_each, scope)
     if items is UNKNOWN:
         return [], f"not known yet: {spec.for_each.text}"
     if not items:

@@ -11,8 +11,9 @@ from runbook.engine.retry import Attempts
 from runbook.engine.scope import Scope, inside
 from runbook.engine.services import RunServices
 from runbook.events import Waiting
-from runbook.playbook.model import Expression, Playbook, Secret, StepSpec, Value
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
+from runbook.playbook.expressions.model import UNKNOWN, Expression
+from runbook.playbook.model import Playbook, Secret, StepSpec, Value
 from runbook.steps.base import StepResult
 from runbook.steps.catalog import CATALOG
 from runbook.steps.context import StepContext
@@ -49,8 +50,8 @@ def run_rounds(
         clock.sleep(pause)
     if spec.assertion is not None and not _holds(spec.assertion.condition, after):
         told = spec.assertion.message
-        raise unexpected(str(told.resolve(after)) if told else f"not so: {spec.assertion.condition.text}")
-    undo = spec.undo.resolve(_with_secrets(playbook, services, [spec.undo], after)) if spec.undo else ""
+        raise unexpected(str(resolve(told, after)) if told else f"not so: {spec.assertion.condition.text}")
+    undo = resolve(spec.undo, _with_secrets(playbook, services, [spec.undo], after)) if spec.undo else ""
     return StepDone(result.message, result.output, str(undo))
 
 
@@ -61,7 +62,7 @@ def _round(
     declaration = CATALOG[spec.uses]
     arguments = {field.name: field.default for field in declaration.parameters}
     known = _with_secrets(playbook, services, spec.arguments.values(), scope)
-    arguments |= {name: value.resolve(known) for name, value in spec.arguments.items()}
+    arguments |= {name: resolve(value, known) for name, value in spec.arguments.items()}
     attempts = Attempts(context.clock, services.emit, services.random_fraction)
     done = attempts.of(context.step, partial(act, context, arguments), spec.retry)
     output = done.output
@@ -74,7 +75,7 @@ def _round(
 
 def _holds(condition: Expression, scope: Scope) -> bool:
     """In a dry run, what is not known yet counts as held."""
-    return condition.evaluate(scope) in (True, UNKNOWN)
+    return evaluate_condition(condition, scope) in (True, UNKNOWN)
 
 
 def _with_secrets(playbook: Playbook, services: RunServices, values: Iterable[Value], scope: Scope) -> Scope:

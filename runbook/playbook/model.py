@@ -1,12 +1,22 @@
-"""The words of a playbook as frozen values. :mod:`runbook.playbook.parse` makes them; the engine obeys them."""
+"""A playbook as frozen values: plain data that can be compared, pickled and written down. Nothing in it is a closure.
+
+:mod:`runbook.playbook.parser` makes them from YAML, :mod:`runbook.playbook.expressions.evaluate` computes what stands
+in ``${{ }}``, and the engine does what they say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
+
+from runbook.playbook.diagnostics import Mark
+from runbook.playbook.expressions.model import Expression, Template
+
+RETRYABLE = ("no_leader", "timeout", "unavailable")
+"""The errors that may pass by themselves; every other one is final."""
 
 
 class Effect(Enum):
@@ -27,7 +37,7 @@ class Field:
     for a list of maps, the keys each item has: ``for_each: dead.peers`` then knows ``item.id``.
 
     ``secret_ok`` says that a parameter may hold ``${{ secrets.x }}``: it is sent where it must go, and neither printed
-    nor recorded, nor seen in a process list (I13). Everywhere else a secret is a fault of the playbook.
+    nor recorded, nor seen in a process list (I13). Everywhere else a secret is an error of the playbook.
     """
 
     name: str
@@ -68,45 +78,37 @@ class StepDeclaration:
     at_most_one: tuple[str, ...] = ()
 
 
-class Mark(NamedTuple):
-    """A place in a file; line and column count from 1."""
-
-    path: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
-
-
-Scope = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A compiled expression: its text, the top-level names it reads, and a function of the scope.
-
-    ``secrets`` are the names after ``secrets.`` in it, ``asks`` the steps of which it asks ``outcome(…)``.
-    """
-
-    text: str
-    names: frozenset[str]
-    evaluate: Callable[[Scope], Any] = field(compare=False)
-    secrets: frozenset[str] = frozenset()
-    asks: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True)
 class Value:
-    """A value as written: plain data, or data holding ``${{ }}`` expressions. ``resolve(scope)`` gives plain data.
+    """A value as written, and what its result must be.
 
-    ``secrets`` names the secrets it reads: fetch just these, just before ``resolve``, into ``scope["secrets"]``.
+    ``content`` is plain data (strings, numbers, lists, mappings) in which each ``${{ }}`` is an :class:`Expression` or
+    part of a :class:`Template`. ``label`` names the value in errors, such as ``parameter "peer"``.
     """
 
     mark: Mark
-    resolve: Callable[[Scope], Any] = field(compare=False)
-    names: frozenset[str] = frozenset()
-    secrets: frozenset[str] = frozenset()
+    label: str
+    field: Field
+    content: Any
+
+    def expressions(self) -> Iterator[Expression]:
+        """Every expression in it."""
+        pending = [self.content]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, Expression):
+                yield item
+            elif isinstance(item, Template):
+                pending += item.parts
+            elif isinstance(item, Mapping):
+                pending += item.values()
+            elif isinstance(item, list | tuple):
+                pending += item
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secrets it reads: fetch just these, just before it is resolved, into ``scope["secrets"]``."""
+        return frozenset().union(*(expression.secrets for expression in self.expressions()))
 
 
 @dataclass(frozen=True)
@@ -271,30 +273,3 @@ class Playbook:
         """Every step, those inside blocks and handlers too, in reading order."""
         for step in (*self.steps, *self.on_failure, *self.finally_):
             yield from step.inner()
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a playbook: where, what, and where it can be told, what was meant."""
-
-    mark: Mark
-    message: str
-    source: str = ""
-    suggestion: str | None = None
-
-    def render(self) -> str:
-        """``file:line:column: message``, the line itself, a caret under the place, and the suggestion."""
-        lines = [f"{self.mark}: {self.message}"]
-        if self.source:
-            lines += [f"    {self.source}", "    " + " " * (self.mark.column - 1) + "^"]
-        if self.suggestion:
-            lines.append(f"    {self.suggestion}")
-        return "\n".join(lines)
-
-
-class PlaybookError(Exception):
-    """The playbook cannot be used. Holds *every* fault found, in file order."""
-
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__("\n".join(fault.render() for fault in faults))
-        self.faults = faults

@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from runbook.playbook.check import RESERVED
-from runbook.playbook.declare import MAX_PARAMS, PARAM_KEYS, PARAM_TYPES
-from runbook.playbook.durations import format_duration
-from runbook.playbook.fields import NUMBERS
-from runbook.playbook.heads import LISTS, NOT_OF_A_BLOCK, STEP_KEYS
-from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.parse import GUARD_KEYS, LANGUAGE_VERSION, PLAYBOOK_KEYS
-from runbook.playbook.retries import RETRY_KEYS, RETRYABLE
-from runbook.playbook.sections import Keys
-from runbook.playbook.words import UNDO_KEYS
+from runbook.playbook.declarations import MAX_PARAMS, MAX_REFERENCE, PARAM_KEYS, PARAM_TYPES, WITH_CHOICES, WITH_PATTERN
+from runbook.playbook.expressions.static_scope import RESERVED
+from runbook.playbook.mapping import Keys
+from runbook.playbook.model import RETRYABLE, Effect, Field, StepDeclaration
+from runbook.playbook.parser import GUARD_KEYS, LANGUAGE_VERSION, PLAYBOOK_KEYS
+from runbook.playbook.step_options import RETRY_KEYS, UNDO_KEYS
+from runbook.playbook.step_outline import LISTS, NOT_OF_A_BLOCK, STEP_KEYS
+from runbook.playbook.types import NUMBERS, format_duration
 
 Schema = dict[str, Any]
 
@@ -44,43 +42,46 @@ _TYPES: Mapping[str, Schema] = {
 }
 
 
-def schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
+def playbook_schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
     """The schema of a playbook that may use the steps of ``catalogue``."""
+    param = {
+        **_mapping_schema(PARAM_KEYS, {"default": {}}),
+        "allOf": [_param_type_schema(name) for name in PARAM_TYPES],
+    }
     steps: Schema = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
     own: dict[str, Schema] = {
         "runbook": {"const": LANGUAGE_VERSION},
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-        "params": {**_named({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
-        "secrets": _named({"type": "string", "pattern": _REFERENCE, "maxLength": 1000}),
-        "guards": _mapping(GUARD_KEYS, {field.name: _value(field) for field in GUARD_KEYS}),
+        "params": {**_named_values_schema({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
+        "secrets": _named_values_schema({"type": "string", "pattern": _REFERENCE, "maxLength": MAX_REFERENCE}),
+        "guards": _mapping_schema(GUARD_KEYS, {field.name: _value_schema(field) for field in GUARD_KEYS}),
         **dict.fromkeys(LISTS, steps),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Playbook of runbook",
-        **_mapping(PLAYBOOK_KEYS, own),
-        "$defs": {"step": _step(catalogue, steps), "param": _param()},
+        **_mapping_schema(PLAYBOOK_KEYS, own),
+        "$defs": {"step": _step_schema(catalogue, steps), "param": param},
     }
 
 
-def _named(values: Schema) -> Schema:
+def _named_values_schema(values: Schema) -> Schema:
     return {"type": "object", "propertyNames": _IDENTIFIER, "additionalProperties": values}
 
 
-def _mapping(keys: Keys, own: Mapping[str, Schema]) -> Schema:
+def _mapping_schema(keys: Keys, own: Mapping[str, Schema]) -> Schema:
     """A mapping with these keys and no other; ``own`` says more of some values than their fields do."""
-    properties = {field.name: _described(field, own.get(field.name) or _plain(field)) for field in keys}
+    properties: Schema = {}
+    for field in keys:
+        properties[field.name] = {"description": field.summary, **(own.get(field.name) or _literal_schema(field))}
+        default = format_duration(field.default) if field.type == "duration" and field.default else field.default
+        if default not in (None, ""):
+            properties[field.name]["default"] = default
     found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**found, "required": [field.name for field in keys.required]} if keys.required else found
 
 
-def _described(field: Field, value: Schema) -> Schema:
-    described = {"description": field.summary, **value}
-    default = format_duration(field.default) if field.type == "duration" and field.default else field.default
-    return described if default in (None, "") else {**described, "default": default}
-
-
-def _plain(field: Field) -> Schema:
+def _literal_schema(field: Field) -> Schema:
     """A value that may hold no expression."""
     value = {**_TYPES[field.type]}
     if field.type == "string":
@@ -92,15 +93,17 @@ def _plain(field: Field) -> Schema:
     return value
 
 
-def _value(field: Field) -> Schema:
-    """A value that may be one ``${{ }}`` of its type, or a text with some in it."""
+def _value_schema(field: Field) -> Schema:
+    """A value that may be one ``${{ }}`` of its type, or a string with some in it."""
     if field.type == "any" or (field.type == "string" and field.choices is None):
         return {**_TYPES[field.type]}
-    return {"anyOf": [_plain(field), _EXPRESSION]}
+    return {"anyOf": [_literal_schema(field), _EXPRESSION]}
 
 
-def _step(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Schema:
+def _step_schema(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Schema:
     types = [{"const": step.name, "description": step.summary} for step in catalogue.values()]
+    wait = {"type": "string", "pattern": rf"^\s*(?=[0-9]){_DURATION}\s*(\.\.\s*(?=[0-9]){_DURATION}\s*)?$"}
+    errors = {"type": "array", "minItems": 1, "items": {"enum": list(RETRYABLE)}}
     own = {
         "id": {**_IDENTIFIER, "not": {"enum": sorted({*RESERVED, *keyword.kwlist})}},
         "uses": {"type": "string", "oneOf": types},
@@ -108,23 +111,26 @@ def _step(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Schema:
         **dict.fromkeys(("if", "until", "assert"), _BARE),
         "for_each": {"type": "string"},
         "else": {"type": "string"},
-        "retry": _retry(),
-        "undo": _mapping(UNDO_KEYS, {"show": {"type": "string"}}),
+        "retry": {
+            **_mapping_schema(RETRY_KEYS, {"wait": wait, "only_on": errors}),
+            "anyOf": [{"required": ["times"]}, {"required": ["within"]}],
+        },
+        "undo": _mapping_schema(UNDO_KEYS, {"show": {"type": "string"}}),
         **dict.fromkeys(LISTS, steps),
     }
     block: Schema = {"required": ["steps"], "properties": dict.fromkeys(("uses", *NOT_OF_A_BLOCK), False)}
     return {
-        **_mapping(STEP_KEYS, own),
+        **_mapping_schema(STEP_KEYS, own),
         "oneOf": [{"required": ["uses"], "properties": {"steps": False}}, block],
         "dependentRequired": {"until": ["within"], "every": ["until"], "within": ["until"], "else": ["assert"]},
-        "allOf": [_of_type(step) for step in catalogue.values()],
+        "allOf": [_step_type_schema(step) for step in catalogue.values()],
     }
 
 
-def _of_type(step: StepDeclaration) -> Schema:
+def _step_type_schema(step: StepDeclaration) -> Schema:
     """What a step that uses this type must look like."""
     needed = [field.name for field in step.parameters if field.required]
-    given = _mapping(Keys(*step.parameters), {field.name: _value(field) for field in step.parameters})
+    given = _mapping_schema(Keys(*step.parameters), {field.name: _value_schema(field) for field in step.parameters})
     if step.exactly_one:
         given["oneOf"] = [{"required": [name]} for name in step.exactly_one]
     if step.at_most_one:
@@ -137,23 +143,12 @@ def _of_type(step: StepDeclaration) -> Schema:
     return {"if": {"properties": {"uses": {"const": step.name}}, "required": ["uses"]}, "then": then}
 
 
-def _retry() -> Schema:
-    wait = {"type": "string", "pattern": rf"^\s*(?=[0-9]){_DURATION}\s*(\.\.\s*(?=[0-9]){_DURATION}\s*)?$"}
-    errors = {"type": "array", "minItems": 1, "items": {"enum": list(RETRYABLE)}}
-    bounded = {"anyOf": [{"required": ["times"]}, {"required": ["within"]}]}
-    return {**_mapping(RETRY_KEYS, {"wait": wait, "only_on": errors}), **bounded}
-
-
-def _param() -> Schema:
-    return {**_mapping(PARAM_KEYS, {"default": {}}), "allOf": [_of_param_type(name) for name in PARAM_TYPES]}
-
-
-def _of_param_type(name: str) -> Schema:
-    """Bounds are for numbers, choices for what can be listed, a pattern for texts; a default has the type."""
-    literal = _plain(Field("", name, ""))
+def _param_type_schema(name: str) -> Schema:
+    """Bounds are for numbers, choices for what can be listed, a pattern for strings; a default has the type."""
+    literal = _literal_schema(Field("", name, ""))
     bounds = literal if name in NUMBERS else False
-    choices: Any = {"minItems": 1, "items": literal} if name in ("string", "enum", "int", "float") else False
-    pattern: Any = name in ("string", "url", "path")
+    choices: Any = {"minItems": 1, "items": literal} if name in WITH_CHOICES else False
+    pattern = name in WITH_PATTERN
     then: Schema = {
         "properties": {"default": literal, "min": bounds, "max": bounds, "choices": choices, "pattern": pattern},
         "not": {"properties": {"required": {"const": True}}, "required": ["required", "default"]},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.operators import UNKNOWN
 from runbook.steps.base import StepResult
 from runbook.steps.shown import shown
 from runbook.steps.trouble import unexpected

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from runbook.cluster.port import ClusterError
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect
-from runbook.playbook.operators import UNKNOWN
 from runbook.steps import check_quorum, find_dead, remove_peer, snapshot, verify
 from runbook.steps.base import StepResult
 from runbook.steps.catalog import GENERIC, NAMES, module_of

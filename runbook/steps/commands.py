@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runbook.playbook.faults import describe
+from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.model import Field
 from runbook.steps.base import StepResult
 from runbook.steps.shown import beginning, clean, is_known, last_line, shown
@@ -55,7 +55,7 @@ def good_exits(arguments: Mapping[str, Any]) -> list[int]:
     wanted = arguments["exits"] or [0]
     odd = next((item for item in wanted if type(item) is not int or not 0 <= item <= 255), None)
     if odd is not None:
-        raise unexpected(f"exits holds {describe(odd)}, which is no exit code", "Write it as in exits: [0, 3]")
+        raise unexpected(f"exits holds {describe_value(odd)}, which is no exit code", "Write it as in exits: [0, 3]")
     return list(wanted)
 
 

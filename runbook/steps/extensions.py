@@ -13,8 +13,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from runbook.playbook.fields import MisfitError, allowed, fit
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.playbook.types import InvalidValueError, convert, describe_field
 from runbook.steps.shown import beginning, clean
 
 GROUP = "runbook.steps"
@@ -98,11 +98,11 @@ def _field_fault(field: Any) -> str:
     if not isinstance(field, Field):
         return "a parameter or result is no Field"
     try:
-        allowed(replace(field, choices=None))  # which knows every type
+        describe_field(replace(field, choices=None))  # which knows every type
         if field.default is not None:
-            fit(field, field.default)
+            convert(field, field.default)
     except KeyError:
         return f"{field.name} has the type {field.type}, which there is not"
-    except MisfitError as misfit:
+    except InvalidValueError as misfit:
         return f"the default of {field.name} {misfit}"
     return ""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runbook.playbook.faults import describe
+from runbook.playbook.diagnostics import describe_value
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.operators import UNKNOWN
 from runbook.steps.base import Output, StepResult
 from runbook.steps.shown import NOT_KNOWN, beginning, clean, is_known, shown
 from runbook.steps.trouble import unexpected
@@ -125,7 +125,9 @@ def _moved(request: Request, location: str) -> Request:
 def _check_expected(wanted: list[Any]) -> None:
     odd = next((item for item in wanted if type(item) is not int or not 100 <= item <= 599), None)
     if odd is not None:
-        raise unexpected(f"expect holds {describe(odd)}, which is no HTTP status", "Write it as in expect: [200, 404]")
+        raise unexpected(
+            f"expect holds {describe_value(odd)}, which is no HTTP status", "Write it as in expect: [200, 404]"
+        )
 
 
 def _expected(status: int, wanted: list[Any] | None) -> bool:

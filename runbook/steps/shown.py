@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 
 NOT_KNOWN = "(known when it runs)"
 WORD = 4096  # characters; a longer word is no secret

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runbook.playbook.durations import format_duration
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.types import format_duration
 from runbook.steps.base import StepResult
 
 if TYPE_CHECKING:

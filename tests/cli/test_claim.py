@@ -23,7 +23,7 @@ from runbook.events import (
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.run_state import fold
 from runbook.steps.catalog import CATALOG
 from runbook.steps.context import RefusedError
@@ -64,7 +64,7 @@ def name_left(state: Path, run: str, peers: Iterable[str] = PEERS) -> None:
 
 def claim(state: Path, *, take_over: bool = False) -> tuple[Claim, list[Event]]:
     told: list[Event] = []
-    plan = bind(parse(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG), "new", {})
+    plan = bind(parse_playbook(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG), "new", {})
     return Claim(plan, state, "bob", told.append, Override(take_over=take_over, reason="x"), FakeClock()), told
 
 

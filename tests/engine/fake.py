@@ -13,7 +13,7 @@ from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind
 from runbook.engine.services import RunServices
 from runbook.events import Event, RunStarted
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
 from runbook.steps.catalog import CATALOG
@@ -185,7 +185,7 @@ class Run:
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
-        plan = bind(parse(self.text, self.path, CATALOG), "run-1", self.params)
+        plan = bind(parse_playbook(self.text, self.path, CATALOG), "run-1", self.params)
         if past is None:
             self.state = RunState()
             started = RunStarted("run-1", plan.playbook.name, "", self.cluster.name, "ann", dry_run, plan.params)

@@ -10,7 +10,7 @@ import pytest
 from runbook.engine.nested import stricter
 from runbook.engine.plan import bind
 from runbook.events import RunCompleted, RunRefused
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings
 from runbook.raft.removal import Policy
 from runbook.steps.catalog import CATALOG
@@ -99,13 +99,13 @@ guards:
 steps:
   - uses: raft.find_dead
 """
-    policy = bind(parse(text.encode(), "own.yaml", CATALOG), "run-1", {}).policy
+    policy = bind(parse_playbook(text.encode(), "own.yaml", CATALOG), "run-1", {}).policy
     assert (policy.min_voters_param, policy.min_voters_lowest) == (param, 2 if param else 1)
 
 
 def test_the_floor_of_a_playbook_within_another_is_no_param_of_the_command_line() -> None:
     """Only the outer one's is, and only where it is the one that binds."""
-    outer = bind(parse(PLAYBOOK.read_bytes(), "x.yaml", CATALOG), "run-1", {}).policy
+    outer = bind(parse_playbook(PLAYBOOK.read_bytes(), "x.yaml", CATALOG), "run-1", {}).policy
     assert outer.min_voters_param == "min_voters"
     assert stricter(outer, Policy(min_voters=4)).min_voters_param == ""
     assert stricter(outer, Policy(min_voters=2)).min_voters_param == "min_voters"

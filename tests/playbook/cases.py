@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.expressions import finish
-from runbook.playbook.model import Expression, Fault, Mark, Playbook, PlaybookError
-from runbook.playbook.parse import parse
-from runbook.playbook.syntax import ParsedExpression, parse_expression
+from runbook.playbook.diagnostics import Diagnostic, Mark, PlaybookError
+from runbook.playbook.expressions.model import Expression
+from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
+from runbook.playbook.model import Playbook
+from runbook.playbook.parser import parse_playbook
 from runbook.steps.catalog import CATALOG
 
 FILES = Path(__file__).parent.parent / "playbooks"
@@ -19,12 +20,12 @@ BAD = sorted(FILES.glob("bad/*.yaml"))
 
 def parsed(text: str) -> Playbook:
     """The playbook that ``text`` holds."""
-    return parse(text.encode(), "playbook.yaml", CATALOG)
+    return parse_playbook(text.encode(), "playbook.yaml", CATALOG)
 
 
 def good(name: str) -> Playbook:
     """One of the good files."""
-    return parse((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOG)
+    return parse_playbook((FILES / "good" / f"{name}.yaml").read_bytes(), f"{name}.yaml", CATALOG)
 
 
 def expression(text: str) -> Expression:
@@ -32,20 +33,22 @@ def expression(text: str) -> Expression:
     mark = Mark("playbook.yaml", 3, 9)
     found = parse_expression(text)
     if isinstance(found, ParsedExpression):
-        return finish(found, mark)
+        return found.at(mark)
     raise PlaybookError(
-        tuple(Fault(mark._replace(column=mark.column + one.offset), one.message, "", one.suggestion) for one in found)
+        tuple(
+            Diagnostic(mark._replace(column=mark.column + one.offset), one.message, "", one.suggestion) for one in found
+        )
     )
 
 
-def faults_of(data: bytes) -> tuple[Fault, ...]:
+def faults_of(data: bytes) -> tuple[Diagnostic, ...]:
     """Everything that is wrong with a playbook."""
     with pytest.raises(PlaybookError) as caught:
-        parse(data, "playbook.yaml", CATALOG)
-    return caught.value.faults
+        parse_playbook(data, "playbook.yaml", CATALOG)
+    return caught.value.diagnostics
 
 
-def one_line(fault: Fault) -> str:
+def one_line(fault: Diagnostic) -> str:
     """``line:column: message`` and the suggestion, as the ``.expected`` files have it."""
     return f"{fault.mark.line}:{fault.mark.column}: {fault.message}" + (
         f" | {fault.suggestion}" if fault.suggestion else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.model import Fault, PlaybookError
+from runbook.playbook.diagnostics import Diagnostic, PlaybookError
 from tests.playbook.cases import BAD, FILES, faults_of, one_line
 
 
@@ -53,8 +53,8 @@ def test_a_fault_is_shown_with_its_line_a_caret_and_what_was_meant() -> None:
 def test_the_error_holds_all_faults_in_its_text() -> None:
     """Whoever prints the exception prints everything."""
     error = PlaybookError(faults_of(b"name: x\nfoo: 1\n"))
-    assert str(error) == "\n".join(Fault.render(fault) for fault in error.faults)
-    assert len(error.faults) == 3
+    assert str(error) == "\n".join(Diagnostic.render(fault) for fault in error.diagnostics)
+    assert len(error.diagnostics) == 3
 
 
 def test_a_fault_is_not_told_twice() -> None:

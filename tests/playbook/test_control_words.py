@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
+from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
 from runbook.playbook.model import Effect, Playbook, Secret, StepSpec
-from runbook.playbook.operators import UNKNOWN, ExpressionError
 from tests.playbook.cases import faults_of, good, parsed
 
 HEAD = "runbook: 1\nname: x\nguards: { max_changes: 1 }\n"
@@ -46,30 +47,30 @@ def test_until_and_assert_are_asked_of_the_result() -> None:
     assert until is not None
     assert assertion is not None
     assert assertion.message is not None
-    assert until.condition.evaluate({"result": {"status": 200, "json": {"ready": 1}}}) is True
-    assert until.condition.evaluate({"result": {"status": 503, "json": None}}) is False
-    assert until.condition.evaluate({"result": UNKNOWN}) is UNKNOWN
-    assert assertion.condition.evaluate({"result": {"voters": 2}}) is False
-    assert assertion.message.resolve({"result": {"voters": 2}}) == "only 2 voters; three are the least"
+    assert evaluate_condition(until.condition, {"result": {"status": 200, "json": {"ready": 1}}}) is True
+    assert evaluate_condition(until.condition, {"result": {"status": 503, "json": None}}) is False
+    assert evaluate_condition(until.condition, {"result": UNKNOWN}) is UNKNOWN
+    assert evaluate_condition(assertion.condition, {"result": {"voters": 2}}) is False
+    assert resolve(assertion.message, {"result": {"voters": 2}}) == "only 2 voters; three are the least"
 
 
 def test_a_mapping_is_gone_through_entry_by_entry() -> None:
     """``for_each`` gives a list either way, in the order of the file."""
     each = of("greeted")
     assert each.for_each is not None
-    items = each.for_each.evaluate({"params": {"hosts": {"s1": "a", "s2": "b"}}})
+    items = evaluate_items(each.for_each, {"params": {"hosts": {"s1": "a", "s2": "b"}}})
     assert items == [{"key": "s1", "value": "a"}, {"key": "s2", "value": "b"}]
     scope = {"item": items[1], "loop": {"index": 2}}
-    assert each.arguments["text"].resolve(scope) == "2: s2 is at b"
+    assert resolve(each.arguments["text"], scope) == "2: s2 is at b"
     with pytest.raises(ExpressionError, match="for_each needs a list or a mapping, not 3"):
-        each.for_each.evaluate({"params": {"hosts": 3}})
+        evaluate_items(each.for_each, {"params": {"hosts": 3}})
 
 
 def test_what_undo_shows_is_a_sentence_over_the_result() -> None:
     """For the human; nothing acts on it."""
     undo = of("remove").undo
     assert undo is not None
-    sentence = undo.resolve({"item": {"name": "s4"}, "result": {"outcome": "removed"}})
+    sentence = resolve(undo, {"item": {"name": "s4"}, "result": {"outcome": "removed"}})
     assert sentence == "Start s4 again: it joins by gossip and becomes a voter (removed)."
 
 
@@ -127,8 +128,7 @@ def test_the_outcome_of_a_step_can_be_asked_for(outcomes: Any, answer: object) -
     text = "runbook: 1\nname: x\nsteps: [{ id: clean, uses: raft.snapshot }]\n"
     text += 'finally: [{ uses: set, with: { values: { it: "${{ outcome(steps.clean) }}" } } }]'
     value = step(parsed(text), "set").arguments["values"]
-    assert value.names == {"outcomes"}
-    assert value.resolve({"outcomes": outcomes}) == {"it": answer}
+    assert resolve(value, {"outcomes": outcomes}) == {"it": answer}
 
 
 def test_handlers_know_how_it_ended() -> None:
@@ -136,11 +136,11 @@ def test_handlers_know_how_it_ended() -> None:
     run = {"id": "1", "name": "x", "outcome": "failed", "failed_step": "remove", "error": "no leader"}
     values = of("webhook").arguments
     scope = {"run": run, "secrets": {"hook": "https://example.org/h"}}
-    assert values["text"].resolve(scope) == "x stopped at remove: no leader"
+    assert resolve(values["text"], scope) == "x stopped at remove: no leader"
     condition = of("message").condition
     assert condition is not None
-    assert condition.evaluate({"run": run}) is True
-    assert condition.evaluate({"run": {**run, "outcome": "interrupted"}}) is False
+    assert evaluate_condition(condition, {"run": run}) is True
+    assert evaluate_condition(condition, {"run": {**run, "outcome": "interrupted"}}) is False
 
 
 def test_a_value_names_the_secrets_it_reads() -> None:
@@ -151,7 +151,7 @@ def test_a_value_names_the_secrets_it_reads() -> None:
         "headers": {"token", "key"},
         "json": {"password"},
     }
-    sent = values["headers"].resolve({"secrets": {"token": "t", "key": "k"}})
+    sent = resolve(values["headers"], {"secrets": {"token": "t", "key": "k"}})
     assert sent == {"Authorization": "Bearer t", "X-Key": "k"}
 
 
@@ -171,7 +171,7 @@ def test_guards_hold_the_cooldown_in_seconds() -> None:
     """Like every other guard it is a value that may be computed."""
     cooldown = good("every-control-word").guards.cooldown
     assert cooldown is not None
-    assert cooldown.resolve({}) == 3600.0
+    assert resolve(cooldown, {}) == 3600.0
 
 
 @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ def test_a_key_can_be_taken_from_every_item_of_a_list() -> None:
     until = step(good("waiting"), "slow").until
     assert until is not None
     peers = [{"name": "s1", "id": "a"}, {"name": "s2", "id": "b"}]
-    assert until.condition.evaluate({"result": {"count": 2, "peers": peers}}) is True
-    assert until.condition.evaluate({"result": {"count": 1, "peers": peers[1:]}}) is False
-    assert until.condition.evaluate({"result": {"count": 1, "peers": UNKNOWN}}) is UNKNOWN
+    assert evaluate_condition(until.condition, {"result": {"count": 2, "peers": peers}}) is True
+    assert evaluate_condition(until.condition, {"result": {"count": 1, "peers": peers[1:]}}) is False
+    assert evaluate_condition(until.condition, {"result": {"count": 1, "peers": UNKNOWN}}) is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_value_that_doubles_with_every_step_is_stopped(written: str) -> None:
     for _ in range(40):
         doubled = [doubled, doubled]
     with pytest.raises(ExpressionError, match="the value holds more than 100,000 values"):
-        value.resolve({"params": {"p": {"x": doubled}}})
+        resolve(value, {"params": {"p": {"x": doubled}}})
 
 
 def test_no_secret_that_stands_in_a_playbook_is_shown() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.heads import STEP_KEYS
-from runbook.playbook.parse import PLAYBOOK_KEYS, parse
-from runbook.playbook.references import FORMS
+from runbook.playbook.declarations import SECRET_FORMS
+from runbook.playbook.parser import PLAYBOOK_KEYS, parse_playbook
+from runbook.playbook.step_outline import STEP_KEYS
 from runbook.steps.catalog import CATALOG
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,12 +26,12 @@ SHOWN = [
 @pytest.mark.parametrize("text", SHOWN)
 def test_a_playbook_that_is_shown_is_good(text: str) -> None:
     """Whoever copies it must not be told that it is wrong."""
-    assert parse(text.encode(), "playbook.yaml", CATALOG).steps
+    assert parse_playbook(text.encode(), "playbook.yaml", CATALOG).steps
 
 
 def test_every_word_is_on_the_page() -> None:
     """A word that is not documented does not exist for whoever writes."""
     page = (DOCS / PAGES[0]).read_text(encoding="utf-8")
     assert [key.name for key in (*STEP_KEYS, *PLAYBOOK_KEYS) if not re.search(rf"\b{key.name}\b", page)] == []
-    assert [form for form in FORMS if f"`{form}:" not in page] == []
+    assert [form for form in SECRET_FORMS if f"`{form}:" not in page] == []
     assert len(SHOWN) >= 3

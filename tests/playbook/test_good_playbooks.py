@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
+from runbook.playbook.expressions.model import UNKNOWN, Expression, ExpressionError
+from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.model import Playbook, StepSpec, Value
-from runbook.playbook.operators import UNKNOWN, ExpressionError
 from runbook.playbook.params import bind_params
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import FILES, GOOD, good, parsed
 
@@ -22,9 +26,9 @@ PEERS = [{"id": "b", "address": "127.0.0.2:4647", "name": "s2", "voter": True}]
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_a_good_playbook_parses_with_libyaml_and_without(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PyYAML built without libyaml reads the same playbook, at the same places."""
-    fast = parse(path.read_bytes(), path.name, CATALOG)
+    fast = parse_playbook(path.read_bytes(), path.name, CATALOG)
     monkeypatch.delattr(yaml, "CBaseLoader", raising=False)
-    slow = parse(path.read_bytes(), path.name, CATALOG)
+    slow = parse_playbook(path.read_bytes(), path.name, CATALOG)
     assert fast == slow
     assert fast.name.replace(".", "-").replace("_", "-") == path.stem
     assert [step.mark for step in fast.steps] == [step.mark for step in slow.steps]
@@ -57,11 +61,11 @@ def step(playbook: Playbook, step_id: str) -> StepSpec:
 
 def resolved(value: Value | None, scope: dict[str, Any]) -> Any:
     assert value is not None
-    return value.resolve(scope)
+    return resolve(value, scope)
 
 
 def arguments(playbook: Playbook, step_id: str, scope: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.resolve(scope) for name, value in step(playbook, step_id).arguments.items()}
+    return {name: resolve(value, scope) for name, value in step(playbook, step_id).arguments.items()}
 
 
 def test_values_keep_their_type_alone_and_become_text_inside_text() -> None:
@@ -117,12 +121,11 @@ def test_conditions_and_lists() -> None:
     condition, for_each = step(playbook, "quorum").condition, step(playbook, "remove").for_each
     assert condition is not None
     assert for_each is not None
-    assert condition.names == {"dead"}
-    assert condition.evaluate({"dead": {"count": 1, "peers": PEERS}}) is True
-    assert condition.evaluate({"dead": {"count": 0, "peers": []}}) is False
-    assert for_each.evaluate({"quorum": {"removals": PEERS}}) == PEERS
-    with pytest.raises(ExpressionError, match=r"20:15: for_each needs a list or a mapping, not 3"):
-        for_each.evaluate({"quorum": {"removals": 3}})
+    assert evaluate_condition(condition, {"dead": {"count": 1, "peers": PEERS}}) is True
+    assert evaluate_condition(condition, {"dead": {"count": 0, "peers": []}}) is False
+    assert evaluate_items(for_each, {"quorum": {"removals": PEERS}}) == PEERS
+    with pytest.raises(ExpressionError, match=r"20:20: for_each needs a list or a mapping, not 3"):
+        evaluate_items(for_each, {"quorum": {"removals": 3}})
 
 
 def test_a_dry_run_computes_with_what_is_known_only_after_apply() -> None:
@@ -132,8 +135,8 @@ def test_a_dry_run_computes_with_what_is_known_only_after_apply() -> None:
     condition, for_each = step(playbook, "quorum").condition, step(playbook, "remove").for_each
     assert condition is not None
     assert for_each is not None
-    assert condition.evaluate(scope) is UNKNOWN
-    assert for_each.evaluate(scope) is UNKNOWN
+    assert evaluate_condition(condition, scope) is UNKNOWN
+    assert evaluate_items(for_each, scope) is UNKNOWN
     assert arguments(playbook, "remove", scope) == {"peer": UNKNOWN}
     assert arguments(good("every-param-type"), "many", {**scope, "params": UNKNOWN}) == {"peer": UNKNOWN}
     assert resolved(playbook.guards.never_worse, scope) is False
@@ -184,3 +187,35 @@ def test_a_computed_duration_is_bounded(seconds: object) -> None:
     assert arguments(playbook, "verify", {"params": {"p": {"n": 30}}}) == {"within": 30.0}
     with pytest.raises(ExpressionError, match=r'parameter "within" must be a duration'):
         arguments(playbook, "verify", {"params": {"p": {"n": seconds}}})
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_a_playbook_is_plain_data_that_can_be_written_down(path: Path) -> None:
+    """Pickled and read again it is the same, and the text of each expression gives the same tree again."""
+    playbook = parse_playbook(path.read_bytes(), path.name, CATALOG)
+    again = pickle.loads(pickle.dumps(playbook))  # noqa: S301
+    assert again == playbook
+    for one, other in zip(expressions_of(playbook), expressions_of(again), strict=True):
+        parsed = parse_expression(one.text)
+        assert isinstance(parsed, ParsedExpression)
+        assert parsed.at(one.mark, one.type) == one
+        assert ast.dump(parsed.tree) == ast.dump(one.tree) == ast.dump(other.tree)
+
+
+def expressions_of(playbook: Playbook) -> list[Expression]:
+    """Of the arguments and conditions."""
+    found = []
+    for step in playbook.every_step():
+        found += [expression for value in step.arguments.values() for expression in value.expressions()]
+        found += [expression for expression in (step.condition, step.for_each) if expression is not None]
+    return found
+
+
+def test_a_duration_that_was_not_given_reads_as_null_in_a_text() -> None:
+    """A param of any type may be null; only what is a number is written as people write durations."""
+    playbook = parsed(
+        "runbook: 1\nname: x\nparams: { wait: { type: duration, required: false } }\n"
+        'steps: [{ uses: log.message, with: { text: "after ${{ params.wait }}" } }]'
+    )
+    assert arguments(playbook, "message", {"params": {"wait": None}}) == {"text": "after null"}
+    assert arguments(playbook, "message", {"params": {"wait": 90.0}}) == {"text": "after 1m30s"}

@@ -38,15 +38,15 @@ HOSTILE = {
     "deep mappings in keys": ("? " * 100_000, "nested deeper than 40 levels"),
     "deep indentation": ("".join(" " * i + "a:\n" for i in range(1_000)), "nested deeper than 40 levels"),
     "half a million values": ("[" + "a," * (MIB // 2 - 10) + "]", "more than 150,000 values"),
-    "as many anchors as fit": ("- &a x\n" * 100_000, "100 faults or more"),
+    "as many anchors as fit": ("- &a x\n" * 100_000, "100 errors or more"),
     "as many documents as fit": ("--- a\n" * 100_000, "a second one begins here"),
-    "ten thousand unknown keys": ("".join(f"stepz{i}: 1\n" for i in range(4_900)), "100 faults or more"),
+    "ten thousand unknown keys": ("".join(f"stepz{i}: 1\n" for i in range(4_900)), "100 errors or more"),
     "a key of a megabyte": ("a" * (MIB - 10) + ": 1", "YAML syntax"),
     "a quoted key of a megabyte": ('? "' + "s" * (MIB - 20) + '"\n: 1', "has no key"),
     "a scalar of a megabyte": ("x: " + "s" * (MIB - 10), "has no key"),
     "a name of a megabyte": ("runbook: 1\nname: " + "s" * (MIB - 100), '"name" of the playbook needs letters'),
     "a number of a megabyte": ("runbook: " + "9" * (MIB - 10), '"runbook" of the playbook must be an int'),
-    "nothing but NUL bytes": ("\0" * MIB, "100 faults or more"),
+    "nothing but NUL bytes": ("\0" * MIB, "100 errors or more"),
     "a comment and no more": ("#" * MIB, "the file is empty"),
     "lines and no more": ("\n" * MIB, "the file is empty"),
     "tabs and no more": ("a:\n" + "\t\n" * (MIB // 4), "a tab"),
@@ -64,10 +64,10 @@ HOSTILE = {
         STEPS + "- uses: x\n  with: { a: '" + "y" * 1_000_000 + "${{ nobody }}" * 500 + "' }",
         "is not defined",
     ),
-    "thousands of steps": (STEPS + "- uses: raft.snapshot\n" * 3_300, "100 faults or more"),
+    "thousands of steps": (STEPS + "- uses: raft.snapshot\n" * 3_300, "100 errors or more"),
     "steps with ids alike": (
         STEPS + "".join(f"- {{ id: a{i}, uses: x, if: b{i}.x }}\n" for i in range(1_400)),
-        "100 faults or more",
+        "100 errors or more",
     ),
     "a text that is held against patterns of many ways": (
         PARAMS
@@ -81,7 +81,7 @@ HOSTILE = {
         + "".join(
             f"  a{i}: {{ type: string, pattern: '([ab]*a){{60}}.*', default: {WITHOUT_ORDER} }}\n" for i in range(500)
         ),
-        "which cannot be told: there are too many ways to match it",
+        "which cannot be checked: there are too many ways to match it",
     ),
     "as many patterns as fit": (
         PARAMS + "".join(f"  a{i}: {{ type: string, pattern: '((a?){{220}}.{{{i}}})*' }}\n" for i in range(12_000)),
@@ -91,7 +91,7 @@ HOSTILE = {
         STEPS
         + "".join(f"- {{ id: stepnumber{i}, uses: raft.snapshot }}\n" for i in range(1_900))
         + "".join(f"- {{ uses: x, if: stepnumbers{i} }}\n" for i in range(90)),
-        "100 faults or more",
+        "100 errors or more",
     ),
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.playbook.model import Playbook, PlaybookError
-from runbook.playbook.params import Bound, ParamError, bind_params, gather_params, read_params_file
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.model import Playbook
+from runbook.playbook.params import ParamError, ParamValue, bind_params, gather_params, read_params_file
 from tests.playbook.cases import good, parsed
 
 
@@ -81,7 +82,7 @@ def test_what_does_not_fit_is_told(declaration: str, text: str, sentence: str) -
     """The param, what was given, and what is allowed."""
     with pytest.raises(ParamError) as caught:
         bind_params(with_param(declaration), {"p": text})
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.messages
     assert fault.startswith(f'param "p" {sentence}')
     assert len(fault) < 300
 
@@ -98,15 +99,15 @@ def test_all_faults_are_told_at_once() -> None:
     """Unknown, missing and unfit params in one go; a near name is offered."""
     with pytest.raises(ParamError) as caught:
         bind_params(good("every-param-type"), {"coutn": "3", "flag": "si", "zzz": "1", "also_must": "x"})
-    assert caught.value.faults[0].endswith('Did you mean "count"?')
-    assert caught.value.faults[1].startswith(
+    assert caught.value.messages[0].endswith('Did you mean "count"?')
+    assert caught.value.messages[1].startswith(
         'playbook "every.param_type" has no param "zzz"; its params are text, word,'
     )
-    assert caught.value.faults[2:] == (
+    assert caught.value.messages[2:] == (
         'param "flag" must be true or false, not "si".',
         'param "must" must be given (--param must=…): an int.',
     )
-    assert str(caught.value) == "\n".join(caught.value.faults)
+    assert str(caught.value) == "\n".join(caught.value.messages)
 
 
 def test_a_param_without_a_default_must_be_given() -> None:
@@ -148,15 +149,15 @@ SOURCES = parsed(
 @pytest.mark.parametrize(
     ("given", "file", "environment", "bound"),
     [
-        ({}, "{}", {}, Bound(3, "default")),
-        ({}, "{}", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(4, "RUNBOOK_PARAM_LOOKS")),
-        ({}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(5, "params.yaml")),
-        ({"looks": "6"}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, Bound(6, "--param")),
-        ({"looks": "6"}, "looks: 1", {"RUNBOOK_PARAM_LOOKS": "x"}, Bound(6, "--param")),
+        ({}, "{}", {}, ParamValue(3, "default")),
+        ({}, "{}", {"RUNBOOK_PARAM_LOOKS": "4"}, ParamValue(4, "RUNBOOK_PARAM_LOOKS")),
+        ({}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, ParamValue(5, "params.yaml")),
+        ({"looks": "6"}, "looks: 5", {"RUNBOOK_PARAM_LOOKS": "4"}, ParamValue(6, "--param")),
+        ({"looks": "6"}, "looks: 1", {"RUNBOOK_PARAM_LOOKS": "x"}, ParamValue(6, "--param")),
     ],
 )
 def test_the_strongest_source_wins_and_is_named(
-    given: dict[str, str], file: str, environment: dict[str, str], bound: Bound
+    given: dict[str, str], file: str, environment: dict[str, str], bound: ParamValue
 ) -> None:
     """Command line, file, environment, default; what a stronger one overrules is not even looked at."""
     params = gather_params(SOURCES, given, read_params_file(file.encode(), "params.yaml"), environment)
@@ -176,11 +177,11 @@ def test_every_fault_names_its_source() -> None:
     file = read_params_file(b"looks: 1\nlook: 3\n", "params.yaml")
     with pytest.raises(ParamError) as caught:
         gather_params(SOURCES, {"host": "S1"}, file, {"RUNBOOK_PARAM_WAIT": "soon", "RUNBOOK_PARAM_OTHER": "1"})
-    assert caught.value.faults == (
+    assert caught.value.messages == (
         'params.yaml:2:1: playbook "x" has no param "look"; its params are looks, wait, host. Did you mean "looks"?',
         'params.yaml:1:1: param "looks" must be at least 2, not 1.',
         'RUNBOOK_PARAM_WAIT: param "wait" must be a duration such as 500ms, 30s, 5m or 1h, not "soon".',
-        'param "host" must look like [a-z]+[0-9], not the string "S1".',
+        'param "host" must match [a-z]+[0-9], not the string "S1".',
     )
 
 
@@ -193,7 +194,7 @@ def test_every_fault_names_its_source() -> None:
         ("a: 012", "unquoted 012 is octal"),
         ("a: &x 1", "anchors and aliases"),
         ("a: 1\n--- \nb: 1", "a params file is one YAML document"),
-        ("a: \0", "a NUL byte has no place in a params file"),
+        ("a: \0", "a NUL byte is not allowed in a params file"),
         ("a: {" * 50, "nested deeper than 40 levels"),
         ("#" * (1 << 22), "a params file may have 2,097,152"),
     ],
@@ -202,4 +203,4 @@ def test_a_params_file_is_read_as_strictly_as_a_playbook(text: str, message: str
     """One reader, one set of traps."""
     with pytest.raises(PlaybookError) as caught:
         read_params_file(text.encode(), "params.yaml")
-    assert message in caught.value.faults[0].message
+    assert message in caught.value.diagnostics[0].message

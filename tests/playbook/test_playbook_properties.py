@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.playbook.model import PlaybookError
-from runbook.playbook.operators import UNKNOWN, ExpressionError
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.expressions.evaluate import evaluate
+from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
 from runbook.playbook.params import read_params_file
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import BAD, GOOD, expression
 from tests.playbook.fuzzing import EXAMPLES, FUZZ, in_time
@@ -54,7 +55,7 @@ SECTIONS = st.sampled_from("params guards steps name runbook secrets on_failure 
 def parses_or_is_refused(data: bytes) -> None:
     def work() -> None:
         with contextlib.suppress(PlaybookError):
-            parse(data, "playbook.yaml", CATALOG)
+            parse_playbook(data, "playbook.yaml", CATALOG)
 
     in_time(work)
 
@@ -171,7 +172,7 @@ def evaluates_or_is_refused(text: str) -> bool:
 
     def work() -> None:
         with contextlib.suppress(PlaybookError, ExpressionError):
-            over.append(expression(text).evaluate(SCOPE))
+            over.append(evaluate(expression(text), SCOPE))
 
     in_time(work)
     return bool(over)

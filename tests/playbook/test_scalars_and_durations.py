@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.playbook.durations import MAX_DURATION, format_duration, parse_duration
-from runbook.playbook.scalars import SurpriseError, resolve
+from runbook.playbook.types import MAX_DURATION, format_duration, parse_duration
+from runbook.playbook.yaml_scalars import ScalarError, parse_scalar
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ from runbook.playbook.scalars import SurpriseError, resolve
 )
 def test_a_plain_scalar_by_yaml_1_2(text: str, value: object) -> None:
     """The core schema, and nothing else."""
-    assert resolve(text) == value
-    assert type(resolve(text)) is type(value)
+    assert parse_scalar(text) == value
+    assert type(parse_scalar(text)) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -51,22 +51,22 @@ def test_a_plain_scalar_by_yaml_1_2(text: str, value: object) -> None:
 @pytest.mark.parametrize("more", [""])
 def test_a_plain_scalar_that_readers_disagree_about(text: str, more: str) -> None:
     """YAML 1.1 has another idea of these, and the file must mean one thing to all."""
-    with pytest.raises(SurpriseError, match="to some YAML readers"):
-        resolve(text + more)
+    with pytest.raises(ScalarError, match="to some YAML readers"):
+        parse_scalar(text + more)
 
 
 @pytest.mark.parametrize("text", ["2024-01-02", "2024-1-2", "2024-01-02 03:04:05", "1_000", "0b1", "0x_1", "1_0.5"])
 def test_dates_and_decorated_numbers(text: str) -> None:
     """Dates become objects and underscores vanish in YAML 1.1."""
-    with pytest.raises(SurpriseError, match="to some YAML readers"):
-        resolve(text)
+    with pytest.raises(ScalarError, match="to some YAML readers"):
+        parse_scalar(text)
 
 
 @pytest.mark.parametrize("text", [".inf", "-.Inf", ".NaN", "9223372036854775808", "0xfffffffffffffffff", "1e309"])
 def test_numbers_beyond_use(text: str) -> None:
     """A journal could not hold them."""
-    with pytest.raises(SurpriseError):
-        resolve(text)
+    with pytest.raises(ScalarError):
+        parse_scalar(text)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from runbook.playbook.model import PlaybookError
-from runbook.playbook.reader import read
-from runbook.playbook.schema import schema
-from runbook.playbook.sections import plain
+from runbook.playbook.diagnostics import PlaybookError
+from runbook.playbook.reader import read_yaml
+from runbook.playbook.schema import playbook_schema
+from runbook.playbook.yaml_tree import plain_data
 from runbook.steps.catalog import CATALOG
 from tests.playbook.cases import BAD, FILES, GOOD
 
@@ -21,17 +21,17 @@ SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yaml"))
 
 @cache
 def validator() -> Any:
-    return Draft202012Validator(schema(CATALOG))
+    return Draft202012Validator(playbook_schema(CATALOG))
 
 
 def data_of(path: Path) -> Any:
     """The plain data of a file; None where the strict reader already refuses it."""
     try:
-        root, faults = read(path.read_bytes(), path.name)
+        root, faults = read_yaml(path.read_bytes(), path.name)
         faults.raise_if_any()
     except PlaybookError:
         return None
-    return plain(root)
+    return plain_data(root)
 
 
 def semantic() -> list[str]:
@@ -41,7 +41,7 @@ def semantic() -> list[str]:
 
 def test_it_is_a_schema() -> None:
     """By the meta-schema of 2020-12."""
-    Draft202012Validator.check_schema(schema(CATALOG))
+    Draft202012Validator.check_schema(playbook_schema(CATALOG))
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
@@ -53,7 +53,7 @@ def test_a_good_playbook_is_good_to_the_schema(path: Path) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_playbook_is_good_to_the_schema(path: Path) -> None:
     """So with the schema that ``runbook schema`` prints."""
-    assert [error.message for error in Draft202012Validator(schema(CATALOG)).iter_errors(data_of(path))] == []
+    assert [error.message for error in Draft202012Validator(playbook_schema(CATALOG)).iter_errors(data_of(path))] == []
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
@@ -76,7 +76,7 @@ def test_the_list_of_semantic_faults_names_files_that_exist_once() -> None:
 
 def test_the_schema_names_every_key_with_what_it_is_for() -> None:
     """Completion shows the sentence that the reference has."""
-    made = schema(CATALOG)
+    made = playbook_schema(CATALOG)
     step = made["$defs"]["step"]["properties"]
     assert step["until"]["description"].startswith("an expression over its result")
     assert step["every"]["default"] == "5s"

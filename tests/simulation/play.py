@@ -16,7 +16,7 @@ from runbook.engine.plan import Plan, bind
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
 from runbook.playbook.model import Playbook
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.steps.catalog import CATALOG
 from runbook.steps.context import Agreement
 from tests.simulation.endings import Endings
@@ -207,7 +207,7 @@ class _Performance:
 
 @lru_cache(maxsize=1)
 def _playbook() -> Playbook:
-    return parse(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG)
+    return parse_playbook(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG)
 
 
 @lru_cache(maxsize=1000)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runbook.clock import Deadline
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.process import HALF, Command, run_command
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World

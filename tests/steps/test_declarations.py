@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from runbook.cli.main import main
 from runbook.cli.reference import page
-from runbook.playbook.fields import allowed, fit
 from runbook.playbook.model import Playbook, StepDeclaration
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
+from runbook.playbook.types import convert, describe_field
 from runbook.steps.bodies import BODIES
 from runbook.steps.catalog import CATALOG
 
@@ -29,7 +29,7 @@ each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def example_of(step: StepDeclaration) -> Playbook:
     lines = "".join(f"  {line}\n" for line in step.example.splitlines())
     text = f"runbook: 1\nname: example\nsummary: An example.\nguards: {{ max_changes: 1 }}\nsteps:\n{lines}"
-    return parse(text.encode(), f"{step.name}.yaml", CATALOG)
+    return parse_playbook(text.encode(), f"{step.name}.yaml", CATALOG)
 
 
 def test_every_step_of_the_language_is_there() -> None:
@@ -43,8 +43,8 @@ def test_all_that_is_told_of_a_step_is_declared(step: StepDeclaration) -> None:
     assert {*step.exactly_one, *step.at_most_one} <= {field.name for field in step.parameters}
     for field in (*step.parameters, *step.results):
         assert field.summary, field.name
-        assert allowed(field)
-        assert field.default is None or fit(field, field.default) == field.default
+        assert describe_field(field)
+        assert field.default is None or convert(field, field.default) == field.default
 
 
 @each_step

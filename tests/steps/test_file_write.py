@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.trouble import StepError
 from tests.steps.world import World
 

@@ -11,7 +11,7 @@ import pytest
 
 from runbook.clock import Deadline
 from runbook.journal.store import LINE_LIMIT
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.http_request import parsed
 from runbook.steps.shown import is_known
 from runbook.steps.trouble import StepError, StepTrouble

@@ -8,7 +8,7 @@ from runbook.engine.execute import execute
 from runbook.engine.plan import bind
 from runbook.engine.services import RunServices
 from runbook.events import Event, RunCompleted, RunStarted, StepCompleted
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
 from runbook.steps.catalog import CATALOG
@@ -52,7 +52,7 @@ steps:
 
 def test_what_one_step_gives_the_next_one_reads_and_all_of_it_can_be_recorded(world: World, server: Server) -> None:
     server.table["/peers"] = (200, {"X-Index": "7"}, b'{"peers": ["s1", "s2"]}')
-    playbook = parse(PLAYBOOK.encode(), "generic.yaml", CATALOG)
+    playbook = parse_playbook(PLAYBOOK.encode(), "generic.yaml", CATALOG)
     state = RunState()
 
     def emit(event: Event) -> None:

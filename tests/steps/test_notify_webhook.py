@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.cluster.stub import stub
 from tests.steps.server import Server

@@ -10,7 +10,7 @@ import pytest
 
 from runbook.clock import Deadline
 from runbook.events import Approved, Looked, Waiting
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Refusal
 from runbook.steps.base import Output

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runbook.playbook.operators import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.hosts import checked_host
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World

@@ -13,7 +13,7 @@ import pytest
 
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import RunCompleted, RunFailed, RunRefused
-from runbook.playbook.parse import parse
+from runbook.playbook.parser import parse_playbook
 from runbook.raft.diagnosis import diagnose
 from runbook.raft.model import AutopilotSettings, Peer
 from runbook.raft.removal import Policy, reason_unsafe_to_remove
@@ -65,7 +65,7 @@ def test_trap_09_an_ambiguous_answer_is_settled_by_looking_and_never_sent_blindl
 
 def test_trap_10_retries_are_few_spaced_and_only_for_what_may_pass(tmp_path: Path) -> None:
     """At most five, two seconds apart or more (above an election), within six minutes, and never after a no."""
-    playbook = parse(PLAYBOOK.read_bytes(), "x", CATALOG)
+    playbook = parse_playbook(PLAYBOOK.read_bytes(), "x", CATALOG)
     retry = next(step.retry for step in playbook.steps if step.uses == "raft.remove_peer")
     assert retry is not None
     assert (retry.times, retry.wait_min >= 2, retry.within) == (5, True, 360)

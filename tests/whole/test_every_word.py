@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from runbook.playbook.heads import STEP_KEYS
+from runbook.playbook.step_outline import STEP_KEYS
 from runbook.steps.catalog import CATALOG
 from tests.command_line import Done, runbook
 from tests.steps.server import Asked, Server, serving

@@ -1,0 +1,105 @@
+"""What is known at load about the value of an expression: its type, its fields, its items."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from runbook.playbook.diagnostics import quoted
+from runbook.playbook.expressions.syntax import OPERATORS
+from runbook.playbook.model import Field, StepDeclaration
+from runbook.playbook.types import NUMBERS, STRINGS
+
+
+class StaticType(NamedTuple):
+    """What is known at load about a value.
+
+    ``type`` is that of a :class:`Field`, or ``null``. ``fields`` of a map and ``items`` of a list are None where
+    anything may be in it. ``origin`` says in words where a map comes from. ``choices`` are all values it can have.
+    """
+
+    type: str
+    fields: Mapping[str, StaticType] | None = None
+    items: StaticType | None = None
+    origin: str = ""
+    choices: tuple[Any, ...] | None = None
+
+    @property
+    def compared_as(self) -> str | None:
+        """What values of this type are compared as, in words; None where anything is possible."""
+        return _COMPARED_AS.get(self.type)
+
+    def __str__(self) -> str:
+        """In words that fit after *not*."""
+        return (
+            {"duration": "a duration", "float": "a float", "int": "an int"}.get(self.type) or self.compared_as or "this"
+        )
+
+    def fits(self, declared: Field) -> bool:
+        """Whether a value of this type may fit the field, as far as can be known at load."""
+        if "any" in (self.type, declared.type):
+            return True
+        if declared.type in STRINGS:
+            return self.type in STRINGS
+        takes = {
+            "duration": {"duration", "int", "float", "string"},  # a string is read as a duration when the step begins
+            "float": NUMBERS,
+        }
+        return self.type in takes.get(declared.type, {declared.type})
+
+
+_COMPARED_AS = {**dict.fromkeys(NUMBERS, "a number"), **dict.fromkeys(STRINGS, "a string")}
+_COMPARED_AS |= {"bool": "true or false", "list": "a list", "map": "a mapping", "null": "null"}
+
+ANY = StaticType("any")
+BOOL = StaticType("bool")
+INT = StaticType("int")
+FLOAT = StaticType("float")
+STRING = StaticType("string")
+NULL = StaticType("null")
+MAPPING_ENTRY = StaticType("map", {"key": STRING, "value": ANY}, origin="an entry of a mapping")
+
+
+def type_of_field(declared: Field) -> StaticType:
+    """The type of a param or of a result field; each may be null as well, and is compared with null freely."""
+    if declared.items is not None:
+        fields = dict.fromkeys(declared.items, ANY)
+        return StaticType("list", items=StaticType("map", fields, origin=f'an item of "{declared.name}"'))
+    return StaticType(declared.type, choices=declared.choices if declared.type in STRINGS else None)
+
+
+def type_of_result(step_id: str, declaration: StepDeclaration | None) -> StaticType:
+    """The type of what one round of a step gives."""
+    if declaration is None:
+        return ANY
+    fields = {result.name: type_of_field(result) for result in declaration.results}
+    return StaticType("map", fields, origin=f'step "{step_id}" ({declaration.name})')
+
+
+def repeated(result: StaticType) -> StaticType:
+    """The type of ``{results: [...], count: int}``, with one such result for each item of ``for_each``."""
+    if result.type == "any":
+        return ANY
+    each = result._replace(origin=f"one result of {result.origin}")
+    fields = {"results": StaticType("list", items=each), "count": INT}
+    return StaticType("map", fields, origin=f"{result.origin} with for_each")
+
+
+def comparison_error(op: ast.cmpop, left: StaticType, right: StaticType) -> tuple[str, str | None] | None:
+    """Why these are never compared like this, and what to write instead; nothing where they may be."""
+    one, other = left.compared_as, right.compared_as
+    if one is None or other is None:
+        return None
+    suggestion = None
+    if "duration" in (left.type, right.type):
+        suggestion = 'A duration is a number of seconds in an expression: 30, not "30s".'
+    symbol = quoted(OPERATORS[type(op)])
+    if isinstance(op, ast.In | ast.NotIn):
+        possible = right.type in ("list", "map") or one == other == "a string"
+        return None if possible else (f"{symbol} cannot look for {one} in {other}", None)
+    if isinstance(op, ast.Eq | ast.NotEq):
+        possible = one == other or "null" in (one, other)
+        return None if possible else (f"{one} never equals {other}", suggestion)
+    possible = one == other and one in ("a number", "a string")
+    return None if possible else (f"{symbol} cannot compare {one} with {other}", suggestion)
