@@ -14,8 +14,8 @@ from typing import Any
 from runbook.changes import Change, ChangesFolding, Key
 from runbook.raft.liveness import SILENT_MACHINE, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView
-from runbook.raft.quorum import Numbers
-from runbook.raft.removal import PlanBasis, plan_basis_from
+from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
+from runbook.raft.quorum import VoterCounts
 from runbook.removals import Removal, RemovalsFolding
 from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, TransitionError, next_state
 
@@ -59,8 +59,8 @@ class RunState:
         self.items: dict[str, list[Record]] = {}
         self.undo: dict[str, str] = {}
         self.entered: dict[str, str] = {}
-        self.before: Numbers | None = None
-        self.now: Numbers | None = None
+        self.before: VoterCounts | None = None
+        self.now: VoterCounts | None = None
         self.unproven: tuple[str, ...] = ()
         self.peers: frozenset[str] = frozenset()
         self.changed_at = ""
@@ -130,7 +130,7 @@ class RunState:
     def _apply_look(self, record: Record, view: ClusterView | None) -> None:
         self.unproven = tuple(name for name, verdict in record["verdicts"].items() if verdict == "unknown")
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
-            self.now = Numbers(record["voters"], record["live_voters"])
+            self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now
         if view is None:
             return
@@ -167,7 +167,7 @@ class RunState:
             return
         self.plan_basis = None  # what is refused is proven nowhere
         for proven in self.outputs[place].get("results", [self.outputs[place]]) if state == "succeeded" else ():
-            self.plan_basis = plan_basis_from(proven["plan_basis"])
+            self.plan_basis = plan_basis_from_dict(proven["plan_basis"])
             self.names |= {item["id"]: item["name"] for item in proven["removals"]}
 
     def _apply_item(self, record: Record) -> None:
@@ -281,7 +281,7 @@ class RunState:
         return "was acknowledged" if self.acknowledged else ""
 
     @property
-    def after(self) -> Numbers | None:
+    def after(self) -> VoterCounts | None:
         """What was counted last; in a dry run, what would be counted."""
         foretold = [removal.voters_after for removal in self.removals if removal.state == "foretold"]
         return replace(self.now, voters=foretold[-1]) if self.now and foretold else self.now

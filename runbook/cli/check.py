@@ -12,7 +12,7 @@ from runbook.cli.diagnose import removed_by_this_user
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.threads import within
 from runbook.files import replace_file
-from runbook.raft.health import Health, health_of
+from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
@@ -36,18 +36,18 @@ def _unknown(trouble: str) -> str:
     return f"RAFT UNKNOWN - {trouble.replace('|', '/')}"
 
 
-def _health(timeout: float) -> tuple[Health | None, str]:
+def _health(timeout: float) -> tuple[ClusterHealth | None, str]:
     """What one look tells, or why there was none."""
     try:
         cluster = cluster_from(os.environ, read_only=True)
-        return within(timeout, lambda: health_of(cluster.look(), removed=removed_by_this_user(os.environ))), ""
+        return within(timeout, lambda: cluster_health(cluster.look(), removed=removed_by_this_user(os.environ))), ""
     except TimeoutError:
         return None, f"no whole look within {timeout:g} s"
     except Exception as error:
         return None, " ".join(str(error).split())
 
 
-def _as_nagios(health: Health, seconds: float) -> str:
+def _as_nagios(health: ClusterHealth, seconds: float) -> str:
     sentence = " ".join(health.sentence.replace("|", "/").split())
     if not health.voters:  # nobody told anything: a 0 would be a lie, and a graph would believe it
         return f"RAFT {LEVELS[health.level]} - {sentence} | seconds={seconds:.3f}s"
@@ -58,7 +58,7 @@ def _as_nagios(health: Health, seconds: float) -> str:
     return f"RAFT {LEVELS[health.level]} - {sentence} | {data}"
 
 
-def _as_json(health: Health, seconds: float) -> str:
+def _as_json(health: ClusterHealth, seconds: float) -> str:
     told = {**asdict(health), "findings": [finding.record() for finding in health.findings]}
     known = told if health.voters else ("level", "sentence", "findings")
     numbers = {key: told[key] for key in known}
@@ -76,7 +76,7 @@ _GAUGES = (
 )
 
 
-def write_textfile(path: Path, health: Health | None, seconds: float) -> None:
+def write_textfile(path: Path, health: ClusterHealth | None, seconds: float) -> None:
     """For node_exporter's textfile collector: whole or not at all, and readable by the collector's own user.
 
     Without a look only the status (3) and the seconds are told: numbers of an hour ago would look like numbers of now.

@@ -13,11 +13,11 @@ from runbook.cli.state import state_folder
 from runbook.cli.telling import painted
 from runbook.cluster.environment import SettingsError, cluster_from
 from runbook.journal.store import JournalError, read
-from runbook.raft.diagnosis import diagnose
-from runbook.raft.findings import Finding
+from runbook.raft.diagnosis.context import DiagnosisContext, Phase
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import Finding
 from runbook.raft.model import ClusterView
-from runbook.raft.record import recorded
-from runbook.raft.scene import Phase, Scene
+from runbook.raft.serialization import view_to_dict
 from runbook.report.colour import can_rewrite
 from runbook.report.diagnosis import WIDTH, lines_of, rows_of
 from runbook.run_state import fold
@@ -38,7 +38,7 @@ def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int
     findings = diagnose(view, removed=removed_by_this_user(environment))
     text = told(view, findings, form, _width())
     print(painted(text, sys.stdout) if form == "text" else text)
-    return exit_codes.UNREACHABLE if Scene.of(view).phase is Phase.DARK else exit_codes.RECOVERED
+    return exit_codes.UNREACHABLE if DiagnosisContext(view).phase is Phase.UNREADABLE else exit_codes.RECOVERED
 
 
 def _width() -> int:
@@ -56,10 +56,10 @@ def told(view: ClusterView, findings: tuple[Finding, ...], form: str, width: int
         return "\n".join(lines_of(view, findings, width)).rstrip()
     data = {
         "cluster": view.cluster,
-        "phase": Scene.of(view).phase.value,
+        "phase": DiagnosisContext(view).phase.value,
         "findings": [finding.record() for finding in findings],
         "servers": rows_of(view),
-        "view": recorded(view),
+        "view": view_to_dict(view),
     }
     return json.dumps(data, ensure_ascii=False, indent=2)
 

@@ -25,7 +25,7 @@ from runbook.playbook.diagnostics import PlaybookError
 from runbook.playbook.expressions.model import ExpressionError
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
-from runbook.raft.findings import count
+from runbook.raft.diagnosis.findings import format_count
 from runbook.report.screen import summary
 from runbook.run_state import RunState, fold
 from runbook.secrets import HIDDEN
@@ -65,7 +65,7 @@ def _told_again(state: Path, folder: Path, progress: RunState) -> int:
     """All that may be left to do: a process that died between its ending and its release is still named in the lock."""
     with contextlib.suppress(OSError):  # its record frees the next run too
         if left := free_what_is_left(state, folder.name, progress.peers):
-            told(f"runbook: its name still stood in the lock of {count(left, 'server')}, and is taken out", 0)
+            told(f"runbook: its name still stood in the lock of {format_count(left, 'server')}, and is taken out", 0)
     print("\n".join(summary(progress, str(folder))))
     return exit_codes.RECOVERED
 

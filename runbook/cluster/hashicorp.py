@@ -17,8 +17,8 @@ from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.seen import Seen, one_each, why_nobody, worth
-from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
+from runbook.raft.quorum import reason_not_leading
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request

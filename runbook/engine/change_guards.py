@@ -14,8 +14,7 @@ from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.events import Approved
 from runbook.lock_events import ClusterClaimed
 from runbook.raft.model import ClusterView
-from runbook.raft.removal import Refusal, reason_in_budget
-from runbook.raft.standing import reason_in_standing
+from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, RefusedError, StepContext, as_if_gone, counted
 from runbook.steps.trouble import StepError
@@ -121,7 +120,7 @@ class ChangeGuards:
         """The count first, which needs no cluster. A look is taken where the playbook states something of the cluster;
         and once for the lock of the cluster that this run points at, where there is one that can be read.
         """
-        _refuse(reason_in_budget(context.policy, self._state.changes_beside(change)))
+        _refuse(refusal_over_max_changes(context.policy, self._state.changes_beside(change)))
         if not context.policy.stated and (self._met or context.dry_run):
             self._acquire_newest()
             return
@@ -132,7 +131,7 @@ class ChangeGuards:
             view = as_if_gone(view, self._state.gone)
         numbers = counted(view) if view.configuration is not None else None
         start = self._state.before.margin if self._state.before else None
-        _refuse(reason_in_standing(view, numbers, context.policy, start))
+        _refuse(refusal_to_change(view, numbers, context.policy, start))
 
     def _acquire_newest(self) -> None:
         """By what an earlier step has seen: which cluster it is does not grow old."""

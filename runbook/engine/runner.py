@@ -26,7 +26,7 @@ from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
 from runbook.events import Event, ItemCompleted, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
 from runbook.playbook.model import Effect, Playbook, StepSpec
-from runbook.raft.findings import count
+from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.removal import Policy
 from runbook.run_state import RunState
 from runbook.steps.base import StepResult
@@ -167,7 +167,9 @@ class PlaybookRunner:
             if failure is not None:
                 raise StoppedError(failure)
             results.append({step.id: inner.scope[step.id] for step in spec.steps if step.id in inner.scope})
-        message = f"{count(len(items), 'round')} of {count(len(spec.steps), 'step')}" if spec.for_each else ""
+        message = (
+            f"{format_count(len(items), 'round')} of {format_count(len(spec.steps), 'step')}" if spec.for_each else ""
+        )
         return StepDone(message, result_of_block(spec, results))
 
     def _do(self, spec: StepSpec, frame: Frame, place: str, items: list[Any]) -> StepDone:

@@ -120,23 +120,30 @@ def judge_once(view: ClusterView, peer: Peer) -> Verdict:
 def shows_life(view: ClusterView, peer: Peer) -> bool:
     """Whether anything in a look speaks for the peer: also in one that lacks too much for a verdict."""
     listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS
-    mute = any(_is_mute(vantage, peer) for vantage in view.vantages)
-    told = any(_doubt_of(vantage, peer) for vantage in _gossiping(view))
-    return view.vantage_of(peer) is not None or listens or mute or told
+    in_gossip = any(_doubt_of(vantage, peer) for vantage in _gossiping(view))
+    return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or in_gossip
 
 
 def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
     """What this host itself saw there that lives, or may."""
     if probe.meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP):
         return probe.words
-    mute = next((v for v in view.vantages if _is_mute(v, peer)), None)
-    return f"{mute.url} accepts connections and does not say who it is: it may be frozen" if mute else None
+    listener = unidentified_listener(view, peer)
+    return f"{listener.url} accepts connections and does not say who it is: it may be frozen" if listener else None
 
 
-def _is_mute(vantage: Vantage, peer: Peer) -> bool:
-    """Something listens where this peer's HTTP API is expected, yet does not name itself."""
-    listens = vantage.reach in (Reach.ACCEPTED, Reach.ANSWERED)
-    return vantage.expected_id == peer.id and listens and vantage.server_id is None
+def unidentified_listener(view: ClusterView, peer: Peer) -> Vantage | None:
+    """The address where this peer's HTTP API is expected, if something listens there and does not name itself."""
+    return next(
+        (
+            vantage
+            for vantage in view.vantages
+            if vantage.expected_id == peer.id
+            and vantage.reach in (Reach.ACCEPTED, Reach.ANSWERED)
+            and vantage.server_id is None
+        ),
+        None,
+    )
 
 
 def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:

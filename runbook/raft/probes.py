@@ -42,7 +42,7 @@ def probe_evidence(view: ClusterView, peer: Peer) -> ProbeEvidence:
     """Judge this host's probe of the peer by its probes of the servers that answered in the same look."""
     reach = view.probes.get(peer.address)
     if reach is None:
-        return ProbeEvidence(ProbeMeaning.UNTRIED, f"port {peer.address} was not tried")
+        return ProbeEvidence(ProbeMeaning.UNTRIED, f"port {peer.address} was not probed")
     if reach in (Reach.ACCEPTED, Reach.ANSWERED):
         words = f"port {peer.address} accepts connections: the process may be frozen"
         return ProbeEvidence(ProbeMeaning.LISTENS, words)

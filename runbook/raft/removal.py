@@ -1,4 +1,4 @@
-"""May this peer be taken out now? A refusal is a value that carries its numbers and says what to do next.
+"""May this peer be removed now, and may any other step change anything? A refusal carries its numbers and the way on.
 
 Nomad's removal call checks nothing (docs/servers/nomad.md#removal-checks-nothing), so this guard is *the* guard, asked
 again just before each change.
@@ -6,13 +6,12 @@ again just before each change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from runbook.raft.liveness import Liveness, Verdict
-from runbook.raft.model import ClusterView, Configuration, Peer
-from runbook.raft.quorum import quorum
+from runbook.raft.model import ClusterView, Peer
+from runbook.raft.quorum import VoterCounts, quorum
 
 CLUSTER_MINIMUM = "cluster-minimum"  # the guard's name, by which a person sets it aside where it cannot be read
 MINIMUM_UNREAD = "MinimumUnread"
@@ -38,7 +37,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a peer may not be removed: a stable code, the sentence with its numbers, and the next action."""
+    """Why a guard says no: a stable code, the sentence with its numbers, and the next action."""
 
     code: str
     sentence: str
@@ -48,105 +47,25 @@ class Refusal:
         return f"{self.sentence}. {self.next_action}"
 
 
-@dataclass(frozen=True)
-class PlanBasis:
-    """What removals were planned on. There is no compare-and-set, so all of it is read again before each change.
-
-    ``term`` is the leader's own, where it could be asked. ``removals`` are the ids of the peers that are to go.
-    """
-
-    leader: str
-    term: int | None
-    peers: frozenset[tuple[str, str, bool]]
-    removals: frozenset[str]
-
-
-def plan_basis_of(view: ClusterView, removals: Iterable[str]) -> PlanBasis:
-    """The basis of a plan made on a view that has a leader."""
-    assert view.configuration is not None  # noqa: S101 -- nothing is planned without a leader
-    return PlanBasis(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
-
-
-def plan_basis_record(basis: PlanBasis) -> dict[str, Any]:
-    """As the journal keeps it; :func:`plan_basis_from` reads it."""
-    peers, removals = [list(entry) for entry in sorted(basis.peers)], sorted(basis.removals)
-    return {"leader": basis.leader, "term": basis.term, "peers": peers, "removals": removals}
-
-
-def plan_basis_from(written: Mapping[str, Any] | None) -> PlanBasis | None:
-    """What :func:`plan_basis_record` wrote. Raises KeyError, IndexError or TypeError for anything else."""
-    if written is None:
-        return None
-    peers = frozenset((str(entry[0]), str(entry[1]), bool(entry[2])) for entry in written["peers"])
-    return PlanBasis(written["leader"], written["term"], peers, frozenset(written["removals"]))
-
-
-def leader_term(view: ClusterView) -> int | None:
-    """The term as the leader itself tells it."""
-    leader = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
-    vantage = view.vantage_of(leader) if leader else None
-    return vantage.term if vantage else None
-
-
-def reason_in_drift(basis: PlanBasis, view: ClusterView) -> Refusal | None:
-    """What moved since the plan was made, as a readable difference, or nothing.
-
-    A peer that was to go and went by itself, or by our own hand, is no drift: autopilot may be faster.
-    """
-    if view.configuration is None or view.leader_id is None:
-        return None  # the guard itself refuses that, in better words
-    moved = _moved_peers(basis, view.configuration) + _moved_leader(basis, view)
-    if not moved:
-        return None
-    code = "ConfigurationChanged" if _moved_peers(basis, view.configuration) else "LeaderChanged"
-    return Refusal(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
-
-
-def _moved_peers(basis: PlanBasis, now: Configuration) -> list[str]:
-    new = sorted(now.fingerprint - basis.peers)
-    gone = sorted(entry for entry in basis.peers - now.fingerprint if entry[0] not in basis.removals)
-    back = sorted(entry for entry in new if entry[0] in basis.removals)
-    return [
-        *(f"{_entry(entry)} came" for entry in new if entry not in back),
-        *(f"{_entry(entry)} changed" for entry in back),
-        *(f"{_entry(entry)} went" for entry in gone),
-    ]
-
-
-def _entry(entry: tuple[str, str, bool]) -> str:
-    peer_id, address, voter = entry
-    return f"{'voter' if voter else 'non-voter'} {address}{'' if peer_id == address else f' ({peer_id})'}"
-
-
-def _moved_leader(basis: PlanBasis, view: ClusterView) -> list[str]:
-    term = leader_term(view)
-    if view.leader_id == basis.leader and (term == basis.term or None in (term, basis.term)):
-        return []
-    leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
-    return [
-        f"the leader, {basis.leader} in term {_told(basis.term)}, became "
-        f"{leader.label if leader and view.leader_id != basis.leader else view.leader_id} in term {_told(term)}"
-    ]
-
-
-def _told(term: int | None) -> str:
-    return "unknown" if term is None else str(term)
-
-
-def reason_unsafe_to_remove(
+def refusal_to_remove(
     view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy, *, changes_so_far: int = 0
 ) -> Refusal | None:
-    """The first reason against removing ``peer`` (I1, I2, I3), or nothing. ``verdicts`` is by peer id."""
+    """The first reason against removing ``peer`` (I1, I2, I3), or None.
+
+    Args:
+        verdicts: the verdict on each peer, by its id.
+        changes_so_far: changes that this run has made, of any kind.
+    """
     if view.configuration is None or view.leader_id is None:
         return Refusal("NoLeader", "the cluster has no leader, so no change can be made", "Bring servers back first")
     return (
-        _reason_in_target(view, verdicts, peer)
-        or _reason_in_numbers(view, verdicts, peer, policy)
-        or reason_in_budget(policy, changes_so_far)
+        _refusal_for_target(view, verdicts, peer)
+        or _refusal_for_quorum(view, verdicts, peer, policy)
+        or refusal_over_max_changes(policy, changes_so_far)
     )
 
 
-def _reason_in_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Refusal | None:
+def _refusal_for_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Refusal | None:
     if peer.id == view.leader_id:
         return Refusal("TargetIsLeader", f"{peer.label} is the leader", "Stop it first: another is then elected")
     verdict = verdicts.get(peer.id)
@@ -159,26 +78,28 @@ def _reason_in_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: 
     return None
 
 
-def _reason_in_numbers(
+def _refusal_for_quorum(
     view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy
 ) -> Refusal | None:
     assert view.configuration is not None  # noqa: S101 -- the caller has just refused a view without one
     voters = len(view.configuration.voters)
-    live = sum(_is_alive(verdicts, voter) for voter in view.configuration.voters if voter.id != peer.id)
+    alive = {peer_id for peer_id, verdict in verdicts.items() if verdict.liveness is Liveness.ALIVE}
+    live = sum(voter.id in alive for voter in view.configuration.voters if voter.id != peer.id)
     if live < quorum(voters):
         sentence = f"{live} of {voters} voters are proven alive and {quorum(voters)} are needed"
         return Refusal("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
-    return _reason_in_minimum(view, policy, voters - 1) if peer.voter else None
+    return _refusal_for_minimum(view, policy, voters - 1) if peer.voter else None
 
 
-def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Refusal | None:
+def _refusal_for_minimum(view: ClusterView, policy: Policy, after: int) -> Refusal | None:
     """The playbook's own floor and the cluster's. Each refusal advises only what would let this removal through."""
     least, own = max(policy.min_voters, 1), view.autopilot.min_quorum if view.autopilot else None
-    told, replacement = f"{after} voters would be left", "Add a replacement first"
+    left, replacement = f"{after} voters would be left", "Add a replacement first"
     if own is not None and after < own:
-        lower = f"lower it on the cluster: {_product(view)} operator autopilot set-config -min-quorum={after}"
+        product = view.cluster.partition(":")[0]  # the name of its command: an adapter's name begins with it
+        lower = f"lower it on the cluster: {product} operator autopilot set-config -min-quorum={after}"
         too = f", and the playbook's min_voters is {least}" if after < least else ""
-        sentence = f"{told} and the cluster's own minimum, autopilot's MinQuorum, is {own}{too}"
+        sentence = f"{left} and the cluster's own minimum, autopilot's MinQuorum, is {own}{too}"
         return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}{' (and min_voters)' if too else ''}")
     if after < least:
         by_param = policy.min_voters_param and after >= policy.min_voters_lowest
@@ -187,7 +108,7 @@ def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Refusal
             if by_param
             else f"write min_voters: {after} in its guards"
         )
-        sentence = f"{told} and the playbook's min_voters is {least}"
+        sentence = f"{left} and the playbook's min_voters is {least}"
         return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
     if own is None:
         why = view.autopilot_trouble or "no look has asked for it"
@@ -198,12 +119,7 @@ def _reason_in_minimum(view: ClusterView, policy: Policy, after: int) -> Refusal
     return None
 
 
-def _product(view: ClusterView) -> str:
-    """The command that administers it: an adapter's name begins with the product's."""
-    return view.cluster.partition(":")[0]
-
-
-def reason_in_budget(policy: Policy, changes_so_far: int) -> Refusal | None:
+def refusal_over_max_changes(policy: Policy, changes_so_far: int) -> Refusal | None:
     """Whether the run may make one more change of any kind."""
     if changes_so_far < policy.max_changes:
         return None
@@ -211,6 +127,34 @@ def reason_in_budget(policy: Policy, changes_so_far: int) -> Refusal | None:
     return Refusal("TooManyChanges", sentence, "Look at the cluster, then raise max_changes or run again")
 
 
-def _is_alive(verdicts: Mapping[str, Verdict], peer: Peer) -> bool:
-    verdict = verdicts.get(peer.id)
-    return verdict is not None and verdict.liveness is Liveness.ALIVE
+def refusal_to_change(
+    view: ClusterView, numbers: VoterCounts | None, policy: Policy, margin_at_start: int | None
+) -> Refusal | None:
+    """Why a step that removes no peer may not change anything now, by what the playbook states of the cluster.
+
+    Nobody knows what such a step does, so this judges how the cluster stands just before it, and not what it will
+    become. ``numbers`` are those of the leader's configuration in this look; None where it has no leader.
+    """
+    stated = " and ".join(sorted(policy.stated))
+    if not stated:
+        return None
+    if numbers is None:
+        sentence = f"the playbook states {stated}, and the cluster cannot be read: {view.trouble_text or view.trouble}"
+        return Refusal("ClusterUnreadable", sentence, "runbook diagnose says why; mend that, then resume this run")
+    if "min_voters" in policy.stated and numbers.live_voters < policy.min_voters:
+        alive = f"{numbers.live_voters} of {numbers.voters} voters are proven alive"
+        sentence = f"{alive} and the playbook's min_voters is {policy.min_voters}"
+        return Refusal("BelowMinimumVoters", sentence, "Bring servers back, then resume this run")
+    if "never_worse" in policy.stated and policy.never_worse:
+        return refusal_if_worse(margin_at_start, numbers.margin)
+    return None
+
+
+def refusal_if_worse(margin_at_start: int | None, margin: int) -> Refusal | None:
+    """What ``never_worse`` asks. Below quorum the failure tolerance stays 0, so it is the margin that is compared."""
+    if margin_at_start is None or margin >= margin_at_start:
+        return None
+    sentence = f"failure tolerance fell from {max(0, margin_at_start)} to {max(0, margin)} during this run"
+    if margin < 0:
+        sentence = f"{margin_at_start - margin} voters went away during this run, and quorum lacks {-margin}"
+    return Refusal("NeverWorse", sentence, "Find out which server went away before anything else is changed")

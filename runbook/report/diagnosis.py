@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from runbook.raft.findings import Finding, Severity
+from runbook.raft.diagnosis.findings import Finding, Severity
+from runbook.raft.diagnosis.observations import observe_peer, observe_peers
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Peer, Vantage
-from runbook.raft.sightings import sighting_of, sightings_of
 
 WIDTH = 100
 MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NOTICE: "NOTICE", Severity.OK: "OK"}
@@ -47,7 +47,7 @@ def _servers(view: ClusterView, width: int) -> Iterator[str]:
         return
     yield "servers"
     wide = max(len(peer.label) for peer in seen.peers)
-    for peer in (sighting.peer for sighting in sightings_of(view)):
+    for peer in (observation.peer for observation in observe_peers(view)):
         verdict = judge_once(view, peer)
         yield from _wrapped(
             f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13), width
@@ -62,11 +62,11 @@ def _servers(view: ClusterView, width: int) -> Iterator[str]:
 def _facts(view: ClusterView, peer: Peer) -> str:
     own = view.vantage_of(peer)
     role = "leader" if peer.id == view.leader_id else "voter" if peer.voter else "non-voter"
-    sighting = sighting_of(view, peer)
+    observation = observe_peer(view, peer)
     if own is not None:
-        return f"{peer.address}; {role}{_numbers(own)}; {sighting.gossip_words}"
-    looks = "looks dead: " if sighting.looks_dead else ""
-    return f"{peer.address}; {role}; {looks}{sighting.words}; {sighting.gossip_words}"
+        return f"{peer.address}; {role}{_numbers(own)}; {observation.gossip_words}"
+    looks = "looks dead: " if observation.looks_dead else ""
+    return f"{peer.address}; {role}; {looks}{observation.words}; {observation.gossip_words}"
 
 
 def _numbers(vantage: Vantage) -> str:
@@ -89,5 +89,5 @@ def rows_of(view: ClusterView) -> list[dict[str, object]]:
             "looks_dead": s.looks_dead,
             "evidence": s.evidence,
         }
-        for s in sightings_of(view)
+        for s in observe_peers(view)
     ]

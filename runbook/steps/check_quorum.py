@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from runbook.raft.model import ClusterView, Peer
+from runbook.raft.plan_basis import plan_basis_of, plan_basis_to_dict
 from runbook.raft.quorum import quorum
-from runbook.raft.removal import plan_basis_of, plan_basis_record
 from runbook.steps.base import StepResult
 from runbook.steps.context import RefusedError, StepContext, led, reason_against
 from runbook.steps.looking import confirm
@@ -32,7 +32,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         view = replace(view, configuration=led(view).without(peer.id))
         lines.append(_line(peer, view))
     items = [{"id": p.id, "address": p.address, "name": p.label, "voter": p.voter} for p in order]
-    return StepResult("\n".join(lines), {"removals": items, "plan_basis": plan_basis_record(basis)})
+    return StepResult("\n".join(lines), {"removals": items, "plan_basis": plan_basis_to_dict(basis)})
 
 
 def _id_of(item: Any) -> str:

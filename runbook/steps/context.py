@@ -10,11 +10,11 @@ from pathlib import Path
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster, ClusterError, Trouble
 from runbook.events import Emit, Looked
-from runbook.raft.diagnosis import diagnose
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
-from runbook.raft.quorum import Numbers, quorum
-from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Policy, Refusal, reason_unsafe_to_remove
+from runbook.raft.quorum import VoterCounts, quorum
+from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Policy, Refusal, refusal_to_remove
 from runbook.run_state import RunState
 from runbook.steps.trouble import StepError, StepTrouble
 
@@ -159,17 +159,17 @@ def _reason_in_view(context: StepContext, view: ClusterView, peer: Peer, changes
     changes_so_far += len(context.state.changes)
     known = replace(view, autopilot=view.autopilot or context.state.autopilot)
     verdicts, policy = context.state.verdicts(), context.policy
-    reason = reason_unsafe_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
+    reason = refusal_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
     if reason is None or reason.code != MINIMUM_UNREAD or not context.set_aside(CLUSTER_MINIMUM, reason.sentence):
         return reason
     none = replace(view, autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=0))
-    return reason_unsafe_to_remove(none, verdicts, peer, policy, changes_so_far=changes_so_far)
+    return refusal_to_remove(none, verdicts, peer, policy, changes_so_far=changes_so_far)
 
 
-def counted(view: ClusterView) -> Numbers:
+def counted(view: ClusterView) -> VoterCounts:
     """The leader's voters, and how many of them are alive by our own verdicts of this one look."""
     voters = led(view).voters
-    return Numbers(len(voters), sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters))
+    return VoterCounts(len(voters), sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters))
 
 
 def tolerance(view: ClusterView) -> int:

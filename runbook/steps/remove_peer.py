@@ -19,8 +19,8 @@ from runbook.events import (
     RemovalWouldBeRequested,
 )
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Refusal, reason_in_drift
-from runbook.raft.standing import reason_in_decline
+from runbook.raft.plan_basis import refusal_if_plan_is_stale
+from runbook.raft.removal import Refusal, refusal_if_worse
 from runbook.steps.base import StepResult
 from runbook.steps.context import RefusedError, StepContext, as_if_gone, counted, led, reason_against
 from runbook.steps.looking import confirm
@@ -98,12 +98,12 @@ def _reason_in_plan(context: StepContext, view: ClusterView, peer: Peer) -> Refu
     basis = context.state.plan_basis
     if basis is None or peer.id not in basis.removals:
         return Refusal("NotPlanned", "no raft.check_quorum has proven this removal", "Put one before this step")
-    return reason_in_drift(basis, view)
+    return refusal_if_plan_is_stale(basis, view)
 
 
 def _reason_in_decline(context: StepContext, view: ClusterView) -> Refusal | None:
     start = context.state.before.margin if context.state.before else None
-    return reason_in_decline(start, counted(view).margin) if context.policy.never_worse else None
+    return refusal_if_worse(start, counted(view).margin) if context.policy.never_worse else None
 
 
 # -- the change itself

@@ -97,7 +97,7 @@ def test_servers_that_are_parted_are_not_called_healthy() -> None:
         diagnosed, checked = json_of("diagnose", environment), json_of("check", environment)
     assert (checked[1], checked[0]["status"], checked[0]["failure_tolerance"]) == (1, "WARNING", 2)
     assert names_in(checked[0]) == names_in(diagnosed[0]) == ["ObserversDisagree"]
-    assert checked[0]["sentence"].startswith("ObserversDisagree (certain): the servers do not agree on ")
+    assert checked[0]["sentence"].startswith("ObserversDisagree (certain): the servers disagree about ")
 
 
 def json_of(verb: str, environment: dict[str, str]) -> tuple[dict[str, Any], int]:

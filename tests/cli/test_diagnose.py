@@ -17,8 +17,8 @@ from runbook.cli.main import main
 from runbook.events import RemovalConfirmed, RemovalRequested, RunStarted
 from runbook.journal.store import Journal
 from runbook.lab.simulated import SimulatedLab
-from runbook.raft.diagnosis import diagnose
-from runbook.raft.record import view_from
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.serialization import view_from_dict
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_json_has_stable_keys_and_the_view_that_was_decided_on(
         "id", "address", "name", "voter", "leader", "verdict", "appearance", "looks_dead", "evidence"
     ]  # fmt: skip
     assert (row["verdict"], row["appearance"], row["looks_dead"]) == ("dead", "down", True)
-    assert [each.name for each in diagnose(view_from(told["view"]))] == ["DeadFollower"]
+    assert [each.name for each in diagnose(view_from_dict(told["view"]))] == ["DeadFollower"]
     assert not [request for request in lab.requests if request.changes]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
+from runbook.raft.quorum import reason_not_leading
 from tests.cluster.stub import RAFT, SELF, Answer, Server, Stub, reply, silence, stub
 from tests.cluster.test_look import HOSTS, cluster, servers
 from tests.conftest import port_free_on

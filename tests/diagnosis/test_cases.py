@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from runbook.raft.diagnosis import diagnose
-from runbook.raft.findings import Certainty, Finding, Severity
-from runbook.raft.ill_servers import _SENTENCES
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
+from runbook.raft.diagnosis.server_checks import SENTENCES
 from runbook.raft.model import ClusterView
-from runbook.raft.record import recorded, view_from
+from runbook.raft.serialization import view_from_dict, view_to_dict
 from runbook.report.diagnosis import WIDTH, lines_of
 from runbook.shipped_playbooks import names
 
@@ -68,7 +68,7 @@ CASES = sorted(path.parent.name for path in HERE.glob("*/view.json"))
 
 
 def view_of(case: str) -> ClusterView:
-    return view_from(json.loads((HERE / case / "view.json").read_text(encoding="utf-8")))
+    return view_from_dict(json.loads((HERE / case / "view.json").read_text(encoding="utf-8")))
 
 
 def removed_of(case: str) -> list[str]:
@@ -83,8 +83,8 @@ def findings_of(case: str) -> tuple[Finding, ...]:
 
 def names_in_the_code() -> set[str]:
     """What the first argument of a ``Finding`` may be, wherever one is made."""
-    found = set(_SENTENCES)
-    for path in (ROOT / "runbook" / "raft").glob("*.py"):
+    found = set(SENTENCES)
+    for path in (ROOT / "runbook" / "raft" / "diagnosis").glob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Finding":
                 found |= {each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)}
@@ -140,7 +140,7 @@ def test_a_finding_is_whole(case: str) -> None:
 def test_a_view_survives_being_recorded(case: str) -> None:
     """What was seen in an incident can be decided on again."""
     view = view_of(case)
-    assert view_from(json.loads(json.dumps(recorded(view)))) == view
+    assert view_from_dict(json.loads(json.dumps(view_to_dict(view)))) == view
 
 
 def test_the_situations_have_leaders_and_none_and_a_playbook_for_some() -> None:

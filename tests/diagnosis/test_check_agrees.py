@@ -7,8 +7,8 @@ from itertools import combinations_with_replacement, product
 
 import pytest
 
-from runbook.raft.findings import Certainty, Finding, Severity
-from runbook.raft.health import ALARMING, health_of, level_of
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
+from runbook.raft.diagnosis.health import LEVEL_OF_FINDING, cluster_health, level_of
 from runbook.raft.model import ClusterView
 from tests.diagnosis.test_cases import CASES, ROOT, findings_of, removed_of, view_of
 from tests.diagnosis.test_worlds import KINDS, SIZES, leaderless
@@ -76,7 +76,7 @@ def allowed(found: tuple[Finding, ...]) -> set[int]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_situation_has_its_exit_code(case: str) -> None:
-    health = health_of(view_of(case), removed=removed_of(case))
+    health = cluster_health(view_of(case), removed=removed_of(case))
     assert health.level == LEVEL[case], health.sentence
     assert health.findings == findings_of(case)
 
@@ -84,7 +84,7 @@ def test_a_situation_has_its_exit_code(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_line_names_the_worst_finding_and_the_next_command(case: str) -> None:
     """One line, which says no *healthy* beside a level that is none."""
-    health = health_of(view_of(case), removed=removed_of(case))
+    health = cluster_health(view_of(case), removed=removed_of(case))
     found = [each for each in findings_of(case) if each.severity in (Severity.CRITICAL, Severity.WARNING)]
     assert ("healthy" in health.sentence) == (health.level == OK)
     assert "\n" not in health.sentence
@@ -116,7 +116,7 @@ def test_the_page_has_the_table() -> None:
     """docs/operating.md says what each finding is worth, and nothing else."""
     words = ("OK", "WARNING", "CRITICAL")
     rows = {
-        certainty: [words[ALARMING.get((severity, certainty), OK)] for severity in list(Severity)[:3]]
+        certainty: [words[LEVEL_OF_FINDING.get((severity, certainty), OK)] for severity in list(Severity)[:3]]
         for certainty in Certainty
     }
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_the_page_has_the_table() -> None:
 
 
 def fits(view: ClusterView, world: object) -> int:
-    health = health_of(view)
+    health = cluster_health(view)
     assert health.level in allowed(health.findings), world
     if {each.name for each in health.findings} <= {"Healthy", "EvenVoters"}:
         assert health.level == OK, world

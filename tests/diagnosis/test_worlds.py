@@ -13,8 +13,8 @@ from itertools import combinations_with_replacement, product
 
 import pytest
 
-from runbook.raft.diagnosis import diagnose
-from runbook.raft.findings import Finding
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import Finding
 from runbook.raft.model import ClusterView
 from runbook.report.diagnosis import WIDTH, lines_of
 from tests.raft.worlds import Kind, view_of

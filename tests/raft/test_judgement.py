@@ -13,7 +13,7 @@ import pytest
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.raft.quorum import quorum
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Policy, refusal_to_remove
 
 GOSSIP = {"a": MemberStatus.ALIVE, "d": MemberStatus.FAILED, "f": MemberStatus.FAILED, "g": MemberStatus.ALIVE}
 LOOKS = (0.0, 15.0, 30.0, 45.0)
@@ -118,14 +118,14 @@ REASONS = [
 
 @pytest.mark.parametrize(("letters", "target", "policy", "code"), REASONS)
 def test_reasons(letters: str, target: int, policy: dict[str, Any], code: str | None) -> None:
-    reason = reason_unsafe_to_remove(world(letters), verdicts(letters), peer(target), Policy(**policy))
+    reason = refusal_to_remove(world(letters), verdicts(letters), peer(target), Policy(**policy))
     assert (reason.code if reason else None) == code
     assert reason is None or (reason.next_action and str(reason).endswith(reason.next_action))
 
 
 def test_the_cluster_s_own_min_quorum_is_a_floor() -> None:
     view = replace(world("aaaad"), autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=5))
-    reason = reason_unsafe_to_remove(view, verdicts("aaaad"), peer(5), Policy())
+    reason = refusal_to_remove(view, verdicts("aaaad"), peer(5), Policy())
     assert reason is not None
     assert reason.code == "BelowMinimumVoters"
 
@@ -147,7 +147,7 @@ def test_the_cluster_s_own_min_quorum_is_a_floor() -> None:
 def test_below_a_minimum_only_what_helps_is_advised(policy: Policy, own: int, sentence: str, advice: str) -> None:
     """``--param`` where the playbook's floor binds and is such a param; the cluster's is lowered on the cluster."""
     view = replace(world("aaaad"), autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=own))
-    reason = reason_unsafe_to_remove(view, verdicts("aaaad"), peer(5), policy)
+    reason = refusal_to_remove(view, verdicts("aaaad"), peer(5), policy)
     assert reason is not None
     assert (reason.code, sentence in reason.sentence, advice in reason.next_action) == (
         "BelowMinimumVoters",
@@ -160,7 +160,7 @@ def test_below_a_minimum_only_what_helps_is_advised(policy: Policy, own: int, se
 def test_a_minimum_that_could_not_be_read_is_a_refusal_and_not_zero() -> None:
     """I2, with what was asked, what came back, and the override by name. A non-voter's going lowers no minimum."""
     unread = replace(world("aaaad"), autopilot=None, autopilot_trouble="GET http://x answered 404: Invalid method")
-    reason = reason_unsafe_to_remove(unread, verdicts("aaaad"), peer(5), Policy())
+    reason = refusal_to_remove(unread, verdicts("aaaad"), peer(5), Policy())
     assert reason is not None
     assert reason.code == "MinimumUnread"
     assert "GET http://x answered 404: Invalid method" in reason.sentence
@@ -168,12 +168,12 @@ def test_a_minimum_that_could_not_be_read_is_a_refusal_and_not_zero() -> None:
     assert "--override cluster-minimum --reason TEXT" in reason.next_action
     silent = replace(peer(5), voter=False)
     peers = Configuration((*(peer(n) for n in range(1, 5)), silent))
-    assert reason_unsafe_to_remove(replace(unread, configuration=peers), verdicts("aaaad"), silent, Policy()) is None
+    assert refusal_to_remove(replace(unread, configuration=peers), verdicts("aaaad"), silent, Policy()) is None
 
 
 def test_no_leader_no_change() -> None:
     view = replace(world("aad"), configuration=None, leader_id=None)
-    reason = reason_unsafe_to_remove(view, verdicts("aad"), peer(3), Policy(min_voters=1))
+    reason = refusal_to_remove(view, verdicts("aad"), peer(3), Policy(min_voters=1))
     assert reason is not None
     assert reason.code == "NoLeader"
 
@@ -186,7 +186,7 @@ def test_every_world_of_up_to_six_servers() -> None:
             worlds += 1
             view, judged = world(letters), verdicts(letters)
             for number in range(1, size + 1):
-                if reason_unsafe_to_remove(view, judged, peer(number), Policy(min_voters=1)) is not None:
+                if refusal_to_remove(view, judged, peer(number), Policy(min_voters=1)) is not None:
                     continue
                 allowed += 1
                 assert letters[number - 1] == "d"

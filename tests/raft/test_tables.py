@@ -12,7 +12,7 @@ import pytest
 from runbook.raft.liveness import Verdict, judge
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Policy, refusal_to_remove
 from tests.raft.worlds import PORT, Kind, peer, verdicts_of, view_of
 
 TABLES = Path(__file__).parents[1] / "tables"
@@ -130,7 +130,7 @@ def removal(world: str, target: int, floor: int, changes: int) -> tuple[str, str
     view: ClusterView = view_of([LETTER[letter] for letter in world])
     asked = peer(target + 1, LETTER[world[target]])
     policy = Policy(min_voters=floor, max_changes=2)
-    reason = reason_unsafe_to_remove(view, verdicts_of(view), asked, policy, changes_so_far=changes)
+    reason = refusal_to_remove(view, verdicts_of(view), asked, policy, changes_so_far=changes)
     return (reason.code, str(reason)) if reason else ("safe", "")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from runbook.raft.liveness import Verdict
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Policy, refusal_to_remove
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
 
 MOST = int(os.environ.get("WORLD_SERVERS", "5"))
@@ -60,7 +60,7 @@ def test_every_unordered_world_of_a_few_servers(summarize: Callable[[str], None]
         for target in {kind: n for n, kind in enumerate(world)}.values():  # one of each kind
             asked += 1
             policy = TIGHT if asked % 2 else LOOSE
-            safe = reason_unsafe_to_remove(view, judged, peers[placed[target]], policy) is None
+            safe = refusal_to_remove(view, judged, peers[placed[target]], policy) is None
             allowed += safe
             assert safe == may_go(world, target, leader, policy.min_voters), (world, target, leader, policy)
     assert worlds == comb(len(KINDS) + MOST, MOST) - 1
@@ -92,5 +92,5 @@ def test_in_any_order_and_led_by_anybody(size: int) -> None:
             view = view_of(world, leader=None if leader is None else leader + 1)
             judged = verdicts_of(view)
             for target, kind in enumerate(world):
-                safe = reason_unsafe_to_remove(view, judged, peer(target + 1, kind), LOOSE) is None
+                safe = refusal_to_remove(view, judged, peer(target + 1, kind), LOOSE) is None
                 assert safe == may_go(world, target, leader, 1), (world, target, leader)

@@ -51,7 +51,7 @@ def _newest_look_is_enough(looks: Sequence[ClusterView], peer: Peer, **_spread: 
     return judge(looks[-1:], peer, confirm_for=0.0, least_looks=1)
 
 
-_reason_in_numbers = removal._reason_in_numbers
+_refusal_for_quorum = removal._refusal_for_quorum
 
 
 def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
@@ -59,11 +59,11 @@ def _counting_everybody(view: ClusterView, verdicts: Any, peer: Peer, policy: Po
     assert view.configuration is not None
     peers = tuple(replace(each, voter=True) for each in view.configuration.peers)
     everybody = replace(view.configuration, peers=peers)
-    return _reason_in_numbers(replace(view, configuration=everybody), verdicts, replace(peer, voter=True), policy)
+    return _refusal_for_quorum(replace(view, configuration=everybody), verdicts, replace(peer, voter=True), policy)
 
 
 def _without_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
-    return _reason_in_numbers(view, verdicts, peer, replace(policy, min_voters=0))
+    return _refusal_for_quorum(view, verdicts, peer, replace(policy, min_voters=0))
 
 
 def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
@@ -71,14 +71,14 @@ def _only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Polic
     alive = {
         each.id: Verdict(each, Liveness.ALIVE, ()) for each in (view.configuration.peers if view.configuration else ())
     }
-    return _reason_in_numbers(view, alive, peer, policy)
+    return _refusal_for_quorum(view, alive, peer, policy)
 
 
 def _leader_too(view: ClusterView, verdicts: Any, peer: Peer) -> Refusal | None:
     return None if peer.id == view.leader_id else removal_target(view, verdicts, peer)
 
 
-removal_target = removal._reason_in_target
+removal_target = removal._refusal_for_target
 
 
 def _leader_is_dead(looks: Sequence[ClusterView], peer: Peer, **spread: Any) -> Verdict:
@@ -195,16 +195,16 @@ BREAKAGES = (
     Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),)),
     Breakage("a removal may follow from an old look", ((remove_peer, "FRESH", float("inf")),)),
     Breakage("looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf")))),
-    Breakage("non-voters are counted into quorum", ((removal, "_reason_in_numbers", _counting_everybody),), 31),
-    Breakage("no quorum is asked for", ((removal, "_reason_in_numbers", _only_the_floor),), 229),
-    Breakage("min_voters is ignored", ((removal, "_reason_in_numbers", _without_floor),), 45),
+    Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", _counting_everybody),), 31),
+    Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", _only_the_floor),), 229),
+    Breakage("min_voters is ignored", ((removal, "_refusal_for_quorum", _without_floor),), 45),
     Breakage("MinQuorum is not read", ((wire, "autopilot_settings", lambda _: None),), 18),
     Breakage(
         "a silent leader is not spared",
-        ((removal, "_reason_in_target", _leader_too), (run_state, "judge", _leader_is_dead)),
+        ((removal, "_refusal_for_target", _leader_too), (run_state, "judge", _leader_is_dead)),
         81,
     ),
-    Breakage("there is no fence", ((remove_peer, "reason_in_drift", lambda *_: None),), 111),
+    Breakage("there is no fence", ((remove_peer, "refusal_if_plan_is_stale", lambda *_: None),), 111),
     Breakage("a yes is believed without a look", ((remove_peer, "settle", _done_at_once),)),
     Breakage("after a lost reply it sends again", ((remove_peer, "_asked", _asked_twice),)),
     Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),

@@ -14,9 +14,9 @@ import pytest
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.playbook.parser import parse_playbook
-from runbook.raft.diagnosis import diagnose
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.model import AutopilotSettings, Peer
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Policy, refusal_to_remove
 from runbook.run_state import RunState
 from runbook.steps import check_quorum
 from runbook.steps.catalog import CATALOG
@@ -99,13 +99,13 @@ def test_trap_19_autopilot_may_be_faster_and_that_is_success(tmp_path: Path) -> 
     assert isinstance(raced.execute(), RunCompleted)
     assert raced.cluster.changes == []
     cleans = replace(view_of([ALIVE, ALIVE, ALIVE, DEAD]), autopilot=AutopilotSettings(True, 0))
-    assert "autopilot's clean-up is on" in " ".join(word for f in diagnose(cleans) for word in f.evidence)
+    assert "autopilot's CleanupDeadServers is on" in " ".join(word for f in diagnose(cleans) for word in f.evidence)
 
 
 def test_trap_20_the_clusters_own_min_quorum_is_a_floor() -> None:
     """Also where the playbook's floor is lower."""
     view = replace(view_of([ALIVE, ALIVE, ALIVE, DEAD]), autopilot=AutopilotSettings(False, 4))
-    reason = reason_unsafe_to_remove(view, verdicts_of(view), peer(4, DEAD), Policy(min_voters=1))
+    reason = refusal_to_remove(view, verdicts_of(view), peer(4, DEAD), Policy(min_voters=1))
     assert reason is not None
     assert (reason.code, "autopilot's MinQuorum, is 4" in reason.sentence) == ("BelowMinimumVoters", True)
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from runbook.cluster import wire
-from runbook.raft.diagnosis import diagnose
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import Liveness, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage, same_place
 from runbook.raft.quorum import failure_tolerance
-from runbook.raft.removal import Policy, reason_unsafe_to_remove
+from runbook.raft.removal import Policy, refusal_to_remove
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
 
 ALIVE, DEAD = Kind(), Kind(sight="refused", gossip="failed")
@@ -28,7 +28,7 @@ def verdict(view: ClusterView, number: int) -> Liveness:
 
 
 def code(view: ClusterView, target: Peer, policy: Policy = LOOSE) -> str | None:
-    reason = reason_unsafe_to_remove(view, verdicts_of(view), target, policy)
+    reason = refusal_to_remove(view, verdicts_of(view), target, policy)
     return reason.code if reason else None
 
 

@@ -14,8 +14,8 @@ from runbook.cluster.dialects import NOMAD, error_of
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply, Settings
 from runbook.cluster.port import Cluster, ClusterError, Trouble
-from runbook.raft.leadership import reason_not_leading
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
+from runbook.raft.quorum import reason_not_leading
 from tests.cluster.stub import RAFT, SELF, Server, reply, stub
 from tests.diagnosis.test_cases import CASES, findings_of
 

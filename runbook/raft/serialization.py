@@ -21,8 +21,8 @@ from runbook.raft.model import (
 Data = dict[str, Any]
 
 
-def recorded(view: ClusterView) -> Data:
-    """The whole view as JSON holds it; what is unknown is left out, so that a person can read it."""
+def view_to_dict(view: ClusterView) -> Data:
+    """Turn the whole view into plain data for JSON; what is unknown is left out, so that a person can read it."""
     return _plain(asdict(view))  # type: ignore[no-any-return]
 
 
@@ -36,28 +36,32 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def view_from(data: Mapping[str, Any]) -> ClusterView:
-    """The view that was recorded. Raises KeyError, TypeError or ValueError for anything else."""
-    told: Data = dict(data)
-    told["configuration"] = _configuration(told.get("configuration"))
-    told["vantages"] = tuple(_vantage(each) for each in told["vantages"])
-    told["probes"] = {address: Reach(word) for address, word in told.get("probes", {}).items()}
-    told["hosts"] = {
+def view_from_dict(data: Mapping[str, Any]) -> ClusterView:
+    """Read the view that :func:`view_to_dict` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is anything else.
+    """
+    fields: Data = dict(data)
+    fields["configuration"] = _configuration(fields.get("configuration"))
+    fields["vantages"] = tuple(_vantage(each) for each in fields["vantages"])
+    fields["probes"] = {address: Reach(word) for address, word in fields.get("probes", {}).items()}
+    fields["hosts"] = {
         address: {int(port): Reach(word) for port, word in tried.items()}
-        for address, tried in told.get("hosts", {}).items()
+        for address, tried in fields.get("hosts", {}).items()
     }
-    told["unhealthy"] = frozenset(told["unhealthy"]) if "unhealthy" in told else None
-    told["autopilot"] = _autopilot(told["autopilot"]) if "autopilot" in told else None
-    return ClusterView(leader_id=told.pop("leader_id", None), **told)
+    fields["unhealthy"] = frozenset(fields["unhealthy"]) if "unhealthy" in fields else None
+    fields["autopilot"] = _autopilot(fields["autopilot"]) if "autopilot" in fields else None
+    return ClusterView(leader_id=fields.pop("leader_id", None), **fields)
 
 
 def _vantage(data: Mapping[str, Any]) -> Vantage:
-    told = dict(data)
-    told["reach"] = Reach(told["reach"])
-    told["configuration"] = _configuration(told.get("configuration"))
-    members = told.get("members")
-    told["members"] = None if members is None else tuple(_member(each) for each in members)
-    return Vantage(**told)
+    fields = dict(data)
+    fields["reach"] = Reach(fields["reach"])
+    fields["configuration"] = _configuration(fields.get("configuration"))
+    members = fields.get("members")
+    fields["members"] = None if members is None else tuple(_member(each) for each in members)
+    return Vantage(**fields)
 
 
 def _configuration(data: Mapping[str, Any] | None) -> Configuration | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -56,13 +57,13 @@ class Finding:
 
 
 def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
-    """By severity, then by certainty; what is equal stays in the order in which it was found."""
+    """Sort by severity, then by certainty; what is equal stays in the order in which it was found."""
     bad, sure = list(Severity), list(Certainty)
     return tuple(sorted(findings, key=lambda f: (bad.index(f.severity), sure.index(f.certainty))))
 
 
 def server_of(one: Peer | Member | Vantage) -> Server:
-    """The same three words for a peer, a member and a server that answered."""
+    """Id, address and name of a peer, a gossip member or a server that answered."""
     if isinstance(one, Peer):
         return Server(one.id, one.address, one.label)
     if isinstance(one, Member):
@@ -70,12 +71,12 @@ def server_of(one: Peer | Member | Vantage) -> Server:
     return Server(one.server_id or one.url, one.raft_address or one.url, one.name or one.url)
 
 
-def named(peers: list[Peer] | tuple[Peer, ...]) -> str:
-    """``s1.global and s2.global``, as a person reads a list."""
+def format_names(peers: Sequence[Peer]) -> str:
+    """``s1.global, s2.global and s3.global``, as a person reads a list."""
     labels = [peer.label for peer in peers]
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}" if labels else "nobody"
 
 
-def count(number: int, thing: str) -> str:
+def format_count(number: int, thing: str) -> str:
     """``1 voter``, ``2 voters``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

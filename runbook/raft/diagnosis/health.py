@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from runbook.raft.diagnosis import diagnose
-from runbook.raft.findings import Certainty, Finding, Severity
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import failure_tolerance, quorum
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)  # a monitoring plugin's exit codes
-ALARMING = {  # what a finding is worth by itself; any other is a hint, and is told beside what the numbers say
+LEVEL_OF_FINDING = {  # what a finding is worth by itself; any other is a hint beside what the numbers say
     (Severity.CRITICAL, Certainty.CERTAIN): CRITICAL,
     (Severity.CRITICAL, Certainty.LIKELY): WARNING,
     (Severity.WARNING, Certainty.CERTAIN): WARNING,
@@ -20,8 +20,11 @@ ALARMING = {  # what a finding is worth by itself; any other is a hint, and is t
 
 
 @dataclass(frozen=True)
-class Health:
-    """``level`` is OK, WARNING, CRITICAL or UNKNOWN; ``findings`` are those of ``runbook diagnose``, worst first."""
+class ClusterHealth:
+    """One cluster as a monitor sees it.
+
+    ``level`` is OK, WARNING, CRITICAL or UNKNOWN; ``findings`` are those of ``runbook diagnose``, worst first.
+    """
 
     level: int
     sentence: str
@@ -34,8 +37,8 @@ class Health:
     findings: tuple[Finding, ...]
 
 
-def health_of(view: ClusterView, *, removed: Collection[str] = ()) -> Health:
-    """The numbers and what they mean. A peer that looks dead in one look is counted as dead here, and only here.
+def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> ClusterHealth:
+    """Count who is alive and say what it means. A peer that looks dead in one look counts as dead here, and only here.
 
     ``removed``: ids that earlier runs took out of this cluster.
     """
@@ -47,9 +50,9 @@ def health_of(view: ClusterView, *, removed: Collection[str] = ()) -> Health:
     by_numbers, sentence = _meaning(view, len(voting), live, dead)
     findings = diagnose(view, removed=removed)
     level = level_of(by_numbers, findings) if voting else UNKNOWN
-    return Health(
+    return ClusterHealth(
         level=level,
-        sentence=_told(findings, sentence, decides=level != by_numbers),
+        sentence=_format_sentence(findings, sentence, decides=level != by_numbers),
         voters=len(voting),
         live_voters=live,
         failure_tolerance=failure_tolerance(len(voting), live),
@@ -62,18 +65,18 @@ def health_of(view: ClusterView, *, removed: Collection[str] = ()) -> Health:
 
 def level_of(by_numbers: int, findings: Iterable[Finding]) -> int:
     """The worse of the two. What is certain and critical is never OK, nor hidden by numbers that could not be had."""
-    worst = max((ALARMING.get((f.severity, f.certainty), OK) for f in findings), default=OK)
+    worst = max((LEVEL_OF_FINDING.get((f.severity, f.certainty), OK) for f in findings), default=OK)
     if by_numbers == UNKNOWN:
         return CRITICAL if worst == CRITICAL else UNKNOWN
     return max(by_numbers, worst)
 
 
-def _told(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
+def _format_sentence(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
     """The worst finding by name, first where it decides the level, and the command that comes next."""
     ill = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
     if not ill:
         return numbers
-    worst = max(ill, key=lambda f: ALARMING.get((f.severity, f.certainty), OK))
+    worst = max(ill, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
     name = f"{worst.name} ({worst.certainty.value})"
     command = f"runbook execute {worst.playbook}" if worst.playbook else "runbook diagnose"
     told = f"{name}: {worst.sentence}; {numbers.removeprefix('healthy: ')}" if decides else f"{numbers}; {name}"
@@ -82,7 +85,7 @@ def _told(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
 
 def _meaning(view: ClusterView, voters: int, live: int, dead: int) -> tuple[int, str]:
     if voters == 0:
-        return UNKNOWN, view.trouble_text or "no server told its Raft configuration"
+        return UNKNOWN, view.trouble_text or "no server returned a Raft configuration"
     needed = f"{live} of {voters} voters answer, {quorum(voters)} needed"
     if view.leader_id is None and view.trouble not in ("no_leader", "unavailable"):
         return UNKNOWN, view.trouble_text or "the leader could not be asked"

@@ -1,0 +1,1 @@
+"""What is wrong with a cluster, by name: pure functions of one view."""

@@ -1,0 +1,89 @@
+"""What is wrong with this cluster, by name: a pure function of one view. Worst first, and always at least one finding.
+
+Everything is decided on what the view holds; nothing here lets a server be removed. docs/diagnoses.md has a line for
+each name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from runbook.raft.diagnosis.configuration_checks import configuration_findings
+from runbook.raft.diagnosis.context import DiagnosisContext, Phase
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, server_of, worst_first
+from runbook.raft.diagnosis.quorum_checks import quorum_findings
+from runbook.raft.diagnosis.server_checks import server_findings
+from runbook.raft.model import ClusterView
+
+
+def diagnose(view: ClusterView, *, removed: Collection[str] = ()) -> tuple[Finding, ...]:
+    """Name everything that is wrong, worst first. ``removed``: ids that earlier runs took out of this cluster."""
+    context = DiagnosisContext(view, frozenset(removed))
+    found = [*_access(context), *quorum_findings(context), *server_findings(context), *configuration_findings(context)]
+    if all(finding.severity in (Severity.NOTICE, Severity.OK) for finding in found):
+        found.append(_healthy(context))
+    return worst_first(found)
+
+
+def _healthy(context: DiagnosisContext) -> Finding:
+    return Finding(
+        "Healthy",
+        Severity.OK,
+        Certainty.CERTAIN,
+        f"{context.voter_counts}; {context.tolerance or 'no'} more may fail",
+        (f"{context.leader.label} leads" if context.leader else "there is a leader",),
+        "Nothing to do",
+    )
+
+
+def _access(context: DiagnosisContext) -> Iterator[Finding]:
+    """What keeps this host from reading the cluster."""
+    refused = [v for v in context.view.vantages if v.forbidden]
+    if context.phase is Phase.UNREADABLE:
+        yield _nothing_readable(context, forbidden=bool(refused) or context.view.trouble == "forbidden")
+    elif refused:
+        yield Finding(
+            "Forbidden",
+            Severity.WARNING,
+            Certainty.CERTAIN,
+            f"{len(refused)} of {len(context.view.vantages)} addresses refuse this token",
+            tuple(v.trouble or v.url for v in refused),
+            "Give a token with the permission that is named; a new ACL may not have reached that server yet",
+            tuple(server_of(v) for v in refused),
+        )
+    for vantage in context.view.vantages:
+        if vantage.other_id is not None:
+            yield Finding(
+                "SharedAddress",
+                Severity.WARNING,
+                Certainty.CERTAIN,
+                f"two servers answer at {vantage.url} (a load balancer?), so replies from there are not counted",
+                (f"asked twice, it said {vantage.server_id} and {vantage.other_id}",),
+                "Give the servers' own addresses, separated by commas",
+                (server_of(vantage),),
+            )
+
+
+def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
+    answering = len(context.view.answering)
+    trouble = (context.view.trouble_text,) if context.view.trouble_text else ()
+    reasons = tuple(v.trouble for v in context.view.vantages if v.trouble)
+    if forbidden:
+        sentence, next_action = "this token may not read the cluster", "Give a token with the permission that is named"
+    elif answering:
+        sentence = f"{answering} servers answer and none holds a Raft configuration"
+        next_action = "If these servers are new, join them to the cluster; otherwise check the addresses given"
+    else:
+        sentence, next_action = (
+            "no server answers this host",
+            "Give a server's own address, or run this on another machine",
+        )
+    return Finding(
+        "Forbidden" if forbidden else "Unreachable",
+        Severity.CRITICAL,
+        Certainty.CERTAIN,
+        sentence,
+        reasons or trouble or ("no address gave a reason",),
+        next_action,
+        tuple(server_of(v) for v in context.view.vantages),
+    )

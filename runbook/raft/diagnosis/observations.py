@@ -1,0 +1,126 @@
+"""What one look shows of a peer, in words for a person: an appearance, never a verdict.
+
+A verdict needs the leader's own gossip and several looks; a cluster that has no leader still must be told apart, server
+by server, at 3 a.m. So *looks dead* is said here, and nothing that removes ever asks this file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+from runbook.raft.diagnosis.findings import format_count
+from runbook.raft.liveness import GONE, unidentified_listener
+from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.probes import ProbeMeaning, probe_evidence
+
+
+class Appearance(Enum):
+    """How a peer looks from this host. Ordered by how much of it was seen."""
+
+    ANSWERS = "answers"  # its own HTTP API says its name
+    REPLACED = "was replaced"  # another id answers at its address: this one's data were wiped
+    HANGS = "does not answer"  # connections open and get no reply: a frozen process, or an HTTP API out of our reach
+    REFUSES_US = "answers and refuses this token"  # a server runs there; which one, it does not say
+    DOWN = "looks down"  # the machine answers that nothing listens: the process is not there
+    SILENT = "cannot be reached"  # no packet comes back: the machine is off, or the network between is cut
+    UNTRIED = "was not probed"
+
+
+@dataclass(frozen=True)
+class PeerObservation:
+    """One peer as it looks, with the words it rests on. ``gossip`` counts what answering servers say of it."""
+
+    peer: Peer
+    appearance: Appearance
+    words: str
+    gossip: tuple[tuple[str, int], ...]
+
+    @property
+    def answers(self) -> bool:
+        return self.appearance is Appearance.ANSWERS
+
+    @property
+    def silent(self) -> bool:
+        """It may run where this host cannot reach it: nothing came back from there."""
+        return self.appearance in (Appearance.SILENT, Appearance.UNTRIED)
+
+    @property
+    def gossip_says_gone(self) -> bool:
+        """Every server that answers says failed or left, or does not know it; at least one was asked."""
+        gone = {"absent", *(status.value for status in GONE)}
+        return bool(self.gossip) and all(status in gone for status, _ in self.gossip)
+
+    @property
+    def gossip_says_alive(self) -> bool:
+        """Some say alive, and none says failed or left."""
+        said = {status for status, _ in self.gossip}
+        return "alive" in said and not said & {status.value for status in GONE}
+
+    @property
+    def looks_dead(self) -> bool:
+        """For a person's eyes: its machine says that nothing listens, and all gossip agrees. Silence may be a cut."""
+        return self.gossip_says_gone and self.appearance is Appearance.DOWN
+
+    @property
+    def gossip_words(self) -> str:
+        """``gossip of 4 servers: 3 failed, 1 alive``."""
+        if not self.gossip:
+            return "no server's gossip could be read"
+        servers = format_count(sum(number for _, number in self.gossip), "server")
+        counted = ", ".join(f"{number} {status}" for status, number in self.gossip)
+        return f"gossip of {servers}: {counted if len(self.gossip) > 1 else self.gossip[0][0]}"
+
+    @property
+    def evidence(self) -> str:
+        """``s3.global cannot be reached: its Raft port does not reply; gossip of 2 servers: failed``."""
+        look = "looks dead" if self.looks_dead else self.appearance.value
+        return f"{self.peer.label} {look}: {self.words}; {self.gossip_words}"
+
+
+def observe_peers(view: ClusterView) -> tuple[PeerObservation, ...]:
+    """Every peer of the best configuration that is known, in the order in which a person looks for it."""
+    seen = view.best_configuration
+    peers = sorted(seen.peers, key=lambda peer: (peer.label, peer.id)) if seen else []
+    return tuple(observe_peer(view, peer) for peer in peers)
+
+
+def observe_peer(view: ClusterView, peer: Peer) -> PeerObservation:
+    """How one peer looks in one view."""
+    appearance, words = _appearance(view, peer)
+    known = [vantage.member_for(peer) for vantage in view.answering if vantage.members is not None]
+    gossip = Counter(member.status.value if member else "absent" for member in known)
+    return PeerObservation(peer, appearance, words, tuple(sorted(gossip.items())))
+
+
+def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
+    own = view.vantage_of(peer)
+    if own is not None:
+        return Appearance.ANSWERS, f"its own HTTP API answers at {own.url}"
+    other = next((v for v in view.answering if v.raft_address == peer.address and v.server_id != peer.id), None)
+    if other is not None:
+        return Appearance.REPLACED, f"server {other.server_id} now answers at its address"
+    listener = unidentified_listener(view, peer)
+    if listener is not None and listener.forbidden:
+        return Appearance.REFUSES_US, f"{listener.url} refuses this token"
+    probe = probe_evidence(view, peer)
+    if probe.meaning is ProbeMeaning.LISTENS:
+        return Appearance.HANGS, "its Raft port accepts connections, but its HTTP API does not answer"
+    if listener is not None:
+        return Appearance.HANGS, f"{listener.url} accepts connections, but does not say which server it is"
+    if probe.meaning is ProbeMeaning.HOST_UP:
+        return Appearance.HANGS, "its machine answers, but its Raft port does not"
+    if probe.meaning is ProbeMeaning.NO_PROCESS:
+        return Appearance.DOWN, "its Raft port is refused, so no process listens there"
+    return _unreached(view.probes.get(peer.address), probe.words)
+
+
+def _unreached(reach: Reach | None, probe_words: str) -> tuple[Appearance, str]:
+    if reach is Reach.SILENT:
+        return Appearance.SILENT, "its Raft port does not reply"
+    if reach is Reach.UNREACHABLE:
+        return Appearance.SILENT, "this host cannot connect to it: no route, no such name, or too many open files"
+    if reach is Reach.REFUSED:
+        return Appearance.SILENT, probe_words
+    return Appearance.UNTRIED, "its Raft port was not probed"

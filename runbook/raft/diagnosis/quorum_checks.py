@@ -1,0 +1,205 @@
+"""Checks of leader and quorum: present, at risk, lost for now, lost for good, or only unreachable from here?
+
+Telling *lost* from *partitioned*: what hangs on it is in docs/servers/raft.md#a-recovered-minority-wins. A process
+seen to be gone (its machine answers: nothing listens) cannot vote anywhere. A voter from which nothing came back may
+run behind a cut. So a majority can be running elsewhere only if the voters that cannot be reached are enough for a
+quorum of their own; if they are, one cut explains what otherwise takes as many deaths, and that is said first, because
+recovering by hand on the wrong side makes two clusters out of one.
+
+Telling *for now* from *for good*: no request shows a disk. What can be seen hints at it only: another id answers at a
+voter's address (its data were wiped), it left on purpose, or no gossip knows it any more. So *for good* is never more
+than *possible*, and a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runbook.raft.diagnosis.context import DiagnosisContext, Phase
+from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
+from runbook.raft.diagnosis.observations import Appearance, PeerObservation
+from runbook.raft.liveness import Liveness, judge_once
+from runbook.raft.quorum import failure_tolerance, quorum
+
+PEERS_JSON = "only if their disks are lost, recover with peers.json on the survivors"
+CHECK_FIRST = "first make sure that they are down, and not just unreachable from here"
+NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harder"
+
+
+def quorum_findings(context: DiagnosisContext) -> Iterator[Finding]:
+    """What holds for the cluster as a whole."""
+    if context.phase is Phase.NO_LEADER and len(context.claimed_leaders) > 1:
+        return  # server_checks has a finding for it, ObserversDisagree
+    if context.phase is Phase.NO_LEADER:
+        yield _election_due(context)
+    elif context.phase is Phase.QUORUM_LOST:
+        yield from _quorum_lost(context)
+    elif context.phase is Phase.HAS_LEADER and context.live < context.needed:
+        yield _leader_and_too_few_voters(context)
+    elif context.phase is Phase.HAS_LEADER and context.tolerance == 0 and len(context.voters) > 1:
+        yield _quorum_at_risk(context)
+
+
+def _election_due(context: DiagnosisContext) -> Finding:
+    """Enough voters answer, so an election is due; nobody leads only for seconds, unless something else is wrong."""
+    lost, missing = context.former_leaders, context.missing
+    certainty = Certainty.LIKELY if lost or not missing else Certainty.POSSIBLE
+    evidence = [f"a server that answers still names {o.peer.label} as leader" for o in lost]
+    return Finding(
+        "DeadLeader" if missing else "QuorumLostTransient",
+        Severity.CRITICAL,
+        certainty,
+        f"{_no_leader(context)}, though {context.voter_counts}",
+        (*evidence, *_evidence(missing), *_terms_and_logs(context)),
+        "Run runbook diagnose again in 10 s. If there is still no leader, check the servers' disks, clocks and network",
+        tuple(server_of(o.peer) for o in lost or missing),
+    )
+
+
+def _no_leader(context: DiagnosisContext) -> str:
+    """Only servers that say so are evidence that nobody leads; a reply that did not come is none."""
+    if context.view.trouble in ("no_leader", "unavailable"):
+        return "there is no leader yet"
+    return f"no leader could be asked ({context.view.trouble_text or context.view.trouble or 'no reason was given'})"
+
+
+def _quorum_lost(context: DiagnosisContext) -> Iterator[Finding]:
+    if len(context.possibly_alive) >= context.needed:
+        yield _minority_partition(context)
+        yield _lost_for_now(context)
+        return
+    yield _lost_for_now(context)
+    gone = [o for o in context.missing if o.appearance is Appearance.REPLACED or _left_or_unknown(o)]
+    if len(context.voters) - len(gone) < context.needed:
+        yield _lost_for_good(context, gone)
+
+
+def _minority_partition(context: DiagnosisContext) -> Finding:
+    silent = all(o.silent for o in context.missing)
+    peers = [o.peer for o in context.possibly_alive]
+    return Finding(
+        "MinorityPartition",
+        Severity.CRITICAL,
+        Certainty.LIKELY if silent else Certainty.POSSIBLE,
+        f"this host may be on the minority side of a network partition: {context.voter_counts}, "
+        f"and {len(peers)} cannot be reached from here",
+        (
+            f"{format_names(peers)} may be running and are enough to elect a leader of their own",
+            *_evidence(context.missing),
+            *_terms_and_logs(context),
+        ),
+        f"Change nothing from here. Run runbook diagnose on a machine near {format_names(peers)}; "
+        "a recovery with peers.json on this side would make two clusters",
+        tuple(server_of(peer) for peer in peers),
+    )
+
+
+def _lost_for_now(context: DiagnosisContext) -> Finding:
+    """Whether the data still exist only a person can say, so this is never *certain*."""
+    reached = [o for o in context.missing if o.appearance in (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US)]
+    enough = context.live + len(reached) >= context.needed
+    lacking = context.needed - context.live
+    by_hand = CHECK_FIRST if len(context.possibly_alive) >= context.needed else PEERS_JSON
+    back = [o.peer for o in context.missing if o.appearance is not Appearance.REPLACED] or [
+        o.peer for o in context.missing
+    ]
+    start = f"Start {format_names(back)}" if len(back) <= lacking else f"Start {lacking} of {format_names(back)}"
+    return Finding(
+        "QuorumLostTransient",
+        Severity.CRITICAL,
+        Certainty.LIKELY if enough else Certainty.POSSIBLE,
+        f"quorum is lost: {context.voter_counts}",
+        (
+            *_evidence(context.missing),
+            *_terms_and_logs(context),
+            "whether their disks survive cannot be seen from here",
+        ),
+        f"{NO_REMOVAL}. {start} again with the existing data; {by_hand}",
+        tuple(server_of(peer) for peer in back),
+    )
+
+
+def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Finding:
+    peers = [o.peer for o in gone]
+    return Finding(
+        "QuorumLostPermanent",
+        Severity.CRITICAL,
+        Certainty.POSSIBLE,
+        f"quorum may be lost for good: {format_names(peers)} may never come back with their data",
+        (
+            *_evidence(tuple(gone)),
+            *_terms_and_logs(context),
+            "only a person can tell whether their old disks still exist",
+        ),
+        f"{NO_REMOVAL}. Look for the old data of {format_names(peers)} first; "
+        "if they are lost, recover with peers.json on all survivors",
+        tuple(server_of(peer) for peer in peers),
+    )
+
+
+def _leader_and_too_few_voters(context: DiagnosisContext) -> Finding:
+    """Somebody leads, so a quorum lives: out of our sight, or until the leader notices (half a second)."""
+    peers = [o.peer for o in context.missing]
+    if context.live + len(context.possibly_alive) < context.needed:
+        return Finding(
+            "QuorumLostTransient",
+            Severity.CRITICAL,
+            Certainty.LIKELY,
+            f"quorum has just been lost and the leader has not noticed: {context.voter_counts}",
+            _evidence(context.missing),
+            f"{NO_REMOVAL}. "
+            f"Start {context.needed - context.live} of {format_names(peers)} again with the existing data",
+            tuple(server_of(peer) for peer in peers),
+        )
+    return Finding(
+        "MinorityPartition",
+        Severity.CRITICAL,
+        Certainty.LIKELY,
+        f"the cluster has a leader, but this host reaches fewer voters than a quorum: {context.voter_counts}",
+        _evidence(context.missing),
+        f"Change nothing from here. Run runbook diagnose on a machine that reaches {format_names(peers)}",
+        tuple(server_of(peer) for peer in peers),
+    )
+
+
+def _quorum_at_risk(context: DiagnosisContext) -> Finding:
+    dead = [o for o in context.missing if judge_once(context.view, o.peer).liveness is Liveness.DEAD]
+    after = failure_tolerance(len(context.voters) - len(dead), context.live)
+    gain = f"Removing {format_names([o.peer for o in dead])} leaves {len(context.voters) - len(dead)} voters, of which "
+    if not context.missing:
+        next_action = f"Add a server: {len(context.voters)} voters tolerate no failure"
+    elif after > 0:
+        next_action = f"{gain}{after} more may fail"
+    else:
+        missing = format_names([o.peer for o in context.missing])
+        next_action = f"Start {missing} again, or add a replacement: a removal would not raise the failure tolerance"
+    return Finding(
+        "QuorumAtRisk",
+        Severity.CRITICAL if context.missing else Severity.WARNING,
+        Certainty.LIKELY if context.possibly_alive else Certainty.CERTAIN,
+        f"no further voter may fail: {context.voter_counts}",
+        (*_evidence(context.missing), f"{len(context.voters)} voters need {quorum(len(context.voters))}"),
+        next_action,
+        tuple(server_of(o.peer) for o in context.missing),
+        REMOVE_DEAD_PEERS if context.missing and after > 0 else None,
+    )
+
+
+def _left_or_unknown(observation: PeerObservation) -> bool:
+    """It left on purpose, or no gossip knows it: it was gone for days, or the others were started after it had gone."""
+    return bool(observation.gossip) and all(word in ("absent", "left") for word, _ in observation.gossip)
+
+
+def _evidence(observations: tuple[PeerObservation, ...]) -> tuple[str, ...]:
+    return tuple(o.evidence for o in observations)
+
+
+def _terms_and_logs(context: DiagnosisContext) -> tuple[str, ...]:
+    """Whose log is newest: who can win an election, and whom a recovery by hand must not leave out."""
+    rows = [
+        f"{v.name or v.url}: {v.state or 'state unknown'}, term {v.term}, "
+        f"log ends at {v.last_log_term}/{v.last_log_index} (term/index)"
+        for v in context.listed_vantages
+        if v.term is not None
+    ]
+    return tuple(rows)

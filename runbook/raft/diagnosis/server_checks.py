@@ -1,0 +1,272 @@
+"""Checks of single servers: dead, hung, lagging, not yet a voter, or seen differently by different observers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runbook.raft.diagnosis.context import DiagnosisContext, Phase
+from runbook.raft.diagnosis.findings import (
+    REMOVE_DEAD_PEERS,
+    Certainty,
+    Finding,
+    Severity,
+    format_names,
+    server_of,
+)
+from runbook.raft.diagnosis.observations import Appearance, PeerObservation
+from runbook.raft.liveness import GONE, Liveness, judge_once
+from runbook.raft.model import MemberStatus, Peer, Vantage
+
+MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default
+AGAIN = "Run runbook diagnose again in a minute: gossip takes up to 48 s to mark a server failed"
+START_OR_REMOVE = (
+    "Start {it} again. If that is not possible, run the playbook: it confirms the failure, then removes {it}"
+)
+LEADER_UNREAD = (
+    "Give this host access to the leader's own HTTP API, or run this on the leader's machine: "
+    "no server is judged dead without the leader's gossip"
+)
+TOO_FEW_LEFT = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
+MINIMUM_UNREAD = "Start {it} again: a removal is refused while the cluster's own minimum of voters cannot be read"
+LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
+
+
+def server_findings(context: DiagnosisContext) -> Iterator[Finding]:
+    """What holds for single servers. Where no quorum is seen, the silent ones are evidence of that finding instead."""
+    if context.phase is Phase.HAS_LEADER:
+        if context.live >= context.needed:
+            yield from _servers_without_answer(context)
+        yield from _lagging_voters(context)
+        yield from _non_voters(context)
+    yield from _disagreements(context)
+    yield from _two_leaders(context)
+
+
+def _servers_without_answer(context: DiagnosisContext) -> Iterator[Finding]:
+    """Servers in the same state are one finding, so that nobody reads the same advice five times."""
+    groups: dict[tuple[str, Certainty], list[PeerObservation]] = {}
+    for observation in context.observations:
+        group = _classify(context, observation)
+        if group is not None:
+            groups.setdefault(group, []).append(observation)
+    for (name, certainty), observations in groups.items():
+        yield _finding(context, name, certainty, observations)
+
+
+def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certainty] | None:
+    if o.answers or o.appearance is Appearance.REPLACED:
+        return None
+    if o.appearance is Appearance.REFUSES_US:
+        return None  # it has a finding of its own, Forbidden
+    if judge_once(context.view, o.peer).liveness is Liveness.DEAD:
+        return _dead(context, o), Certainty.LIKELY
+    if o.appearance is Appearance.HANGS:
+        ill = o.gossip_says_gone or o.peer.id in (context.view.unhealthy or ())
+        return ("HungServer", Certainty.LIKELY) if ill else ("Unreachable", Certainty.LIKELY)
+    if o.silent and o.gossip_says_alive:
+        return "ObserversDisagree", Certainty.POSSIBLE
+    return _dead(context, o), Certainty.POSSIBLE
+
+
+def _dead(context: DiagnosisContext, o: PeerObservation) -> str:
+    if o in context.former_leaders:
+        return "DeadLeader"
+    if o.gossip_says_gone and all(word == "absent" for word, _ in o.gossip):
+        return "StalePeer"
+    return "DeadFollower" if o.peer.voter else "NonVoterStuck"
+
+
+SENTENCES = {
+    "DeadLeader": "no sign of life from the former leader {who}; {leader} has been elected since",
+    "StalePeer": "no sign of life from {who}, unknown to gossip",
+    "DeadFollower": "no sign of life from {who}",
+    "NonVoterStuck": "no sign of life from the non-voter {who}: it will never vote",
+    "HungServer": "connections to {who} open but get no reply: a hung process is not dead",
+    "Unreachable": "the HTTP API of {who} cannot be reached from this host, though a process listens there",
+    "ObserversDisagree": "this host cannot reach {who}, but gossip says alive",
+}
+_NEXT = {
+    "HungServer": "Stop the process by hand: a frozen one may wake up and go on. Then run runbook diagnose again",
+    "Unreachable": "Nothing, if its HTTP API should not be reachable from here; else check the server and the firewall",
+    "ObserversDisagree": f"{AGAIN}. If it still says alive then, check the network between this host and the server",
+}
+
+
+def _finding(
+    context: DiagnosisContext, name: str, certainty: Certainty, observations: list[PeerObservation]
+) -> Finding:
+    sure = certainty is Certainty.LIKELY
+    leader = context.leader.label if context.leader else "another"
+    peers = [o.peer for o in observations]
+    left = len(context.voters) - sum(peer.voter for peer in peers)
+    settings, fewer = context.view.autopilot, left < len(context.voters)
+    enough = not fewer or left >= max(LEAST_VOTERS, settings.min_quorum if settings else 0)
+    unread = fewer and settings is None
+    removable = name not in _NEXT and sure and enough and not unread
+    unheard = not sure and all(o.gossip_says_gone for o in observations)
+    gone = TOO_FEW_LEFT if not enough else MINIMUM_UNREAD if unread else START_OR_REMOVE
+    default = LEADER_UNREAD if unheard else gone if sure else AGAIN
+    words = {"it": "it" if len(peers) == 1 else "them", "left": left}
+    return Finding(
+        name,
+        Severity.WARNING,
+        certainty,
+        SENTENCES[name].format(who=format_names(peers), leader=leader),
+        (
+            *(o.evidence for o in observations),
+            *_why_not_dead(context, observations, unheard),
+            *_autopilot_evidence(context, sure and fewer, removable),
+        ),
+        _NEXT.get(name, default).format(**words),
+        tuple(server_of(peer) for peer in peers),
+        REMOVE_DEAD_PEERS if removable else None,
+    )
+
+
+def _why_not_dead(context: DiagnosisContext, observations: list[PeerObservation], unheard: bool) -> tuple[str, ...]:
+    """Why a server is not judged dead although all gossip that was read says so."""
+    doubts = {judge_once(context.view, o.peer).evidence[0] for o in observations} if unheard else set()
+    return tuple(sorted(doubts))
+
+
+def _autopilot_evidence(context: DiagnosisContext, of_voters: bool, removable: bool) -> tuple[str, ...]:
+    """The cluster's own floor, and a second actor: who vanishes meanwhile was taken out by it."""
+    settings = context.view.autopilot
+    if settings is None:
+        why = context.view.autopilot_trouble or "it was not asked for"
+        return (f"autopilot's MinQuorum could not be read: {why}",) if of_voters else ()
+    floor = of_voters and settings.min_quorum > 0
+    return (
+        *([f"the cluster's own minimum, autopilot's MinQuorum, is {settings.min_quorum}"] if floor else []),
+        *(
+            ["autopilot's CleanupDeadServers is on: autopilot may remove it first"]
+            if removable and settings.cleanup_dead_servers
+            else []
+        ),
+    )
+
+
+def _lagging_voters(context: DiagnosisContext) -> Iterator[Finding]:
+    """Behind by its own numbers. Autopilot's *unhealthy* alone counts only where nobody is missed."""
+    own = context.view.vantage_of(context.leader) if context.leader else None
+    zeroed = context.view.autopilot is not None and context.view.autopilot.zeroed
+    everybody = not zeroed and all(o.answers and _gossip_conflict(context, o) is None for o in context.observations)
+    for observation in context.voters:
+        vantage = context.view.vantage_of(observation.peer)
+        if vantage is None or observation.peer == context.leader:
+            continue
+        behind = _log_gap(own, vantage, observation.peer.label)
+        ill = everybody and observation.peer.id in (context.view.unhealthy or ())
+        if behind or ill:
+            words = behind or "the leader's autopilot calls it unhealthy"
+            yield _lags(observation.peer, words, Certainty.LIKELY if behind else Certainty.POSSIBLE)
+
+
+def _log_gap(leader: Vantage | None, one: Vantage, name: str) -> str | None:
+    if leader is None or leader.last_log_index is None or one.last_log_index is None:
+        return None
+    missing = leader.last_log_index - one.last_log_index
+    older = (one.last_log_term or 0) < (leader.last_log_term or 0)
+    if missing > MAX_TRAILING or (older and missing > 0):
+        return (
+            f"{name}'s log ends at {one.last_log_term}/{one.last_log_index}, the leader's at "
+            f"{leader.last_log_term}/{leader.last_log_index}: {missing} {'entry' if missing == 1 else 'entries'} behind"
+        )
+    return None
+
+
+def _lags(peer: Peer, words: str, certainty: Certainty) -> Finding:
+    return Finding(
+        "LaggingVoter",
+        Severity.WARNING,
+        certainty,
+        f"{peer.label} is alive but does not keep up with the leader",
+        (words,),
+        "Check its disk, load and network. It is alive: do not remove it",
+        (server_of(peer),),
+    )
+
+
+def _non_voters(context: DiagnosisContext) -> Iterator[Finding]:
+    zeroed = context.view.autopilot is not None and context.view.autopilot.zeroed
+    waiting = [
+        o.peer for o in context.observations if o.answers and not o.peer.voter and o.peer.id not in context.removed
+    ]
+    if zeroed:
+        yield Finding(
+            "NonVoterStuck",
+            Severity.WARNING,
+            Certainty.LIKELY if waiting else Certainty.POSSIBLE,
+            "autopilot's thresholds are 0 s, so no server is ever healthy and no new one becomes a voter",
+            tuple(f"{peer.label} is not a voter" for peer in waiting) or ("there is no non-voter now",),
+            "Write autopilot's whole configuration again: a partial write sets the rest to zero",
+            tuple(server_of(peer) for peer in waiting),
+        )
+    elif waiting:
+        ill = [peer for peer in waiting if peer.id in (context.view.unhealthy or ())]
+        yield Finding(
+            "NonVoterStuck",
+            Severity.WARNING if ill else Severity.NOTICE,
+            Certainty.LIKELY if ill else Certainty.POSSIBLE,
+            f"{format_names(waiting)} is not a voter"
+            if len(waiting) == 1
+            else f"{format_names(waiting)} are not voters",
+            tuple(f"autopilot calls {peer.label} unhealthy" for peer in ill)
+            or ("a single look cannot tell since when",),
+            "Run runbook diagnose again in 30 s: autopilot promotes a healthy new server after 13 to 20 s",
+            tuple(server_of(peer) for peer in waiting),
+        )
+
+
+def _disagreements(context: DiagnosisContext) -> Iterator[Finding]:
+    """Gossip contradicts gossip, or a server that answers: the network between servers is cut, or a firewall is."""
+    conflicts = [(o.peer, words) for o in context.observations if (words := _gossip_conflict(context, o)) is not None]
+    if conflicts:
+        yield Finding(
+            "ObserversDisagree",
+            Severity.WARNING,
+            Certainty.CERTAIN,
+            f"the servers disagree about {format_names([peer for peer, _ in conflicts])}",
+            tuple(words for _, words in conflicts),
+            "Run runbook diagnose again in a minute. If they still disagree, check the network between the servers; "
+            "runbook removes nothing meanwhile",
+            tuple(server_of(peer) for peer, _ in conflicts),
+        )
+
+
+def _gossip_conflict(context: DiagnosisContext, o: PeerObservation) -> str | None:
+    said: dict[MemberStatus, list[str]] = {}
+    for vantage in context.listed_vantages:
+        member = vantage.member_for(o.peer)
+        if member is not None and vantage.server_id != o.peer.id:
+            said.setdefault(member.status, []).append(vantage.name or vantage.url)
+    gone = sorted(name for status in GONE for name in said.get(status, ()))
+    alive = sorted(said.get(MemberStatus.ALIVE, ()))
+    if gone and alive:
+        return f"{o.peer.label}: alive in gossip of {', '.join(alive)}; failed or left in gossip of {', '.join(gone)}"
+    if gone and o.answers:
+        return f"{o.peer.label} answers this host, but is failed or left in gossip of {', '.join(gone)}"
+    return None
+
+
+def _two_leaders(context: DiagnosisContext) -> Iterator[Finding]:
+    """Two servers call themselves leader, or followers name two that answer; one that is gone is DeadLeader instead."""
+    leaders = context.claimed_leaders
+    gone = {o.peer.address for o in context.former_leaders}
+    followed = {v.leader_address for v in context.listed_vantages if v.leader_address} - gone
+    if len(leaders) < 2 and len(followed) < 2:
+        return
+    labels = {peer.address: peer.label for peer in context.configuration.peers}
+    words = [
+        f"{v.name or v.url} ({v.state}, term {v.term}) follows {labels.get(v.leader_address or '', 'nobody')}"
+        for v in context.listed_vantages
+    ]
+    yield Finding(
+        "ObserversDisagree",
+        Severity.WARNING if context.phase is Phase.HAS_LEADER else Severity.CRITICAL,
+        Certainty.CERTAIN,
+        "the servers disagree about who leads",
+        tuple(words),
+        "Run runbook diagnose again in 10 s: an election may be under way, and the higher term wins",
+        tuple(server_of(v) for v in leaders),
+    )
