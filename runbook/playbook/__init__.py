@@ -1,1 +1,1 @@
-"""The playbook language: YAML text to a checked :class:`~runbook.playbook.model.Playbook`, or every fault at once."""
+"""The playbook language: YAML text to a checked :class:`~runbook.playbook.model.Playbook`, or every error at once."""

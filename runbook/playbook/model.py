@@ -58,7 +58,7 @@ class StepDeclaration:
     """Everything a playbook may say to a step type and read from it. Validation, help and reference come from here.
 
     ``guarded``: whether a step of this type that is not ``read`` needs ``guards:`` (decision 0020). False only for what
-    tells and does not touch a cluster: a message, a file on this host. A dry run does not do it either.
+    does not touch a cluster: a message, a file on this host. A dry run does not do it either.
 
     ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
     instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
@@ -183,8 +183,8 @@ class StepSpec:
     5. ``timeout`` (seconds) bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
     6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was
        skipped. Both are run once for the step, not for each item. Their scope has ``run`` with ``outcome``,
-       ``failed_step`` and ``error``. A failure inside them is told and never hides the first one: it ends that list,
-       and the run fails only where nothing had failed before.
+       ``failed_step`` and ``error``. A failure inside them never hides the first one: it ends that list, and the
+       run fails only where nothing had failed before.
     7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope,
        and the run goes on and may succeed. A refusal and an interruption end the run all the same.
 
@@ -244,7 +244,7 @@ class Playbook:
     ``on_failure`` is run where the run failed or was refused, not where a person interrupted it. ``finally_`` is run
     after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
     (``success``, ``failed``, ``refused`` or ``interrupted``), and ``failed_step`` and ``error`` (texts, null where
-    nothing failed). A failure inside them is told as an event; the run keeps its first ending, and a run that had
+    nothing failed). A failure inside them is an event; the run keeps its first ending, and a run that had
     succeeded fails.
 
     Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``; in it

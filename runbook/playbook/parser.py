@@ -29,7 +29,7 @@ PLAYBOOK_KEYS = Keys(
     Field("summary", "string", "what it does, for a person", default=""),
     Field("params", "map", "what may be given on the command line"),
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
-    Field("guards", "map", "what is asked before every change"),
+    Field("guards", "map", "what is checked before every change"),
     Field("steps", "list", "what is done, from top to bottom", required=True),
     Field("on_failure", "list", "steps for where the run has failed or was refused"),
     Field("finally", "list", "steps for its end, however it ended"),

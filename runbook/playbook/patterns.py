@@ -1,8 +1,9 @@
-"""Patterns of params: a subset of regular expressions that is run as an automaton, so that no text can make it hang.
+"""Patterns of params: a subset of regular expressions that no text can make hang.
 
-Python's ``re`` goes back and tries again, and some short patterns (``(a+)+b``) then take years on a short text. Here
-all ways are followed at once: the time is at most the length of the text times the size of the pattern. The price is
-that there are no back references and no looking around; a pattern describes the whole text.
+Python's ``re`` backtracks, and some short patterns (``(a+)+b``) then take years on a short text. Here a pattern becomes
+a nondeterministic finite automaton (Thompson's construction) and all its ways are followed at once: the time is at most
+the length of the text times the size of the pattern. The price is that there are no back references and no lookaround;
+a pattern describes the whole text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ MAX_STATES = 1000
 """Size of a pattern once ``{2,5}`` is written out."""
 MAX_NESTED = 20
 MAX_MATCHED = 1000
-"""Characters of a text that is held against a pattern."""
+"""Characters of a text that is matched; a longer one never matches."""
 MAX_WORK = 5_000
 """States visited for one text: a millisecond, as a file may hold thousands of texts. Patterns in use need hundreds."""
 
@@ -32,7 +33,7 @@ _ESCAPED = frozenset("dDwWsS")
 
 
 def compile_pattern(text: str) -> Matches:
-    """Whether a whole text looks so. Raises ``ValueError`` with a sentence that tells what is not possible."""
+    """A function that says whether a whole text matches. Raises ``ValueError`` with what is wrong with the pattern."""
     if len(text) > MAX_PATTERN:
         raise ValueError(f"it may have {MAX_PATTERN} characters")
     return _compiled(text)
@@ -42,9 +43,9 @@ def compile_pattern(text: str) -> Matches:
 def _compiled(text: str) -> Matches:
     parser = _Parser(text.removeprefix("^").removesuffix("$") if not text.endswith("\\$") else text.removeprefix("^"))
     automaton: _Automaton = []
-    _lay(parser.whole(), automaton)
+    _add_states(parser.whole(), automaton)
     automaton.append((None, ()))
-    return lambda given: _run(automaton, given)
+    return lambda given: _match(automaton, given)
 
 
 class _Character(NamedTuple):
@@ -52,20 +53,20 @@ class _Character(NamedTuple):
 
 
 class _Sequence(NamedTuple):
-    items: list[_Tree]
+    items: list[_Node]
 
 
 class _Choice(NamedTuple):
-    branches: list[_Tree]
+    branches: list[_Node]
 
 
 class _Repeat(NamedTuple):
-    item: _Tree
+    item: _Node
     low: int
     high: int | None
 
 
-_Tree: TypeAlias = "_Character | _Sequence | _Choice | _Repeat"
+_Node: TypeAlias = "_Character | _Sequence | _Choice | _Repeat"
 
 
 class _Parser:
@@ -74,7 +75,7 @@ class _Parser:
         self._at = 0
         self._depth = 0
 
-    def whole(self) -> _Tree:
+    def whole(self) -> _Node:
         tree = self._choice()
         if self._at < len(self._text):
             raise ValueError('there is a ")" without its "("')
@@ -83,7 +84,7 @@ class _Parser:
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
 
-    def _choice(self) -> _Tree:
+    def _choice(self) -> _Node:
         self._depth += 1
         if self._depth > MAX_NESTED:
             raise ValueError("its groups are nested too deeply")
@@ -94,13 +95,13 @@ class _Parser:
         self._depth -= 1
         return _Choice(branches)
 
-    def _sequence(self) -> _Tree:
+    def _sequence(self) -> _Node:
         items = []
         while self._peek() not in ("", "|", ")"):
             items.append(self._repeated(self._single()))
         return _Sequence(items)
 
-    def _repeated(self, item: _Tree) -> _Tree:
+    def _repeated(self, item: _Node) -> _Node:
         sign = self._peek()
         count = _COUNT.match(self._text, self._at)
         if sign and sign in "*+?":
@@ -118,7 +119,7 @@ class _Parser:
             raise ValueError("a repetition must go from the smaller number to the larger")
         return _Repeat(item, low, high)
 
-    def _single(self) -> _Tree:
+    def _single(self) -> _Node:
         character = self._peek()
         self._at += 1
         if character == "(":
@@ -135,7 +136,7 @@ class _Parser:
             )
         return _Character("." if character == "." else re.escape(character))
 
-    def _group(self) -> _Tree:
+    def _group(self) -> _Node:
         if self._peek() == "?":
             if self._text[self._at : self._at + 2] != "?:":
                 raise ValueError('groups that begin with "(?" are not possible, but (?: ) is')
@@ -173,46 +174,46 @@ class _Parser:
         return f"\\{character}"
 
 
-def _lay(tree: _Tree, automaton: _Automaton) -> None:
+def _add_states(tree: _Node, automaton: _Automaton) -> None:
     """Append the states of ``tree``; what comes next begins where they end."""
     if len(automaton) > MAX_STATES:
         raise ValueError("it is too large once its repetitions are written out")
     if isinstance(tree, _Character):
-        automaton.append((_test(tree.expression), (len(automaton) + 1,)))
+        automaton.append((_character_test(tree.expression), (len(automaton) + 1,)))
     elif isinstance(tree, _Sequence):
         for item in tree.items:
-            _lay(item, automaton)
+            _add_states(item, automaton)
     elif isinstance(tree, _Choice):
-        _lay_choice(tree.branches, automaton)
+        _add_choice(tree.branches, automaton)
     else:
-        _lay_repeat(tree, automaton)
+        _add_repeat(tree, automaton)
 
 
-def _lay_choice(branches: list[_Tree], automaton: _Automaton) -> None:
+def _add_choice(branches: list[_Node], automaton: _Automaton) -> None:
     ends = []
     for branch in branches[:-1]:
         fork = len(automaton)
         automaton.append((None, ()))
-        _lay(branch, automaton)
+        _add_states(branch, automaton)
         ends.append(len(automaton))
         automaton.append((None, ()))
         automaton[fork] = (None, (fork + 1, len(automaton)))
-    _lay(branches[-1], automaton)
+    _add_states(branches[-1], automaton)
     for end in ends:
         automaton[end] = (None, (len(automaton),))
 
 
-def _lay_repeat(tree: _Repeat, automaton: _Automaton) -> None:
+def _add_repeat(tree: _Repeat, automaton: _Automaton) -> None:
     item, low, high = tree
     for _ in range(low):
         before = len(automaton)
-        _lay(item, automaton)
+        _add_states(item, automaton)
         if len(automaton) == before:  # nothing, however often
             break
     if high is None:
         fork = len(automaton)
         automaton.append((None, ()))
-        _lay(item, automaton)
+        _add_states(item, automaton)
         automaton.append((None, (fork,)))
         automaton[fork] = (None, (fork + 1, len(automaton)))
         return
@@ -220,13 +221,13 @@ def _lay_repeat(tree: _Repeat, automaton: _Automaton) -> None:
     for _ in range(high - low):
         forks.append(len(automaton))
         automaton.append((None, ()))
-        _lay(item, automaton)
+        _add_states(item, automaton)
     for fork in forks:
         automaton[fork] = (None, (fork + 1, len(automaton)))
 
 
 @lru_cache(maxsize=256)
-def _test(one: str) -> Matches:
+def _character_test(one: str) -> Matches:
     try:
         matcher = re.compile(one, re.ASCII).fullmatch
     except re.error:
@@ -234,7 +235,7 @@ def _test(one: str) -> Matches:
     return lambda character: matcher(character) is not None
 
 
-def _run(automaton: _Automaton, given: str) -> bool:
+def _match(automaton: _Automaton, given: str) -> bool:
     """Whether ``given`` leads from the first state to the last. Raises ValueError beyond :data:`MAX_WORK`.
 
     Where a pattern leads from the same states by the same character again, the way is known: in use that is nearly
@@ -243,12 +244,12 @@ def _run(automaton: _Automaton, given: str) -> bool:
     if len(given) > MAX_MATCHED:
         return False
     moves: dict[tuple[frozenset[int], str], frozenset[int]] = {}
-    states = _reached(automaton, {0})
+    states = _epsilon_closure(automaton, {0})
     kept = {states: states}  # one object for equal sets, as comparing two takes as long as making one
     work = len(states)
     for character in given:
         if (states, character) not in moves:
-            after = _step(automaton, states, character)
+            after = _advance(automaton, states, character)
             moves[states, character] = kept.setdefault(after, after)
             work += len(states) + len(after)
             if work > MAX_WORK:
@@ -257,7 +258,8 @@ def _run(automaton: _Automaton, given: str) -> bool:
     return len(automaton) - 1 in states
 
 
-def _step(automaton: _Automaton, states: frozenset[int], character: str) -> frozenset[int]:
+def _advance(automaton: _Automaton, states: frozenset[int], character: str) -> frozenset[int]:
+    """The states after ``character``."""
     tried: dict[Matches, bool] = {}
     moved: set[int] = set()
     for state in states:
@@ -268,11 +270,11 @@ def _step(automaton: _Automaton, states: frozenset[int], character: str) -> froz
             tried[test] = test(character)
         if tried[test]:
             moved.update(after)
-    return _reached(automaton, moved)
+    return _epsilon_closure(automaton, moved)
 
 
-def _reached(automaton: _Automaton, begin: set[int]) -> frozenset[int]:
-    """Every state that can be reached without using up a character."""
+def _epsilon_closure(automaton: _Automaton, begin: set[int]) -> frozenset[int]:
+    """Every state that can be reached from ``begin`` without using up a character."""
     pending, reached = list(begin), set(begin)
     while pending:
         test, after = automaton[pending.pop()]

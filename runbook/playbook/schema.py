@@ -1,7 +1,7 @@
 """The JSON Schema (2020-12) of playbooks, made from what validation itself uses, so that editors complete and check.
 
 A schema knows the structure: keys, types, bounds, which parameters a step type takes. It does not know names: what an
-expression reads, whether an id is unique, whether a param is used. Those are told by ``runbook validate`` alone.
+expression reads, whether an id is unique, whether a param is used. Only ``runbook validate`` checks those.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class StepOptionsReader:
         if "within" not in mapping.node.entries:  # I10
             self._diagnostics.add(node.mark, '"until" needs a bound', "Add within: 5m, or however long it may take.")
         elif every is not None and within is not None and every > within:
-            mapping.report("every", 'is longer than "within": the condition would be asked once')
+            mapping.report("every", 'is longer than "within": the condition would be checked once')
         return Until(condition, every, within) if condition and every and within else None
 
     def _assertion(self, mapping: MappingReader) -> Assertion | None:

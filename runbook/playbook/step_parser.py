@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
-from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.static_scope import NO_ITEM, MissingResult, StaticScope
 from runbook.playbook.expressions.static_types import ANY, StaticType, repeated, type_of_result
 from runbook.playbook.model import Effect, Field, StepDeclaration, StepSpec, Value
@@ -17,6 +16,8 @@ from runbook.playbook.yaml_tree import MapNode, Node, Scalar, scalars
 
 _UNDECLARED = Field("", "any", "", secret_ok=True)
 """What a parameter takes that nobody declared: it is reported itself, and its expressions are checked all the same."""
+_NO_ITEM_IN_IF = '"if" is decided once, before for_each, so "item" does not exist in it'
+_NO_ITEM_IN_FOR_EACH = '"item" is what for_each makes; it does not exist in for_each itself'
 _BY_STRENGTH = (Effect.READ, Effect.UNKNOWN, Effect.CHANGE)
 
 
@@ -64,9 +65,13 @@ class StepParser:
         entries = mapping.node.entries
         read = self._read_block if "steps" in entries else self._read_typed_step
         with scope.override(enclosing=(*scope.enclosing, outline.id)):
-            condition = self._condition(mapping.get("if"), repeated="for_each" in entries)
+            with scope.override(no_item=_NO_ITEM_IN_IF if "for_each" in entries else NO_ITEM):
+                condition = self._values.condition(entries["if"][1], "if") if "if" in entries else None
             with scope.under_condition(condition):
-                for_each, item = self._for_each(mapping.get("for_each"))
+                for_each, item = None, None
+                if "for_each" in entries:
+                    with scope.override(no_item=_NO_ITEM_IN_FOR_EACH):
+                        for_each, item = self._values.items(entries["for_each"][1]) or (None, ANY)
                 parts, result = read(outline, item)
         for unknown in mapping.unknown_values():
             for scalar in scalars(unknown):
@@ -80,18 +85,6 @@ class StepParser:
             elif condition is not None:
                 scope.missing[step.id] = MissingResult('its step has an "if"', condition.text)
         return step
-
-    def _condition(self, node: Node | None, *, repeated: bool) -> Expression | None:
-        once = '"if" is decided once, before for_each, so "item" does not exist in it'
-        with self._scope.override(no_item=once if repeated else NO_ITEM):
-            return self._values.condition(node, "if") if node else None
-
-    def _for_each(self, node: Node | None) -> tuple[Expression | None, StaticType | None]:
-        """The expression, and the type of ``item`` in the step."""
-        if node is None:
-            return None, None
-        with self._scope.override(no_item='"item" is what for_each makes; it does not exist in for_each itself'):
-            return self._values.items(node) or (None, ANY)
 
     # -- a step of a type
 

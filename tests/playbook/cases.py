@@ -29,7 +29,7 @@ def good(name: str) -> Playbook:
 
 
 def expression(text: str) -> Expression:
-    """What stands in line 3 of a playbook after ``if:``. Raises PlaybookError with every fault of its syntax."""
+    """What stands in line 3 of a playbook after ``if:``. Raises PlaybookError with every error of its syntax."""
     mark = Mark("playbook.yaml", 3, 9)
     found = parse_expression(text)
     if isinstance(found, ParsedExpression):
@@ -41,15 +41,15 @@ def expression(text: str) -> Expression:
     )
 
 
-def faults_of(data: bytes) -> tuple[Diagnostic, ...]:
+def diagnostics_of(data: bytes) -> tuple[Diagnostic, ...]:
     """Everything that is wrong with a playbook."""
     with pytest.raises(PlaybookError) as caught:
         parse_playbook(data, "playbook.yaml", CATALOG)
     return caught.value.diagnostics
 
 
-def one_line(fault: Diagnostic) -> str:
+def one_line(diagnostic: Diagnostic) -> str:
     """``line:column: message`` and the suggestion, as the ``.expected`` files have it."""
-    return f"{fault.mark.line}:{fault.mark.column}: {fault.message}" + (
-        f" | {fault.suggestion}" if fault.suggestion else ""
+    return f"{diagnostic.mark.line}:{diagnostic.mark.column}: {diagnostic.message}" + (
+        f" | {diagnostic.suggestion}" if diagnostic.suggestion else ""
     )

@@ -25,7 +25,7 @@ SHOWN = [
 
 @pytest.mark.parametrize("text", SHOWN)
 def test_a_playbook_that_is_shown_is_good(text: str) -> None:
-    """Whoever copies it must not be told that it is wrong."""
+    """Whoever copies it must not read that it is wrong."""
     assert parse_playbook(text.encode(), "playbook.yaml", CATALOG).steps
 
 

@@ -1,4 +1,4 @@
-"""What an expression cannot hold, told at its column."""
+"""What an expression cannot hold, reported at its column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runbook.playbook.diagnostics import Diagnostic, PlaybookError
 from tests.playbook.cases import expression
 
 
-def faults_of(text: str) -> tuple[Diagnostic, ...]:
+def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
     with pytest.raises(PlaybookError) as caught:
         expression(text)
     return caught.value.diagnostics
@@ -74,14 +74,17 @@ def faults_of(text: str) -> tuple[Diagnostic, ...]:
     ],
 )
 def test_what_an_expression_cannot_hold(text: str, column: int | None, message: str) -> None:
-    """Everything of Python that is not in the language is told at its column."""
-    fault = faults_of(text)[0]
-    assert message in fault.message
-    assert column is None or fault.mark.column == column
-    assert fault.mark.line == 3
+    """Everything of Python that is not in the language is reported at its column."""
+    diagnostic = diagnostics_of(text)[0]
+    assert message in diagnostic.message
+    assert column is None or diagnostic.mark.column == column
+    assert diagnostic.mark.line == 3
 
 
-def test_every_fault_of_an_expression_is_told() -> None:
+def test_every_error_of_an_expression_is_reported() -> None:
     """Each with its own column, and the word to write."""
-    told = {(fault.mark.column, fault.suggestion) for fault in faults_of("lenn(a) > 2 and (b is 3 or c | d)")}
-    assert told == {(9, 'Did you mean "len"?'), (26, 'Write "==".'), (36, 'Write "or".')}
+    found = {
+        (diagnostic.mark.column, diagnostic.suggestion)
+        for diagnostic in diagnostics_of("lenn(a) > 2 and (b is 3 or c | d)")
+    }
+    assert found == {(9, 'Did you mean "len"?'), (26, 'Write "==".'), (36, 'Write "or".')}

@@ -156,7 +156,7 @@ def test_a_computed_argument_that_does_not_fit_says_where_and_why(count: object,
         arguments(playbook, "find_dead", {"params": {"p": {"n": count}}})
 
 
-def test_the_result_of_a_skipped_step_is_told_as_such() -> None:
+def test_the_result_of_a_skipped_step_is_reported_as_such() -> None:
     """The engine leaves a skipped step out of the scope."""
     with pytest.raises(ExpressionError, match=r'23:26: in "dead.peers": there is no value of "dead" here'):
         arguments(good("remove-dead-peers"), "quorum", {})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.playbook.cases import faults_of
+from tests.playbook.cases import diagnostics_of
 
 MIB = 1 << 20
 HEAD = "runbook: 1\nname: x\n"
@@ -60,7 +60,7 @@ HOSTILE = {
         STEPS + "- uses: x\n  with:\n" + "".join(f"    a{i}: ${{{{ [{'1,' * 190}1] }}}}\n" for i in range(2_400)),
         "too many, or too large together",
     ),
-    "faults at the end of a long text": (
+    "errors at the end of a long text": (
         STEPS + "- uses: x\n  with: { a: '" + "y" * 1_000_000 + "${{ nobody }}" * 500 + "' }",
         "is not defined",
     ),
@@ -100,10 +100,10 @@ HOSTILE = {
 def test_a_hostile_file_is_refused_quickly(text: str, message: str) -> None:
     """The worst of these takes a quarter of the second that is allowed for a slow machine."""
     begun = time.process_time()  # what others do on this machine is not counted
-    faults = faults_of(text.encode())
+    diagnostics = diagnostics_of(text.encode())
     assert time.process_time() - begun < 1.0
-    assert any(message in fault.message for fault in faults)
-    assert sum(len(fault.render()) for fault in faults) < 100_000
+    assert any(message in diagnostic.message for diagnostic in diagnostics)
+    assert sum(len(diagnostic.render()) for diagnostic in diagnostics) < 100_000
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_hostile_file_takes_bounded_memory(name: str) -> None:
     data = HOSTILE[name][0].encode()
     tracemalloc.start()
     try:
-        faults_of(data)
+        diagnostics_of(data)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -128,24 +128,24 @@ def test_a_hostile_file_is_refused_without_libyaml(name: str, monkeypatch: pytes
     """The pure Python parser is slower, and has no deeper recursion to fall into."""
     monkeypatch.delattr(yaml, "CBaseLoader", raising=False)
     text, message = HOSTILE[name]
-    assert any(message in fault.message for fault in faults_of(text.encode()))
+    assert any(message in diagnostic.message for diagnostic in diagnostics_of(text.encode()))
 
 
-def test_whatever_the_yaml_parser_raises_is_told_as_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_the_yaml_parser_raises_is_reported_as_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not all of PyYAML's errors have a place, and none of them may reach an operator."""
 
     def refuse(*_args: object, **_keywords: object) -> None:
         raise yaml.YAMLError("no place")
 
     monkeypatch.setattr(yaml.CBaseLoader, "get_event", refuse)
-    assert [fault.message for fault in faults_of(b"runbook: 1")] == ["this is not YAML"]
+    assert [diagnostic.message for diagnostic in diagnostics_of(b"runbook: 1")] == ["this is not YAML"]
 
 
 def test_forty_levels_are_enough_and_one_more_is_refused() -> None:
     """The limit is where it says it is."""
     for levels, refused in ((40, False), (41, True)):
-        told = [fault.message for fault in faults_of(f"{'[' * levels}{']' * levels}".encode())]
-        assert ("nested deeper than 40 levels" in told) is refused
+        found = [diagnostic.message for diagnostic in diagnostics_of(f"{'[' * levels}{']' * levels}".encode())]
+        assert ("nested deeper than 40 levels" in found) is refused
 
 
 LIMITED = """

@@ -78,13 +78,13 @@ def test_what_is_given_becomes_typed(declaration: str, text: str, value: object)
         ("type: string", "x" * 100_001, "must not be longer than 100,000 characters"),
     ],
 )
-def test_what_does_not_fit_is_told(declaration: str, text: str, sentence: str) -> None:
+def test_what_does_not_fit_is_reported(declaration: str, text: str, sentence: str) -> None:
     """The param, what was given, and what is allowed."""
     with pytest.raises(ParamError) as caught:
         bind_params(with_param(declaration), {"p": text})
-    (fault,) = caught.value.messages
-    assert fault.startswith(f'param "p" {sentence}')
-    assert len(fault) < 300
+    (message,) = caught.value.messages
+    assert message.startswith(f'param "p" {sentence}')
+    assert len(message) < 300
 
 
 @pytest.mark.parametrize("url", ["https://me:hunter2@example.org/x", "ftp://me:hunter2@example.org/x"])
@@ -95,7 +95,7 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     """Unknown, missing and unfit params in one go; a near name is offered."""
     with pytest.raises(ParamError) as caught:
         bind_params(good("every-param-type"), {"coutn": "3", "flag": "si", "zzz": "1", "also_must": "x"})
@@ -172,7 +172,7 @@ def test_a_params_file_is_yaml_or_json_with_types() -> None:
         assert {one.origin for one in bound.values()} == {"p.json"}
 
 
-def test_every_fault_names_its_source() -> None:
+def test_every_error_names_its_source() -> None:
     """A person must know which of four places to go to."""
     file = read_params_file(b"looks: 1\nlook: 3\n", "params.yaml")
     with pytest.raises(ParamError) as caught:

@@ -114,6 +114,6 @@ def test_a_duration_survives_the_way_to_text_and_back(milliseconds: int) -> None
 
 
 def test_a_negative_duration_can_be_shown() -> None:
-    """A clock that went back is told as such."""
+    """A clock that went back is shown as such."""
     assert format_duration(-1.5) == "-1.5s"
     assert format_duration(-0.0001) == "0s"

@@ -27,8 +27,8 @@ def validator() -> Any:
 def data_of(path: Path) -> Any:
     """The plain data of a file; None where the strict reader already refuses it."""
     try:
-        root, faults = read_yaml(path.read_bytes(), path.name)
-        faults.raise_if_any()
+        root, diagnostics = read_yaml(path.read_bytes(), path.name)
+        diagnostics.raise_if_any()
     except PlaybookError:
         return None
     return plain_data(root)
@@ -66,7 +66,7 @@ def test_a_bad_playbook_is_bad_to_the_schema(path: Path) -> None:
         assert validator().is_valid(data) is (path.stem in semantic())
 
 
-def test_the_list_of_semantic_faults_names_files_that_exist_once() -> None:
+def test_the_list_of_semantic_errors_names_files_that_exist_once() -> None:
     """A file that was renamed would be a promise that nobody checks."""
     names = semantic()
     assert len(names) == len(set(names))

@@ -207,7 +207,11 @@ def _why_refused(node: ast.expr) -> tuple[str, str | None] | None:
     if isinstance(node, _ALWAYS_FINE):
         return None
     if isinstance(node, ast.Constant):
-        return _why_constant_refused(node.value)
+        value = node.value
+        if (isinstance(value, int) and value > MAX_INT) or (isinstance(value, float) and not math.isfinite(value)):
+            return "this number is too large", None
+        fine = value is None or isinstance(value, str | int | float)
+        return None if fine else ("this is not part of the expression language", None)
     if isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare):
         operators: list[Any] = [*node.ops] if isinstance(node, ast.Compare) else [node.op]
         for op in operators:
@@ -220,14 +224,6 @@ def _why_refused(node: ast.expr) -> tuple[str, str | None] | None:
         sliced = isinstance(node.slice, ast.Slice | ast.Tuple | ast.Starred)
         return ("slices are not part of the expression language", None) if sliced else None
     return f"{_REFUSED_NODES.get(type(node), 'this')} is not part of the expression language", None
-
-
-def _why_constant_refused(value: object) -> tuple[str, str | None] | None:
-    if (isinstance(value, int) and value > MAX_INT) or (isinstance(value, float) and not math.isfinite(value)):
-        return "this number is too large", None
-    if value is None or isinstance(value, str | int | float):
-        return None
-    return "this is not part of the expression language", None
 
 
 def _why_call_refused(node: ast.Call) -> tuple[str, str | None] | None:

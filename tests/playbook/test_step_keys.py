@@ -1,4 +1,4 @@
-"""What the control words become in the model, and what their expressions give: what the engine may rely on."""
+"""What the keys of a step become in the model, and what their expressions give: what the engine may rely on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
 from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
 from runbook.playbook.model import Effect, Playbook, Secret, StepSpec
-from tests.playbook.cases import faults_of, good, parsed
+from tests.playbook.cases import diagnostics_of, good, parsed
 
 HEAD = "runbook: 1\nname: x\nguards: { max_changes: 1 }\n"
 
@@ -29,7 +29,7 @@ def test_every_step_is_listed_in_reading_order() -> None:
     )
 
 
-def test_a_step_holds_its_words() -> None:
+def test_a_step_holds_its_options() -> None:
     """Durations are seconds; what is not written is None, empty or False."""
     before, healthy = of("before"), of("healthy")
     assert (before.timeout, before.until, before.continue_on_failure) == (120.0, None, False)
@@ -217,7 +217,7 @@ def test_no_secret_that_stands_in_a_playbook_is_shown() -> None:
         "params: { u: { type: url, default: 'https://me:hunter2@example.org/' } }\n"
         "steps: [{ uses: http.request, with: { url: 'http://hunter2@h/', methd: 'http://a:hunter2@h' } }]\n"
     )
-    shown = "\n".join(fault.render() for fault in faults_of(text.encode()))
+    shown = "\n".join(diagnostic.render() for diagnostic in diagnostics_of(text.encode()))
     assert "hunter2" not in shown
     assert "0123" not in shown
     assert 'secret "a" must be a reference' in shown
