@@ -33,7 +33,7 @@ def run_once(path: str, folder: str) -> None:
     from runbook.playbook.parser import parse_playbook
     from runbook.playbook.reader import MAX_BYTES
     from runbook.run_state import RunState
-    from runbook.steps.catalog import CATALOG
+    from runbook.steps.registry import CATALOG
 
     plan = bind(parse_playbook(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG), "bench", {})
     journal, state = Journal.begin(Path(folder) / "journal.jsonl"), RunState()

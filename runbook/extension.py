@@ -8,7 +8,7 @@ from typing import Protocol
 from runbook.clock import Clock
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import StepResult
-from runbook.steps.shown import shown
+from runbook.steps.text import shown
 from runbook.steps.trouble import StepError, StepTrouble
 
 __all__ = ["Effect", "Field", "StepContext", "StepDeclaration", "StepError", "StepResult", "StepTrouble", "shown"]

@@ -14,7 +14,7 @@ from typing import Any
 from runbook.journal.store import JournalError, read
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
-from runbook.steps.shown import clean
+from runbook.steps.text import clean
 
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 OVERRIDE = "or run with --override cooldown --reason TEXT"

@@ -26,7 +26,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.run_state import RunState
 from runbook.shipped_playbooks import NoPlaybookError, located
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
 _PLAIN = str.maketrans("", "", "-:.")

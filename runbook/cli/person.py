@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from runbook.engine.services import AGREE_WITHIN
 from runbook.steps.context import Agreement
-from runbook.steps.shown import clean
+from runbook.steps.text import clean
 
 
 def person() -> str:

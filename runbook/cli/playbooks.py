@@ -8,7 +8,7 @@ from runbook.files import read_limited
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import names, path_of
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 
 def listed() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import format_duration, is_number
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 HEAD = """\
 # Playbook reference: the steps

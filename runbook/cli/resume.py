@@ -29,7 +29,7 @@ from runbook.raft.diagnosis.findings import format_count
 from runbook.report.screen import summary
 from runbook.run_state import RunState, fold
 from runbook.secrets import HIDDEN
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from runbook.transitions import TransitionError
 
 

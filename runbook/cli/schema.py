@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from runbook.playbook.schema import playbook_schema
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 
 def printed() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runbook.cli.reference import kind_of, told_of
 from runbook.playbook.diagnostics import did_you_mean
 from runbook.playbook.model import Field, StepDeclaration
-from runbook.steps.catalog import CATALOG, NAMES
 from runbook.steps.extensions import Broken, all_of, one_of
+from runbook.steps.registry import CATALOG, NAMES
 
 OURS = "runbook"
 

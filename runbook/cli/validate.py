@@ -13,7 +13,7 @@ from runbook.playbook.diagnostics import Diagnostic, Mark, PlaybookError
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import NoPlaybookError, located
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
 SUFFIXES = (".yaml", ".yml")

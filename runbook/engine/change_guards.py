@@ -16,7 +16,8 @@ from runbook.lock_events import ClusterClaimed
 from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
-from runbook.steps.context import Agreement, RefusedError, StepContext, as_if_gone, counted
+from runbook.steps.context import Agreement, RefusedError, StepContext
+from runbook.steps.raft.looking import count_voters, view_without
 from runbook.steps.trouble import StepError
 
 T = TypeVar("T")
@@ -128,8 +129,8 @@ class ChangeGuards:
         self._met = True
         self.acquire(view)
         if context.dry_run and view.configuration is not None:
-            view = as_if_gone(view, self._state.gone)
-        numbers = counted(view) if view.configuration is not None else None
+            view = view_without(view, self._state.gone)
+        numbers = count_voters(view) if view.configuration is not None else None
         start = self._state.before.margin if self._state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))
 

@@ -16,7 +16,7 @@ from runbook.playbook.params import ParamError, bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.removal import Policy
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from runbook.steps.trouble import unexpected
 
 

@@ -12,8 +12,8 @@ from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
 from runbook.engine.services import RunServices
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import RefusedError
+from runbook.steps.registry import CATALOG
 
 _PROCESS = re.compile(r"~\d+\.")
 

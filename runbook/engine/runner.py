@@ -30,10 +30,10 @@ from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.removal import Policy
 from runbook.run_state import RunState
 from runbook.steps.base import StepResult
-from runbook.steps.bodies import BODIES
 from runbook.steps.context import StepContext
-from runbook.steps.playbook_run import refuse_recursion
-from runbook.steps.shown import NOT_KNOWN, is_known
+from runbook.steps.flow import refuse_recursion
+from runbook.steps.registry import body_of
+from runbook.steps.text import NOT_KNOWN, is_known
 from runbook.steps.trouble import unexpected
 
 ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes something, and what
@@ -201,7 +201,7 @@ class PlaybookRunner:
         """One attempt."""
         if spec.uses == "playbook.run":
             return self._run_nested(spec, frame, key[0], arguments)
-        act: Callable[[], StepResult] = partial(BODIES[spec.uses], context, arguments)
+        act: Callable[[], StepResult] = partial(body_of(spec.uses), context, arguments)
         with self._services.interrupts.allowed():
             if spec.guarded and spec.uses not in ASKS_ITSELF:
                 return self._guards.change(context, key, spec.uses, act)

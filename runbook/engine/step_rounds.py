@@ -15,8 +15,8 @@ from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
 from runbook.playbook.model import Playbook, Secret, StepSpec, Value
 from runbook.steps.base import StepResult
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import StepContext
+from runbook.steps.registry import CATALOG
 from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with these arguments

@@ -1,1 +1,1 @@
-"""What a playbook can say: each step type declared once, in one explicit catalogue."""
+"""What a playbook can say: each step type with its declaration and its body in one file, in one registry."""

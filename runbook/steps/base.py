@@ -1,11 +1,17 @@
-"""What a step gives back. Light, as ``validate`` loads every step for its declaration."""
+"""What a step type is: its declaration, its body, and what the body gives back. Light, as ``validate`` loads it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runbook.playbook.model import StepDeclaration
+    from runbook.steps.context import StepContext
 
 Output = dict[str, Any]
+Body = Callable[["StepContext", "dict[str, Any]"], "StepResult"]
 
 
 @dataclass(frozen=True)
@@ -17,3 +23,14 @@ class StepResult:
 
     message: str
     output: Output
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step type of ours.
+
+    ``body`` imports what only a run needs when it is called. A playbook within a playbook has none: the engine runs it.
+    """
+
+    declaration: StepDeclaration
+    body: Body | None

@@ -6,16 +6,23 @@ The entry point's name is the step's, and what it leads to has what each of our 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import InvalidValueError, convert, describe_field
-from runbook.steps.shown import beginning, clean
+from runbook.steps.base import StepResult
+from runbook.steps.text import beginning, clean, is_known, shown
+from runbook.steps.trouble import StepError, unexpected
+
+if TYPE_CHECKING:
+    from runbook.steps.context import StepContext
 
 GROUP = "runbook.steps"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}\.[a-z][a-z0-9_]{0,40}")
@@ -29,6 +36,10 @@ class Extension:
     origin: str
     declaration: StepDeclaration
     run: Callable[..., Any]
+
+    def body(self, context: StepContext, arguments: dict[str, Any]) -> StepResult:
+        """What the engine calls."""
+        return run_extension(self, context, arguments)
 
 
 @dataclass(frozen=True)
@@ -106,3 +117,47 @@ def _field_fault(field: Any) -> str:
     except InvalidValueError as misfit:
         return f"the default of {field.name} {misfit}"
     return ""
+
+
+# -- one that runs
+
+
+def run_extension(extension: Extension, context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Whatever another package's step does wrong is told as its own fault."""
+    from runbook.cluster.port import ClusterError
+    from runbook.steps.context import RefusedError
+
+    who = f"the step {extension.name} of {extension.origin}"
+    if extension.declaration.effect is Effect.READ and not is_known(arguments):  # only in a dry run
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return StepResult(f"would ask {who}: {shown(given)}", {})
+    try:
+        result = extension.run(context, arguments)
+        fault = _result_fault(result)
+    except (StepError, ClusterError, RefusedError):
+        raise
+    except Exception as error:
+        what = f"{who} broke: {type(error).__name__}: {error}"
+        raise unexpected(what, "Tell those who made it", unsettled=True) from error
+    if fault:
+        raise unexpected(f"{who} returned {fault}", "Tell those who made it", unsettled=True)
+    done: StepResult = result
+    return done
+
+
+def _result_fault(result: Any) -> str:
+    """What it is instead of a result that can be recorded. Raises TypeError or ValueError for what JSON cannot hold."""
+    if not isinstance(result, StepResult):
+        return f"a {type(result).__name__}, not a StepResult"
+    message, output = cast("tuple[object, object]", (result.message, result.output))  # whatever they were made of
+    if not isinstance(message, str) or not isinstance(output, dict):
+        kinds = f"{type(message).__name__} and {type(output).__name__}"
+        return f"a StepResult of {kinds}, not of str and dict"
+    json.dumps(output, allow_nan=False, default=_plain)
+    return ""
+
+
+def _plain(value: object) -> None:
+    """In a dry run a result may hold what is not known yet; the engine has words for it."""
+    if value is not UNKNOWN:
+        raise TypeError(f"a {type(value).__name__} cannot be recorded")

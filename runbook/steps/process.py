@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runbook.steps.shown import beginning, ending, shown
+from runbook.steps.text import beginning, ending, shown
 from runbook.steps.trouble import unexpected
 
 HALF = 32 * 1024  # bytes kept of the beginning of an output, and again of its end

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runbook.shipped_playbooks import FOLDER, NoPlaybookError, located, names
-from runbook.steps.playbook_run import refuse_recursion
+from runbook.steps.flow import refuse_recursion
 from runbook.steps.trouble import StepError
 from tests.command_line import PLAYBOOK, ROOT, runbook
 

@@ -25,8 +25,8 @@ from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.playbook.parser import parse_playbook
 from runbook.run_state import fold
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import RefusedError
+from runbook.steps.registry import CATALOG
 from tests.engine.fake import PLAYBOOK, FakeClock
 
 AT = "2026-01-01T00:00:00.000+00:00"

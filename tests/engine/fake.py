@@ -16,8 +16,8 @@ from runbook.events import Event, RunStarted
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import Agreement
+from runbook.steps.registry import CATALOG
 
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
 UNREAD = "GET /v1/operator/autopilot/configuration answered 404: Invalid method"

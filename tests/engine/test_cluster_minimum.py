@@ -13,7 +13,7 @@ from runbook.events import RunCompleted, RunRefused
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings
 from runbook.raft.removal import Policy
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from tests.engine.fake import PLAYBOOK, UNREAD, FakeClock, FakeCluster, Run
 
 FOUR = AutopilotSettings(cleanup_dead_servers=False, min_quorum=4)

@@ -12,7 +12,7 @@ from runbook.cluster.port import ClusterError, Trouble
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed
 from runbook.raft.model import Peer
 from runbook.report.screen import Screen, summary
-from runbook.steps.settling import HELD_FOR
+from runbook.steps.raft.settling import HELD_FOR
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
 LATER = f"late {HELD_FOR + 200:g}"

@@ -11,7 +11,7 @@ from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.model import Playbook
 from runbook.playbook.parser import parse_playbook
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 FILES = Path(__file__).parent.parent / "playbooks"
 GOOD = sorted(FILES.glob("good/*.yaml"))

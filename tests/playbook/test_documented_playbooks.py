@@ -10,7 +10,7 @@ import pytest
 from runbook.playbook.declarations import SECRET_FORMS
 from runbook.playbook.parser import PLAYBOOK_KEYS, parse_playbook
 from runbook.playbook.step_outline import STEP_KEYS
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("playbook-language.md", "from-ansible.md")

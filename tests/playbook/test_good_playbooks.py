@@ -17,7 +17,7 @@ from runbook.playbook.expressions.syntax import ParsedExpression, parse_expressi
 from runbook.playbook.model import Playbook, StepSpec, Value
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from tests.playbook.cases import FILES, GOOD, good, parsed
 
 PEERS = [{"id": "b", "address": "127.0.0.2:4647", "name": "s2", "voter": True}]

@@ -13,7 +13,7 @@ from runbook.playbook.expressions.evaluate import evaluate
 from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
 from runbook.playbook.params import read_params_file
 from runbook.playbook.parser import parse_playbook
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from tests.playbook.cases import BAD, GOOD, expression
 from tests.playbook.fuzzing import EXAMPLES, FUZZ, in_time
 

@@ -13,7 +13,7 @@ from runbook.playbook.diagnostics import PlaybookError
 from runbook.playbook.reader import read_yaml
 from runbook.playbook.schema import playbook_schema
 from runbook.playbook.yaml_tree import plain_data
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from tests.playbook.cases import BAD, FILES, GOOD
 
 SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yaml"))

@@ -14,16 +14,18 @@ from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine import runner
 from runbook.engine.change_guards import ChangeGuards
-from runbook.raft import liveness, removal
+from runbook.raft import liveness, plan_basis, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
 from runbook.run_state import RunState
-from runbook.steps import bodies, find_dead, looking, remove_peer, settling
+from runbook.steps import registry
 from runbook.steps.context import RefusedError, StepContext
-from runbook.steps.settling import Settled
+from runbook.steps.raft import find_dead, looking, settling
+from runbook.steps.raft.remove_peer import remove_peer
+from runbook.steps.raft.settling import Settled
 
 
 @dataclass(frozen=True)
@@ -93,21 +95,21 @@ def _asked_twice(context: StepContext, peer: Peer, until: float) -> ClusterError
     try:
         context.cluster.remove_peer(peer)
     except ClusterError:
-        return _asked(context, peer, until)
+        return _send_removal(context, peer, until)
     return None
 
 
-_asked = remove_peer._asked
-_remove = remove_peer._remove
+_send_removal = settling._send_removal
+_remove = settling.remove_and_settle
 
 
 def _acts_before_it_writes(context: StepContext, peer: Peer, intent: Any, until: float) -> Any:
-    _asked(context, peer, until)
+    _send_removal(context, peer, until)
     return _remove(context, peer, intent, until)
 
 
 def _in_earnest(context: StepContext, arguments: dict[str, Any]) -> Any:
-    return remove_peer.run(replace(context, dry_run=False), arguments)
+    return remove_peer(replace(context, dry_run=False), arguments)
 
 
 def _only_the_leaders(view: ClusterView) -> tuple[Vantage, ...]:
@@ -154,8 +156,8 @@ def _goes_on_after_a_no(
     return run
 
 
-def _bodies(remove: Any) -> dict[str, Any]:
-    return {**bodies.BODIES, "raft.remove_peer": remove}
+def _removing_by(remove: Any) -> Callable[[str], Any]:
+    return lambda name: remove if name == "raft.remove_peer" else registry.body_of(name)
 
 
 def _done_at_once(_context: StepContext, _peer_id: str, **_told: Any) -> Settled:
@@ -193,7 +195,7 @@ BREAKAGES = (
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
     Breakage("a frozen process with a full queue is dead", ((liveness, "probe_evidence", _silence_is_death),)),
     Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),)),
-    Breakage("a removal may follow from an old look", ((remove_peer, "FRESH", float("inf")),)),
+    Breakage("a removal may follow from an old look", ((settling, "FRESH", float("inf")),)),
     Breakage("looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf")))),
     Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", _counting_everybody),), 31),
     Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", _only_the_floor),), 229),
@@ -204,12 +206,12 @@ BREAKAGES = (
         ((removal, "_refusal_for_target", _leader_too), (run_state, "judge", _leader_is_dead)),
         81,
     ),
-    Breakage("there is no fence", ((remove_peer, "refusal_if_plan_is_stale", lambda *_: None),), 111),
-    Breakage("a yes is believed without a look", ((remove_peer, "settle", _done_at_once),)),
-    Breakage("after a lost reply it sends again", ((remove_peer, "_asked", _asked_twice),)),
-    Breakage("it acts before it writes", ((remove_peer, "_remove", _acts_before_it_writes),)),
-    Breakage("a dry run is in earnest", ((runner, "BODIES", _bodies(_in_earnest)),), 104),
-    Breakage("a refusal does not stop it", ((runner, "BODIES", _bodies(_goes_on_after_a_no(remove_peer.run))),), 2),
+    Breakage("there is no fence", ((plan_basis, "refusal_if_plan_is_stale", lambda *_: None),), 111),
+    Breakage("a yes is believed without a look", ((settling, "settle", _done_at_once),)),
+    Breakage("after a lost reply it sends again", ((settling, "_send_removal", _asked_twice),)),
+    Breakage("it acts before it writes", ((settling, "remove_and_settle", _acts_before_it_writes),)),
+    Breakage("a dry run is in earnest", ((runner, "body_of", _removing_by(_in_earnest)),), 104),
+    Breakage("a refusal does not stop it", ((runner, "body_of", _removing_by(_goes_on_after_a_no(remove_peer))),), 2),
     Breakage("the lock is not taken", ((ChangeGuards, "acquire", lambda *_: None),)),
     Breakage(
         "an old configuration is taken for the leader's",

@@ -17,8 +17,8 @@ from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
 from runbook.playbook.model import Playbook
 from runbook.playbook.parser import parse_playbook
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import Agreement
+from runbook.steps.registry import CATALOG
 from tests.simulation.endings import Endings
 from tests.simulation.incident import TOKEN, Incident, stream
 from tests.simulation.invariants import Checks, EndlessError

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from runbook.steps.http_request import METHODS
+from runbook.steps.http import METHODS
 
 Answer = tuple[int, Mapping[str, str], bytes]
 

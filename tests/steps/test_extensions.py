@@ -227,10 +227,10 @@ def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
     place.has("bad", {"x.bad": "bad_one"}, bad_one=GOOD.format(name="x.bad", parameters="", body=body))
     script = textwrap.dedent("""
         import sys
-        from runbook.steps.bodies import BODIES
+        from runbook.steps.registry import body_of
         from runbook.extension import StepError
         try:
-            BODIES["x.bad"](None, {})
+            body_of("x.bad")(None, {})
         except StepError as error:
             print(error.trouble.value, error)
     """)

@@ -12,8 +12,8 @@ import pytest
 from runbook.clock import Deadline
 from runbook.journal.store import LINE_LIMIT
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.http_request import parsed
-from runbook.steps.shown import is_known
+from runbook.steps.http import parse_json
+from runbook.steps.text import is_known
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.cluster.stub import CERTIFICATE, stub
 from tests.steps.server import Server, serving
@@ -217,7 +217,7 @@ def test_bytes_that_are_no_text_are_kept_as_text_that_can_be_recorded(world: Wor
     ],
 )
 def test_only_json_that_a_journal_can_hold_is_data(text: str, data: Any) -> None:
-    assert parsed(text) == data
+    assert parse_json(text) == data
 
 
 def test_tls_is_verified_with_the_file_that_is_named(world: World) -> None:

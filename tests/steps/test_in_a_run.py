@@ -11,8 +11,8 @@ from runbook.events import Event, RunCompleted, RunStarted, StepCompleted
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import Agreement
+from runbook.steps.registry import CATALOG
 from tests.steps.server import Server
 from tests.steps.world import NoCluster, World
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.steps import ssh_copy
+from runbook.steps import ssh
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 
@@ -104,7 +104,7 @@ def test_a_real_scp_copies_there_and_back_and_not_what_is_too_large(
     assert there.read_bytes() == bytes(range(256))
     back = world.run("ssh.copy", host="practice", fetch=str(there), to="back")[1]["path"]
     assert Path(back).read_bytes() == bytes(range(256))
-    monkeypatch.setattr(ssh_copy, "LARGEST", 100)
+    monkeypatch.setattr(ssh, "LARGEST", 100)
     with pytest.raises(StepError, match="scp was killed by SIGXFSZ|File too large"):
         world.run("ssh.copy", host="practice", fetch=str(there), to="back")
     assert Path(back).read_bytes() == bytes(range(256))

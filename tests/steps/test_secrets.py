@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from runbook.steps.trouble import StepError
 from tests.steps.world import World
 

@@ -15,7 +15,7 @@ from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Refusal
 from runbook.steps.base import Output
 from runbook.steps.context import Agreement, RefusedError
-from runbook.steps.playbook_run import refuse_recursion
+from runbook.steps.flow import refuse_recursion
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import NoCluster, World
 

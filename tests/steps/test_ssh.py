@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.hosts import checked_host
+from runbook.steps.ssh import checked_host
 from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 

@@ -13,9 +13,8 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
 from runbook.run_state import RunState
 from runbook.steps.base import Output
-from runbook.steps.bodies import BODIES
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import StepContext
+from runbook.steps.registry import CATALOG, body_of
 
 
 @dataclass
@@ -80,7 +79,7 @@ class World:
     def run(self, uses: str, /, context: StepContext | None = None, **arguments: Any) -> tuple[str, Output]:
         known = {parameter.name: parameter.default for parameter in CATALOG[uses].parameters}
         assert set(arguments) <= set(known), f"{uses} has no {set(arguments) - set(known)}"
-        done = BODIES[uses](context or self.context(), {**known, **arguments})
+        done = body_of(uses)(context or self.context(), {**known, **arguments})
         return done.message, done.output
 
     def dry(self, uses: str, /, reads: bool = False, **arguments: Any) -> tuple[str, Output]:

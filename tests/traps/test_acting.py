@@ -18,9 +18,9 @@ from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.model import AutopilotSettings, Peer
 from runbook.raft.removal import Policy, refusal_to_remove
 from runbook.run_state import RunState
-from runbook.steps import check_quorum
-from runbook.steps.catalog import CATALOG
 from runbook.steps.context import StepContext
+from runbook.steps.raft.check_quorum import check_quorum
+from runbook.steps.registry import CATALOG
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
 
@@ -140,7 +140,7 @@ def test_trap_35_several_go_one_by_one_non_voters_first_then_stale_then_failed(t
     policy = Policy(min_voters=3, max_changes=3)
     context = StepContext(cluster, cluster.clock, lambda _: None, tmp_path, "quorum", policy, False, state)
     dead = [peer(n, kind) for n, kind in enumerate(kinds, 1) if kind.sight == "refused"]
-    output = check_quorum.run(context, {"remove": [{"id": each.id} for each in dead]}).output
+    output = check_quorum(context, {"remove": [{"id": each.id} for each in dead]}).output
     assert [item["id"] for item in output["removals"]] == ["id-6", "id-5", "id-4"]
     two = run(tmp_path, dead={4, 5})
     two.execute()

@@ -14,7 +14,7 @@ import pytest
 
 from runbook.lab.simulated import SimulatedLab
 from runbook.playbook.step_outline import STEP_KEYS
-from runbook.steps.catalog import CATALOG
+from runbook.steps.registry import CATALOG
 from tests.command_line import Done, runbook
 from tests.steps.server import Asked, Server, serving
 

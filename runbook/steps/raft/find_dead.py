@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runbook.events import VerdictCriteria, Waiting
-from runbook.raft.liveness import Liveness, Verdict
-from runbook.raft.probes import ProbeMeaning, probe_evidence
-from runbook.steps.base import StepResult
-from runbook.steps.context import StepContext
-from runbook.steps.looking import look_again, pause
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import Step, StepResult
+
+if TYPE_CHECKING:
+    from runbook.raft.liveness import Verdict
+    from runbook.steps.context import StepContext
+
+PEER_FIELDS = ("id", "address", "name", "voter")
+
+FIND_DEAD = StepDeclaration(
+    "raft.find_dead",
+    "Look several times, and name the peers that show no sign of life from any vantage in any look.",
+    Effect.READ,
+    parameters=(
+        Field("confirm_for", "duration", "how long a peer must show no sign of life", default=30.0, min=0),
+        Field("looks", "int", "how many looks are spread over that time", default=3, min=2, max=100),
+    ),
+    results=(
+        Field("peers", "list", "the dead peers", items=PEER_FIELDS),
+        Field("count", "int", "how many they are"),
+        Field("confirm_for", "duration", "how long each showed no sign of life"),
+        Field("looks", "int", "over how many looks at least"),
+    ),
+    observe="It changes nothing.",
+    shadow="It looks as in a real run.",
+    example="""\
+- id: dead
+  uses: raft.find_dead
+  with: { confirm_for: 30s, looks: 3 }    # dead in all three looks, or not dead
+- uses: log.message
+  if: dead.count > 0
+  with: { text: "${{ dead.count }} servers are dead" }
+""",
+)
+
 
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
+    from runbook.events import VerdictCriteria, Waiting
+    from runbook.raft.liveness import Liveness
+    from runbook.steps.raft.looking import pause
+
     context.emit(VerdictCriteria(context.step, arguments["confirm_for"], arguments["looks"]))
     began = context.clock.monotonic()
     verdicts = _look(context)
@@ -26,10 +59,12 @@ def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         verdicts = _look(context)
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
     output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
-    return StepResult(_told(dead, _undecided(verdicts)), output)
+    return StepResult(_format_verdicts(dead, _undecided(verdicts)), output)
 
 
 def _look(context: StepContext) -> list[Verdict]:
+    from runbook.steps.raft.looking import look_again
+
     look_again(context)
     return list(context.state.verdicts().values())
 
@@ -38,6 +73,8 @@ def _worth_waiting_for(context: StepContext, verdicts: list[Verdict], waited: fl
     """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
     machine answers for it, time alone proves nothing: that needs a person.
     """
+    from runbook.raft.probes import ProbeMeaning, probe_evidence
+
     confirm_for, newest = context.state.confirm_for, context.state.looks[-1]
     undecided = _undecided(verdicts)
     if waited < confirm_for:
@@ -52,6 +89,8 @@ def _worth_waiting_for(context: StepContext, verdicts: list[Verdict], waited: fl
 
 
 def _undecided(verdicts: list[Verdict]) -> list[Verdict]:
+    from runbook.raft.liveness import Liveness
+
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]
 
 
@@ -60,6 +99,9 @@ def _item(verdict: Verdict) -> dict[str, Any]:
     return {"id": peer.id, "address": peer.address, "name": peer.label, "voter": peer.voter}
 
 
-def _told(dead: list[Verdict], undecided: list[Verdict]) -> str:
+def _format_verdicts(dead: list[Verdict], undecided: list[Verdict]) -> str:
     lines = [f"{v.peer.label} is {v.liveness.value}: {'; '.join(v.evidence)}" for v in (*dead, *undecided)]
     return "\n".join(lines) if lines else "every server is alive"
+
+
+STEPS = (Step(FIND_DEAD, find_dead),)

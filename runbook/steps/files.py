@@ -1,4 +1,4 @@
-"""``file.write``: a small file, whole or not at all."""
+"""``file.write``: a small file, whole or not at all; and where a step may write: never over the run's record."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.files import read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.base import StepResult
-from runbook.steps.shown import beginning, clean, shown
+from runbook.steps.base import Step, StepResult
+from runbook.steps.text import beginning, clean, shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1024 * 1024  # bytes
 
-DECLARATION = StepDeclaration(
+FILE_WRITE = StepDeclaration(
     "file.write",
     "Write a file on this host, whole or not at all. A file that is there is replaced and keeps its owner.",
     Effect.CHANGE,
@@ -47,21 +47,19 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+def write_file(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One file, or in a dry run the words for it. Raises StepError."""
     if context.dry_run:
         content = clean(beginning(shown(arguments["content"]), 2000))
         return StepResult(f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {})
     import hashlib
 
-    from runbook.steps.run_files import place_for
-
-    data, mode = arguments["content"].encode("utf-8", "replace"), _mode(arguments["mode"])
+    data, mode = arguments["content"].encode("utf-8", "replace"), _parse_mode(arguments["mode"])
     if len(data) > LIMIT:
         raise unexpected(f"the content has {len(data)} bytes, more than {LIMIT // 1024**2} MiB")
-    target = place_for(context.folder, arguments["path"])
+    target = writable_path(context.folder, arguments["path"])
     try:
-        changed = not _is_so(target, data, mode)
+        changed = not _has_content(target, data, mode)
         if changed:
             replace_file(target, data, mode=mode, keep_owner=True)
     except OSError as error:
@@ -71,7 +69,7 @@ def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     return StepResult(f"{target}, {len(data)} bytes" if changed else f"{target} was so already", output)
 
 
-def _mode(text: str) -> int:
+def _parse_mode(text: str) -> int:
     import re
 
     if not re.fullmatch(r"0?[0-7]{3}", text):
@@ -79,7 +77,36 @@ def _mode(text: str) -> int:
     return int(text, 8)
 
 
-def _is_so(target: Path, data: bytes, mode: int) -> bool:
+def _has_content(target: Path, data: bytes, mode: int) -> bool:
     if not target.is_file() or target.stat().st_size != len(data):
         return False
     return stat.S_IMODE(target.stat().st_mode) == mode and read_limited(target, LIMIT) == data
+
+
+RUN_FILES = "files"  # the folder of a run that belongs to its playbook; what lies beside it is the record
+
+
+def writable_path(run: Path, path: str) -> Path:
+    """The absolute path meant; its folder exists if it is the run's. Raises StepError."""
+    base = (run / RUN_FILES).resolve()
+    target = (base / path).resolve()
+    inside = base in target.parents
+    if not inside and (not Path(path).is_absolute() or run.resolve() in target.parents):
+        raise unexpected(f"{path} leads out of the run's files", "Use a relative path without .., or an absolute one")
+    try:
+        if inside:
+            _make_folders(run.resolve(), target.parent)
+        if target.is_dir() or not target.parent.is_dir():
+            raise unexpected(f"{path} is a folder, or its folder is not there", "Name a file in a folder that exists")
+    except OSError as error:
+        raise unexpected(f"{path}: {error.strerror}") from None
+    return target
+
+
+def _make_folders(run: Path, folder: Path) -> None:
+    """Each of them for its owner alone, as ``parents=True`` would make those between readable to all."""
+    for part in reversed([one for one in (folder, *folder.parents) if run in one.parents]):
+        part.mkdir(mode=0o700, exist_ok=True)
+
+
+STEPS = (Step(FILE_WRITE, write_file),)

@@ -1,7 +1,8 @@
-"""``http.request``: ask any HTTP API, or tell it something."""
+"""``http.request`` and ``notify.webhook``: ask any HTTP API, or tell people where they read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.base import Output, StepResult
-from runbook.steps.shown import NOT_KNOWN, beginning, clean, is_known, shown
+from runbook.steps import command
+from runbook.steps.base import Output, Step, StepResult
+from runbook.steps.text import NOT_KNOWN, beginning, clean, is_known, shown
 from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
     from runbook.steps.exchange import Request
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-REDIRECTS = 5
-HEADERS = 50
-MOVED = (301, 302, 303, 307, 308)
-DEPTH = 60  # levels of a JSON reply: a record of it must be written and read by plain recursion
-UNTOLD = ("set-cookie",)  # a secret that nobody named, so no redaction knows its value
+MAX_REDIRECTS = 5
+MAX_HEADERS = 50
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+JSON_LEVELS = 60  # levels of a JSON reply: a record of it must be written and read by plain recursion
+HIDDEN_HEADERS = ("set-cookie",)  # a secret that nobody named, so no redaction knows its value
 
-DECLARATION = StepDeclaration(
+HTTP_REQUEST = StepDeclaration(
     "http.request",
     "Send one HTTP request, without a proxy, and keep the answer. A status that is not expected fails the step.",
     Effect.UNKNOWN,
@@ -70,21 +72,21 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+def send_request(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import READS, exchange, refuse_status
 
     may = not context.dry_run or (context.reads and is_known(arguments) and arguments["method"] in READS)
     if not may:
-        return StepResult(_foretold(arguments), {})
+        return StepResult(_foretell_request(arguments), {})
     _check_expected(arguments["expect"] or [])
     request = _request(arguments)
     until = context.clock.monotonic() + context.left(arguments["timeout"])
     reply = exchange(request, context.left(arguments["timeout"]))
-    for _ in range(REDIRECTS if arguments["follow"] and request.method in READS else 0):
-        if reply.status not in MOVED or "location" not in reply.headers:
+    for _ in range(MAX_REDIRECTS if arguments["follow"] and request.method in READS else 0):
+        if reply.status not in REDIRECT_STATUSES or "location" not in reply.headers:
             break
-        request = _moved(request, reply.headers["location"])
+        request = _redirected(request, reply.headers["location"])
         reply = exchange(request, context.left(max(0.001, until - context.clock.monotonic())))
     if not _expected(reply.status, arguments["expect"]):
         raise refuse_status(f"{request.method} {request.origin}", reply)
@@ -92,8 +94,6 @@ def run(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:
-    import json
-
     from runbook.steps.exchange import Request
 
     if arguments["body"] is not None and arguments["json"] is not None:
@@ -108,7 +108,7 @@ def _request(arguments: Mapping[str, Any]) -> Request:
     return Request(arguments["method"], arguments["url"], headers, data, arguments["ca"])
 
 
-def _moved(request: Request, location: str) -> Request:
+def _redirected(request: Request, location: str) -> Request:
     """The next hop. To another origin no header goes, as one may be a secret; from https never to http."""
     from urllib.parse import urljoin
 
@@ -136,14 +136,13 @@ def _expected(status: int, wanted: list[Any] | None) -> bool:
 
 def _output(reply: Reply) -> Output:
     body = reply.body.decode("utf-8", "replace")
-    few = list(reply.headers.items())[:HEADERS]
-    headers = {beginning(name, 200): beginning(value, 1000) for name, value in few if name not in UNTOLD}
-    return {"status": reply.status, "headers": headers, "body": body, "json": parsed(body)}
+    few = list(reply.headers.items())[:MAX_HEADERS]
+    headers = {beginning(name, 200): beginning(value, 1000) for name, value in few if name not in HIDDEN_HEADERS}
+    return {"status": reply.status, "headers": headers, "body": body, "json": parse_json(body)}
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """The data that a JSON text holds, or None where it holds none that can be recorded."""
-    import json
 
     def refuse(word: str) -> Any:
         raise ValueError(word)
@@ -153,12 +152,12 @@ def parsed(text: str) -> Any:
         json.dumps(value, allow_nan=False)  # 1e999 is read as infinity
     except (ValueError, RecursionError):
         return None
-    return value if _levels(value) else None
+    return value if _is_shallow(value) else None
 
 
-def _levels(value: Any) -> bool:
+def _is_shallow(value: Any) -> bool:
     level = [value]
-    for _ in range(DEPTH):
+    for _ in range(JSON_LEVELS):
         level = [item for one in level for item in _items(one)]
         if not level:
             return True
@@ -171,7 +170,7 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _foretold(arguments: Mapping[str, Any]) -> str:
+def _foretell_request(arguments: Mapping[str, Any]) -> str:
     lines = [f"would send {shown(arguments['method'])} {shown(arguments['url'])}"]
     headers = arguments["headers"]
     if headers is UNKNOWN:
@@ -180,3 +179,61 @@ def _foretold(arguments: Mapping[str, Any]) -> str:
         lines += [f"{name}: {shown(value)}" for name, value in headers.items()]
     body = arguments["json"] if arguments["json"] is not None else arguments["body"]
     return "\n".join(lines if body is None else [*lines, clean(beginning(shown(body), 2000))])
+
+
+NOTIFY_WEBHOOK = StepDeclaration(
+    "notify.webhook",
+    "Tell somebody by a webhook. It touches no cluster, so it needs no guard; a dry run does not send it.",
+    Effect.CHANGE,
+    parameters=(
+        Field(
+            "url", "url", "the webhook, best a secret: whoever has it can write there", required=True, secret_ok=True
+        ),
+        Field("text", "string", 'what to say; it is sent as {"text": …}, as Slack, Mattermost and Teams take it'),
+        Field("json", "any", "data to send instead of text", secret_ok=True),
+        Field("timeout", "duration", "how long it may take", default=10.0, min=0.001),
+    ),
+    results=(Field("status", "int", "the status of the answer"),),
+    observe="It cannot be told; a message sent twice is better than one not sent.",
+    shadow="Nothing is sent; the host and the message are told.",
+    example="""\
+- uses: notify.webhook
+  with:
+    url: https://hooks.example.org/oncall    # better a secret: it is a key to that channel
+    text: "${{ run.name }} begins"
+  retry: { times: 3, wait: 2s, only_on: [timeout, unavailable] }
+""",
+    exactly_one=("text", "json"),
+    guarded=False,
+)
+
+
+def post_to_webhook(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
+    from runbook.steps.exchange import Request, exchange, refuse_status
+
+    way = command.one_given(arguments, "text", "json")
+    if context.dry_run:
+        said = clean(beginning(shown(arguments[way]), 2000))
+        return StepResult(f"would tell {_host_of(arguments['url'])}: {said}", {})
+    content = {"text": arguments["text"]} if way == "text" else arguments["json"]
+    headers = {"Content-Type": "application/json"}
+    request = Request("POST", arguments["url"], headers, json.dumps(content).encode())
+    reply = exchange(request, context.left(arguments["timeout"]))
+    if not 200 <= reply.status < 300:
+        raise refuse_status(f"POST {request.origin}", reply)
+    return StepResult(f"told {request.origin}", {"status": reply.status})
+
+
+def _host_of(url: Any) -> str:
+    from urllib.parse import urlsplit
+
+    if url is UNKNOWN:
+        return NOT_KNOWN
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
+
+
+STEPS = (Step(HTTP_REQUEST, send_request), Step(NOTIFY_WEBHOOK, post_to_webhook))

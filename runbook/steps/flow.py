@@ -1,0 +1,187 @@
+"""What a playbook says to itself and to people: values, conditions, messages, questions, and other playbooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook.playbook.expressions.model import UNKNOWN
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.shipped_playbooks import NoPlaybookError, located
+from runbook.steps.base import Step, StepResult
+from runbook.steps.text import beginning, shown
+from runbook.steps.trouble import unexpected
+
+if TYPE_CHECKING:
+    from runbook.steps.context import StepContext
+
+SET = StepDeclaration(
+    "set",
+    "Give names to values, so that an expression is written once.",
+    Effect.READ,
+    parameters=(Field("values", "map", "the values by name", required=True),),
+    results=(Field("values", "map", "the same values, worked out"),),
+    observe="It changes nothing.",
+    shadow="It is done as in a real run.",
+    example="""\
+- id: before
+  uses: raft.snapshot
+- id: limits
+  uses: set
+  with:
+    values:
+      spare: "${{ before.voters - before.quorum }}"   # from here on limits.values.spare
+- uses: log.message
+  with: { text: "${{ limits.values.spare }} of ${{ before.voters }} may fail" }
+""",
+)
+
+
+def set_values(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Their names are told, and not the values: one may be a secret in a form that no redaction knows."""
+    return StepResult(f"named {', '.join(arguments['values']) or 'nothing'}", {"values": dict(arguments["values"])})
+
+
+ASSERT = StepDeclaration(
+    "assert",
+    "Go on only if this holds; else fail with your own words.",
+    Effect.READ,
+    parameters=(
+        Field("that", "bool", "an expression in ${{ }} that is true or false", required=True),
+        Field("else", "string", "what to tell where it is false", required=True),
+    ),
+    observe="It changes nothing.",
+    shadow="It is held as in a real run; what is not known yet is told and does not fail.",
+    example="""\
+- id: before
+  uses: raft.snapshot
+- uses: assert
+  with:
+    that: "${{ before.voters >= 3 }}"     # with ${{ }}, or it would be a text
+    else: "a cluster of ${{ before.voters }} cannot lose a server"
+""",
+)
+
+
+def assert_that(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises StepError with the playbook's words where it is not so."""
+    if arguments["that"] is UNKNOWN:
+        return StepResult("not known yet", {})
+    if arguments["that"] is not True:
+        raise unexpected(shown(arguments["else"]))
+    return StepResult("it is so", {})
+
+
+MESSAGE_LIMIT = 4000  # characters
+
+LOG_MESSAGE = StepDeclaration(
+    "log.message",
+    "Say something to whoever reads along, now or in the record.",
+    Effect.READ,
+    parameters=(Field("text", "string", "what to say, at most 4,000 characters of it", required=True),),
+    observe="It changes nothing.",
+    shadow="It is said as in a real run.",
+    example="""\
+- uses: log.message
+  with:
+    text: "${{ run.name }}: call the storage team before you go on"   # text and values mix
+""",
+)
+
+
+def log_message(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """The text is the step's message, from which log, screen and report are drawn."""
+    return StepResult(beginning(shown(arguments["text"]), MESSAGE_LIMIT), {})
+
+
+APPROVE = StepDeclaration(
+    "approve",
+    "Ask the person at the terminal, and go on only after a yes. Without a terminal it is refused, but for --yes.",
+    Effect.READ,
+    parameters=(
+        Field("prompt", "string", "what they agree to, in one sentence", required=True),
+        Field("within", "duration", "how long they may take", default=600.0, min=1, max=86400.0),
+    ),
+    results=(
+        Field("who", "string", "who agreed"),
+        Field("at", "string", "when, in UTC"),
+    ),
+    observe="It changes nothing; a yes is in the record, with who and when.",
+    shadow="Nobody is asked; the question is told.",
+    example="""\
+- uses: approve
+  with:
+    prompt: "Have the disks of the dead server been secured?"
+    within: 15m             # then it is refused, and nothing was changed
+""",
+)
+
+
+def approve(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises RefusedError where nobody agreed: refused is not failed."""
+    from runbook.events import Approved, Waiting
+    from runbook.raft.removal import Refusal
+    from runbook.steps.context import RefusedError
+
+    prompt = shown(arguments["prompt"])
+    if context.dry_run:
+        return StepResult(f"would ask: {prompt}", {})
+    if context.ask is None:
+        raise RefusedError(Refusal("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
+    seconds = context.left(arguments["within"])
+    context.emit(Waiting(context.step, round(seconds, 1), f"an answer to: {prompt}"))
+    agreed = context.ask(prompt, seconds)
+    context.emit(Approved(context.step, agreed.who, agreed.how))
+    return StepResult(f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()})
+
+
+MAX_NESTING = 4  # playbooks within each other: more than anybody can follow at night
+
+PLAYBOOK_RUN = StepDeclaration(
+    "playbook.run",
+    "Run another playbook to its end, its steps in the same record and under the same guards.",
+    Effect.UNKNOWN,
+    parameters=(
+        Field(
+            "playbook",
+            "path",
+            "a file (a relative path begins in this playbook's folder), or the name of a shipped one",
+            required=True,
+        ),
+        Field("params", "map", "its params by name"),
+    ),
+    results=(Field("outcome", "string", "how it ended, in its own words"),),
+    observe="Each of its steps tells for itself.",
+    shadow="It is run as a dry run, step by step.",
+    example="""\
+- uses: playbook.run
+  effect: read              # it holds no step that changes anything
+  with:
+    playbook: health-check         # shipped; or a file beside this one, which may not run this one in turn
+""",
+)
+
+
+def refuse_recursion(running: tuple[str, ...], path: str) -> str:
+    """The absolute path of the playbook meant, which is none of the ``running`` ones, the outermost first."""
+    folder = Path(running[-1]).parent if running else Path()
+    try:
+        target = Path(located(path, str(folder))).resolve()
+    except NoPlaybookError as error:
+        raise unexpected(str(error)) from None
+    chain = [Path(one).resolve() for one in running]
+    if target in chain:
+        told = " runs ".join(one.name for one in (*chain[chain.index(target) :], target))
+        raise unexpected(f"{target} would run itself: {told}", "Take one of them out")
+    if len(chain) >= MAX_NESTING:
+        raise unexpected(f"{target} would be number {len(chain) + 1} within each other, and {MAX_NESTING} is the most")
+    return str(target)
+
+
+STEPS = (
+    Step(SET, set_values),
+    Step(ASSERT, assert_that),
+    Step(LOG_MESSAGE, log_message),
+    Step(APPROVE, approve),
+    Step(PLAYBOOK_RUN, None),  # the engine runs it
+)

@@ -1,0 +1,142 @@
+"""Looks that add up: dead is only who was dead in every one of several looks, and what a look allows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from runbook.cluster.port import ClusterError, Trouble
+from runbook.events import Waiting
+from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
+from runbook.raft.quorum import VoterCounts, quorum
+from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Refusal, refusal_to_remove
+from runbook.steps.context import StepContext
+
+LOOK_EVERY = 10.0  # seconds at most between two looks: below the longest gap that a verdict allows
+PATIENCE = 30.0  # seconds more than a verdict needs: a few looks may be void
+
+
+def look_again(context: StepContext) -> ClusterView:
+    """One more look at a cluster that has a leader. Raises ClusterError where it has none."""
+    view = context.look()
+    require_leader_configuration(view)
+    return view
+
+
+def pause(context: StepContext, verdicts: Collection[Verdict] = ()) -> float:
+    """Seconds between two looks, so that they are spread over the time that these verdicts need."""
+    needed = max((verdict.lasting for verdict in verdicts), default=0.0) or context.state.confirm_for
+    return min(max(needed / (context.state.least_looks - 1), 0.05), LOOK_EVERY)
+
+
+def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
+    """The newest look, after as many as a verdict of *dead* on the ``wanted`` peers needs.
+
+    A resumed run begins with none. Bounded: whoever is not confirmed by then is judged unknown.
+    """
+    view = look_again(context)
+    until = context.clock.monotonic() + max(context.state.confirm_for, SILENT_MACHINE) + PATIENCE
+    while (doubted := _unconfirmed(context, view, wanted)) and context.clock.monotonic() < until:
+        reason = f"confirming that {doubted[0].peer.label} is dead: {doubted[0].evidence[0]}"
+        context.emit(Waiting(context.step, round(pause(context, doubted), 1), reason))
+        context.clock.sleep(pause(context, doubted))
+        view = look_again(context)
+    return view
+
+
+def _unconfirmed(context: StepContext, view: ClusterView, wanted: Collection[str]) -> list[Verdict]:
+    """Whoever of them looks dead in this look and needs more looks to be proven so; not who comes and goes."""
+    dead = {
+        peer.id for peer in require_leader_configuration(view).peers if judge_once(view, peer).liveness is Liveness.DEAD
+    }
+    verdicts = [verdict for peer_id, verdict in context.state.verdicts().items() if peer_id in dead & {*wanted}]
+    return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN and not verdict.returned]
+
+
+# -- what one look says and allows
+
+
+def require_leader_configuration(view: ClusterView) -> Configuration:
+    """The leader's configuration. Without one there is no changing call at all: the way out is named."""
+    if view.configuration is not None:
+        return view.configuration
+    nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
+    if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value) or nobody_knows:
+        raise ClusterError(Trouble(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
+    raise ClusterError(*_without_leader(view))
+
+
+def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
+    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice."""
+    parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
+    if parted is not None:
+        return Trouble.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
+    seen = view.best_configuration
+    voters = seen.voters if seen else ()
+    live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
+    if not voters or live >= quorum(len(voters)):
+        what = f"there is no leader, though {live} of {len(voters)} voters answer"
+        return Trouble.NO_LEADER, what, "Wait for an election and run again"
+    missing = [p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE]
+    lacking = quorum(len(voters)) - live
+    start = f"Start {', '.join(missing)}" if len(missing) <= lacking else f"Start {lacking} of {', '.join(missing)}"
+    what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
+    return (
+        Trouble.QUORUM_LOST,
+        what,
+        (
+            f"Send no removal. {start} again with {'its' if len(missing) == 1 else 'their'} data; "
+            "only if their disks are lost, recover with peers.json on the survivors"
+        ),
+    )
+
+
+def view_without(view: ClusterView, gone: Iterable[str]) -> ClusterView:
+    """The view of a dry run's second removal: what the leader would hold if the first had been made."""
+    configuration = require_leader_configuration(view)
+    for peer_id in gone:
+        configuration = configuration.without(peer_id)
+    return replace(view, configuration=configuration)
+
+
+def reason_against_removal(
+    context: StepContext, view: ClusterView, peer: Peer, *, changes_so_far: int
+) -> Refusal | None:
+    """Why the peer may not be removed: as the cluster is, or as it is once all is done that this run asked for."""
+    reason = _reason_in_view(context, view, peer, changes_so_far)
+    pending = (context.state.still_listed | context.state.unsettled) - context.state.gone - {peer.id}
+    if reason is not None or not pending:
+        return reason
+    reason = _reason_in_view(context, view_without(view, pending), peer, changes_so_far)
+    names = ", ".join(sorted(map(context.name_of, pending)))
+    why = f"should {names} go yet, whose removal was asked for without an answer"
+    return reason and replace(reason, sentence=f"{reason.sentence}, {why}")
+
+
+def _reason_in_view(context: StepContext, view: ClusterView, peer: Peer, changes_so_far: int) -> Refusal | None:
+    """A minimum of the cluster's own that was read before in this run still binds where it cannot be read; one that no
+    look has read counts as none only by a person's word.
+
+    ``changes_so_far`` are the removals; to them come the changes of all other steps.
+    """
+    changes_so_far += len(context.state.changes)
+    known = replace(view, autopilot=view.autopilot or context.state.autopilot)
+    verdicts, policy = context.state.verdicts(), context.policy
+    reason = refusal_to_remove(known, verdicts, peer, policy, changes_so_far=changes_so_far)
+    if reason is None or reason.code != MINIMUM_UNREAD or not context.set_aside(CLUSTER_MINIMUM, reason.sentence):
+        return reason
+    none = replace(view, autopilot=AutopilotSettings(cleanup_dead_servers=False, min_quorum=0))
+    return refusal_to_remove(none, verdicts, peer, policy, changes_so_far=changes_so_far)
+
+
+def count_voters(view: ClusterView) -> VoterCounts:
+    """The leader's voters, and how many of them are alive by our own verdicts of this one look."""
+    voters = require_leader_configuration(view).voters
+    return VoterCounts(len(voters), sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters))
+
+
+def tolerance(view: ClusterView) -> int:
+    """How many more may fail, by the same."""
+    return count_voters(view).tolerance

@@ -1,0 +1,107 @@
+"""``raft.verify``: everybody agrees, several looks in a row, and nobody has been added back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import Step, StepResult
+
+if TYPE_CHECKING:
+    from runbook.raft.model import ClusterView
+    from runbook.steps.context import StepContext
+
+VERIFY = StepDeclaration(
+    "raft.verify",
+    "Hold that every reachable server agrees several times in a row, and that nobody has been added back.",
+    Effect.READ,
+    parameters=(
+        Field("within", "duration", "how long agreement may take", default=120.0, min=0),
+        Field("successes", "int", "how many looks in a row must agree", default=3, min=1, max=100),
+        Field("watch_for", "duration", "how long to watch for a peer that is added back", default=70.0, min=0),
+    ),
+    results=(
+        Field("voters", "int", "voters in the end"),
+        Field("tolerance", "int", "how many more may fail"),
+    ),
+    observe="It changes nothing.",
+    shadow="It is told what the numbers would be.",
+    example="""\
+- uses: raft.verify
+  with: { within: 2m, successes: 3, watch_for: 70s }    # a leader adds living servers back once a minute
+""",
+)
+
+
+def verify(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Wait for agreement; then, only if something was removed, watch past the leader's next reconcile."""
+    from runbook.steps.raft.looking import require_leader_configuration, tolerance, view_without
+
+    if context.dry_run and context.state.gone:
+        return _foretell(view_without(context.look(), context.state.gone))
+    view = _wait_for_agreement(context, arguments["within"], arguments["successes"])
+    if context.state.gone:
+        view = _watch_for_return(context, arguments["watch_for"], view)
+    output = {"voters": len(require_leader_configuration(view).voters), "tolerance": tolerance(view)}
+    return StepResult(f"{output['voters']} voters, failure tolerance {output['tolerance']}, all servers agree", output)
+
+
+def _foretell(view: ClusterView) -> StepResult:
+    from runbook.steps.raft.looking import require_leader_configuration, tolerance
+
+    output = {"voters": len(require_leader_configuration(view).voters), "tolerance": tolerance(view)}
+    return StepResult(f"it would be {output['voters']} voters with failure tolerance {output['tolerance']}", output)
+
+
+def _wait_for_agreement(context: StepContext, within: float, successes: int) -> ClusterView:
+    from runbook.cluster.port import ClusterError, Trouble
+    from runbook.steps.raft.settling import PAUSE
+
+    until = context.clock.monotonic() + within
+    agreed = 0
+    while True:
+        view = context.look()
+        _raise_if_added_back(context, view)
+        agreed = agreed + 1 if _agrees(view) else 0
+        if agreed >= successes:
+            return view
+        if context.clock.monotonic() >= until:
+            what = f"the servers did not agree {successes} times in a row within {within:g} s"
+            raise ClusterError(Trouble.TIMEOUT, what, "Run runbook diagnose")
+        context.clock.sleep(PAUSE if agreed == 0 else PAUSE / 4)
+
+
+def _agrees(view: ClusterView) -> bool:
+    if view.configuration is None:
+        return False
+    fingerprints = {v.configuration.fingerprint for v in view.answering if v.configuration}
+    return fingerprints == {view.configuration.fingerprint}
+
+
+def _watch_for_return(context: StepContext, seconds: float, view: ClusterView) -> ClusterView:
+    """Gossip that still calls a removed server alive makes the leader add it back at its 60 s reconcile."""
+    from runbook.events import Waiting
+    from runbook.steps.raft.looking import require_leader_configuration
+
+    until = context.clock.monotonic() + seconds
+    while (left := until - context.clock.monotonic()) > 0:
+        pause = min(10.0, left)
+        context.emit(Waiting(context.step, round(left, 1), "watching that no removed server is added back"))
+        context.clock.sleep(pause)
+        view = context.look()
+        require_leader_configuration(view)
+        _raise_if_added_back(context, view)
+    return view
+
+
+def _raise_if_added_back(context: StepContext, view: ClusterView) -> None:
+    """The finding ``ZombiePeer``: gossip called it alive, so the leader added it: docs/servers/raft.md#reconcile."""
+    from runbook.cluster.port import ClusterError, Trouble
+
+    back = [p.label for p in view.configuration.peers if p.id in context.state.gone] if view.configuration else []
+    if back:
+        what = f"ZombiePeer: {', '.join(back)} was removed and the leader has added it back, as its gossip is alive"
+        raise ClusterError(Trouble.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")
+
+
+STEPS = (Step(VERIFY, verify),)

@@ -1,0 +1,98 @@
+"""``wait.for`` and ``wait.until``: let time pass, or look until the cluster is as wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runbook.playbook.expressions.model import UNKNOWN
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.playbook.types import format_duration
+from runbook.steps.base import Step, StepResult
+
+if TYPE_CHECKING:
+    from runbook.steps.context import StepContext
+
+SLICE = 10.0  # seconds: as long as a person looks at a line that does not move
+
+WAIT_FOR = StepDeclaration(
+    "wait.for",
+    "Let time pass. Where something can be looked at instead, wait.until is better.",
+    Effect.READ,
+    parameters=(
+        Field("duration", "duration", "how long", required=True, min=0, max=86400.0),
+        Field("reason", "string", "what for, as it is told meanwhile", default="as the playbook says"),
+    ),
+    observe="There is nothing to tell: time that has passed has passed.",
+    shadow="It is told how long would be waited, and nothing is waited for.",
+    example="""\
+- uses: wait.for
+  with:
+    duration: 70s           # every wait has an end, and this one is told every ten seconds
+    reason: "the leader reconciles once a minute"
+""",
+)
+
+
+def wait_for(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """In slices, each told. Raises StepError at once where the step's own time is shorter."""
+    from runbook.events import Waiting
+    from runbook.steps.trouble import StepError, StepTrouble
+
+    seconds = arguments["duration"]
+    if context.dry_run:
+        return StepResult(f"would wait {'' if seconds is UNKNOWN else format_duration(seconds)}".rstrip(), {})
+    if context.left(max(seconds, 0.001)) < seconds:
+        what = f"a wait of {format_duration(seconds)} is longer than what is left of the step's time"
+        raise StepError(StepTrouble.TIMEOUT, what, "Give the step a longer timeout, or wait less")
+    until = context.clock.monotonic() + seconds
+    while (left := until - context.clock.monotonic()) > 0:
+        context.emit(Waiting(context.step, round(left, 1), arguments["reason"]))
+        context.clock.sleep(min(SLICE, left))
+    return StepResult(f"waited {format_duration(seconds)}", {})
+
+
+WAIT_UNTIL = StepDeclaration(
+    "wait.until",
+    "Look at the cluster and say what is there. With until, every and within on the step it looks again and again.",
+    Effect.READ,
+    results=(
+        Field("leader", "string", "the leader's name, or null where there is none"),
+        Field("voters", "int", "voters in the configuration; 0 where no server answers"),
+        Field("alive", "int", "how many of them are alive by this look"),
+        Field("quorum", "int", "how many must agree"),
+        Field("tolerance", "int", "how many more may fail"),
+    ),
+    observe="It changes nothing.",
+    shadow="It looks once, for real, and does not wait.",
+    example="""\
+- id: cluster
+  uses: wait.until          # one look; "until: result.leader != null" and "within: 1m" make it wait
+- uses: assert
+  with:
+    that: "${{ cluster.alive >= cluster.quorum }}"
+    else: "only ${{ cluster.alive }} of ${{ cluster.voters }} voters are alive"
+""",
+)
+
+
+def wait_until(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
+    """Never fails for a cluster that is ill: that is what is being waited for."""
+    from runbook.raft.liveness import Liveness, judge_once
+    from runbook.raft.quorum import failure_tolerance, quorum
+
+    view = context.look()
+    seen = view.best_configuration
+    voters = seen.voters if seen else ()
+    alive = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
+    leader = seen.peer(view.leader_id) if seen and view.leader_id else None
+    output = {
+        "leader": leader.label if leader else None,
+        "voters": len(voters),
+        "alive": alive,
+        "quorum": quorum(len(voters)) if voters else 0,
+        "tolerance": failure_tolerance(len(voters), alive) if voters else 0,
+    }
+    return StepResult(f"{alive} of {len(voters)} voters alive, leader {leader.label if leader else 'none'}", output)
+
+
+STEPS = (Step(WAIT_FOR, wait_for), Step(WAIT_UNTIL, wait_until))
