@@ -5,6 +5,7 @@ A fence marked ``sh`` is a session that a test runs as it stands. Everything els
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ def _in(page: str, line: str) -> Iterator[Command]:
 def found(words: Sequence[str]) -> tuple[click.Command, list[str]]:
     """The command that these words name, and the words that are left for it."""
     command, rest = main, list(words)
-    while isinstance(command, click.Group) and rest:
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         inner = command.get_command(HELP, rest[0])
         assert inner is not None, f"there is no {' '.join(words)}"
         command, rest = inner, rest[1:]  # type: ignore[assignment]
@@ -96,7 +97,8 @@ def understand(command: Command) -> None:
     if command.is_form:
         leaf.make_parser(HELP).parse_args([word.strip("[]…") for word in rest])
     elif rest:
-        leaf.make_context(command.words[0], rest)
+        with contextlib.suppress(click.exceptions.Exit):  # --help and --version are answered at once
+            leaf.make_context(command.words[0], rest)
 
 
 def is_whole(command: Command) -> bool:
@@ -106,4 +108,6 @@ def is_whole(command: Command) -> bool:
         leaf.make_context(command.words[0], rest)
     except click.UsageError:
         return False
+    except click.exceptions.Exit:
+        return True
     return not command.is_form
