@@ -1,7 +1,7 @@
 """Is a peer alive, dead, or unknown? The most dangerous question of the whole program (I1).
 
 Unknown is the answer to everything that is not proven. Each verdict carries the evidence it rests on.
-The rules are told in docs/safety.md; what misleads is in docs/servers/traps.md.
+The rules are in docs/safety.md; what misleads is in docs/servers/traps.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Liveness(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What we hold of one peer, and why.
+    """Our verdict on one peer, and the evidence for it.
 
     ``lasting`` is how many seconds this kind of death must be seen for at least, whatever ``confirm_for`` says.
     ``returned``: it looks dead now, and a look that the verdict needs shows a sign of life: it comes and goes.
@@ -43,7 +43,12 @@ class Verdict:
 
 
 def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least_looks: int = 2) -> Verdict:
-    """The verdict over the looks of a run, oldest first, whichever step took them.
+    """Judge one peer over the looks of a run, oldest first, whichever step took them.
+
+    Args:
+        looks: all looks of the run so far.
+        confirm_for: seconds for which death must be seen, from the end of the first look to the start of the last.
+        least_looks: how many looks must agree.
 
     Alive is decided by the newest look alone. Dead needs an unbroken row of looks that say so, up to the newest:
     at least ``least_looks``, spread over ``confirm_for`` seconds, no more than ``MAX_GAP`` apart. A machine that is
@@ -51,7 +56,7 @@ def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least
     may be a pause of the server or of this host.
     """
     if not looks:
-        return Verdict(peer, Liveness.UNKNOWN, ("nobody has looked yet",))
+        return Verdict(peer, Liveness.UNKNOWN, ("no look has been taken yet",))
     newest = judge_once(looks[-1], peer)
     if newest.liveness is not Liveness.DEAD:
         return newest
@@ -103,7 +108,7 @@ def _spread(row: Sequence[tuple[ClusterView, Verdict]]) -> float:
 
 
 def judge_once(view: ClusterView, peer: Peer) -> Verdict:
-    """The verdict of a single look. Any sign of life, or anything that does not fit, is decisive against *dead*."""
+    """Judge one peer by a single look. Any sign of life, or anything that does not fit, is decisive against *dead*."""
     own = view.vantage_of(peer)
     if own is not None:
         return Verdict(peer, Liveness.ALIVE, (f"its own HTTP API answers at {own.url}",))
@@ -118,18 +123,18 @@ def judge_once(view: ClusterView, peer: Peer) -> Verdict:
 
 
 def shows_life(view: ClusterView, peer: Peer) -> bool:
-    """Whether anything in a look speaks for the peer: also in one that lacks too much for a verdict."""
+    """Whether a look shows any sign of life of the peer, even where it lacks too much for a verdict."""
     listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS
     in_gossip = any(_doubt_of(vantage, peer) for vantage in _gossiping(view))
     return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or in_gossip
 
 
 def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
-    """What this host itself saw there that lives, or may."""
+    """What this host itself saw that may be the living peer."""
     if probe.meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP):
         return probe.words
     listener = unidentified_listener(view, peer)
-    return f"{listener.url} accepts connections and does not say who it is: it may be frozen" if listener else None
+    return f"{listener.url} accepts connections but does not answer: it may be frozen" if listener else None
 
 
 def unidentified_listener(view: ClusterView, peer: Peer) -> Vantage | None:
@@ -147,7 +152,7 @@ def unidentified_listener(view: ClusterView, peer: Peer) -> Vantage | None:
 
 
 def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:
-    """What gossip says that forbids the word *dead*; silence of the leader's gossip forbids it too."""
+    """What gossip says that forbids the verdict *dead*; so does gossip of the leader that cannot be read."""
     leader = next((v for v in _gossiping(view) if _is_leader(view, v)), None)
     if leader is None:
         return "the leader's own gossip could not be read"
@@ -156,18 +161,18 @@ def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:
         if doubt is not None:
             return f"gossip of {vantage.name or vantage.url}: {doubt}"
     if peer.name is not None and leader.member_for(peer) is None:
-        return f"the leader calls it {peer.name}, yet its list of members lacks it: was that list cut by an ACL?"
+        return f"the leader names it {peer.name}, but its member list lacks it: does an ACL hide it?"
     return None
 
 
 def _doubt_of(vantage: Vantage, peer: Peer) -> str | None:
     members = vantage.members or ()
     if sum(member.id == peer.id for member in members) > 1:
-        return "two members carry its id (a cloned machine?)"
+        return "two members have its id: a cloned machine?"
     there = [m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)]
     other = next((m for m in there if m.status not in GONE), None)  # a new id that is gone too is no sign of life
     if other is not None and peer.id != peer.address:
-        return f"its address now belongs to another server, {other.name} ({other.id}); the leader will settle it"
+        return f"its address now belongs to another server, {other.name} ({other.id}): wait for the leader to reconcile"
     member = vantage.member_for(peer)
     if member is not None and member.status not in GONE:
         return f"{member.status.value}"

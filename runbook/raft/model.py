@@ -76,7 +76,7 @@ class Configuration:
 
     @property
     def fingerprint(self) -> frozenset[tuple[str, str, bool]]:
-        """What a fence compares, as ``Index`` is always 0: (id, address, voter) of every peer."""
+        """(id, address, voter) of every peer: what a plan basis compares, as ``Index`` is always 0."""
         return frozenset((peer.id, peer.address, peer.voter) for peer in self.peers)
 
     def peer(self, peer_id: str) -> Peer | None:

@@ -1,6 +1,6 @@
-"""What removals were planned on, and what has changed since: read again before each change.
+"""What removals were planned on, and what has changed since then.
 
-The servers offer no compare-and-set, so the plan's basis stands in for one.
+The servers offer no compare-and-set for a removal, so all of it is read again and compared before each change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runbook.raft.removal import Refusal
 
 @dataclass(frozen=True)
 class PlanBasis:
-    """What removals were planned on. There is no compare-and-set, so all of it is read again before each change.
+    """The leader, its term and the configuration that removals were planned on.
 
     ``term`` is the leader's own, where it could be asked. ``removals`` are the ids of the peers that are to go.
     """
@@ -27,19 +27,23 @@ class PlanBasis:
 
 
 def plan_basis_of(view: ClusterView, removals: Iterable[str]) -> PlanBasis:
-    """The basis of a plan made on a view that has a leader."""
+    """The basis of a plan that removes the peers with the ids ``removals``, made on a view that has a leader."""
     assert view.configuration is not None  # noqa: S101 -- nothing is planned without a leader
     return PlanBasis(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
 
 
 def plan_basis_to_dict(basis: PlanBasis) -> dict[str, Any]:
-    """As the journal keeps it; :func:`plan_basis_from_dict` reads it."""
+    """Turn it into plain data, as the journal keeps it."""
     peers, removals = [list(entry) for entry in sorted(basis.peers)], sorted(basis.removals)
     return {"leader": basis.leader, "term": basis.term, "peers": peers, "removals": removals}
 
 
 def plan_basis_from_dict(written: Mapping[str, Any] | None) -> PlanBasis | None:
-    """What :func:`plan_basis_to_dict` wrote. Raises KeyError, IndexError or TypeError for anything else."""
+    """Read what :func:`plan_basis_to_dict` wrote; None stays None.
+
+    Raises:
+        KeyError, IndexError, TypeError: it is anything else.
+    """
     if written is None:
         return None
     peers = frozenset((str(entry[0]), str(entry[1]), bool(entry[2])) for entry in written["peers"])
@@ -47,7 +51,7 @@ def plan_basis_from_dict(written: Mapping[str, Any] | None) -> PlanBasis | None:
 
 
 def leader_term(view: ClusterView) -> int | None:
-    """The term as the leader itself tells it."""
+    """The term by the leader's own answer, or None where it did not answer."""
     leader = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
     vantage = view.vantage_of(leader) if leader else None
     return vantage.term if vantage else None
@@ -60,39 +64,37 @@ def refusal_if_plan_is_stale(basis: PlanBasis, view: ClusterView) -> Refusal | N
     """
     if view.configuration is None or view.leader_id is None:
         return None  # the guard itself refuses that, in better words
-    moved = _moved_peers(basis, view.configuration) + _moved_leader(basis, view)
-    if not moved:
+    changes = _changed_peers(basis, view.configuration) + _changed_leader(basis, view)
+    if not changes:
         return None
-    code = "ConfigurationChanged" if _moved_peers(basis, view.configuration) else "LeaderChanged"
-    return Refusal(code, f"since the plan was made {'; '.join(moved)}", "Run the playbook again: it will judge anew")
+    code = "ConfigurationChanged" if _changed_peers(basis, view.configuration) else "LeaderChanged"
+    return Refusal(code, f"since the plan was made, {'; '.join(changes)}", "Run the playbook again to plan anew")
 
 
-def _moved_peers(basis: PlanBasis, now: Configuration) -> list[str]:
+def _changed_peers(basis: PlanBasis, now: Configuration) -> list[str]:
     new = sorted(now.fingerprint - basis.peers)
     gone = sorted(entry for entry in basis.peers - now.fingerprint if entry[0] not in basis.removals)
     back = sorted(entry for entry in new if entry[0] in basis.removals)
     return [
-        *(f"{_entry(entry)} came" for entry in new if entry not in back),
-        *(f"{_entry(entry)} changed" for entry in back),
-        *(f"{_entry(entry)} went" for entry in gone),
+        *(f"{_format_peer(entry)} was added" for entry in new if entry not in back),
+        *(f"{_format_peer(entry)} changed" for entry in back),
+        *(f"{_format_peer(entry)} was removed" for entry in gone),
     ]
 
 
-def _entry(entry: tuple[str, str, bool]) -> str:
+def _format_peer(entry: tuple[str, str, bool]) -> str:
     peer_id, address, voter = entry
     return f"{'voter' if voter else 'non-voter'} {address}{'' if peer_id == address else f' ({peer_id})'}"
 
 
-def _moved_leader(basis: PlanBasis, view: ClusterView) -> list[str]:
+def _changed_leader(basis: PlanBasis, view: ClusterView) -> list[str]:
     term = leader_term(view)
     if view.leader_id == basis.leader and (term == basis.term or None in (term, basis.term)):
         return []
+    now = "unknown" if term is None else str(term)
+    before = "unknown" if basis.term is None else str(basis.term)
+    if view.leader_id == basis.leader:
+        return [f"the leader {basis.leader} was elected again: term {before} then, term {now} now"]
     leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
-    return [
-        f"the leader, {basis.leader} in term {_format_term(basis.term)}, became "
-        f"{leader.label if leader and view.leader_id != basis.leader else view.leader_id} in term {_format_term(term)}"
-    ]
-
-
-def _format_term(term: int | None) -> str:
-    return "unknown" if term is None else str(term)
+    name = leader.label if leader else view.leader_id
+    return [f"the leader changed from {basis.leader} in term {before} to {name} in term {now}"]

@@ -1,6 +1,6 @@
 """What this host's own try at a peer's port is worth. A probe is worth what it is worth on the living.
 
-A refused port is a process that is gone, or a firewall that refuses for it. A silent port is a machine that is gone, a
+A refused port is a process that is gone, or a firewall that rejects for it. A silent port is a machine that is gone, a
 cut, or a frozen process whose listen queue is full: the kernel then drops what comes. The same probe of the servers
 that answered in the same look, and other ports of the same machines, tell these apart; where they cannot, it is blind.
 """
@@ -39,7 +39,7 @@ class ProbeEvidence:
 
 
 def probe_evidence(view: ClusterView, peer: Peer) -> ProbeEvidence:
-    """Judge this host's probe of the peer by its probes of the servers that answered in the same look."""
+    """Judge this host's probe of the peer's Raft port by its probes of the servers that answered in the same look."""
     reach = view.probes.get(peer.address)
     if reach is None:
         return ProbeEvidence(ProbeMeaning.UNTRIED, f"port {peer.address} was not probed")

@@ -57,7 +57,11 @@ def refusal_to_remove(
         changes_so_far: changes that this run has made, of any kind.
     """
     if view.configuration is None or view.leader_id is None:
-        return Refusal("NoLeader", "the cluster has no leader, so no change can be made", "Bring servers back first")
+        return Refusal(
+            "NoLeader",
+            "the cluster has no leader, so no change can be made",
+            "Start servers again until one is elected",
+        )
     return (
         _refusal_for_target(view, verdicts, peer)
         or _refusal_for_quorum(view, verdicts, peer, policy)
@@ -67,11 +71,15 @@ def refusal_to_remove(
 
 def _refusal_for_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer) -> Refusal | None:
     if peer.id == view.leader_id:
-        return Refusal("TargetIsLeader", f"{peer.label} is the leader", "Stop it first: another is then elected")
+        return Refusal(
+            "TargetIsLeader", f"{peer.label} is the leader", "Stop it first, so that another server is elected"
+        )
     verdict = verdicts.get(peer.id)
     if verdict is None or verdict.liveness is Liveness.UNKNOWN:
-        why = "; ".join(verdict.evidence) if verdict else "it was not judged"
-        return Refusal("TargetUnknown", f"{peer.label} is not proven dead: {why}", "Look again, or stop its process")
+        why = "; ".join(verdict.evidence) if verdict else "no look has judged it"
+        return Refusal(
+            "TargetUnknown", f"{peer.label} is not proven dead: {why}", "Run runbook diagnose, or stop its process"
+        )
     if verdict.liveness is Liveness.ALIVE:
         why = "; ".join(verdict.evidence)
         return Refusal("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
@@ -86,7 +94,7 @@ def _refusal_for_quorum(
     alive = {peer_id for peer_id, verdict in verdicts.items() if verdict.liveness is Liveness.ALIVE}
     live = sum(voter.id in alive for voter in view.configuration.voters if voter.id != peer.id)
     if live < quorum(voters):
-        sentence = f"{live} of {voters} voters are proven alive and {quorum(voters)} are needed"
+        sentence = f"{live} of {voters} voters are proven alive, {quorum(voters)} needed"
         return Refusal("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
     return _refusal_for_minimum(view, policy, voters - 1) if peer.voter else None
 
@@ -106,15 +114,15 @@ def _refusal_for_minimum(view: ClusterView, policy: Policy, after: int) -> Refus
         lower = (
             f"run again with --param {policy.min_voters_param}={after}"
             if by_param
-            else f"write min_voters: {after} in its guards"
+            else f"set min_voters: {after} in its guards"
         )
         sentence = f"{left} and the playbook's min_voters is {least}"
         return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
     if own is None:
-        why = view.autopilot_trouble or "no look has asked for it"
+        why = view.autopilot_trouble or "no look has read it"
         sentence = f"the cluster's own minimum of voters, autopilot's MinQuorum, could not be read: {why}"
         override = f"--override {CLUSTER_MINIMUM} --reason TEXT"
-        advice = f"Mend that; or, where {after} voters are surely enough for this cluster, run again with {override}"
+        advice = f"Fix that; or, if {after} voters are surely enough for this cluster, run again with {override}"
         return Refusal(MINIMUM_UNREAD, sentence, advice)
     return None
 
@@ -124,7 +132,7 @@ def refusal_over_max_changes(policy: Policy, changes_so_far: int) -> Refusal | N
     if changes_so_far < policy.max_changes:
         return None
     sentence = f"this run has made {changes_so_far} changes and may make {policy.max_changes}"
-    return Refusal("TooManyChanges", sentence, "Look at the cluster, then raise max_changes or run again")
+    return Refusal("TooManyChanges", sentence, "Check the cluster, then raise max_changes or run again")
 
 
 def refusal_to_change(
@@ -140,11 +148,11 @@ def refusal_to_change(
         return None
     if numbers is None:
         sentence = f"the playbook states {stated}, and the cluster cannot be read: {view.trouble_text or view.trouble}"
-        return Refusal("ClusterUnreadable", sentence, "runbook diagnose says why; mend that, then resume this run")
+        return Refusal("ClusterUnreadable", sentence, "Run runbook diagnose, fix what it names, then resume this run")
     if "min_voters" in policy.stated and numbers.live_voters < policy.min_voters:
         alive = f"{numbers.live_voters} of {numbers.voters} voters are proven alive"
         sentence = f"{alive} and the playbook's min_voters is {policy.min_voters}"
-        return Refusal("BelowMinimumVoters", sentence, "Bring servers back, then resume this run")
+        return Refusal("BelowMinimumVoters", sentence, "Start servers again, then resume this run")
     if "never_worse" in policy.stated and policy.never_worse:
         return refusal_if_worse(margin_at_start, numbers.margin)
     return None
@@ -156,5 +164,7 @@ def refusal_if_worse(margin_at_start: int | None, margin: int) -> Refusal | None
         return None
     sentence = f"failure tolerance fell from {max(0, margin_at_start)} to {max(0, margin)} during this run"
     if margin < 0:
-        sentence = f"{margin_at_start - margin} voters went away during this run, and quorum lacks {-margin}"
-    return Refusal("NeverWorse", sentence, "Find out which server went away before anything else is changed")
+        sentence = (
+            f"quorum is lost: live voters fell by {margin_at_start - margin} during this run, {-margin} more needed"
+        )
+    return Refusal("NeverWorse", sentence, "Find out which server failed before anything else is changed")

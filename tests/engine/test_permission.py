@@ -67,7 +67,7 @@ def test_min_voters_is_asked_of_a_look_just_before_each_command(tmp_path: Path, 
     ("dead", "falls", "words"),
     [
         (set(), 5, "failure tolerance fell from 2 to 1"),
-        ({4, 5}, 3, "1 voters went away during this run, and quorum lacks 1"),
+        ({4, 5}, 3, "quorum is lost: live voters fell by 1 during this run, 1 more needed"),
     ],
 )
 def test_never_worse_is_asked_before_each_command(

@@ -79,20 +79,24 @@ def test_who_was_to_go_and_went_by_itself_is_no_drift(tmp_path: Path) -> None:
 
 
 DRIFTS: list[tuple[str, str, Callable[[FakeCluster], None]]] = [
-    ("ConfigurationChanged", "voter 127.0.0.13:4647 (id-3) went", lambda cluster: cluster.drop(3)),
+    ("ConfigurationChanged", "voter 127.0.0.13:4647 (id-3) was removed", lambda cluster: cluster.drop(3)),
     (
         "LeaderChanged",
-        "the leader, id-1 in term 2, became s2.global in term 3",
+        "the leader changed from id-1 in term 2 to s2.global in term 3",
         lambda cluster: cluster.elect(2, 3),
     ),
-    ("LeaderChanged", "became id-1 in term 4", lambda cluster: cluster.elect(1, 4)),
+    (
+        "LeaderChanged",
+        "the leader id-1 was elected again: term 2 then, term 4 now",
+        lambda cluster: cluster.elect(1, 4),
+    ),
     ("NeverWorse", "failure tolerance fell from 1 to 0", lambda cluster: cluster.dead.add(2)),
 ]
 
 
 @pytest.mark.parametrize(("code", "words", "moved"), DRIFTS, ids=[f"{row[0]}: {row[1]}" for row in DRIFTS])
 def test_what_moved_since_the_plan_refuses(tmp_path: Path, code: str, words: str, moved: Any) -> None:
-    """The fence, with a readable difference; nothing is asked for."""
+    """The plan basis, with a readable difference; nothing is asked for."""
     fenced = run(tmp_path, dead={5}, at_look={6: moved})
     ending = fenced.execute()
     assert isinstance(ending, RunRefused)

@@ -134,9 +134,9 @@ def test_the_cluster_s_own_min_quorum_is_a_floor() -> None:
     ("policy", "own", "sentence", "advice"),
     [
         (Policy(min_voters=5), 0, "4 voters would be left and the playbook's min_voters is 5",
-         "Add a replacement first, or write min_voters: 4 in its guards"),
+         "Add a replacement first, or set min_voters: 4 in its guards"),
         (Policy(5, min_voters_param="least"), 4, "the playbook's min_voters is 5", "run again with --param least=4"),
-        (Policy(5, min_voters_param="least", min_voters_lowest=5), 0, "is 5", "write min_voters: 4 in its guards"),
+        (Policy(5, min_voters_param="least", min_voters_lowest=5), 0, "is 5", "set min_voters: 4 in its guards"),
         (Policy(3, min_voters_param="least"), 5, "the cluster's own minimum, autopilot's MinQuorum, is 5",
          "or lower it on the cluster: nomad operator autopilot set-config -min-quorum=4"),
         (Policy(5, min_voters_param="least"), 5, "MinQuorum, is 5, and the playbook's min_voters is 5",

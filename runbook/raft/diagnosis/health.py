@@ -47,7 +47,7 @@ def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> Clust
     voting = [verdict for verdict in verdicts if verdict.peer.voter]
     live = sum(verdict.liveness is Liveness.ALIVE for verdict in voting)
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
-    by_numbers, sentence = _meaning(view, len(voting), live, dead)
+    by_numbers, sentence = _level_and_sentence(view, len(voting), live, dead)
     findings = diagnose(view, removed=removed)
     level = level_of(by_numbers, findings) if voting else UNKNOWN
     return ClusterHealth(
@@ -73,17 +73,18 @@ def level_of(by_numbers: int, findings: Iterable[Finding]) -> int:
 
 def _format_sentence(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
     """The worst finding by name, first where it decides the level, and the command that comes next."""
-    ill = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
-    if not ill:
+    problems = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
+    if not problems:
         return numbers
-    worst = max(ill, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
+    worst = max(problems, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
     name = f"{worst.name} ({worst.certainty.value})"
     command = f"runbook execute {worst.playbook}" if worst.playbook else "runbook diagnose"
-    told = f"{name}: {worst.sentence}; {numbers.removeprefix('healthy: ')}" if decides else f"{numbers}; {name}"
-    return f"{told}; next: {command}"
+    if decides:
+        return f"{name}: {worst.sentence}; {numbers.removeprefix('healthy: ')}; next: {command}"
+    return f"{numbers}; {name}; next: {command}"
 
 
-def _meaning(view: ClusterView, voters: int, live: int, dead: int) -> tuple[int, str]:
+def _level_and_sentence(view: ClusterView, voters: int, live: int, dead: int) -> tuple[int, str]:
     if voters == 0:
         return UNKNOWN, view.trouble_text or "no server returned a Raft configuration"
     needed = f"{live} of {voters} voters answer, {quorum(voters)} needed"
