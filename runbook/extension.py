@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from runbook.clock import Clock
+from runbook.errors import ErrorKind, StepError
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import StepResult
 from runbook.steps.text import shown
-from runbook.steps.trouble import StepError, StepTrouble
 
-__all__ = ["Effect", "Field", "StepContext", "StepDeclaration", "StepError", "StepResult", "StepTrouble", "shown"]
+__all__ = ["Effect", "ErrorKind", "Field", "StepContext", "StepDeclaration", "StepError", "StepResult", "shown"]
 
 
 class StepContext(Protocol):

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from runbook.changes import Change, ChangesFolding, Key
+from runbook.errors import TransitionError
 from runbook.raft.liveness import SILENT_MACHINE, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView
 from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
 from runbook.raft.quorum import VoterCounts
 from runbook.removals import Removal, RemovalsFolding
-from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, TransitionError, next_state
+from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, next_state
 
 Record = Mapping[str, Any]
 CONFIRM_FOR, LEAST_LOOKS = 30.0, 2  # where no raft.find_dead has said otherwise

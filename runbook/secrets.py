@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runbook.errors import SecretError
 from runbook.files import read_limited
 from runbook.playbook.model import Secret
 
@@ -18,10 +19,6 @@ SHORTEST = 6  # characters: anything shorter is part of ordinary words, and hidi
 LONGEST = 64 * 1024
 FETCH_WITHIN = 30.0  # seconds for a command that prints a secret
 HIDDEN = "(secret)"
-
-
-class SecretError(Exception):
-    """A secret cannot be had. Names the secret and where it was looked for, never a value."""
 
 
 class Redactor:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 
+from runbook.errors import NoPlaybookError
+
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shipped")  # noqa: PTH100, PTH118, PTH120 -- start-up
 SUFFIX = ".yaml"
 PATHS = (SUFFIX, ".yml")
-
-
-class NoPlaybookError(Exception):
-    """A word that is neither a file nor the name of a shipped playbook; says what was probably meant."""
 
 
 def names() -> tuple[str, ...]:

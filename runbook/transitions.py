@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from runbook.errors import TransitionError
+
 Table = Mapping[tuple[str, str], str]
 
 RUN: Table = {
@@ -41,10 +43,6 @@ STEP: Table = {
     ("interrupted", "step.skipped"): "skipped",
     ("skipped", "step.started"): "running",
 }
-
-
-class TransitionError(Exception):
-    """The record holds an event that cannot follow the ones before it."""
 
 
 def next_state(table: Table, state: str, kind: str) -> str:

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 
 from runbook.cli.diagnose import removed_by_runs
 from runbook.cli.main import main
-from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.environment import cluster_from
 from runbook.cluster.threads import within
+from runbook.errors import JournalError, Mark, SecretError, SettingsError
 from runbook.files import read_limited, replace_file, replacing
 from runbook.journal.lock import Lock
-from runbook.journal.store import Journal, JournalError, read
-from runbook.playbook.diagnostics import Mark
+from runbook.journal.store import Journal, read
 from runbook.playbook.model import Secret
-from runbook.secrets import Redactor, SecretError, Vault
+from runbook.secrets import Redactor, Vault
 
 PATIENCE = 5.0
 """Seconds after which a read counts as hanging; none takes a tenth of one."""

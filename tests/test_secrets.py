@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook.playbook.diagnostics import Mark
+from runbook.errors import Mark
 from runbook.playbook.model import Secret
 from runbook.secrets import Redactor, Vault
 

@@ -2,7 +2,7 @@
 
 import shutil
 
-from runbook.extension import Effect, Field, StepContext, StepDeclaration, StepError, StepResult, StepTrouble
+from runbook.extension import Effect, ErrorKind, Field, StepContext, StepDeclaration, StepError, StepResult
 
 DECLARATION = StepDeclaration(
     "disk.free",
@@ -32,11 +32,11 @@ def run(_context: StepContext, arguments: dict) -> StepResult:
         usage = shutil.disk_usage(arguments["path"])
     except OSError as error:
         raise StepError(
-            StepTrouble.UNEXPECTED, f"{arguments['path']}: {error.strerror}", "Name a path of this host"
+            ErrorKind.UNEXPECTED, f"{arguments['path']}: {error.strerror}", "Name a path of this host"
         ) from None
     percent = 100 * usage.free / usage.total
     if percent < arguments["at_least"]:
         what = f"only {percent:.1f} % of {arguments['path']} is free, and {arguments['at_least']:g} % is needed"
-        raise StepError(StepTrouble.UNEXPECTED, what, "Make room first")
+        raise StepError(ErrorKind.UNEXPECTED, what, "Make room first")
     message = f"{percent:.1f} % of {arguments['path']} is free"
     return StepResult(message, {"bytes": usage.free, "percent": percent})

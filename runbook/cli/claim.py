@@ -10,14 +10,13 @@ from pathlib import Path
 from runbook.cli.cooldown import reason_in_cooldown
 from runbook.clock import Clock
 from runbook.engine.plan import Plan
+from runbook.errors import JournalError, LockedError, RefusedError, TransitionError
 from runbook.events import Emit, GuardOverridden
-from runbook.journal.lock import Lock, LockedError
-from runbook.journal.store import Journal, JournalError, read
+from runbook.journal.lock import Lock
+from runbook.journal.store import Journal, read
 from runbook.lock_events import LockFreed, LockTakenOver
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
-from runbook.steps.context import RefusedError
-from runbook.transitions import TransitionError
 
 PEER = "peer"  # what is locked
 

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from runbook.journal.store import JournalError, read
+from runbook.errors import JournalError
+from runbook.journal.store import read
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
 from runbook.steps.text import clean

@@ -9,9 +9,9 @@ import sys
 from runbook.cli import exit_codes
 from runbook.cli.execute import Wish, execute_playbook
 from runbook.cli.running import Manner
+from runbook.errors import LabError
 from runbook.lab.simulated import SimulatedLab
 from runbook.shipped_playbooks import path_of
-from runbook.simulation.settings import LabError
 
 PLAYBOOK = "remove-dead-peers"
 QUICK = {"confirm_for": "4s", "watch_for": "5s", "cooldown": "0s"}  # at 3 a.m. they are 30 s, 70 s and 1 h

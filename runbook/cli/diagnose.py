@@ -11,8 +11,9 @@ from pathlib import Path
 from runbook.cli import exit_codes
 from runbook.cli.state import state_folder
 from runbook.cli.telling import painted
-from runbook.cluster.environment import SettingsError, cluster_from
-from runbook.journal.store import JournalError, read
+from runbook.cluster.environment import cluster_from
+from runbook.errors import JournalError, SettingsError, TransitionError
+from runbook.journal.store import read
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Finding
@@ -21,7 +22,6 @@ from runbook.raft.serialization import view_to_dict
 from runbook.report.colour import can_rewrite
 from runbook.report.diagnosis import WIDTH, lines_of, rows_of
 from runbook.run_state import fold
-from runbook.transitions import TransitionError
 
 NARROWEST = 60  # columns
 RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins

@@ -11,21 +11,28 @@ from pathlib import Path
 
 from runbook.cli import exit_codes
 from runbook.cli.person import person
-from runbook.cli.running import Manner, NotStartedError, conduct, told
+from runbook.cli.running import Manner, conduct, told
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
-from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.environment import cluster_from
 from runbook.engine.plan import Plan, bound
+from runbook.errors import (
+    ExpressionError,
+    JournalError,
+    NoPlaybookError,
+    NotStartedError,
+    ParamError,
+    PlaybookError,
+    SettingsError,
+)
 from runbook.events import RunStarted
 from runbook.files import read_limited, replace_file
-from runbook.journal.store import Journal, JournalError
-from runbook.playbook.diagnostics import PlaybookError
-from runbook.playbook.expressions.model import ExpressionError
-from runbook.playbook.params import NO_FILE, ParamError, gather_params, read_params_file
+from runbook.journal.store import Journal
+from runbook.playbook.params import NO_FILE, gather_params, read_params_file
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.run_state import RunState
-from runbook.shipped_playbooks import NoPlaybookError, located
+from runbook.shipped_playbooks import located
 from runbook.steps.registry import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one

@@ -170,7 +170,7 @@ def _kind(kind: str) -> AgentKind:
 def _told() -> Iterator[None]:
     """Every error as one sentence and exit 1: no traceback reaches an operator."""
     from runbook.cli import exit_codes
-    from runbook.simulation.settings import LabError
+    from runbook.errors import LabError
 
     try:
         yield

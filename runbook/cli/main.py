@@ -123,9 +123,10 @@ def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
-    from runbook.cli.runs import NoRunError, folder_of, shown
+    from runbook.cli.runs import folder_of, shown
     from runbook.cli.state import state_folder
     from runbook.cli.telling import fitted
+    from runbook.errors import NoRunError
     from runbook.report.screen import LABEL_WIDTH
 
     try:
@@ -154,7 +155,7 @@ def steps(name: str | None) -> None:
 def playbooks(name: str | None) -> None:
     """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
     from runbook.cli.playbooks import listed, text_of
-    from runbook.shipped_playbooks import NoPlaybookError
+    from runbook.errors import NoPlaybookError
 
     try:
         click.echo("\n".join(listed()) if name is None else text_of(name), nl=name is None)

@@ -12,17 +12,25 @@ from runbook.cli import exit_codes
 from runbook.cli.claim import free_what_is_left
 from runbook.cli.execute import PLAYBOOK
 from runbook.cli.person import person
-from runbook.cli.running import Manner, NotStartedError, conduct, told
-from runbook.cli.runs import NoRunError, folder_of, last_change, newest_to_resume
+from runbook.cli.running import Manner, conduct, told
+from runbook.cli.runs import folder_of, last_change, newest_to_resume
 from runbook.cli.state import state_folder
 from runbook.clock import SystemClock
-from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.environment import cluster_from
 from runbook.engine.plan import Plan, bound
+from runbook.errors import (
+    AtWorkError,
+    ExpressionError,
+    JournalError,
+    NoRunError,
+    NotStartedError,
+    PlaybookError,
+    SettingsError,
+    TransitionError,
+)
 from runbook.events import RunAcknowledged, RunResumed
 from runbook.files import read_limited
-from runbook.journal.store import AtWorkError, Journal, JournalError, Record
-from runbook.playbook.diagnostics import PlaybookError
-from runbook.playbook.expressions.model import ExpressionError
+from runbook.journal.store import Journal, Record
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.diagnosis.findings import format_count
@@ -30,7 +38,6 @@ from runbook.report.screen import summary
 from runbook.run_state import RunState, fold
 from runbook.secrets import HIDDEN
 from runbook.steps.registry import CATALOG
-from runbook.transitions import TransitionError
 
 
 def resume_run(name: str, manner: Manner, environment: Mapping[str, str]) -> int:

@@ -43,10 +43,6 @@ class Manner:
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
-class NotStartedError(Exception):
-    """Something outside the cluster forbids the run: nothing was asked of anybody."""
-
-
 def told(text: str, code: int) -> int:
     """One sentence on stderr, and the exit code."""
     print(text, file=sys.stderr)

@@ -8,14 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runbook.journal.store import JournalError, read
+from runbook.errors import JournalError, NoRunError, TransitionError
+from runbook.journal.store import read
 from runbook.report.screen import Screen, summary
 from runbook.run_state import RunState, fold
-from runbook.transitions import TransitionError
-
-
-class NoRunError(Exception):
-    """No run, or more than one, has this name."""
 
 
 def listed(state: Path) -> list[str]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from runbook.errors import Diagnostic, Mark, NoPlaybookError, PlaybookError
 from runbook.files import read_limited
-from runbook.playbook.diagnostics import Diagnostic, Mark, PlaybookError
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
-from runbook.shipped_playbooks import NoPlaybookError, located
+from runbook.shipped_playbooks import located
 from runbook.steps.registry import CATALOG
 
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from runbook.cluster.http import Reply
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.files import replacing
 
 PIECE = 1024 * 1024
@@ -40,7 +40,7 @@ def _verified(file: IO[bytes], reply: Reply) -> str:
         digest.update(piece)
     told = reply.headers.get("digest", "")
     if told and told.removeprefix("sha-256=") != base64.b64encode(digest.digest()).decode():
-        raise ClusterError(Trouble.BAD_REPLY, "the state snapshot does not match its Digest", "Take it again")
+        raise ClusterError(ErrorKind.BAD_REPLY, "the state snapshot does not match its Digest", "Take it again")
     _unpack(file)
     return digest.hexdigest()
 
@@ -57,4 +57,4 @@ def _unpack(file: IO[bytes]) -> None:
     except (OSError, EOFError, zlib.error) as error:
         shown = "" if start.startswith(GZIP) else f"; it begins: {' '.join(start.decode('utf-8', 'replace').split())}"
         what = f"the state snapshot is no whole gzip archive ({error}){shown}"
-        raise ClusterError(Trouble.BAD_REPLY, what, "Take it again") from None
+        raise ClusterError(ErrorKind.BAD_REPLY, what, "Take it again") from None

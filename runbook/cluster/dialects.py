@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runbook.cluster.http import Reply
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 
 
 @dataclass(frozen=True)
@@ -47,57 +47,57 @@ CONSUL = Dialect(
 )
 
 _MEANINGS = (  # what an error's text contains, in lower case: docs/servers/nomad.md#errors-of-a-removal
-    ("leadership lost while committing log", Trouble.AMBIGUOUS),
-    ("no cluster leader", Trouble.NO_LEADER),
-    ("node is not the leader", Trouble.UNAVAILABLE),
-    ("not ready to serve consistent reads", Trouble.UNAVAILABLE),
-    ("leadership transfer in progress", Trouble.UNAVAILABLE),
-    ("raft is already shutdown", Trouble.UNAVAILABLE),
-    ("failed to get conn", Trouble.UNAVAILABLE),
-    ("was not found in the raft configuration", Trouble.NOT_A_PEER),
-    ("need at least one voter", Trouble.REJECTED),
-    ("operation not supported with current protocol", Trouble.REJECTED),
-    ("no path to region", Trouble.REJECTED),
-    ("no servers found", Trouble.REJECTED),
-    ("permission denied", Trouble.FORBIDDEN),
-    ("acl not found", Trouble.FORBIDDEN),
-    ("acl token not found", Trouble.FORBIDDEN),
-    ("acl token lookup failed", Trouble.FORBIDDEN),
+    ("leadership lost while committing log", ErrorKind.AMBIGUOUS),
+    ("no cluster leader", ErrorKind.NO_LEADER),
+    ("node is not the leader", ErrorKind.UNAVAILABLE),
+    ("not ready to serve consistent reads", ErrorKind.UNAVAILABLE),
+    ("leadership transfer in progress", ErrorKind.UNAVAILABLE),
+    ("raft is already shutdown", ErrorKind.UNAVAILABLE),
+    ("failed to get conn", ErrorKind.UNAVAILABLE),
+    ("was not found in the raft configuration", ErrorKind.NOT_A_PEER),
+    ("need at least one voter", ErrorKind.REJECTED),
+    ("operation not supported with current protocol", ErrorKind.REJECTED),
+    ("no path to region", ErrorKind.REJECTED),
+    ("no servers found", ErrorKind.REJECTED),
+    ("permission denied", ErrorKind.FORBIDDEN),
+    ("acl not found", ErrorKind.FORBIDDEN),
+    ("acl token not found", ErrorKind.FORBIDDEN),
+    ("acl token lookup failed", ErrorKind.FORBIDDEN),
 )
 
 
 def error_of(place: str, method: str, reply: Reply, dialect: Dialect) -> ClusterError:
     """The class of a reply that is not 200. An unknown 5xx of a changing request is ambiguous."""
-    trouble = _trouble(method, reply)
+    kind = _kind_of(method, reply)
     what = f"{place} answered {reply.status}: {reply.text or '(nothing)'}"
-    if trouble is Trouble.AMBIGUOUS and method == "GET":
-        trouble = Trouble.UNAVAILABLE
-    return ClusterError(trouble, what, _next_action(trouble, reply, dialect))
+    if kind is ErrorKind.AMBIGUOUS and method == "GET":
+        kind = ErrorKind.UNAVAILABLE
+    return ClusterError(kind, what, _next_action(kind, reply, dialect))
 
 
-def _trouble(method: str, reply: Reply) -> Trouble:
+def _kind_of(method: str, reply: Reply) -> ErrorKind:
     if reply.status in (401, 403):
-        return Trouble.FORBIDDEN
+        return ErrorKind.FORBIDDEN
     if reply.status == 429:
-        return Trouble.UNAVAILABLE
+        return ErrorKind.UNAVAILABLE
     if 300 <= reply.status < 400:
-        return Trouble.BAD_REPLY if method == "GET" else Trouble.REJECTED
+        return ErrorKind.BAD_REPLY if method == "GET" else ErrorKind.REJECTED
     text = reply.text.lower()
-    meaning = next((trouble for words, trouble in _MEANINGS if words in text), None)
+    meaning = next((kind for words, kind in _MEANINGS if words in text), None)
     if meaning is not None:
         return meaning
     if reply.status < 500:
-        return Trouble.REJECTED
-    return Trouble.BAD_REPLY if method == "GET" and reply.status > 500 else Trouble.AMBIGUOUS
+        return ErrorKind.REJECTED
+    return ErrorKind.BAD_REPLY if method == "GET" and reply.status > 500 else ErrorKind.AMBIGUOUS
 
 
-def _next_action(trouble: Trouble, reply: Reply, dialect: Dialect) -> str:
-    if trouble is Trouble.FORBIDDEN:
+def _next_action(kind: ErrorKind, reply: Reply, dialect: Dialect) -> str:
+    if kind is ErrorKind.FORBIDDEN:
         return f"This needs {dialect.permission}"
     if reply.status == 429:
         return "The server limits connections from this host: wait, or ask fewer things at once"
     if "to an https server" in reply.text.lower():
         return f"Write https:// in {dialect.variable}"
-    if trouble is Trouble.BAD_REPLY or 300 <= reply.status < 400:
+    if kind is ErrorKind.BAD_REPLY or 300 <= reply.status < 400:
         return f"Is a proxy between? Name a server itself in {dialect.variable}"
     return ""

@@ -14,15 +14,12 @@ from urllib.parse import urlsplit
 from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
+from runbook.errors import SettingsError
 from runbook.files import read_limited
 
 TOKEN_LIMIT = 64 * 1024  # bytes of a file that holds a token
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
-
-
-class SettingsError(Exception):
-    """The environment does not say which cluster, or contradicts itself: nothing was started."""
 
 
 def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> HashiCorpCluster:

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 from runbook.cluster import http, wire
 from runbook.cluster.archive import keep_archive
 from runbook.cluster.dialects import Dialect, error_of
-from runbook.cluster.http import NoAnswerError, Reply, Settings
+from runbook.cluster.http import Reply, Settings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.seen import Seen, one_each, why_nobody, worth
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 
@@ -72,7 +72,7 @@ class HashiCorpCluster:
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
-            trouble=error.trouble.value if error else None,
+            trouble=error.kind.value if error else None,
             trouble_text=str(error) if error else None,
         )
         view = self._with_last_answers(view, answering, until)
@@ -93,7 +93,7 @@ class HashiCorpCluster:
         if reply.body.lstrip().startswith(b"<"):
             what = f"DELETE {path} was answered with a page: {reply.text}"
             raise ClusterError(
-                Trouble.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
+                ErrorKind.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
             )
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
@@ -114,7 +114,7 @@ class HashiCorpCluster:
         reply = self._checked(url, "GET", path, self._left(until), fine=fine)
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
-            raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
+            raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self._dialect.permission}")
         return wire.decode(reply.body, url + path)
 
     def _checked(
@@ -144,7 +144,7 @@ class HashiCorpCluster:
             try:
                 return ask(url, self._left(until))
             except NoAnswerError as error:
-                if error.trouble is Trouble.AMBIGUOUS:
+                if error.kind is ErrorKind.AMBIGUOUS:
                     raise
         return ask(urls[-1], self._left(until))
 
@@ -214,7 +214,7 @@ class HashiCorpCluster:
             settings = wire.autopilot_settings(self._get(url, place, until), url + place)
             opinion = wire.unhealthy(self._get(url, f"{AUTOPILOT}/health", until, (200, 429)))
         except ClusterError as error:
-            unread = error.what if settings is None else None  # the opinion is one voice among several
+            unread = error.sentence if settings is None else None  # the opinion is one voice among several
         return settings, opinion, unread
 
     def _ask_vantage(self, url: str) -> Seen:
@@ -232,7 +232,7 @@ class HashiCorpCluster:
             reach = Reach.ANSWERED if vantage.server_id else error.reach
             return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
         except ClusterError as error:
-            refused = error.trouble is Trouble.FORBIDDEN
+            refused = error.kind is ErrorKind.FORBIDDEN
             return Seen(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), error)
 
     def _other_at(self, vantage: Vantage, until: float) -> str | None:
@@ -253,7 +253,7 @@ class HashiCorpCluster:
         everywhere = wire.members(told, self._dialect.role, None, vantage.url)
         if vantage.server_id and not any(member.raft_address == vantage.raft_address for member in everywhere):
             what = f"{vantage.url}/v1/agent/members does not list that server itself"
-            raise ClusterError(Trouble.FORBIDDEN, what, f"This needs {self._dialect.permission}")
+            raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self._dialect.permission}")
         return wire.members(told, self._dialect.role, self._region or region, vantage.url)
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
@@ -270,7 +270,7 @@ class HashiCorpCluster:
         if isinstance(answer, Seen):
             return replace(answer, vantage=replace(answer.vantage, expected_id=expected))
         silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
-        return Seen(silence, ClusterError(Trouble.TIMEOUT, f"{url}: no answer in time"))
+        return Seen(silence, ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
 
     def _read_configuration(
         self, answering: list[Vantage], seen: list[Seen], until: float
@@ -288,7 +288,7 @@ class HashiCorpCluster:
             return None, None, error
         why = reason_not_leading(configuration, leader, answering) if leader else "no server is named leader"
         if why:
-            return None, None, ClusterError(Trouble.NO_LEADER, why)
+            return None, None, ClusterError(ErrorKind.NO_LEADER, why)
         return configuration, leader, None
 
     def _route_by(self, view: ClusterView) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 from runbook import __version__
 from runbook.clock import seconds as now
 from runbook.cluster.flight import Flight, GivenUpError
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.cluster.threads import within
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ PIECE = 64 * 1024
 SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies
 NO_HANDSHAKE = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
 NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
-
-
-class NoAnswerError(ClusterError):
-    """No HTTP reply came; ``reach`` says how far the request got."""
-
-    def __init__(self, reach: Reach, trouble: Trouble, what: str, next_action: str) -> None:
-        super().__init__(trouble, what, next_action)
-        self.reach = reach
 
 
 @dataclass(frozen=True)
@@ -105,11 +97,11 @@ class Door:
         """One request, given up after ``timeout`` seconds whatever the server does (a byte a second included).
 
         The body of a 200 goes ``into`` a file where one is given. Raises :class:`NoAnswerError`. For a changing method
-        its trouble is ``AMBIGUOUS`` if the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none
+        its kind is ``AMBIGUOUS`` if the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none
         is sent after the deadline.
         """
         if self._settings.read_only and method != "GET":
-            raise ClusterError(Trouble.REJECTED, f"a dry run sends no {method} {path}")
+            raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
         flight = Flight(timeout)
         try:
             return within(timeout, lambda: self._exchange(flight, method, path, limit, into, body))
@@ -144,7 +136,7 @@ class Door:
                 read = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
                 return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, read)
         except _TooMuchError as error:
-            raise ClusterError(_fate(flight, method, Trouble.BAD_REPLY), str(error), "Is this its API?") from None
+            raise ClusterError(_fate(flight, method, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             raise self._explain(flight, method, path, error) from None
         finally:
@@ -175,8 +167,8 @@ class Door:
         """Which of the many ways to fail it was, and what to check (never the token)."""
         reach, what, next_action = _what_happened(flight, error)
         words = self._settings.hide_in(what.encode()).decode()
-        trouble = _fate(flight, method, Trouble.TIMEOUT if flight.sent else Trouble.UNREACHABLE)
-        return NoAnswerError(reach, trouble, f"{method} {self.base}{path}: {words}", next_action)
+        kind = _fate(flight, method, ErrorKind.TIMEOUT if flight.sent else ErrorKind.UNREACHABLE)
+        return NoAnswerError(reach, kind, f"{method} {self.base}{path}: {words}", next_action)
 
 
 class _TooMuchError(Exception):
@@ -197,8 +189,8 @@ def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[byte
             sink.write(piece)
 
 
-def _fate(flight: Flight, method: str, otherwise: Trouble) -> Trouble:
-    return Trouble.AMBIGUOUS if method != "GET" and flight.sent else otherwise
+def _fate(flight: Flight, method: str, otherwise: ErrorKind) -> ErrorKind:
+    return ErrorKind.AMBIGUOUS if method != "GET" and flight.sent else otherwise
 
 
 def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswerError:
@@ -208,7 +200,7 @@ def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswe
         reach, what, advice = NO_HANDSHAKE
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
-    unsent = Trouble.TIMEOUT if method == "GET" else Trouble.UNREACHABLE
+    unsent = ErrorKind.TIMEOUT if method == "GET" else ErrorKind.UNREACHABLE
     return NoAnswerError(
         reach, _fate(flight, method, unsent), f"{method} {place}: {what} within {timeout:.3g} s", advice
     )

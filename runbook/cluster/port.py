@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from math import inf
 from pathlib import Path
 from typing import Protocol
 
 from runbook.raft.model import ClusterView, Peer
-
-
-class Trouble(Enum):
-    """The class of an error: what a retry, an exit code and a person's next action depend on."""
-
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    FORBIDDEN = "forbidden"
-    NO_LEADER = "no_leader"
-    QUORUM_LOST = "quorum_lost"  # no leader can be elected by waiting: too few voters live
-    UNAVAILABLE = "unavailable"  # said no for now, nothing was written: a later attempt may succeed
-    NOT_A_PEER = "not_a_peer"
-    AMBIGUOUS = "ambiguous"  # a change may or may not have been made: only a look can tell
-    REJECTED = "rejected"
-    BAD_REPLY = "bad_reply"
-
-
-class ClusterError(Exception):
-    """An answer that is no answer: its class, what happened and where, and what to do next."""
-
-    def __init__(self, trouble: Trouble, what: str, next_action: str = "") -> None:
-        super().__init__(f"{what}. {next_action}" if next_action else what)
-        self.trouble = trouble
-        self.what = what
-        self.next_action = next_action
 
 
 class Cluster(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Vantage
 
 
@@ -43,7 +43,7 @@ def why_nobody(seen: Iterable[Seen], variable: str) -> ClusterError:
     errors = [each.error for each in told if each.error]
     if not errors:
         what = "; ".join(each.vantage.trouble or f"{each.vantage.url} has no server id" for each in told)
-        return ClusterError(Trouble.UNREACHABLE, what, f"Name a server in {variable}")
-    worst = next((error for error in errors if error.trouble is Trouble.FORBIDDEN), errors[0])
-    what = "; ".join(dict.fromkeys(error.what for error in [worst, *errors][:4]))
-    return ClusterError(worst.trouble, what, worst.next_action)
+        return ClusterError(ErrorKind.UNREACHABLE, what, f"Name a server in {variable}")
+    worst = next((error for error in errors if error.kind is ErrorKind.FORBIDDEN), errors[0])
+    what = "; ".join(dict.fromkeys(error.sentence for error in [worst, *errors][:4]))
+    return ClusterError(worst.kind, what, worst.next_action)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")
@@ -28,7 +28,7 @@ def decode(body: bytes, url: str) -> Any:
     except (ValueError, RecursionError):
         shown = " ".join(body[:80].decode("utf-8", "replace").split())
         raise ClusterError(
-            Trouble.BAD_REPLY, f"{url} did not answer JSON but: {shown}", "Is a proxy between?"
+            ErrorKind.BAD_REPLY, f"{url} did not answer JSON but: {shown}", "Is a proxy between?"
         ) from None
 
 
@@ -37,7 +37,7 @@ def configuration(reply: Any, url: str) -> tuple[Configuration, str | None]:
     try:
         servers = [(_peer(entry), entry.get("Leader") is True) for entry in _few(reply["Servers"])]
     except ODD as error:
-        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable Raft configuration ({error!r:.200})") from None
+        raise ClusterError(ErrorKind.BAD_REPLY, f"{url} sent no readable Raft configuration ({error!r:.200})") from None
     leaders = [peer.id for peer, leads in servers if leads]
     return Configuration(tuple(peer for peer, _ in servers)), leaders[0] if len(leaders) == 1 else None
 
@@ -63,7 +63,7 @@ def members(reply: Any, role: str, region: str | None, url: str) -> tuple[Member
         entries = reply.get("Members") if isinstance(reply, dict) else reply
         return tuple(member(entry) for entry in _few([e for e in entries or () if _belongs(e, role, region)]))
     except ODD as error:
-        raise ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable members ({error!r:.200})") from None
+        raise ClusterError(ErrorKind.BAD_REPLY, f"{url} sent no readable members ({error!r:.200})") from None
 
 
 def _few(entries: list[Any] | None) -> list[Any]:
@@ -116,7 +116,7 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
         return vantage, region
     except ODD as error:
         what = f"{url}/v1/agent/self is not readable ({error!r:.200})"
-        raise ClusterError(Trouble.BAD_REPLY, what, "Is this a server of the cluster?") from None
+        raise ClusterError(ErrorKind.BAD_REPLY, what, "Is this a server of the cluster?") from None
 
 
 def number(told: Any) -> int | None:
@@ -148,7 +148,7 @@ def autopilot_settings(reply: Any, url: str) -> AutopilotSettings:
 
 
 def _unreadable(url: str, why: str) -> ClusterError:
-    return ClusterError(Trouble.BAD_REPLY, f"{url} sent no readable settings: {why}", "Is a proxy between?")
+    return ClusterError(ErrorKind.BAD_REPLY, f"{url} sent no readable settings: {why}", "Is a proxy between?")
 
 
 def _shown(told: Any) -> str:

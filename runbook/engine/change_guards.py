@@ -8,22 +8,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.open_changes import wherever
 from runbook.engine.services import AGREE_WITHIN, RunServices
+from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
 from runbook.lock_events import ClusterClaimed
 from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
-from runbook.steps.context import Agreement, RefusedError, StepContext
+from runbook.steps.context import Agreement, StepContext
 from runbook.steps.raft.looking import count_voters, view_without
-from runbook.steps.trouble import StepError
 
 T = TypeVar("T")
 
 AT_ONCE = 1.0  # seconds an answer may take without what was seen before it growing old
-NOT_KNOWN = (Trouble.AMBIGUOUS, Trouble.TIMEOUT)
+NOT_KNOWN = (ErrorKind.AMBIGUOUS, ErrorKind.TIMEOUT)
 
 
 class ChangeGuards:
@@ -159,5 +158,5 @@ def _leaves_unsettled(error: Exception) -> bool:
     if isinstance(error, StepError):
         return error.unsettled
     if isinstance(error, ClusterError):
-        return error.trouble in NOT_KNOWN
+        return error.kind in NOT_KNOWN
     return not isinstance(error, RefusedError)

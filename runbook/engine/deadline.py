@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from runbook.clock import Clock, Deadline
 from runbook.engine.services import Interrupts
-from runbook.steps.trouble import StepError, StepTrouble
-
-
-class TimeIsUpError(StepError):
-    """The step's ``timeout`` is over. No attempt follows."""
-
-    def __init__(self, step: str) -> None:
-        super().__init__(StepTrouble.TIMEOUT, f"the time of step {step} is over", "Give it a longer timeout")
+from runbook.errors import TimeIsUpError
 
 
 class BoundedClock:

@@ -9,9 +9,9 @@ from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan
 from runbook.engine.runner import PlaybookRunner
 from runbook.engine.services import RunServices
+from runbook.errors import RefusedError
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.run_state import RunState
-from runbook.steps.context import RefusedError
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from runbook.engine.plan import Plan, bound
+from runbook.errors import ParamError, PlaybookError, unexpected
 from runbook.files import read_limited
-from runbook.playbook.diagnostics import PlaybookError
 from runbook.playbook.model import Playbook
-from runbook.playbook.params import ParamError, bind_params
+from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.removal import Policy
 from runbook.steps.registry import CATALOG
-from runbook.steps.trouble import unexpected
 
 
 def bind_nested(playbook: Playbook, run: str, given: Mapping[str, Any], policy: Policy) -> Plan:

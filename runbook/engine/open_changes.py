@@ -10,9 +10,9 @@ import shlex
 
 from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
 from runbook.engine.services import RunServices
+from runbook.errors import RefusedError
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
-from runbook.steps.context import RefusedError
 from runbook.steps.registry import CATALOG
 
 _PROCESS = re.compile(r"~\d+\.")

@@ -5,18 +5,13 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from runbook.cluster.port import ClusterError
+from runbook.errors import ClusterError, ExpressionError, InvalidValueError, RefusedError, SecretError, StepError
 from runbook.events import RunFailed, RunInterrupted, RunRefused
-from runbook.playbook.expressions.model import ExpressionError
-from runbook.playbook.types import InvalidValueError
-from runbook.secrets import SecretError
-from runbook.steps.context import RefusedError
-from runbook.steps.trouble import StepError
 
 
 @dataclass(frozen=True)
 class Failure:
-    """``outcome`` is failed, refused or interrupted; ``code`` the class of the trouble, or the refusal's code."""
+    """``outcome`` is failed, refused or interrupted; ``code`` the kind of the error, or the refusal's code."""
 
     outcome: str
     step: str
@@ -54,11 +49,11 @@ def failure_of(step: str, error: BaseException, *, keep_traceback: bool) -> Fail
 
 
 def _told(error: BaseException) -> tuple[str, str]:
-    """The class of the trouble, and the sentence. A step's own trouble says nothing of the cluster."""
+    """The code of the failure, and the sentence. A step's own kind of error says nothing of the cluster."""
     if isinstance(error, ClusterError):
-        return error.trouble.value, str(error)
+        return error.kind.value, str(error)
     if isinstance(error, StepError):
-        return f"step.{error.trouble.value}", str(error)
+        return f"step.{error.kind.value}", str(error)
     if isinstance(error, ExpressionError | InvalidValueError | SecretError):
         return "playbook", str(error)
     return "bug", f"{type(error).__name__}: {error}. This is a fault of runbook, not of the cluster"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from runbook.engine.scope import Scope, beginning
+from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import resolve
-from runbook.playbook.expressions.model import ExpressionError
 from runbook.playbook.model import Effect, Field, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
 from runbook.raft.removal import Policy

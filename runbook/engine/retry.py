@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from runbook.clock import Clock
-from runbook.cluster.port import ClusterError, Trouble
-from runbook.engine.deadline import TimeIsUpError
+from runbook.errors import ClusterError, ErrorKind, StepError, TimeIsUpError
 from runbook.events import AttemptFailed, Emit, Waiting
 from runbook.playbook.model import RETRYABLE, Retry
-from runbook.steps.trouble import StepError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # To a playbook, a change without an answer is a time-out: every attempt begins with a look, which settles it.
-_WORDS = {Trouble.AMBIGUOUS: "timeout"}
+_WORDS = {ErrorKind.AMBIGUOUS: "timeout"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Attempts:
     def _tell_failure(self, step: str, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ClusterError | StepError):
-            self.emit(AttemptFailed(step, state.attempt_number, error.trouble.value, str(error)))
+            self.emit(AttemptFailed(step, state.attempt_number, error.kind.value, str(error)))
 
     def _tell_pause(self, step: str, state: RetryCallState) -> None:
         seconds = state.next_action.sleep if state.next_action else 0.0
@@ -73,5 +71,5 @@ class Attempts:
 def _may_pass(error: BaseException, retry: Retry) -> bool:
     wanted = retry.only_on if retry.only_on is not None else frozenset(RETRYABLE)
     if isinstance(error, ClusterError):
-        return _WORDS.get(error.trouble, error.trouble.value) in wanted
-    return isinstance(error, StepError) and not isinstance(error, TimeIsUpError) and error.trouble.value in wanted
+        return _WORDS.get(error.kind, error.kind.value) in wanted
+    return isinstance(error, StepError) and not isinstance(error, TimeIsUpError) and error.kind.value in wanted

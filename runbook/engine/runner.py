@@ -24,6 +24,7 @@ from runbook.engine.plan import Plan
 from runbook.engine.scope import Scope, for_handlers, in_round, items_of, plain, result_of_block
 from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
+from runbook.errors import unexpected
 from runbook.events import Event, ItemCompleted, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
 from runbook.playbook.model import Effect, Playbook, StepSpec
 from runbook.raft.diagnosis.findings import format_count
@@ -34,7 +35,6 @@ from runbook.steps.context import StepContext
 from runbook.steps.flow import refuse_recursion
 from runbook.steps.registry import body_of
 from runbook.steps.text import NOT_KNOWN, is_known
-from runbook.steps.trouble import unexpected
 
 ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes something, and what
 

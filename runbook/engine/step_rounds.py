@@ -10,6 +10,7 @@ from typing import Any
 from runbook.engine.retry import Attempts
 from runbook.engine.scope import Scope, inside
 from runbook.engine.services import RunServices
+from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.events import Waiting
 from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
@@ -17,7 +18,6 @@ from runbook.playbook.model import Playbook, Secret, StepSpec, Value
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import CATALOG
-from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with these arguments
 
@@ -44,7 +44,7 @@ def run_rounds(
         left = began + spec.until.within - clock.monotonic()
         if left <= 0:
             what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {result.message}"
-            raise StepError(StepTrouble.TIMEOUT, what)
+            raise StepError(ErrorKind.TIMEOUT, what)
         pause = min(spec.until.every, left)
         services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
         clock.sleep(pause)

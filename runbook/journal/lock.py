@@ -17,18 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from runbook.errors import LockedError
 from runbook.files import open_regular
 
 TRIES, TRY_AGAIN = 5, 0.05  # how often, and after how many seconds, a file is tried that is held without a name
-
-
-class LockedError(Exception):
-    """Another run holds the cluster. ``holder`` is what it wrote of itself; ``dead`` says that its process is gone."""
-
-    def __init__(self, holder: Mapping[str, str], *, dead: bool) -> None:
-        super().__init__(f"held by {dict(holder)}")
-        self.holder = holder
-        self.dead = dead
 
 
 class Lock:

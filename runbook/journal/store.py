@@ -11,30 +11,16 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runbook.errors import AtWorkError, JournalError
 from runbook.files import open_regular, sync_folder
 
 START = "0" * 64
 LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
-
-
-class JournalError(Exception):
-    """The journal cannot be written, or what is written was changed. Names the file and the line.
-
-    ``before`` are the events before that line.
-    """
-
-    def __init__(self, what: str, before: Sequence[Mapping[str, Any]] = ()) -> None:
-        super().__init__(what)
-        self.before = tuple(before)
-
-
-class AtWorkError(JournalError):
-    """Another process writes this journal now."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from runbook.simulation.settings import LabError
+from runbook.errors import LabError
 
 AgentKind = Literal["consul", "nomad"]
 

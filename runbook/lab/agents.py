@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from runbook.errors import LabError
 from runbook.files import read_limited, replace_file
 from runbook.lab.agent_api import gossip_status, leader_seen_by
 from runbook.lab.agent_layout import AgentKind, AgentLayout, find_layout
 from runbook.lab.process import LabProcess, ServerStatus, tail
-from runbook.simulation.settings import LabError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from runbook.simulation.settings import LabError
+from runbook.errors import LabError
 
 SOCKET = "control"
 LONGEST = 100  # bytes of a path that every system takes as a socket's address: Linux has 108, others 104

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import runbook
+from runbook.errors import LabError
 from runbook.files import read_limited, replace_file
 from runbook.lab.agent_layout import HTTP_PORTS
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT
 from runbook.lab.control import SOCKET, ControlRequest, answer_command, is_listening, listen, send_command
 from runbook.lab.process import LabProcess, ServerStatus, tail
 from runbook.lab.simulated import SimulatedLab
-from runbook.simulation.settings import LabError
 
 START_WAIT = 20.0  # seconds until a started lab must have said so in its folder; it takes a quarter of one
 STOP_WAIT = 5.0

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runbook.errors import LabError
 from runbook.files import read_limited
 from runbook.lab.agent_layout import AgentKind
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT, AgentLab
 from runbook.lab.detached import DetachedLab
 from runbook.lab.process import LabProcess
-from runbook.simulation.settings import LabError
 
 Lab = AgentLab | DetachedLab
 

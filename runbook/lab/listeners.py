@@ -13,9 +13,9 @@ from socketserver import BaseRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from runbook.errors import LabError
 from runbook.lab.serving import DelayedReply
 from runbook.simulation.api_call import ApiReply, ApiRequest
-from runbook.simulation.settings import LabError
 
 IDLE_LIMIT = 600.0  # seconds a connection may stay open with nobody saying anything
 CHUNKED_ABOVE = 2048  # bytes; Go's server buffers so much before it gives up on knowing the length

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from runbook.errors import LabError
 from runbook.files import open_regular
-from runbook.simulation.settings import LabError
 
 POLL = 0.02  # seconds between two looks at a process
 SETTLE = 10.0  # seconds a signal may take to show; SIGKILL takes milliseconds

@@ -14,10 +14,10 @@ from enum import Enum
 from pathlib import Path
 
 from runbook.clock import seconds as now
+from runbook.errors import LabError
 from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest, PendingReply
 from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
-from runbook.simulation.settings import LabError
 from runbook.simulation.state import ProcessState
 
 HANG_LIMIT = 600.0  # seconds; no thread of a lab waits for ever

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import LabError
 from runbook.lab.listeners import Listener, listen_http, listen_rpc
 from runbook.lab.serving import LoggedRequest, RealTimeCluster, RequestFault, RequestLog, fault_kind
 from runbook.raft.model import MemberStatus
 from runbook.simulation.cluster import SimulatedCluster
-from runbook.simulation.settings import LabError, SimulationSettings
+from runbook.simulation.settings import SimulationSettings
 from runbook.simulation.state import ProcessState, SimulatedServer
 
 if TYPE_CHECKING:

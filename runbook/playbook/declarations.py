@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runbook.playbook.diagnostics import Diagnostics, Mark, did_you_mean, quoted
+from runbook.errors import Mark
+from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
 from runbook.playbook.mapping import Keys, MappingReader, read_literal
 from runbook.playbook.model import Field, Secret
 from runbook.playbook.types import NUMBERS

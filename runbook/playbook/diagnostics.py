@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+from runbook.errors import Diagnostic, Mark, PlaybookError
 
 MAX_DIAGNOSTICS = 100
 """Nobody reads more, and each costs a search for what was meant."""
@@ -20,44 +22,6 @@ MAX_CANDIDATES = 200
 
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]*(?=@)")  # the user and password of a URL (I13)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-
-
-class Mark(NamedTuple):
-    """A place in a file; line and column count from 1."""
-
-    path: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
-
-
-@dataclass(frozen=True)
-class Diagnostic:
-    """One error in a playbook: where, what, and where it can be guessed, what was meant."""
-
-    mark: Mark
-    message: str
-    source: str = ""
-    suggestion: str | None = None
-
-    def render(self) -> str:
-        """``file:line:column: message``, the line itself, a caret under the place, and the suggestion."""
-        lines = [f"{self.mark}: {self.message}"]
-        if self.source:
-            lines += [f"    {self.source}", "    " + " " * (self.mark.column - 1) + "^"]
-        if self.suggestion:
-            lines.append(f"    {self.suggestion}")
-        return "\n".join(lines)
-
-
-class PlaybookError(Exception):
-    """The playbook cannot be used. ``diagnostics`` holds *every* error found, in file order."""
-
-    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
-        super().__init__("\n".join(diagnostic.render() for diagnostic in diagnostics))
-        self.diagnostics = diagnostics
 
 
 class Diagnostics:

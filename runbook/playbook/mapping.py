@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runbook.playbook.diagnostics import Diagnostics, Mark, did_you_mean, quoted
+from runbook.errors import InvalidValueError, Mark
+from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
 from runbook.playbook.expressions.templates import OPEN
 from runbook.playbook.model import Field
-from runbook.playbook.types import InvalidValueError, convert_literal
+from runbook.playbook.types import convert_literal
 from runbook.playbook.yaml_tree import MapNode, Node, Scalar, plain_data, scalars
 
 

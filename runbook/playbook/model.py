@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from runbook.playbook.diagnostics import Mark
+from runbook.errors import Mark
 from runbook.playbook.expressions.model import Expression, Template
 
 RETRYABLE = ("no_leader", "timeout", "unavailable")

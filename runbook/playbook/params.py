@@ -9,17 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from runbook.playbook.diagnostics import Mark, did_you_mean, quoted
+from runbook.errors import InvalidValueError, Mark, ParamError
+from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.model import Field, Playbook
 from runbook.playbook.reader import read_yaml
-from runbook.playbook.types import (
-    InvalidValueError,
-    convert,
-    convert_literal,
-    describe_field,
-    parse_duration,
-    without_credentials,
-)
+from runbook.playbook.types import convert, convert_literal, describe_field, parse_duration, without_credentials
 from runbook.playbook.yaml_scalars import MAX_INT
 from runbook.playbook.yaml_tree import MapNode, describe_node, plain_data
 
@@ -28,14 +22,6 @@ MAX_PARAM = 100_000
 
 _INT = re.compile(r"[-+]?[0-9]{1,19}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
-
-
-class ParamError(Exception):
-    """The params given do not fit the playbook. ``messages`` holds one sentence for each that is wrong."""
-
-    def __init__(self, messages: tuple[str, ...]) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = messages
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runbook.errors import Mark
 from runbook.playbook.declarations import identifier_error
-from runbook.playbook.diagnostics import Diagnostics, Mark, quoted
+from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.expressions.static_scope import RESERVED
 from runbook.playbook.mapping import Keys, MappingReader
 from runbook.playbook.model import Field

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runbook.errors import InvalidValueError
 from runbook.playbook.diagnostics import describe_value, did_you_mean, quoted
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Field
@@ -42,14 +43,6 @@ _NAMES: Mapping[str, str] = {
     "list": "a list",
     "map": "a mapping",
 }
-
-
-class InvalidValueError(ValueError):
-    """The value does not fit: a sentence that begins with *must*, and what was probably meant."""
-
-    def __init__(self, message: str, suggestion: str | None = None) -> None:
-        super().__init__(message)
-        self.suggestion = suggestion
 
 
 def convert(field: Field, value: Any) -> Any:

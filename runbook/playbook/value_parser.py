@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from runbook.errors import InvalidValueError
 from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.expressions.checker import check_expression
 from runbook.playbook.expressions.model import Expression, Template
@@ -13,7 +14,7 @@ from runbook.playbook.expressions.static_types import ANY, MAPPING_ENTRY, STRING
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.expressions.templates import OPEN, Part, Unclosed, split_template, whole_expression
 from runbook.playbook.model import Field, Value
-from runbook.playbook.types import InvalidValueError, convert_literal
+from runbook.playbook.types import convert_literal
 from runbook.playbook.yaml_tree import ListNode, Node, Scalar, describe_node, scalars
 
 MAX_SIZE = 120_000

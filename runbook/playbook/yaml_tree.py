@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from runbook.playbook.diagnostics import Diagnostics, Mark, describe_value, quoted
+from runbook.errors import Mark
+from runbook.playbook.diagnostics import Diagnostics, describe_value, quoted
 from runbook.playbook.yaml_scalars import ScalarError, parse_scalar
 
 MAX_DEPTH = 40

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from runbook.errors import LabError
 from runbook.simulation import consensus, gossip, leader_tasks
 from runbook.simulation.consensus import LEASE
-from runbook.simulation.settings import LabError, SimulationSettings
+from runbook.simulation.settings import SimulationSettings
 from runbook.simulation.state import RUNNING, ClusterState, ProcessState, Role, SimulatedServer, form_cluster
 
 NOW, NEVER = 0.0, float("inf")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from runbook.errors import LabError
+
 FIRST_HOST = 10  # s1 is 127.0.<octet>.11, as in the captured replies
 MOST_SERVERS = 244  # what is left of the last octet
 REGION = "global"
 NEWEST = "1.11.3"
 NEWEST_ON_PROTOCOL_2 = "1.0.18"
-
-
-class LabError(Exception):
-    """What a lab says when it cannot do what it was asked: what, where and what to do about it, for the operator."""
 
 
 @dataclass(frozen=True)

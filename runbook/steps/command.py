@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.text import beginning, clean, is_known, last_line, shown
-from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -124,7 +124,7 @@ def judge_end(name: str, ended: Ended, good: list[int], seconds: float) -> StepR
     tail = f": {said}" if said else ""
     if ended.code is None:
         what = f"{name} had not ended after {seconds:.3g} s and was killed{tail}"
-        raise StepError(StepTrouble.TIMEOUT, what, "Look what it has done so far")
+        raise StepError(ErrorKind.TIMEOUT, what, "Look what it has done so far")
     if ended.code < 0:
         raise unexpected(f"{name} was killed by {_signal_name(-ended.code)}{tail}", unsettled=True)
     if ended.code not in good:

@@ -9,24 +9,16 @@ from pathlib import Path
 
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
+from runbook.errors import ErrorKind, StepError
 from runbook.events import Emit, Looked
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Policy, Refusal
+from runbook.raft.removal import Policy
 from runbook.run_state import RunState
-from runbook.steps.trouble import StepError, StepTrouble
 
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], "Agreement"]  # to this sentence within these seconds; RefusedError where nobody did
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
-
-
-class RefusedError(Exception):
-    """A guard said no; the act it guards was not done. Refused is not failed."""
-
-    def __init__(self, reason: Refusal) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ class StepContext:
         left = min(seconds, self.deadline.at - self.clock.monotonic())
         if left <= 0:
             what = f"the time of step {self.deadline.step or self.step} is over"
-            raise StepError(StepTrouble.TIMEOUT, what, "Give it a longer timeout")
+            raise StepError(ErrorKind.TIMEOUT, what, "Give it a longer timeout")
         return left
 
     def look(self) -> ClusterView:

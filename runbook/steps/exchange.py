@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runbook.cluster.http import Door, NoAnswerError, Reply, Settings
-from runbook.cluster.port import ClusterError, Trouble
-from runbook.steps.trouble import StepError, StepTrouble, unexpected
+from runbook.cluster.http import Door, Reply, Settings
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError, StepError, unexpected
 
 LIMIT = (
     256 * 1024
@@ -53,23 +52,23 @@ def exchange(request: Request, seconds: float) -> Reply:
     try:
         return door.ask(request.method, request.path, timeout=seconds, limit=LIMIT, body=request.body)
     except NoAnswerError as error:
-        words = error.what.removeprefix(f"{place}{request.path}: ")
+        words = error.sentence.removeprefix(f"{place}{request.path}: ")
         raise _failed(place, request.method, words, error) from None
     except ClusterError:
         raise unexpected(f"{place} answered with more than {LIMIT // 1024} KiB", "Ask for less") from None
 
 
 def _failed(place: str, method: str, words: str, error: NoAnswerError) -> StepError:
-    if error.trouble is Trouble.UNREACHABLE:
-        return StepError(StepTrouble.UNAVAILABLE, f"{place}: {words}", error.next_action)
+    if error.kind is ErrorKind.UNREACHABLE:
+        return StepError(ErrorKind.UNAVAILABLE, f"{place}: {words}", error.next_action)
     fate = "" if method in READS else "; it may have been received"
-    return StepError(StepTrouble.TIMEOUT, f"{place}: {words}{fate}", error.next_action)
+    return StepError(ErrorKind.TIMEOUT, f"{place}: {words}{fate}", error.next_action)
 
 
 def refuse_status(place: str, reply: Reply) -> StepError:
     """The failure that a status nobody expected is."""
-    trouble = StepTrouble.UNAVAILABLE if reply.status in FOR_NOW else StepTrouble.UNEXPECTED
-    return StepError(trouble, f"{place} answered {reply.status}", unsettled=reply.status in BY_A_PROXY)
+    kind = ErrorKind.UNAVAILABLE if reply.status in FOR_NOW else ErrorKind.UNEXPECTED
+    return StepError(kind, f"{place} answered {reply.status}", unsettled=reply.status in BY_A_PROXY)
 
 
 def _check(request: Request) -> None:

@@ -14,12 +14,12 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
+from runbook.errors import ClusterError, InvalidValueError, RefusedError, StepError, unexpected
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.playbook.types import InvalidValueError, convert, describe_field
+from runbook.playbook.types import convert, describe_field
 from runbook.steps.base import StepResult
 from runbook.steps.text import beginning, clean, is_known, shown
-from runbook.steps.trouble import StepError, unexpected
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -124,9 +124,6 @@ def _field_fault(field: Any) -> str:
 
 def run_extension(extension: Extension, context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Whatever another package's step does wrong is told as its own fault."""
-    from runbook.cluster.port import ClusterError
-    from runbook.steps.context import RefusedError
-
     who = f"the step {extension.name} of {extension.origin}"
     if extension.declaration.effect is Effect.READ and not is_known(arguments):  # only in a dry run
         given = {name: value for name, value in arguments.items() if value is not None}

@@ -6,11 +6,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import unexpected
 from runbook.files import read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.text import beginning, clean, shown
-from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext

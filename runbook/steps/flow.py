@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import NoPlaybookError, RefusedError, unexpected
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.shipped_playbooks import NoPlaybookError, located
+from runbook.shipped_playbooks import located
 from runbook.steps.base import Step, StepResult
 from runbook.steps.text import beginning, shown
-from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -121,7 +121,6 @@ def approve(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where nobody agreed: refused is not failed."""
     from runbook.events import Approved, Waiting
     from runbook.raft.removal import Refusal
-    from runbook.steps.context import RefusedError
 
     prompt = shown(arguments["prompt"])
     if context.dry_run:

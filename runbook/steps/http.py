@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import unexpected
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
 from runbook.steps.text import NOT_KNOWN, beginning, clean, is_known, shown
-from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.cluster.http import Reply

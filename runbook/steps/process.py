@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from runbook.errors import unexpected
 from runbook.steps.text import beginning, ending, shown
-from runbook.steps.trouble import unexpected
 
 HALF = 32 * 1024  # bytes kept of the beginning of an output, and again of its end
 PIECE = 64 * 1024

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import command
 from runbook.steps.base import Step, StepResult
 from runbook.steps.files import writable_path
 from runbook.steps.text import beginning, last_line, shown
-from runbook.steps.trouble import StepError, StepTrouble, unexpected
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -208,7 +208,7 @@ def raise_ssh_failure(host: str, ended: Ended) -> None:
         raise unexpected(f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key and known_hosts")
     what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
     # The connection may have broken while the program was at work over there.
-    raise StepError(StepTrouble.UNAVAILABLE, what, f"Try ssh {host} by hand", unsettled=True)
+    raise StepError(ErrorKind.UNAVAILABLE, what, f"Try ssh {host} by hand", unsettled=True)
 
 
 STEPS = (Step(SSH_RUN, run_over_ssh), Step(SSH_COPY, copy_over_ssh))

@@ -35,15 +35,15 @@ WAIT_FOR = StepDeclaration(
 
 def wait_for(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """In slices, each told. Raises StepError at once where the step's own time is shorter."""
+    from runbook.errors import ErrorKind, StepError
     from runbook.events import Waiting
-    from runbook.steps.trouble import StepError, StepTrouble
 
     seconds = arguments["duration"]
     if context.dry_run:
         return StepResult(f"would wait {'' if seconds is UNKNOWN else format_duration(seconds)}".rstrip(), {})
     if context.left(max(seconds, 0.001)) < seconds:
         what = f"a wait of {format_duration(seconds)} is longer than what is left of the step's time"
-        raise StepError(StepTrouble.TIMEOUT, what, "Give the step a longer timeout, or wait less")
+        raise StepError(ErrorKind.TIMEOUT, what, "Give the step a longer timeout, or wait less")
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
         context.emit(Waiting(context.step, round(left, 1), arguments["reason"]))

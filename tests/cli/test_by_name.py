@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.shipped_playbooks import FOLDER, NoPlaybookError, located, names
+from runbook.errors import NoPlaybookError, StepError
+from runbook.shipped_playbooks import FOLDER, located, names
 from runbook.steps.flow import refuse_recursion
-from runbook.steps.trouble import StepError
 from tests.command_line import PLAYBOOK, ROOT, runbook
 
 OWN = "runbook: 1\nname: own\nsummary: Mine.\nsteps:\n  - uses: log.message\n    with: { text: mine }\n"

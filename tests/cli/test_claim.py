@@ -10,6 +10,7 @@ import pytest
 
 from runbook.cli.claim import Claim, Override, free_what_is_left
 from runbook.engine.plan import bind
+from runbook.errors import RefusedError
 from runbook.events import (
     Event,
     RunAcknowledged,
@@ -25,7 +26,6 @@ from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.playbook.parser import parse_playbook
 from runbook.run_state import fold
-from runbook.steps.context import RefusedError
 from runbook.steps.registry import CATALOG
 from tests.engine.fake import PLAYBOOK, FakeClock
 

@@ -15,7 +15,7 @@ import pytest
 from runbook.cluster.dialects import CONSUL, NOMAD
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from tests.cluster.stub import Answer, Stub, reply, stub
 
 STATE = gzip.compress(os.urandom(300_000))
@@ -45,24 +45,24 @@ def broken_off(server: Stub, line: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("answer", "trouble", "words"),
     [
-        (reply(STATE + b"x", 200, DIGEST), Trouble.BAD_REPLY, "does not match its Digest"),
-        (reply(STATE[:-9]), Trouble.BAD_REPLY, "no whole gzip archive"),
-        (reply(STATE[:5000] + b"\0" + STATE[5001:]), Trouble.BAD_REPLY, "no whole gzip archive"),
-        (reply("<html>login</html>"), Trouble.BAD_REPLY, "it begins: <html>login"),
-        (reply("Permission denied", 403), Trouble.FORBIDDEN, "a management token"),
-        (reply("No cluster leader", 500), Trouble.NO_LEADER, "No cluster leader"),
-        (reply("Raft error when taking snapshot: cannot take snapshot now", 500), Trouble.UNAVAILABLE, "cannot take"),
-        (broken_off, Trouble.TIMEOUT, "the connection broke"),
+        (reply(STATE + b"x", 200, DIGEST), ErrorKind.BAD_REPLY, "does not match its Digest"),
+        (reply(STATE[:-9]), ErrorKind.BAD_REPLY, "no whole gzip archive"),
+        (reply(STATE[:5000] + b"\0" + STATE[5001:]), ErrorKind.BAD_REPLY, "no whole gzip archive"),
+        (reply("<html>login</html>"), ErrorKind.BAD_REPLY, "it begins: <html>login"),
+        (reply("Permission denied", 403), ErrorKind.FORBIDDEN, "a management token"),
+        (reply("No cluster leader", 500), ErrorKind.NO_LEADER, "No cluster leader"),
+        (reply("Raft error when taking snapshot: cannot take snapshot now", 500), ErrorKind.UNAVAILABLE, "cannot take"),
+        (broken_off, ErrorKind.TIMEOUT, "the connection broke"),
     ],
     ids=["digest", "short", "flipped", "page", "forbidden", "no leader", "not now", "broken off"],
 )
-def test_what_is_not_whole_is_not_kept(tmp_path: Path, answer: Answer, trouble: Trouble, words: str) -> None:
+def test_what_is_not_whole_is_not_kept(tmp_path: Path, answer: Answer, trouble: ErrorKind, words: str) -> None:
     """Not even a part of it, and an older one is left alone."""
     path = tmp_path / "state.snap"
     path.write_bytes(b"older")
     with pytest.raises(ClusterError, match=words) as caught:
         save(path, answer)
-    assert caught.value.trouble is trouble
+    assert caught.value.kind is trouble
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,7 +14,7 @@ import pytest
 from runbook.cluster.dialects import NOMAD
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import BODY_LIMIT, Settings
-from runbook.cluster.port import ClusterError
+from runbook.errors import ClusterError
 from runbook.raft.model import ClusterView, Peer
 from tests.cluster import stub as stubs
 from tests.cluster.stub import MEMBERS, RAFT, SELF, Answer, Server, reply, stub
@@ -84,7 +84,7 @@ def removal(target: HashiCorpCluster) -> tuple[str, str]:
     try:
         target.remove_peer(PEER)
     except ClusterError as error:
-        return error.trouble.value, str(error)
+        return error.kind.value, str(error)
     return DONE, ""
 
 

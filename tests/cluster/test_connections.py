@@ -7,8 +7,8 @@ from urllib3.connection import HTTPConnection
 
 from runbook.cluster import http
 from runbook.cluster.connections import tethered
-from runbook.cluster.http import Door, NoAnswerError, Settings
-from runbook.cluster.port import Trouble
+from runbook.cluster.http import Door, Settings
+from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from tests.cluster.stub import reply, stub
 
@@ -21,7 +21,7 @@ def test_a_handshake_that_the_library_gives_up_first_is_told_alike(monkeypatch: 
     with stub(lambda *_: reply(), tls_delay=0.4) as late:
         with pytest.raises(NoAnswerError, match="nothing was sent") as caught:
             Door(late.url, Settings(verify=False)).ask("DELETE", DELETE, timeout=5)
-        assert (caught.value.trouble, caught.value.reach) == (Trouble.UNREACHABLE, Reach.ACCEPTED)
+        assert (caught.value.kind, caught.value.reach) == (ErrorKind.UNREACHABLE, Reach.ACCEPTED)
 
 
 def test_connections_rest_on_what_their_library_promises() -> None:

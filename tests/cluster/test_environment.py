@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cluster.environment import SettingsError, cluster_from
+from runbook.cluster.environment import cluster_from
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Door, Settings
 from runbook.cluster.network import SystemNetwork
-from runbook.cluster.port import ClusterError
+from runbook.errors import ClusterError, SettingsError
 from runbook.raft.model import Peer
 from tests.cluster.stub import CERTIFICATE, NAME_IN_CERTIFICATE, reply, stub
 

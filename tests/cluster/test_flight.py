@@ -13,9 +13,9 @@ import pytest
 from runbook.clock import SystemClock
 from runbook.cluster import http
 from runbook.cluster.flight import Flight, GivenUpError
-from runbook.cluster.http import Door, NoAnswerError, Settings
+from runbook.cluster.http import Door, Settings
 from runbook.cluster.network import SystemNetwork
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from tests.cluster.stub import Stub, no_reply, reply, reset, silence, stub
 
@@ -46,7 +46,7 @@ def test_a_handshake_that_ends_too_late_sends_no_removal() -> None:
         time.sleep(0.4)
         assert late.connections == 1
         assert late.heads == []
-        assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.ACCEPTED)
+        assert (error.kind, error.reach) == (ErrorKind.UNREACHABLE, Reach.ACCEPTED)
         assert "nothing was sent" in str(error)
 
 
@@ -69,7 +69,7 @@ def test_a_name_that_resolves_too_late_sends_no_removal(monkeypatch: pytest.Monk
         monkeypatch.setattr(socket, "getaddrinfo", late)
         error = removal_fails(Door(server.url, Settings()))
         time.sleep(0.4)
-        assert (error.trouble, error.reach) == (Trouble.UNREACHABLE, Reach.SILENT)
+        assert (error.kind, error.reach) == (ErrorKind.UNREACHABLE, Reach.SILENT)
         assert server.heads == []
 
 
@@ -77,7 +77,7 @@ def test_a_removal_without_an_answer_is_ambiguous_and_its_connection_ends() -> N
     """Its fate is not known, and it is not sent again to find out."""
     with stub(lambda *_: read_on) as server:
         error = removal_fails(Door(server.url, Settings()))
-        assert (error.trouble, error.reach) == (Trouble.AMBIGUOUS, Reach.ACCEPTED)
+        assert (error.kind, error.reach) == (ErrorKind.AMBIGUOUS, Reach.ACCEPTED)
         deadline = time.monotonic() + 2
         while not server.ends and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -94,7 +94,7 @@ def read_on(server: Stub, line: socket.socket) -> None:
 def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
     """No library may try again by itself: the first one may have been carried out."""
     with stub(lambda *_: ending) as server:  # type: ignore[arg-type]
-        assert removal_fails(Door(server.url, Settings()), 2).trouble is Trouble.AMBIGUOUS
+        assert removal_fails(Door(server.url, Settings()), 2).kind is ErrorKind.AMBIGUOUS
         time.sleep(0.1)
         assert server.asked("DELETE") == [DELETE]
 
@@ -104,7 +104,7 @@ def test_a_dry_run_opens_no_connection_for_a_change() -> None:
     with stub(lambda *_: reply()) as server:
         with pytest.raises(ClusterError, match="dry run") as caught:
             Door(server.url, Settings(read_only=True)).ask("DELETE", DELETE, timeout=1)
-        assert caught.value.trouble is Trouble.REJECTED
+        assert caught.value.kind is ErrorKind.REJECTED
         time.sleep(0.1)
         assert server.connections == 0
 

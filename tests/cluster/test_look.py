@@ -13,7 +13,7 @@ from runbook.cluster.dialects import NOMAD
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply, Settings
 from runbook.cluster.network import SystemNetwork
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.model import Reach
 from tests.cluster.stub import RAFT, SELF, Answer, Server, Stub, reply, silence, stub
@@ -160,7 +160,7 @@ def test_a_removal_that_may_have_arrived_is_not_asked_of_another(impatient: floa
         peer = target.look().configuration.peers[2]  # type: ignore[union-attr]
         with pytest.raises(ClusterError) as caught:
             target.remove_peer(peer)
-        assert caught.value.trouble is Trouble.AMBIGUOUS
+        assert caught.value.kind is ErrorKind.AMBIGUOUS
         assert [len(server.asked("DELETE")) for server in running.values()] == [1, 0, 0]
 
 

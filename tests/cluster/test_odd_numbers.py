@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook.cluster import wire
-from runbook.cluster.port import ClusterError
+from runbook.errors import ClusterError
 from runbook.raft.model import ClusterView
 from tests.cluster.stub import MEMBERS, RAFT, SELF, Answer, Server, reply, silence, stub
 from tests.cluster.test_look import HOSTS, cluster, servers

@@ -10,44 +10,44 @@ import pytest
 from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Settings
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Peer
 from tests.cluster.stub import Answer, reply, stub
 
 UUID = "382fe9e9-0ab6-0469-9bcc-cdf28c56c5d2"
 TABLE = [
-    (500, f'id "{UUID}" was not found in the Raft configuration', Trouble.NOT_A_PEER),
-    (500, 'address "127.0.0.12:4647" was not found in the Raft configuration', Trouble.NOT_A_PEER),
-    (500, "No cluster leader", Trouble.NO_LEADER),
-    (500, "Not ready to serve consistent reads", Trouble.UNAVAILABLE),
-    (500, "node is not the leader", Trouble.UNAVAILABLE),
-    (500, "leadership transfer in progress", Trouble.UNAVAILABLE),
-    (500, "raft is already shutdown", Trouble.UNAVAILABLE),
-    (500, "failed to get conn: dial tcp 127.0.0.12:4647: connect: connection refused", Trouble.UNAVAILABLE),
-    (500, "leadership lost while committing log", Trouble.AMBIGUOUS),
-    (500, "need at least one voter in configuration: {[]}", Trouble.REJECTED),
-    (500, "Need at least one voter in configuration: {[]}", Trouble.REJECTED),
-    (500, "operation not supported with current protocol version", Trouble.REJECTED),
-    (500, "No path to region", Trouble.REJECTED),
-    (500, "No servers found", Trouble.REJECTED),
-    (500, "EOF", Trouble.AMBIGUOUS),
-    (500, "acl token lookup failed: index error: UUID must be 36 characters", Trouble.FORBIDDEN),
-    (500, "Permission denied", Trouble.FORBIDDEN),
-    (500, "", Trouble.AMBIGUOUS),
-    (500, "words of a release that is not written yet", Trouble.AMBIGUOUS),
-    (400, "Must specify the peer's ID to remove", Trouble.REJECTED),
-    (400, "Removing a peer by address is not supported in the current raft protocol version", Trouble.REJECTED),
-    (403, "Permission denied", Trouble.FORBIDDEN),
-    (403, "ACL token not found", Trouble.FORBIDDEN),
-    (403, "ACL not found", Trouble.FORBIDDEN),
-    (401, "", Trouble.FORBIDDEN),
-    (404, "Invalid method", Trouble.REJECTED),
-    (405, "", Trouble.REJECTED),
-    (429, "Your IP is issuing too many concurrent connections, please rate limit your calls", Trouble.UNAVAILABLE),
-    (502, "Bad Gateway", Trouble.AMBIGUOUS),
-    (503, "No cluster leader", Trouble.NO_LEADER),
-    (503, "Service Unavailable", Trouble.AMBIGUOUS),
-    (504, "Gateway Timeout", Trouble.AMBIGUOUS),
+    (500, f'id "{UUID}" was not found in the Raft configuration', ErrorKind.NOT_A_PEER),
+    (500, 'address "127.0.0.12:4647" was not found in the Raft configuration', ErrorKind.NOT_A_PEER),
+    (500, "No cluster leader", ErrorKind.NO_LEADER),
+    (500, "Not ready to serve consistent reads", ErrorKind.UNAVAILABLE),
+    (500, "node is not the leader", ErrorKind.UNAVAILABLE),
+    (500, "leadership transfer in progress", ErrorKind.UNAVAILABLE),
+    (500, "raft is already shutdown", ErrorKind.UNAVAILABLE),
+    (500, "failed to get conn: dial tcp 127.0.0.12:4647: connect: connection refused", ErrorKind.UNAVAILABLE),
+    (500, "leadership lost while committing log", ErrorKind.AMBIGUOUS),
+    (500, "need at least one voter in configuration: {[]}", ErrorKind.REJECTED),
+    (500, "Need at least one voter in configuration: {[]}", ErrorKind.REJECTED),
+    (500, "operation not supported with current protocol version", ErrorKind.REJECTED),
+    (500, "No path to region", ErrorKind.REJECTED),
+    (500, "No servers found", ErrorKind.REJECTED),
+    (500, "EOF", ErrorKind.AMBIGUOUS),
+    (500, "acl token lookup failed: index error: UUID must be 36 characters", ErrorKind.FORBIDDEN),
+    (500, "Permission denied", ErrorKind.FORBIDDEN),
+    (500, "", ErrorKind.AMBIGUOUS),
+    (500, "words of a release that is not written yet", ErrorKind.AMBIGUOUS),
+    (400, "Must specify the peer's ID to remove", ErrorKind.REJECTED),
+    (400, "Removing a peer by address is not supported in the current raft protocol version", ErrorKind.REJECTED),
+    (403, "Permission denied", ErrorKind.FORBIDDEN),
+    (403, "ACL token not found", ErrorKind.FORBIDDEN),
+    (403, "ACL not found", ErrorKind.FORBIDDEN),
+    (401, "", ErrorKind.FORBIDDEN),
+    (404, "Invalid method", ErrorKind.REJECTED),
+    (405, "", ErrorKind.REJECTED),
+    (429, "Your IP is issuing too many concurrent connections, please rate limit your calls", ErrorKind.UNAVAILABLE),
+    (502, "Bad Gateway", ErrorKind.AMBIGUOUS),
+    (503, "No cluster leader", ErrorKind.NO_LEADER),
+    (503, "Service Unavailable", ErrorKind.AMBIGUOUS),
+    (504, "Gateway Timeout", ErrorKind.AMBIGUOUS),
 ]
 PREFIXES = ("", "rpc error: ", "rpc error: rpc error: ", "rpc error making call: ", "Bad request: ")
 
@@ -68,7 +68,7 @@ def ask(
 
 
 @pytest.mark.parametrize(("status", "text", "trouble"), TABLE, ids=lambda value: str(value)[:40])
-def test_a_refusal_has_its_class(status: int, text: str, trouble: Trouble) -> None:
+def test_a_refusal_has_its_class(status: int, text: str, trouble: ErrorKind) -> None:
     """Behind any number of forwarding prefixes; and the words of the server are told."""
     by_id = Peer(UUID, "127.0.0.12:4647", voter=True, protocol=3)
     answers = [prefix + text for prefix in PREFIXES] if text else [""]
@@ -77,7 +77,7 @@ def test_a_refusal_has_its_class(status: int, text: str, trouble: Trouble) -> No
         for answer in answers:
             with pytest.raises(ClusterError) as caught:
                 target.remove_peer(by_id)
-            assert caught.value.trouble is trouble, answer
+            assert caught.value.kind is trouble, answer
             assert f"{status}: {answer or '(nothing)'}" in str(caught.value)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ErrorKind, StepError
 from runbook.playbook.model import Effect, StepDeclaration
 from runbook.steps import extensions
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.extensions import Extension
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
 HEAD = "runbook: 1\nname: commands\nguards: {{ {guards} }}\nsteps:\n"
@@ -54,7 +54,7 @@ def extension(body: Callable[..., Any]) -> Extension:
     return Extension("my.step", "mine 1", StepDeclaration("my.step", "Do it.", Effect.CHANGE), body)
 
 
-def flaky(monkeypatch: pytest.MonkeyPatch, failures: int, trouble: StepTrouble = StepTrouble.UNAVAILABLE) -> list[str]:
+def flaky(monkeypatch: pytest.MonkeyPatch, failures: int, trouble: ErrorKind = ErrorKind.UNAVAILABLE) -> list[str]:
     """``my.step`` fails that often, and then does not; the places at which it was begun."""
     begun: list[str] = []
 

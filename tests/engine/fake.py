@@ -8,10 +8,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind
 from runbook.engine.services import RunServices
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Event, RunStarted
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
@@ -136,9 +136,9 @@ class FakeCluster:
         if reply in ("done", "lost"):
             self.drop(int(target.id.removeprefix("id-")))
         if reply == "unknown":
-            raise ClusterError(Trouble.NOT_A_PEER, f'id "{target.id}" was not found in the Raft configuration')
+            raise ClusterError(ErrorKind.NOT_A_PEER, f'id "{target.id}" was not found in the Raft configuration')
         if reply != "done":
-            raise ClusterError(Trouble.AMBIGUOUS, "the connection broke")
+            raise ClusterError(ErrorKind.AMBIGUOUS, "the connection broke")
 
     def catch_up(self) -> None:
         """What is due of what came late."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine.services import RunServices
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Event, RunFailed, RunInterrupted, RunRefused, RunResumed
 from runbook.raft.model import AutopilotSettings, Peer
 from runbook.steps.context import Agreement
@@ -41,7 +41,7 @@ def answers_nothing(cluster: FakeCluster, *, splits: bool) -> None:
         cluster.changes.append(target.id)
         if splits:
             cluster.held[2].discard(int(target.id.removeprefix("id-")))
-        raise ClusterError(Trouble.AMBIGUOUS, "the connection broke")
+        raise ClusterError(ErrorKind.AMBIGUOUS, "the connection broke")
 
     cluster.act = remove_peer  # type: ignore[method-assign]
 
@@ -129,9 +129,9 @@ def test_a_signal_at_any_event_of_a_removal_leaves_a_record_that_can_be_read(
     assert 5 not in played.cluster.held[1]
 
 
-@pytest.mark.parametrize("trouble", [Trouble.REJECTED, Trouble.NO_LEADER])
+@pytest.mark.parametrize("trouble", [ErrorKind.REJECTED, ErrorKind.NO_LEADER])
 def test_a_signal_while_a_refusal_by_the_cluster_is_told_leaves_a_record_that_can_be_read(
-    tmp_path: Path, trouble: Trouble
+    tmp_path: Path, trouble: ErrorKind
 ) -> None:
     """What was surely not done stays so, though the signal came before the run had noted it."""
     played = SignalAt(FakeCluster(FakeClock(), dead={5}), tmp_path)

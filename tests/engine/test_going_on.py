@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ErrorKind, StepError
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.steps import extensions
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.engine.commands import INNER, MINE, RETRY, TOUCH, commands, done, extension, flaky
 from tests.engine.fake import FakeClock, FakeCluster, Run
 from tests.engine.test_resume import resumed
@@ -248,7 +248,7 @@ def test_a_time_out_that_the_playbook_tried_again_and_did_not_settle_is_asked_ab
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last attempt saw its end, and yet the first may have done it."""
-    troubles = iter([StepTrouble.TIMEOUT, StepTrouble.UNAVAILABLE, StepTrouble.UNEXPECTED])
+    troubles = iter([ErrorKind.TIMEOUT, ErrorKind.UNAVAILABLE, ErrorKind.UNEXPECTED])
 
     def body(*_: Any) -> Any:
         raise StepError(next(troubles), "not now")

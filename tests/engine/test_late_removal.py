@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed
 from runbook.raft.model import Peer
 from runbook.report.screen import Screen, summary
@@ -177,7 +177,7 @@ def test_a_definite_no_to_the_second_request_takes_nothing_back_of_the_first(tmp
 
     def then_forbidden(target: Peer) -> None:
         if late.cluster.changes:
-            raise ClusterError(Trouble.FORBIDDEN, "Permission denied")
+            raise ClusterError(ErrorKind.FORBIDDEN, "Permission denied")
         act(target)
 
     late.cluster.act = then_forbidden  # type: ignore[method-assign]
@@ -194,7 +194,7 @@ def test_who_goes_after_a_definite_no_was_removed_by_somebody_else(tmp_path: Pat
     refused = run(tmp_path, dead={5})
 
     def no(target: Peer) -> None:
-        raise ClusterError(Trouble.REJECTED, "need at least one voter")
+        raise ClusterError(ErrorKind.REJECTED, "need at least one voter")
 
     refused.cluster.act = no  # type: ignore[method-assign]
     assert isinstance(refused.execute(), RunFailed)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from runbook.engine.services import RunServices
+from runbook.errors import RefusedError
 from runbook.events import RunCompleted, RunRefused
 from runbook.raft.removal import Refusal
 from runbook.steps import extensions
-from runbook.steps.context import Agreement, RefusedError
+from runbook.steps.context import Agreement
 from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.journal.lock import Lock, LockedError
+from runbook.errors import LockedError
+from runbook.journal.lock import Lock
 
 
 def lock(folder: Path, run: str) -> Lock:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from runbook.errors import LabError
 from runbook.lab.agent_layout import AgentKind, AgentLayout
 from runbook.lab.agents import STATE_FILE, AgentLab
 from runbook.lab.process import LabProcess
-from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 NOBODY_LISTENS = 18500  # a port of no agent, so that a fake lab never meets a real one

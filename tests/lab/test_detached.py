@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runbook.cli.main import main
+from runbook.errors import LabError
 from runbook.lab.agent_api import get_json
 from runbook.lab.agents import STATE_FILE
 from runbook.lab.control import SOCKET
@@ -24,7 +25,6 @@ from runbook.lab.detached import serve, start_lab
 from runbook.lab.folder import find_lab
 from runbook.lab.process import LabProcess
 from runbook.lab.simulated import SimulatedLab
-from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 LOGS = {"lab.log", "requests.jsonl"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import LabError
 from runbook.simulation.cluster import SimulatedCluster
-from runbook.simulation.settings import LabError
 from tests.lab.asking import (
     CONFIGURATION,
     cluster,

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from runbook.errors import LabError
 from runbook.lab.agent_api import get_json
 from runbook.lab.simulated import SimulatedLab
-from runbook.simulation.settings import LabError
 from tests.clock import CLOCK
 from tests.conftest import port_free_on
 from tests.lab.asking import CONFIGURATION, PEER, send

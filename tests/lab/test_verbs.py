@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runbook.cli.main import main
+from runbook.errors import LabError
 from runbook.lab.agents import AgentLab
 from runbook.lab.control import MOST_BYTES, SOCKET, answer_command, is_listening, listen, send_command
 from runbook.lab.folder import find_lab, take_down
-from runbook.simulation.settings import LabError
 from tests.conftest import port_free_on
 
 WRONG_ARGUMENTS = [

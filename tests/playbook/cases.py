@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.diagnostics import Diagnostic, Mark, PlaybookError
+from runbook.errors import Diagnostic, Mark, PlaybookError
 from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.model import Playbook

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.playbook.diagnostics import Diagnostic, PlaybookError
+from runbook.errors import Diagnostic, PlaybookError
 from tests.playbook.cases import BAD, FILES, diagnostics_of, one_line
 
 

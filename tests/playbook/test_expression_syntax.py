@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.playbook.diagnostics import Diagnostic, PlaybookError
+from runbook.errors import Diagnostic, PlaybookError
 from tests.playbook.cases import expression
 
 

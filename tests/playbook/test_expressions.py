@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import evaluate
-from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN
 from tests.playbook.cases import expression
 
 SCOPE: dict[str, Any] = {

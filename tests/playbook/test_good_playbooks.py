@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
-from runbook.playbook.expressions.model import UNKNOWN, Expression, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN, Expression
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.model import Playbook, StepSpec, Value
 from runbook.playbook.params import bind_params

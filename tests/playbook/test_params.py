@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.playbook.diagnostics import PlaybookError
+from runbook.errors import ParamError, PlaybookError
 from runbook.playbook.model import Playbook
-from runbook.playbook.params import ParamError, ParamValue, bind_params, gather_params, read_params_file
+from runbook.playbook.params import ParamValue, bind_params, gather_params, read_params_file
 from tests.playbook.cases import good, parsed
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.playbook.diagnostics import PlaybookError
+from runbook.errors import ExpressionError, PlaybookError
 from runbook.playbook.expressions.evaluate import evaluate
-from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.params import read_params_file
 from runbook.playbook.parser import parse_playbook
 from runbook.steps.registry import CATALOG

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from runbook.playbook.diagnostics import PlaybookError
+from runbook.errors import PlaybookError
 from runbook.playbook.reader import read_yaml
 from runbook.playbook.schema import playbook_schema
 from runbook.playbook.yaml_tree import plain_data

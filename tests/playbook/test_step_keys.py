@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
-from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Playbook, Secret, StepSpec
 from tests.playbook.cases import diagnostics_of, good, parsed
 

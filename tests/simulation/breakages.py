@@ -11,9 +11,9 @@ from unittest.mock import patch
 from runbook import run_state
 from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
-from runbook.cluster.port import ClusterError, Trouble
 from runbook.engine import runner
 from runbook.engine.change_guards import ChangeGuards
+from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.raft import liveness, plan_basis, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
@@ -22,7 +22,7 @@ from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
 from runbook.run_state import RunState
 from runbook.steps import registry
-from runbook.steps.context import RefusedError, StepContext
+from runbook.steps.context import StepContext
 from runbook.steps.raft import find_dead, looking, settling
 from runbook.steps.raft.remove_peer import remove_peer
 from runbook.steps.raft.settling import Settled
@@ -126,7 +126,7 @@ def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _see
             reply = self._checked(vantage.url, "GET", f"{hashicorp.RAFT}?stale", 3.0)
             held, leader = wire.configuration(wire.decode(reply.body, vantage.url), vantage.url)
             return held, leader or held.peers[0].id, None
-    return None, None, ClusterError(Trouble.UNREACHABLE, "nobody answers")
+    return None, None, ClusterError(ErrorKind.UNREACHABLE, "nobody answers")
 
 
 _apply = RunState.apply

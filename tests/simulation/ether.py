@@ -10,9 +10,9 @@ from math import floor
 from random import Random
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, NoAnswerError, Reply
+from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, Reply
 from runbook.cluster.machines import CLOSED_PORT, SSH_PORT
-from runbook.cluster.port import Trouble
+from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest, PendingReply
 from runbook.simulation.cluster import TICK, SimulatedCluster
@@ -76,11 +76,11 @@ class Request:
         if not self.finished:
             self.finished, self.reply = True, Reply(given.status, headers, given.body)
 
-    def failed(self, reach: Reach, otherwise: Trouble, what: str) -> None:
+    def failed(self, reach: Reach, otherwise: ErrorKind, what: str) -> None:
         """The same words, reaches and troubles as the real door's."""
         if self.finished:
             return
-        trouble = Trouble.AMBIGUOUS if self.sent and self.method != "GET" else otherwise
+        trouble = ErrorKind.AMBIGUOUS if self.sent and self.method != "GET" else otherwise
         place = f"{self.method} http://{self.server.host}{self.path}"
         self.finished, self.error = True, NoAnswerError(reach, trouble, f"{place}: {what}", "Look again")
 
@@ -133,7 +133,7 @@ class Ether:
         if self.links.silent(server.name) or server.name in self.links.full:
             none = "no packet came back"
             self._timeline.after(
-                min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, Trouble.UNREACHABLE, none)
+                min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, ErrorKind.UNREACHABLE, none)
             )
         else:
             late = self._weather.seconds(mishap) if mishap is Mishap.SLOW_REQUEST else 0.0
@@ -172,7 +172,7 @@ class Ether:
         if request.finished:  # given up before it arrived: its bytes do not leave any more
             return
         if request.server.process is ProcessState.KILLED:
-            request.failed(Reach.REFUSED, Trouble.UNREACHABLE, "nothing listens there")
+            request.failed(Reach.REFUSED, ErrorKind.UNREACHABLE, "nothing listens there")
             return
         request.sent, request.life = True, request.server.life
         if request.mishap is Mishap.LOST_REQUEST:
@@ -185,7 +185,7 @@ class Ether:
     def _step(self, request: Request) -> None:
         server = request.server
         if server.process is ProcessState.KILLED or server.life != request.life:
-            request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, "the connection broke")
+            request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, "the connection broke")
             return
         if server.process is ProcessState.FROZEN and not self._thawed(server, request):
             self._held.append(request)
@@ -210,7 +210,7 @@ class Ether:
         mishap = request.mishap
         if mishap in (Mishap.LOST_REPLY, Mishap.LOST_REPLY_TO_REMOVAL):
             broken = "the connection broke"
-            self._timeline.after(self._latency(), lambda: request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, broken))
+            self._timeline.after(self._latency(), lambda: request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, broken))
             return
         if mishap in TRUNCATED:
             given = replace(given, body=given.body[: len(given.body) // 2])
@@ -226,9 +226,10 @@ class Ether:
     def _give_up(self, request: Request) -> None:
         """Its time is over. What the server has of it, it goes on with."""
         if request.sent:
-            request.failed(Reach.ACCEPTED, Trouble.TIMEOUT, "no whole answer in time")
+            request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, "no whole answer in time")
         else:
-            request.failed(Reach.SILENT, Trouble.TIMEOUT if request.method == "GET" else Trouble.UNREACHABLE, "late")
+            kind = ErrorKind.TIMEOUT if request.method == "GET" else ErrorKind.UNREACHABLE
+            request.failed(Reach.SILENT, kind, "late")
 
     def _latency(self) -> float:
         return self._chance.uniform(0.0005, 0.005)

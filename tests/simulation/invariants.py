@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook.engine.plan import Plan
+from runbook.errors import TransitionError
 from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, summary
 from runbook.run_state import fold
-from runbook.transitions import TransitionError
 from tests.simulation import oracle
 from tests.simulation.mishaps import ENDINGS, Mishap
 from tests.simulation.truth import MOMENT, Story, Truth

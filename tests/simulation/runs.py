@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook.engine.execute import Ending
+from runbook.errors import RefusedError
 from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed
 from runbook.raft.removal import Refusal
 from runbook.run_state import fold
-from runbook.steps.context import RefusedError
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import ENDINGS
 from tests.simulation.tool import MemoryJournal

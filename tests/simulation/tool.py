@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply
-from runbook.cluster.port import Trouble
+from runbook.errors import ErrorKind
 from runbook.events import Event, RemovalRequested
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.run_state import fold
@@ -99,7 +99,7 @@ class ToolNetwork:
         """The kernel closes what was open: what has not left yet never does."""
         for request in self._sent:
             if not request.sent:
-                request.failed(Reach.SILENT, Trouble.UNREACHABLE, "the process ended")
+                request.failed(Reach.SILENT, ErrorKind.UNREACHABLE, "the process ended")
 
     def monotonic(self) -> float:
         if self._question is not None:

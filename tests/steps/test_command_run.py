@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from runbook.clock import Deadline
+from runbook.errors import ErrorKind, StepError
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.process import HALF, Command, run_command
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 
 PYTHON = sys.executable
@@ -74,7 +74,7 @@ def test_what_cannot_be_run_is_said_in_a_sentence_and_not_retried(
     world: World, arguments: dict[str, Any], words: str
 ) -> None:
     error = failure(world, **arguments)
-    assert (words in str(error), error.trouble) == (True, StepTrouble.UNEXPECTED), str(error)
+    assert (words in str(error), error.kind) == (True, ErrorKind.UNEXPECTED), str(error)
 
 
 def test_an_exit_code_that_is_not_expected_fails_with_the_last_thing_it_said(world: World) -> None:
@@ -127,7 +127,7 @@ def test_a_command_that_does_not_end_is_killed_with_its_grandchildren(world: Wor
     )
     began = time.monotonic()
     error = failure(world, argv=["sh", "-c", f"{script}"], timeout=0.6)
-    assert error.trouble is StepTrouble.TIMEOUT
+    assert error.kind is ErrorKind.TIMEOUT
     assert "had not ended after 0.6 s and was killed" in str(error)
     assert time.monotonic() - began < 8
     started = [int(line) for line in pids.read_text().split()]
@@ -202,7 +202,7 @@ def test_endless_output_is_read_in_bounded_memory_until_the_time_is_over(world: 
     error = failure(world, argv=["yes", "for ever"], timeout=0.7)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (error.trouble, peak < 2_000_000) == (StepTrouble.TIMEOUT, True), f"{peak} bytes at most"
+    assert (error.kind, peak < 2_000_000) == (ErrorKind.TIMEOUT, True), f"{peak} bytes at most"
 
 
 def test_no_secret_is_cut_through_where_output_is_left_out(world: World) -> None:
@@ -234,7 +234,7 @@ def test_nothing_that_a_terminal_obeys_is_in_the_words_of_a_failure(world: World
 
 def test_it_has_no_terminal_at_which_it_could_wait_for_a_password(world: World) -> None:
     error = failure(world, argv=["sh", "-c", "exec </dev/tty"], timeout=5.0)
-    assert error.trouble is StepTrouble.UNEXPECTED
+    assert error.kind is ErrorKind.UNEXPECTED
 
 
 def test_no_command_outlives_the_end_of_its_step(world: World) -> None:

@@ -232,7 +232,7 @@ def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
         try:
             body_of("x.bad")(None, {})
         except StepError as error:
-            print(error.trouble.value, error)
+            print(error.kind.value, error)
     """)
     done = place.python_runs("-c", script)
     assert done.stdout.startswith("unexpected "), done.stderr

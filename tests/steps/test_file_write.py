@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import StepError
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.trouble import StepError
 from tests.steps.world import World
 
 

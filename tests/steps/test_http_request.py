@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from runbook.clock import Deadline
+from runbook.errors import ErrorKind, StepError
 from runbook.journal.store import LINE_LIMIT
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.http import parse_json
 from runbook.steps.text import is_known
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.cluster.stub import CERTIFICATE, stub
 from tests.steps.server import Server, serving
 from tests.steps.world import World
@@ -75,21 +75,21 @@ def test_a_cookie_is_not_kept(world: World, server: Server) -> None:
 @pytest.mark.parametrize(
     ("status", "trouble"),
     [
-        (304, StepTrouble.UNEXPECTED),
-        (404, StepTrouble.UNEXPECTED),
-        (429, StepTrouble.UNAVAILABLE),
-        (500, StepTrouble.UNEXPECTED),
-        (502, StepTrouble.UNAVAILABLE),
-        (503, StepTrouble.UNAVAILABLE),
-        (504, StepTrouble.UNAVAILABLE),
+        (304, ErrorKind.UNEXPECTED),
+        (404, ErrorKind.UNEXPECTED),
+        (429, ErrorKind.UNAVAILABLE),
+        (500, ErrorKind.UNEXPECTED),
+        (502, ErrorKind.UNAVAILABLE),
+        (503, ErrorKind.UNAVAILABLE),
+        (504, ErrorKind.UNAVAILABLE),
     ],
 )
 def test_a_status_that_is_not_expected_fails_and_its_class_says_whether_to_try_again(
-    world: World, server: Server, status: int, trouble: StepTrouble
+    world: World, server: Server, status: int, trouble: ErrorKind
 ) -> None:
     server.table["/secret"] = (status, {}, b"")
     error = failure(world, url=f"{server.url}/secret")
-    assert (error.trouble, str(error)) == (trouble, f"GET {server.url} answered {status}")
+    assert (error.kind, str(error)) == (trouble, f"GET {server.url} answered {status}")
     assert world.run("http.request", url=f"{server.url}/secret", expect=[200, status])[1]["status"] == status
 
 
@@ -101,7 +101,7 @@ def test_what_is_expected_is_all_that_is_good(world: World, server: Server) -> N
 
 def test_a_redirect_is_not_followed_unless_asked_for(world: World, server: Server) -> None:
     server.table["/a"] = (302, {"Location": "/b"}, b"")
-    assert failure(world, url=f"{server.url}/a").trouble is StepTrouble.UNEXPECTED
+    assert failure(world, url=f"{server.url}/a").kind is ErrorKind.UNEXPECTED
     assert world.run("http.request", url=f"{server.url}/a", follow=True)[1]["status"] == 200
     assert [asked.path for asked in server.asked] == ["/a", "/a", "/b"]
 
@@ -123,7 +123,7 @@ def test_no_header_goes_to_another_origin(world: World, server: Server) -> None:
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[", "http://a@127.0.0.1/"])
 def test_an_odd_redirect_is_not_followed(world: World, server: Server, location: str) -> None:
     server.table["/"] = (302, {"Location": location}, b"root:")
-    assert failure(world, url=server.url, follow=True).trouble is StepTrouble.UNEXPECTED
+    assert failure(world, url=server.url, follow=True).kind is ErrorKind.UNEXPECTED
 
 
 def test_redirects_in_a_circle_end(world: World, server: Server) -> None:
@@ -151,13 +151,13 @@ def test_what_cannot_be_sent_is_said_without_the_secret_in_it_and_nothing_leaves
     world: World, server: Server, arguments: dict[str, Any], words: str
 ) -> None:
     error = failure(world, **{"url": server.url, **arguments})
-    assert (words in str(error), error.trouble, server.asked) == (True, StepTrouble.UNEXPECTED, []), str(error)
+    assert (words in str(error), error.kind, server.asked) == (True, ErrorKind.UNEXPECTED, []), str(error)
     assert "CANARY" not in str(error)
 
 
 def test_nobody_listening_may_pass(world: World, free_port: Callable[..., int]) -> None:
     error = failure(world, url=f"http://127.0.0.1:{free_port('127.0.0.1')}/{KEY}")
-    assert error.trouble is StepTrouble.UNAVAILABLE
+    assert error.kind is ErrorKind.UNAVAILABLE
     assert "nothing listens there" in str(error)
     assert "CANARY" not in str(error)
 
@@ -176,7 +176,7 @@ def test_a_server_that_hangs_costs_the_time_out_and_a_change_may_have_been_recei
         server.table["/"] = slow
         error = failure(world, url=server.url, method=method, timeout=0.4)
         hang.set()
-    assert error.trouble is StepTrouble.TIMEOUT
+    assert error.kind is ErrorKind.TIMEOUT
     assert "within 0.4 s" in str(error)
     assert ("it may have been received" in str(error)) is fate
 
@@ -229,7 +229,7 @@ def test_tls_is_verified_with_the_file_that_is_named(world: World) -> None:
 
     with stub(table, tls_delay=0.0) as secure:
         error = failure(world, url=f"{secure.url}/{'CANARY' * 30}")
-        assert error.trouble is StepTrouble.UNAVAILABLE
+        assert error.kind is ErrorKind.UNAVAILABLE
         assert "certificate verify failed" in str(error).lower()
         assert "CANARY" not in str(error)
         named = failure(world, url=f"{secure.url}/{KEY}", ca=str(CERTIFICATE))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ErrorKind, StepError
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.cluster.stub import stub
 from tests.steps.server import Server
 from tests.steps.world import World
@@ -41,7 +41,7 @@ def test_a_webhook_gets_other_data_where_it_is_named(world: World, server: Serve
 def test_a_webhook_that_does_not_take_it_fails_with_its_host_alone(world: World, server: Server) -> None:
     server.table[f"/{KEY}"] = (503, {}, b"")
     error = failure(world, url=f"{server.url}/{KEY}", text="hello")
-    assert (error.trouble, str(error)) == (StepTrouble.UNAVAILABLE, f"POST {server.url} answered 503")
+    assert (error.kind, str(error)) == (ErrorKind.UNAVAILABLE, f"POST {server.url} answered 503")
 
 
 def test_a_dry_run_tells_nobody(world: World, server: Server) -> None:
@@ -61,5 +61,5 @@ def test_an_answer_that_breaks_off_or_is_none_is_told_without_the_path(world: Wo
 
     with stub(table) as hostile:
         error = failure(world, url=f"{hostile.url}/{KEY}", text="hello", timeout=0.4)
-    assert error.trouble is StepTrouble.TIMEOUT
+    assert error.kind is ErrorKind.TIMEOUT
     assert "CANARY" not in str(error)

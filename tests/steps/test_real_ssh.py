@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from runbook.errors import ErrorKind, StepError
 from runbook.steps import ssh
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -117,4 +117,4 @@ def test_a_real_ssh_refuses_a_host_key_that_it_does_not_know(world: World, real_
     real_host("")
     with pytest.raises(StepError, match="was turned away") as caught:
         world.run("ssh.run", host="practice", argv=["true"])
-    assert caught.value.trouble is StepTrouble.UNEXPECTED
+    assert caught.value.kind is ErrorKind.UNEXPECTED

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runbook.errors import StepError
 from runbook.steps.registry import CATALOG
-from runbook.steps.trouble import StepError
 from tests.steps.world import World
 
 PIECE = 6  # characters of a secret in a row that would be a leak

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from runbook.clock import Deadline
+from runbook.errors import ErrorKind, RefusedError, StepError
 from runbook.events import Approved, Looked, Waiting
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Refusal
 from runbook.steps.base import Output
-from runbook.steps.context import Agreement, RefusedError
+from runbook.steps.context import Agreement
 from runbook.steps.flow import refuse_recursion
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import NoCluster, World
 
 
@@ -35,7 +35,7 @@ def test_a_wait_of_nothing_is_over_at_once(world: World) -> None:
 def test_a_wait_longer_than_its_step_may_take_fails_before_it_begins(world: World) -> None:
     with pytest.raises(StepError, match="longer than what is left") as caught:
         world.run("wait.for", world.context(deadline=Deadline(world.clock.monotonic() + 24, "it")), duration=25.0)
-    assert (caught.value.trouble, world.clock.slept) == (StepTrouble.TIMEOUT, [])
+    assert (caught.value.kind, world.clock.slept) == (ErrorKind.TIMEOUT, [])
 
 
 def test_a_dry_run_waits_for_nothing(world: World) -> None:
@@ -80,7 +80,7 @@ def test_what_holds_passes_and_what_does_not_fails_in_the_playbooks_own_words(wo
     assert world.run("assert", that=True, **words) == ("it is so", {})
     with pytest.raises(StepError, match="^only 2 servers$") as caught:
         world.run("assert", that=False, **words)
-    assert caught.value.trouble is StepTrouble.UNEXPECTED
+    assert caught.value.kind is ErrorKind.UNEXPECTED
     assert world.dry("assert", that=UNKNOWN, **words) == ("not known yet", {})
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from runbook.errors import ErrorKind, StepError
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.ssh import checked_host
-from runbook.steps.trouble import StepError, StepTrouble
 from tests.steps.world import World
 
 OPTIONS = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
@@ -127,21 +127,21 @@ def test_what_it_is_given_goes_there_and_not_into_the_process_list(world: World,
 @pytest.mark.parametrize(
     ("said", "trouble", "words"),
     [
-        ("ssh: connect to host s1 port 22: Connection refused", StepTrouble.UNAVAILABLE, "ssh to s1 failed"),
-        ("ssh: Could not resolve hostname s1", StepTrouble.UNAVAILABLE, "Could not resolve"),
-        ("", StepTrouble.UNAVAILABLE, "ssh to s1 failed. Try ssh s1 by hand"),
-        ("root@s1: Permission denied (publickey).", StepTrouble.UNEXPECTED, "was turned away"),
-        ("Host key verification failed.", StepTrouble.UNEXPECTED, "known_hosts"),
+        ("ssh: connect to host s1 port 22: Connection refused", ErrorKind.UNAVAILABLE, "ssh to s1 failed"),
+        ("ssh: Could not resolve hostname s1", ErrorKind.UNAVAILABLE, "Could not resolve"),
+        ("", ErrorKind.UNAVAILABLE, "ssh to s1 failed. Try ssh s1 by hand"),
+        ("root@s1: Permission denied (publickey).", ErrorKind.UNEXPECTED, "was turned away"),
+        ("Host key verification failed.", ErrorKind.UNEXPECTED, "known_hosts"),
     ],
 )
 @pytest.mark.parametrize("uses", ["ssh.run", "ssh.copy"])
 def test_a_failure_of_ssh_itself_is_told_apart_from_one_of_the_command(
-    world: World, ssh: StandIn, uses: str, said: str, trouble: StepTrouble, words: str
+    world: World, ssh: StandIn, uses: str, said: str, trouble: ErrorKind, words: str
 ) -> None:
     ssh.answers(code=255, err=said)
     more: dict[str, Any] = {"argv": ["true"]} if uses == "ssh.run" else {"send": sys.executable, "to": "/x"}
     error = failure(world, uses, host="s1", **more)
-    assert (error.trouble, words in str(error)) == (trouble, True), str(error)
+    assert (error.kind, words in str(error)) == (trouble, True), str(error)
 
 
 def test_an_exit_code_from_over_there_is_judged_as_one_from_here(world: World, ssh: StandIn) -> None:
@@ -152,7 +152,7 @@ def test_an_exit_code_from_over_there_is_judged_as_one_from_here(world: World, s
 
 def test_ssh_that_hangs_is_killed(world: World, ssh: StandIn) -> None:
     ssh.answers(sleep=60)
-    assert failure(world, "ssh.run", host="s1", argv=["x"], timeout=0.8).trouble is StepTrouble.TIMEOUT
+    assert failure(world, "ssh.run", host="s1", argv=["x"], timeout=0.8).kind is ErrorKind.TIMEOUT
 
 
 def test_a_dry_run_touches_no_host_but_to_read(world: World, ssh: StandIn) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.diagnosis.diagnose import diagnose
@@ -69,11 +69,11 @@ def test_trap_10_retries_are_few_spaced_and_only_for_what_may_pass(tmp_path: Pat
     retry = next(step.retry for step in playbook.steps if step.uses == "raft.remove_peer")
     assert retry is not None
     assert (retry.times, retry.wait_min >= 2, retry.within) == (5, True, 360)
-    for trouble, most in ((Trouble.UNAVAILABLE, 5), (Trouble.REJECTED, 1), (Trouble.FORBIDDEN, 1)):
+    for trouble, most in ((ErrorKind.UNAVAILABLE, 5), (ErrorKind.REJECTED, 1), (ErrorKind.FORBIDDEN, 1)):
         stubborn = run(tmp_path, dead={5})
         asked: list[float] = []
 
-        def refuse(target: Peer, asked: list[float] = asked, at: Run = stubborn, why: Trouble = trouble) -> None:
+        def refuse(target: Peer, asked: list[float] = asked, at: Run = stubborn, why: ErrorKind = trouble) -> None:
             asked.append(at.cluster.clock.monotonic())
             raise ClusterError(why, "no")
 

@@ -13,7 +13,8 @@ from runbook.cluster import hashicorp, http, wire
 from runbook.cluster.dialects import NOMAD, error_of
 from runbook.cluster.hashicorp import HashiCorpCluster
 from runbook.cluster.http import Reply, Settings
-from runbook.cluster.port import Cluster, ClusterError, Trouble
+from runbook.cluster.port import Cluster
+from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 from tests.cluster.stub import RAFT, SELF, Server, reply, stub
@@ -22,8 +23,8 @@ from tests.diagnosis.test_cases import CASES, findings_of
 ROOT = Path(__file__).parents[2]
 
 
-def meaning(text: str, status: int = 500, method: str = "DELETE") -> Trouble:
-    return error_of("x", method, Reply(status, {}, text.encode()), NOMAD).trouble
+def meaning(text: str, status: int = 500, method: str = "DELETE") -> ErrorKind:
+    return error_of("x", method, Reply(status, {}, text.encode()), NOMAD).kind
 
 
 def leading(*vantages: tuple[str, str, int]) -> str | None:
@@ -74,16 +75,16 @@ def test_trap_26_a_429_is_read_by_its_body() -> None:
     """With a list it is autopilot's opinion, whatever its type says; without one it is a limit: back off."""
     body = json.dumps({"Healthy": False, "Servers": [{"ID": "a", "Healthy": False}]}).encode()
     assert wire.unhealthy(wire.decode(body, "x")) == frozenset({"a"})
-    assert meaning("Your IP is issuing too many concurrent connections", 429) is Trouble.UNAVAILABLE
+    assert meaning("Your IP is issuing too many concurrent connections", 429) is ErrorKind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("prefix", ["", "rpc error: ", "rpc error: rpc error: ", "RPC Error: "])
 def test_trap_27_error_texts_are_recognised_in_any_wrapping_and_unknown_ones_are_ambiguous(prefix: str) -> None:
-    assert meaning(f"{prefix}No cluster leader") is Trouble.NO_LEADER
-    assert meaning(f'{prefix}id "x" was not found in the Raft configuration') is Trouble.NOT_A_PEER
-    assert meaning(f"{prefix}Need at least one voter in configuration: {{[]}}") is Trouble.REJECTED
-    assert meaning(f"{prefix}leadership lost while committing log") is Trouble.AMBIGUOUS
-    assert meaning(f"{prefix}words of tomorrow") is Trouble.AMBIGUOUS
+    assert meaning(f"{prefix}No cluster leader") is ErrorKind.NO_LEADER
+    assert meaning(f'{prefix}id "x" was not found in the Raft configuration') is ErrorKind.NOT_A_PEER
+    assert meaning(f"{prefix}Need at least one voter in configuration: {{[]}}") is ErrorKind.REJECTED
+    assert meaning(f"{prefix}leadership lost while committing log") is ErrorKind.AMBIGUOUS
+    assert meaning(f"{prefix}words of tomorrow") is ErrorKind.AMBIGUOUS
 
 
 def test_trap_29_null_unsorted_and_unknown_fields_are_tolerated() -> None:

@@ -7,9 +7,10 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from runbook.errors import ExpressionError, InvalidValueError
 from runbook.playbook.diagnostics import describe_value, quoted
 from runbook.playbook.expressions.functions import FUNCTIONS
-from runbook.playbook.expressions.model import UNKNOWN, Expression, ExpressionError, Scope, Template
+from runbook.playbook.expressions.model import UNKNOWN, Expression, Scope, Template
 from runbook.playbook.expressions.operators import (
     arithmetic,
     bounded_data,
@@ -26,7 +27,7 @@ from runbook.playbook.expressions.operators import (
 from runbook.playbook.expressions.syntax import CONSTANTS, OUTCOME, asked_step, is_step_reference, literal_key
 from runbook.playbook.expressions.templates import format_value
 from runbook.playbook.model import Value
-from runbook.playbook.types import InvalidValueError, convert
+from runbook.playbook.types import convert
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: arithmetic("+", operator.add),

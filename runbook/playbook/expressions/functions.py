@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value
-from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.expressions.operators import conjunction, disjunction, member
 from runbook.playbook.types import is_number
 

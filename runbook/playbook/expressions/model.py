@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from runbook.playbook.diagnostics import Mark
+from runbook.errors import ExpressionError, Mark
 
 if TYPE_CHECKING:
     import ast
 
 Scope = Mapping[str, Any]
 """The names that an expression may read during a run, each with its value."""
-
-
-class ExpressionError(Exception):
-    """An expression cannot be computed on the data at hand; the text is a sentence for the operator."""
 
 
 class Unknown(Enum):

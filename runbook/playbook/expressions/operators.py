@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value, quoted
-from runbook.playbook.expressions.model import UNKNOWN, ExpressionError
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.types import is_number
 from runbook.playbook.yaml_scalars import MAX_INT
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from runbook.playbook.diagnostics import Mark, did_you_mean, quoted
+from runbook.errors import Mark
+from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.expressions.functions import FUNCTIONS
 from runbook.playbook.expressions.model import Expression
 from runbook.playbook.yaml_scalars import MAX_INT

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value
-from runbook.playbook.expressions.model import ExpressionError
 from runbook.playbook.expressions.operators import bounded_data
 from runbook.playbook.expressions.syntax import MAX_LENGTH
 from runbook.playbook.types import format_duration

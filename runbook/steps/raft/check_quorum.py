@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import RefusedError, unexpected
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
-from runbook.steps.trouble import unexpected
 
 if TYPE_CHECKING:
     from runbook.raft.model import ClusterView, Peer
@@ -40,7 +40,6 @@ CHECK_QUORUM = StepDeclaration(
 def check_quorum(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     from runbook.raft.plan_basis import plan_basis_of, plan_basis_to_dict
-    from runbook.steps.context import RefusedError
     from runbook.steps.raft.looking import confirm, reason_against_removal, require_leader_configuration
 
     if not arguments["remove"]:

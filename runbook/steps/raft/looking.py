@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
@@ -63,28 +63,28 @@ def require_leader_configuration(view: ClusterView) -> Configuration:
     if view.configuration is not None:
         return view.configuration
     nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
-    if view.trouble not in (Trouble.NO_LEADER.value, Trouble.UNAVAILABLE.value) or nobody_knows:
-        raise ClusterError(Trouble(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
+    if view.trouble not in (ErrorKind.NO_LEADER.value, ErrorKind.UNAVAILABLE.value) or nobody_knows:
+        raise ClusterError(ErrorKind(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
     raise ClusterError(*_without_leader(view))
 
 
-def _without_leader(view: ClusterView) -> tuple[Trouble, str, str]:
+def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
     """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice."""
     parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
     if parted is not None:
-        return Trouble.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
+        return ErrorKind.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
     seen = view.best_configuration
     voters = seen.voters if seen else ()
     live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
     if not voters or live >= quorum(len(voters)):
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
-        return Trouble.NO_LEADER, what, "Wait for an election and run again"
+        return ErrorKind.NO_LEADER, what, "Wait for an election and run again"
     missing = [p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE]
     lacking = quorum(len(voters)) - live
     start = f"Start {', '.join(missing)}" if len(missing) <= lacking else f"Start {lacking} of {', '.join(missing)}"
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
     return (
-        Trouble.QUORUM_LOST,
+        ErrorKind.QUORUM_LOST,
         what,
         (
             f"Send no removal. {start} again with {'its' if len(missing) == 1 else 'their'} data; "

@@ -92,7 +92,7 @@ def _question(context: StepContext, view: ClusterView, peer: Peer) -> tuple[str,
 
 
 def _guard(context: StepContext, view: ClusterView, peer: Peer) -> None:
-    from runbook.steps.context import RefusedError
+    from runbook.errors import RefusedError
     from runbook.steps.raft.looking import reason_against_removal
 
     reason = (

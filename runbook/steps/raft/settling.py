@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from math import inf
 
-from runbook.cluster.port import ClusterError, Trouble
+from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import (
     AlreadyGone,
     RemovalConfirmed,
@@ -18,11 +18,11 @@ from runbook.events import (
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.removal import Refusal
 from runbook.steps.base import StepResult
-from runbook.steps.context import RefusedError, StepContext
+from runbook.steps.context import StepContext
 from runbook.steps.raft.looking import require_leader_configuration
 
 FRESH = 10.0  # seconds since a look began after which no removal follows from it: what it saw may be no longer so
-UNWRITTEN = (Trouble.NO_LEADER, Trouble.UNAVAILABLE, Trouble.FORBIDDEN, Trouble.REJECTED, Trouble.UNREACHABLE)
+UNWRITTEN = (ErrorKind.NO_LEADER, ErrorKind.UNAVAILABLE, ErrorKind.FORBIDDEN, ErrorKind.REJECTED, ErrorKind.UNREACHABLE)
 SETTLE = 60.0  # seconds: a few elections, and then a person must look
 PAUSE = 1.0  # seconds between the first looks: above the lease of a Nomad leader, 0.5 s
 LONGEST_PAUSE = 5.0  # later, as nobody gains by asking an ill server a hundred times
@@ -116,7 +116,7 @@ def remove_and_settle(context: StepContext, peer: Peer, intent: RemovalRequested
         raise
     if settled is not Settled.DONE:
         raise _not_seen_done(context, peer, settled, error)
-    if error is not None and error.trouble is Trouble.NOT_A_PEER:
+    if error is not None and error.kind is ErrorKind.NOT_A_PEER:
         return record_vanished(context, peer.id)
     return _record_removed(context, peer.id)
 
@@ -125,7 +125,7 @@ def _held_until(context: StepContext, peer_id: str, error: ClusterError | None) 
     """From when on a list that still holds the peer means that it was not done: at once, later, or never."""
     if error is None:
         return inf
-    return -inf if error.trouble is Trouble.NOT_A_PEER else _requested_at(context, peer_id) + HELD_FOR
+    return -inf if error.kind is ErrorKind.NOT_A_PEER else _requested_at(context, peer_id) + HELD_FOR
 
 
 def _requested_at(context: StepContext, peer_id: str) -> float:
@@ -137,10 +137,10 @@ def _send_removal(context: StepContext, peer: Peer, until: float) -> ClusterErro
     try:
         if context.clock.monotonic() > until:  # the disk hung under the intent, or this machine slept
             what = f"not sent: the look that allowed it began more than {FRESH:g} s ago"
-            raise ClusterError(Trouble.UNAVAILABLE, what, "Is the leader slow to answer, or the disk of the record?")
+            raise ClusterError(ErrorKind.UNAVAILABLE, what, "Is the leader slow to answer, or the disk of the record?")
         context.cluster.remove_peer(peer, within=context.left(inf))
     except ClusterError as error:
-        if error.trouble not in UNWRITTEN:
+        if error.kind not in UNWRITTEN:
             return error
         _record_not_done(context, peer, str(error))
         raise
@@ -153,12 +153,12 @@ def _not_seen_done(context: StepContext, peer: Peer, settled: Settled, error: Cl
         what = f"{peer.label} is still listed, or the servers disagree, or one of them hangs and may hold the request"
         message = f"{error}; {what}" if error else what
         context.emit(RemovalUnsettled(context.step, peer.id, message))
-    elif error is not None and error.trouble is Trouble.NOT_A_PEER:
+    elif error is not None and error.kind is ErrorKind.NOT_A_PEER:
         message = f"{error}; and yet the leader and every server that answers list {peer.label}"
         _record_not_done(context, peer, message)
     else:
         message = f"{error}; {_record_still_listed(context, peer.id)}"
-    return ClusterError(Trouble.AMBIGUOUS, message, "Run runbook diagnose, then resume this run: it looks first")
+    return ClusterError(ErrorKind.AMBIGUOUS, message, "Run runbook diagnose, then resume this run: it looks first")
 
 
 def _record_not_done(context: StepContext, peer: Peer, why: str) -> None:

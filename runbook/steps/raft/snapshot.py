@@ -59,7 +59,7 @@ def keep_snapshot(context: StepContext, _arguments: dict[str, Any]) -> StepResul
 
 def _save_state(context: StepContext) -> str:
     """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne."""
-    from runbook.cluster.port import ClusterError
+    from runbook.errors import ClusterError
 
     path = context.folder / "state.snap"
     try:

@@ -54,7 +54,7 @@ def _foretell(view: ClusterView) -> StepResult:
 
 
 def _wait_for_agreement(context: StepContext, within: float, successes: int) -> ClusterView:
-    from runbook.cluster.port import ClusterError, Trouble
+    from runbook.errors import ClusterError, ErrorKind
     from runbook.steps.raft.settling import PAUSE
 
     until = context.clock.monotonic() + within
@@ -67,7 +67,7 @@ def _wait_for_agreement(context: StepContext, within: float, successes: int) -> 
             return view
         if context.clock.monotonic() >= until:
             what = f"the servers did not agree {successes} times in a row within {within:g} s"
-            raise ClusterError(Trouble.TIMEOUT, what, "Run runbook diagnose")
+            raise ClusterError(ErrorKind.TIMEOUT, what, "Run runbook diagnose")
         context.clock.sleep(PAUSE if agreed == 0 else PAUSE / 4)
 
 
@@ -96,12 +96,12 @@ def _watch_for_return(context: StepContext, seconds: float, view: ClusterView) -
 
 def _raise_if_added_back(context: StepContext, view: ClusterView) -> None:
     """The finding ``ZombiePeer``: gossip called it alive, so the leader added it: docs/servers/raft.md#reconcile."""
-    from runbook.cluster.port import ClusterError, Trouble
+    from runbook.errors import ClusterError, ErrorKind
 
     back = [p.label for p in view.configuration.peers if p.id in context.state.gone] if view.configuration else []
     if back:
         what = f"ZombiePeer: {', '.join(back)} was removed and the leader has added it back, as its gossip is alive"
-        raise ClusterError(Trouble.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")
+        raise ClusterError(ErrorKind.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")
 
 
 STEPS = (Step(VERIFY, verify),)
