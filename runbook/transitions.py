@@ -42,6 +42,7 @@ STEP: Table = {
     ("refused", "step.skipped"): "skipped",
     ("interrupted", "step.skipped"): "skipped",
     ("skipped", "step.started"): "running",
+    ("succeeded", "step.started"): "running",  # once more, for a removal inside that may yet be done
 }
 
 

@@ -106,10 +106,11 @@ class PlaybookRunner:
         place, generation = frame.prefix + spec.id, self._state.resumed
         before, end = self._state.steps.get(place), self._state.ends.get(place)
         failure: Failure | None = None
-        if end is not None and before == "succeeded":
+        is_over = end is not None and not self._left_open(spec, place, frame.prefix)
+        if end is not None and is_over and before == "succeeded":
             self._keep(spec, frame.scope, self._state.outputs[place])
             generation = end.generation
-        elif end is not None and self._is_passed(spec, place, frame.prefix):
+        elif end is not None and is_over and before == "failed" and spec.continue_on_failure:
             failure, generation = Failure("failed", place, end.code, end.message), end.generation
         else:
             items, failure = self._items(spec, frame, place)
@@ -120,15 +121,11 @@ class PlaybookRunner:
             frame.scope["outcomes"][spec.id] = failure.outcome
         return self._run_handlers(spec.on_failure, spec.finally_, frame, failure, generation)
 
-    def _is_passed(self, spec: StepSpec, place: str, prefix: str) -> bool:
-        """Whether an earlier process went on past its failure, and left no removal that may yet be done: that is looked
-        at again.
-        """
-        if self._state.steps.get(place) != "failed" or not spec.continue_on_failure:
-            return False
-        within = {prefix + step.id for step in spec.inner()}
+    def _left_open(self, spec: StepSpec, place: str, prefix: str) -> bool:
+        """Whether a removal in it may yet be done, past which an earlier process went on: that is looked at again."""
         steps = [removal.step for removal in self._state.removals if removal.may_yet_be_done]
-        return not any(step in within or step.startswith((f"{place}.", f"{place}/")) for step in steps)
+        within = {prefix + step.id for step in spec.inner()} if steps else set()
+        return any(step in within or step.startswith((f"{place}.", f"{place}/")) for step in steps)
 
     def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Any] | None, Failure | None]:
         """What it is to be done for; nothing where it is skipped, which is then on record."""

@@ -139,10 +139,23 @@ def test_a_handler_waits_for_it_too(tmp_path: Path) -> None:
     assert removals(handled) == ["requested", "unsettled", "confirmed", "requested", "confirmed"]
 
 
-def test_resume_looks_again_at_what_continue_on_failure_led_past(tmp_path: Path) -> None:
+IN_A_BLOCK = b"""  - id: each
+    for_each: "[1]"
+    steps:
+      - id: first
+        uses: raft.remove_peer
+        with: { peer: id-4 }
+        continue_on_failure: true
+"""
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["a step that failed", "a block that was completed"])
+def test_resume_looks_again_at_what_continue_on_failure_led_past(tmp_path: Path, block: bool) -> None:
     """The run had ended with its removal not seen done: gone since, it is this run's work and nobody else's."""
     late = run(tmp_path, LATER, dead={4})
     late.text = ONE_BY_ONE.partition(b"  - id: next")[0]
+    if block:
+        late.text = late.text.partition(b"  - id: first")[0] + IN_A_BLOCK
     ending = late.execute()
     assert isinstance(ending, RunFailed), ending
     assert (ending.trouble, "`runbook resume run-1`, which looks first" in ending.message) == ("ambiguous", True)
