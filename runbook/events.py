@@ -25,6 +25,8 @@ class Event:
         return {"kind": self.kind, **asdict(self)}
 
 
+FORMAT = 2  # of the journal: a run that is not over is gone on with only by a version that writes the same
+
 Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 
@@ -37,7 +39,11 @@ class _OfStep(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it."""
+    """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it.
+
+    ``version`` of the program wrote this record, in this ``format``. ``lock_holds_for`` says, of a run that may change
+    something, against whose runs its lock protects.
+    """
 
     kind = "run.started"
     run: str
@@ -49,6 +55,9 @@ class RunStarted(Event):
     params: Mapping[str, Any]
     sources: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    version: str = ""
+    format: int = FORMAT
+    lock_holds_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,17 +77,6 @@ class RunAcknowledged(Event):
     kind = "run.acknowledged"
     who: str
     comment: str
-
-
-@dataclass(frozen=True)
-class GuardOverridden(Event):
-    """A person set a guard aside by name."""
-
-    kind = "guard.overridden"
-    guard: str
-    who: str
-    reason: str
-    refusal: str
 
 
 @dataclass(frozen=True)

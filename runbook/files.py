@@ -16,13 +16,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o600
+SHARED, SHARED_FOLDER = 0o660, 0o2770  # in a folder that a team shares: its group's, and so is all that comes into it
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = PRIVATE, keep_owner: bool = False) -> None:
+def is_shared(folder: Path) -> bool:
+    """Whether a team shares this folder: its group may write in it, and what comes into it belongs to that group."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_IWGRP) and bool(mode & stat.S_ISGID)
+
+
+def make_folder(folder: Path) -> None:
+    """With those above it, for this user alone, or for the team that shares the one around it. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # somebody else was faster
+        folder.mkdir(mode=0o700)
+        if is_shared(folder.parent):
+            folder.chmod(SHARED_FOLDER)  # mkdir's own mode is cut by the umask
+
+
+def file_mode(folder: Path) -> int:
+    """Of a file of ours in this folder."""
+    return SHARED if is_shared(folder) else PRIVATE
+
+
+def replace_file(path: Path, data: bytes, *, mode: int | None = None, keep_owner: bool = False) -> None:
     """Put ``data`` where ``path`` is, in one step and on disk. Raises OSError, which names ``path``."""
     try:
-        with replacing(path, mode=mode, keep_owner=keep_owner) as file:
+        wanted = file_mode(path.parent) if mode is None else mode
+        with replacing(path, mode=wanted, keep_owner=keep_owner) as file:
             file.write(data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None

@@ -1,4 +1,6 @@
-"""What becomes of the lock: claimed, taken over from a run that died, or found with the name of one that is over."""
+"""What becomes of the lock: claimed, taken over from a run that died, or found with the name of one that is over; and
+what a person sets aside by name.
+"""
 
 from __future__ import annotations
 
@@ -33,3 +35,14 @@ class LockFreed(Event):
     kind = "lock.freed"
     run: str
     how: str
+
+
+@dataclass(frozen=True)
+class GuardOverridden(Event):
+    """A person set a guard aside by name."""
+
+    kind = "guard.overridden"
+    guard: str
+    who: str
+    reason: str
+    refusal: str

@@ -7,10 +7,11 @@ import secrets
 import sys
 
 from runbook.cli import exit_codes
-from runbook.cli.execute import Wish, execute_playbook
-from runbook.cli.running import Manner
+from runbook.cli.execute import execute_playbook
+from runbook.cli.running import Terminal
 from runbook.errors import LabError
 from runbook.lab.simulated import SimulatedLab
+from runbook.session.open_run import RunRequest
 from runbook.shipped_playbooks import path_of
 
 PLAYBOOK = "remove-dead-peers"
@@ -27,9 +28,9 @@ def demonstrate() -> int:
             _say(f"{victim} has just been killed. Now, as an operator would:\n")
             _say(f"  NOMAD_ADDR={lab.addresses[-1]} runbook execute {PLAYBOOK}\n")
             kept = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "CONSUL_"))}
-            agreed = Manner(yes=True)  # whoever typed `runbook demo` wants to see the server go
+            agreed = Terminal(yes=True)  # whoever typed `runbook demo` wants to see the server go
             environment = {**kept, "NOMAD_ADDR": lab.addresses[-1]}
-            return execute_playbook(Wish(path_of(PLAYBOOK), QUICK, manner=agreed), environment)
+            return execute_playbook(RunRequest(path_of(PLAYBOOK), QUICK), agreed, environment)
     except LabError as error:
         _say(f"runbook: {error}")
         return exit_codes.FAILED

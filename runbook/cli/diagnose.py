@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runbook.cli import exit_codes
-from runbook.cli.state import state_folder
 from runbook.cli.telling import painted
 from runbook.cluster.environment import cluster_from
 from runbook.errors import JournalError, SettingsError, TransitionError
@@ -22,6 +21,7 @@ from runbook.raft.serialization import view_to_dict
 from runbook.report.colour import can_rewrite
 from runbook.report.diagnosis import WIDTH, lines_of, rows_of
 from runbook.run_state import fold
+from runbook.session.state_folder import state_folder
 
 NARROWEST = 60  # columns
 RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins

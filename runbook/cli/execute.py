@@ -1,127 +1,82 @@
-"""``runbook execute``: from a file and an environment to a run with its record, its lines and its exit code."""
+"""``runbook execute``, ``resume``, ``ack`` and ``stop``: a run, and what is said of it."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from pathlib import Path
 
 from runbook.cli import exit_codes
-from runbook.cli.person import person
-from runbook.cli.running import Manner, conduct, told
-from runbook.cli.state import state_folder
-from runbook.clock import SystemClock
-from runbook.cluster.environment import cluster_from
-from runbook.engine.plan import Plan, bound
-from runbook.errors import (
-    ExpressionError,
-    JournalError,
-    NoPlaybookError,
-    NotStartedError,
-    ParamError,
-    PlaybookError,
-    SettingsError,
-)
-from runbook.events import RunStarted
-from runbook.files import read_limited, replace_file
-from runbook.journal.store import Journal
-from runbook.playbook.params import NO_FILE, gather_params, read_params_file
-from runbook.playbook.parser import parse_playbook
-from runbook.playbook.reader import MAX_BYTES
+from runbook.cli.running import Terminal, exit_code_of, run_and_show, say
+from runbook.clock import Clock, SystemClock
+from runbook.raft.diagnosis.findings import format_count
+from runbook.report.screen import summary
 from runbook.run_state import RunState
-from runbook.shipped_playbooks import located
-from runbook.steps.registry import CATALOG
-
-ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
-_PLAIN = str.maketrans("", "", "-:.")
-PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run goes on with, whatever became of the file
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was typed; ``path`` may be the name of a shipped playbook."""
-
-    path: str
-    given: Mapping[str, str]
-    params_file: str | None = None
-    manner: Manner = field(default_factory=Manner)
+from runbook.session.cluster_lock import free_what_is_left
+from runbook.session.open_run import RunRequest, open_run
+from runbook.session.resume_run import acknowledge, open_resumed
+from runbook.session.run_folders import folder_of, newest_to_resume
+from runbook.session.run_session import RunOptions
+from runbook.session.running_process import stop_process
+from runbook.session.state_folder import state_folder
 
 
-def execute_playbook(wish: Wish, environment: Mapping[str, str]) -> int:
+def execute_playbook(
+    request: RunRequest, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
+) -> int:
     """The exit code of the run; every way in which it may not even start is told on stderr."""
-    try:
-        wish = replace(wish, path=located(wish.path))
-        text = _read(wish.path)
-        plan, sources = _plan(wish, text, environment)
-        cluster = cluster_from(environment, read_only=wish.manner.dry_run or not plan.changes)
+
+    def begin() -> int:
+        with open_run(request, environment, clock or SystemClock()) as session:
+            return run_and_show(session, terminal)
+
+    return exit_code_of(begin)
+
+
+def resume_run(
+    name: str, options: RunOptions, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
+) -> int:
+    """The exit code of the run as it ends now. A run that was completed is told again, and no server is asked."""
+
+    def go_on() -> int:
         state = state_folder(environment)
-        first = RunStarted(
-            run=plan.run,
-            playbook=plan.playbook.name,
-            digest=plan.playbook.digest,
-            cluster=cluster.name,
-            who=person(),
-            dry_run=wish.manner.dry_run,
-            params=plan.params,
-            sources=sources,
-            path=str(Path(wish.path).absolute()),
-        )
-        with _record(state / "runs" / plan.run, text) as journal:
-            return conduct(plan, cluster, wish.manner, state, journal, first, RunState())
-    except PlaybookError as error:
-        return told("\n".join(fault.render() for fault in error.diagnostics), exit_codes.NOT_STARTED)
-    except (ParamError, ExpressionError, SettingsError, NotStartedError, NoPlaybookError) as error:
-        return told(f"runbook: {error}", exit_codes.NOT_STARTED)
-    except JournalError as error:
-        return told(f"runbook: {error}", exit_codes.FAILED)
-    except KeyboardInterrupt:  # before the run began, or again while its ending was written
-        return exit_codes.INTERRUPTED
+        folder = newest_to_resume(state) if name == "last" else folder_of(state, name)
+        with open_resumed(folder, options, environment, clock or SystemClock()) as run:
+            if name == "last" and terminal.form == "text":
+                say(f"runbook: resuming {folder.name}", exit_codes.RECOVERED)
+            return _show_again(folder, run) if isinstance(run, RunState) else run_and_show(run, terminal)
+
+    return exit_code_of(go_on)
 
 
-def _read(path: str) -> bytes:
-    try:
-        return read_limited(Path(path), MAX_BYTES)
-    except OSError as error:
-        raise NotStartedError(f"{path}: {error.strerror}") from None
+def _show_again(folder: Path, state: RunState) -> int:
+    """All that may be left to do: a process that died between its ending and its release is still named in the lock."""
+    with contextlib.suppress(OSError):  # its record frees the next run too
+        if left := free_what_is_left(folder.parent.parent, folder.name, state.peers):
+            say(f"runbook: its name still stood in the lock of {format_count(left, 'server')}, and is taken out", 0)
+    print("\n".join(summary(state, str(folder))))
+    return exit_codes.RECOVERED
 
 
-def _plan(wish: Wish, text: bytes, environment: Mapping[str, str]) -> tuple[Plan, Mapping[str, str]]:
-    """And where the value of each param came from."""
-    playbook = parse_playbook(text, wish.path, CATALOG)
-    file = read_params_file(_read(wish.params_file), wish.params_file) if wish.params_file else NO_FILE
-    params = gather_params(playbook, wish.given, file, environment)
-    stamp = SystemClock().now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
-    plan = bound(
-        playbook,
-        f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}",
-        {name: param.value for name, param in params.items()},
-    )
-    return plan, {name: param.origin for name, param in params.items()}
+def acknowledge_run(name: str, comment: str, environment: Mapping[str, str]) -> int:
+    """A person has looked at this run: the cool-down of its cluster is over."""
+
+    def look() -> int:
+        folder = folder_of(state_folder(environment), name)
+        who = acknowledge(folder, comment, environment, SystemClock())
+        print(f"{folder.name} acknowledged by {who}")
+        return exit_codes.RECOVERED
+
+    return exit_code_of(look)
 
 
-@contextlib.contextmanager
-def _record(folder: Path, playbook: bytes) -> Iterator[Journal]:
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-        _refuse_full_disk(folder)
-        replace_file(folder / PLAYBOOK, playbook)
-        journal = Journal.begin(folder / "journal.jsonl")
-    except OSError as error:
-        what = f"{folder}: {error.strerror}. Nothing was started; name a folder that can be written"
-        raise NotStartedError(f"{what} in RUNBOOK_STATE_DIR") from None
-    except JournalError as error:
-        raise NotStartedError(str(error)) from None
-    with contextlib.closing(journal):
-        yield journal
+def stop_run(name: str, environment: Mapping[str, str]) -> int:
+    """End a run that is at work, as a signal would, and wait until it has ended."""
 
+    def stop() -> int:
+        folder = folder_of(state_folder(environment), name)
+        stop_process(folder)
+        print(f"{folder.name} is stopped; `runbook show {folder.name}` tells where, `runbook resume` goes on")
+        return exit_codes.RECOVERED
 
-def _refuse_full_disk(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < ROOM:
-        raise NotStartedError(
-            f"{folder}: only {free // 1024} KiB are free and {ROOM // 1024**2} MiB are needed for the record. "
-            "Make room, or name another folder in RUNBOOK_STATE_DIR"
-        )
+    return exit_code_of(stop)

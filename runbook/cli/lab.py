@@ -157,7 +157,7 @@ def _table(lab: Lab) -> str:
 
 
 def _folder() -> Path:
-    from runbook.cli.state import state_folder
+    from runbook.session.state_folder import state_folder
 
     return state_folder(os.environ) / "lab"
 

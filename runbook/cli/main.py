@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runbook import __version__
-from runbook.cli.options import answers_of, manner_of, params_of, said_of_a_run
+from runbook.cli.options import options_of, params_of, said_of_a_run
 
 FORMAT = click.option(
     "--format",
@@ -61,10 +61,11 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
     """
     import os
 
-    given, manner = params_of(params), manner_of(dry_run, **said)
-    from runbook.cli.execute import Wish, execute_playbook
+    given, (options, terminal) = params_of(params), options_of(dry_run=dry_run, **said)
+    from runbook.cli.execute import execute_playbook
+    from runbook.session.open_run import RunRequest
 
-    sys.exit(execute_playbook(Wish(playbook, given, params_file, manner), os.environ))
+    sys.exit(execute_playbook(RunRequest(playbook, given, params_file, options), terminal, os.environ))
 
 
 @main.command()
@@ -85,12 +86,11 @@ def resume(run: str, answers: tuple[str, ...], **said: Any) -> None:
     asked at the terminal, and refused without one unless --answer says it. Exit codes as execute's.
     """
     import os
-    from dataclasses import replace
 
-    manner = replace(manner_of(False, **said), answers=answers_of(answers))
-    from runbook.cli.resume import resume_run
+    options, terminal = options_of(answers=answers, **said)
+    from runbook.cli.execute import resume_run
 
-    sys.exit(resume_run(run, manner, os.environ))
+    sys.exit(resume_run(run, options, terminal, os.environ))
 
 
 @main.command()
@@ -100,9 +100,23 @@ def ack(run: str, comment: str) -> None:
     """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer."""
     import os
 
-    from runbook.cli.resume import acknowledge
+    from runbook.cli.execute import acknowledge_run
 
-    sys.exit(acknowledge(run, comment, os.environ))
+    sys.exit(acknowledge_run(run, comment, os.environ))
+
+
+@main.command()
+@click.argument("run")
+def stop(run: str) -> None:
+    """End a RUN that is at work in another terminal, as Ctrl-C there would: its handlers are still run.
+
+    Exit: 0 it has ended, 2 it is not at work, or cannot be stopped from here.
+    """
+    import os
+
+    from runbook.cli.execute import stop_run
+
+    sys.exit(stop_run(run, os.environ))
 
 
 @main.command()
@@ -111,7 +125,7 @@ def runs() -> None:
     import os
 
     from runbook.cli.runs import listed
-    from runbook.cli.state import state_folder
+    from runbook.session.state_folder import state_folder
 
     click.echo("\n".join(listed(state_folder(os.environ))))
 
@@ -123,11 +137,12 @@ def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
-    from runbook.cli.runs import folder_of, shown
-    from runbook.cli.state import state_folder
+    from runbook.cli.runs import shown
     from runbook.cli.telling import fitted
     from runbook.errors import NoRunError
     from runbook.report.screen import LABEL_WIDTH
+    from runbook.session.run_folders import folder_of
+    from runbook.session.state_folder import state_folder
 
     try:
         lines = shown(folder_of(state_folder(os.environ), run), form)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runbook.cli.running import Manner
+    from runbook.cli.running import Terminal
+    from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +20,7 @@ def said_of_a_run(*more: Any) -> Callable[[F], F]:
     options = [
         *more,
         click.option("--yes", is_flag=True, help="Agree to its changes beforehand; without a terminal it is needed."),
+        click.option("--step", is_flag=True, help="Ask before every change; needs a terminal."),
         click.option(
             "--log-format", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else json."
         ),
@@ -42,8 +44,7 @@ def said_of_a_run(*more: Any) -> Callable[[F], F]:
     return decorate
 
 
-def manner_of(
-    dry_run: bool,
+def options_of(
     yes: bool,
     log_format: str | None,
     quiet: bool,
@@ -51,16 +52,27 @@ def manner_of(
     override: tuple[str, ...],
     take_over: bool,
     reason: str,
-) -> Manner:
+    *,
+    dry_run: bool = False,
+    step: bool = False,
+    answers: tuple[str, ...] = (),
+) -> tuple[RunOptions, Terminal]:
     """From what was typed, and from where it was typed. Raises click.UsageError."""
     if (override or take_over) and not reason.strip():
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
-    from runbook.cli.claim import Override
-    from runbook.cli.running import Manner
+    attended = sys.stdin.isatty() and sys.stderr.isatty()
+    if step and (yes or not attended):
+        raise click.UsageError("--step asks before every change, so it needs a terminal and no --yes")
+    from runbook.cli.running import Terminal
+    from runbook.session.cluster_lock import Overrides
+    from runbook.session.run_session import RunOptions
 
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
-    at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    return Manner(dry_run, at_terminal, yes, form, verbose, Override(take_over, frozenset(override), reason))
+    overrides = Overrides(take_over, frozenset(override), reason)
+    options = RunOptions(
+        dry_run=dry_run, step_by_step=step, keep_tracebacks=verbose, overrides=overrides, answers=answers_of(answers)
+    )
+    return options, Terminal(attended, yes, form)
 
 
 def params_of(params: tuple[str, ...]) -> dict[str, str]:

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import select
-import socket
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from runbook.engine.services import AGREE_WITHIN
+from runbook.session.open_run import user_name
 from runbook.steps.context import Agreement
 from runbook.steps.text import clean
 
 
-def person() -> str:
-    """Behind sudo it is the person that counts; a container may have no name for its user."""
-    user = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
-
-
 @dataclass(frozen=True)
-class Asking:
+class Person:
     """``at_terminal``: there is somebody to ask. ``yes``: they agreed to every change beforehand, by ``--yes``.
 
     Nothing else is written inside ``aside()``.
     """
 
+    name: str
     at_terminal: bool
     yes: bool
     aside: Callable[[], AbstractContextManager[None]]
 
+    @classmethod
+    def here(cls, environment: Mapping[str, str], at_terminal: bool, yes: bool, aside: Callable[[], Any]) -> Person:
+        """Whoever typed the command."""
+        return cls(user_name(environment), at_terminal, yes, aside)
+
     def approve(self, sentence: str, seconds: float) -> Agreement | None:
         """Who said yes, beforehand or now. Without a terminal nobody is asked, and only ``--yes`` agrees."""
         if self.yes:
-            return Agreement(person(), "by --yes")
+            return Agreement(self.name, "by --yes")
         if self.at_terminal and self._answer(sentence, ("y", "N"), seconds) in ("y", "yes"):
-            return Agreement(person(), "at the terminal")
+            return Agreement(self.name, "at the terminal")
         return None
 
     def choose(self, question: str, answers: tuple[str, ...]) -> str | None:

@@ -16,6 +16,10 @@ class Cluster(Protocol):
 
     name: str
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+
     def look(self, *, within: float = inf) -> ClusterView:
         """Ask everybody at once. Never raises for a cluster that is ill, or for time that is over: the view says so."""
 

@@ -45,8 +45,9 @@ class RunServices:
     three raise :class:`runbook.steps.context.RefusedError`.
 
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
-    many seconds, or None. ``answers`` are a person's words, given beforehand, on the changes of a run that is resumed,
-    by their names. ``random_fraction`` gives a number from 0 to 1 for the jitter of retries.
+    many seconds, or None; ``step_by_step``: before every change. ``answers`` are a person's words, given beforehand, on
+    the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
+    retries.
     """
 
     cluster: Cluster
@@ -57,6 +58,7 @@ class RunServices:
     approve: Callable[[str, float], Agreement | None]
     dry_run: bool
     keep_tracebacks: bool
+    step_by_step: bool = False
     check_free: Callable[[frozenset[str]], None] = lambda _peers: None
     acquire: Callable[[frozenset[str]], None] = lambda _peers: None
     check_cooldown: Callable[[frozenset[str]], None] = lambda _peers: None

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from runbook.errors import LockedError
-from runbook.files import open_regular
+from runbook.files import file_mode, make_folder, open_regular
 
 TRIES, TRY_AGAIN = 5, 0.05  # how often, and after how many seconds, a file is tried that is held without a name
 
@@ -39,7 +39,7 @@ class Lock:
 
         Raises :class:`LockedError` at once, OSError for the disk. What this run itself died with is its own.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         with ExitStack() as undo:
             undo.callback(self._close)
             for peer in sorted(peers):
@@ -97,6 +97,8 @@ class Lock:
     def _open(self, name: str, *, create: bool = True, how: int = fcntl.LOCK_EX) -> int:
         path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
         handle = open_regular(path, os.O_RDWR | (os.O_CREAT if create else 0))
+        with contextlib.suppress(PermissionError):  # another's file of a shared folder has its mode already
+            os.fchmod(handle, file_mode(self._folder))
         for tries_left in reversed(range(TRIES)):
             try:
                 fcntl.flock(handle, how | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.errors import AtWorkError, JournalError
-from runbook.files import open_regular, sync_folder
+from runbook.files import file_mode, make_folder, open_regular, sync_folder
 
 START = "0" * 64
 LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
@@ -46,8 +46,9 @@ class Journal:
     def begin(cls, path: Path) -> Journal:
         """A new file. Raises :class:`JournalError`."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            os.fchmod(handle, file_mode(path.parent))
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             sync_folder(path.parent)
         except OSError as error:

@@ -76,7 +76,9 @@ def wrapped(line: str, columns: int, indent: int) -> list[str]:
 
 def _started(record: Record) -> list[str]:
     dry = "  (dry run: nothing will be changed)" if record["dry_run"] else ""
-    return [f"{record['playbook']} on {record['cluster']}{dry}"]
+    lock = record.get("lock_holds_for")
+    told = [f"the lock holds for {lock}"] if lock else []
+    return [f"{record['playbook']} on {record['cluster']}{dry}", *told]
 
 
 def _looked(record: Record) -> list[str]:

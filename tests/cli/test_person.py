@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from runbook.cli import person as cli
-from runbook.cli.person import Asking
+from runbook.cli.person import Person
 from runbook.steps.context import Agreement
 
 
 @dataclass
-class Person:
+class Typist:
     """Sits at the other end of the terminal."""
 
     line: int
@@ -32,42 +31,41 @@ class Person:
 
 
 @pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
     line, terminal = os.openpty()
     with os.fdopen(terminal, "r+b", buffering=0) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
         monkeypatch.setattr(sys, "stdin", text)
-        monkeypatch.setattr(cli, "person", lambda: "ann@bastion")
-        yield Person(line)
+        yield Typist(line)
         monkeypatch.undo()
         text.detach()
     os.close(line)
 
 
 def ask(seconds: float = 10.0) -> Agreement | None:
-    return Asking(at_terminal=True, yes=False, aside=nullcontext).approve("Is it safe?", seconds)
+    return Person("ann@bastion", at_terminal=True, yes=False, aside=nullcontext).approve("Is it safe?", seconds)
 
 
 @pytest.mark.parametrize("answer", ["y\n", "yes\n", "  YES \n"])
-def test_a_yes_is_a_yes(person: Person, capsys: pytest.CaptureFixture[str], answer: str) -> None:
+def test_a_yes_is_a_yes(person: Typist, capsys: pytest.CaptureFixture[str], answer: str) -> None:
     person.types(answer, after=0.3)
     assert ask() == Agreement("ann@bastion", "at the terminal")
     assert capsys.readouterr().err == "Is it safe? [y/N] "
 
 
 @pytest.mark.parametrize("answer", ["\n", "n\n", "no\n", "yesterday\n", "\x04", "y" * 3000 + "\n"])
-def test_everything_else_is_a_no(person: Person, answer: str) -> None:
+def test_everything_else_is_a_no(person: Typist, answer: str) -> None:
     person.types(answer, after=0.3)
     assert ask() is None
 
 
-def test_silence_is_a_no(person: Person) -> None:
+def test_silence_is_a_no(person: Typist) -> None:
     began = time.monotonic()
     assert ask(0.3) is None
     assert time.monotonic() - began < 5
 
 
-def test_what_was_typed_before_the_question_is_no_answer(person: Person) -> None:
+def test_what_was_typed_before_the_question_is_no_answer(person: Typist) -> None:
     """Somebody pressed y and Enter at another prompt, and it was still waiting here."""
     person.types("yes\n")
     time.sleep(0.1)
@@ -76,7 +74,6 @@ def test_what_was_typed_before_the_question_is_no_answer(person: Person) -> None
 
 def test_without_a_terminal_only_an_agreement_beforehand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is told as such."""
-    monkeypatch.setattr(cli, "person", lambda: "cron@bastion")
-    assert Asking(at_terminal=False, yes=False, aside=nullcontext).approve("Is it safe?", 10) is None
-    beforehand = Asking(at_terminal=False, yes=True, aside=nullcontext).approve("Is it safe?", 10)
-    assert beforehand == Agreement("cron@bastion", "by --yes")
+    assert Person("ann@bastion", at_terminal=False, yes=False, aside=nullcontext).approve("Is it safe?", 10) is None
+    beforehand = Person("ann@bastion", at_terminal=False, yes=True, aside=nullcontext).approve("Is it safe?", 10)
+    assert beforehand == Agreement("ann@bastion", "by --yes")

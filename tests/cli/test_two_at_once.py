@@ -16,7 +16,7 @@ ROUNDS = int(os.environ.get("TWO_AT_ONCE", "2"))
 
 
 def test_two_runs_started_at_once_have_one_winner() -> None:
-    """Each is given another server's address; the lock is on the peers, so that is no way around it."""
+    """Each has another server's address; the lock is on the peers, so that is no way round it. One request is sent."""
     ends: Counter[tuple[int, ...]] = Counter()
     for seed in range(ROUNDS):  # a new cluster each time, else the cool-down would speak first
         with SimulatedLab(5, gossip_delay=0.2, seed=seed) as lab:
@@ -29,5 +29,5 @@ def test_two_runs_started_at_once_have_one_winner() -> None:
             told = [run.communicate(timeout=120)[0] for run in runs]
             assert len(changes(lab)) == 1, told
             ends[tuple(sorted(run.returncode for run in runs))] += 1
-    assert set(ends) <= {(0, 5)}, ends
+    assert set(ends) <= {(0, 5), (0, 0), (0, 3)}, ends  # the other finds it locked, gone already, or freshly changed
     assert sum(ends.values()) == ROUNDS

@@ -75,6 +75,7 @@ class FakeCluster:
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
     slow_looks: dict[int, float] = field(default_factory=dict)
     name: str = "nomad:fake"
+    secrets: tuple[str, ...] = ()
     autopilot: AutopilotSettings | None = NO_MINIMUM
 
     def __post_init__(self) -> None:

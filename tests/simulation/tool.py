@@ -175,6 +175,8 @@ def _some_go_on(questions: list[Question[T]]) -> bool:
 class WatchedCluster:
     """The real adapter; what it shows is compared with the truth before anybody decides on it."""
 
+    secrets: tuple[str, ...] = ()
+
     def __init__(self, inner: HashiCorpCluster, checks: Checks) -> None:
         self.name = inner.name
         self._inner = inner

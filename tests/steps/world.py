@@ -40,6 +40,8 @@ class NoCluster:
 
     name = "none"
 
+    secrets: tuple[str, ...] = ()
+
     def __init__(self, view: ClusterView | None = None) -> None:
         self._view = view
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cli.claim import Claim, Override, free_what_is_left
-from runbook.engine.plan import bind
 from runbook.errors import RefusedError
 from runbook.events import (
     Event,
@@ -24,10 +22,9 @@ from runbook.events import (
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
-from runbook.playbook.parser import parse_playbook
 from runbook.run_state import fold
-from runbook.steps.registry import CATALOG
-from tests.engine.fake import PLAYBOOK, FakeClock
+from runbook.session.cluster_lock import ClusterLock, Overrides, free_what_is_left
+from tests.engine.fake import FakeClock
 
 AT = "2026-01-01T00:00:00.000+00:00"
 PEERS = ("a", "b", "c")
@@ -62,10 +59,10 @@ def name_left(state: Path, run: str, peers: Iterable[str] = PEERS) -> None:
     dead._close()
 
 
-def claim(state: Path, *, take_over: bool = False) -> tuple[Claim, list[Event]]:
+def lock_of(state: Path, *, take_over: bool = False) -> tuple[ClusterLock, list[Event]]:
     told: list[Event] = []
-    plan = bind(parse_playbook(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG), "new", {})
-    return Claim(plan, state, "bob", told.append, Override(take_over=take_over, reason="x"), FakeClock()), told
+    overrides = Overrides(take_over=take_over, reason="x")
+    return ClusterLock("new", state, "bob", told.append, overrides, FakeClock()), told
 
 
 def names_in(state: Path) -> list[str]:
@@ -77,7 +74,7 @@ def test_a_run_that_has_ended_holds_nothing(tmp_path: Path, how: str) -> None:
     """It died between its ending and its release; the next run passes it, and its record says so."""
     record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *ENDINGS[how]])
     name_left(tmp_path, "old")
-    new, told = claim(tmp_path)
+    new, told = lock_of(tmp_path)
     new.acquire(frozenset({"c", "d"}))
     assert told == [LockFreed("old", how)]
     assert sorted(names_in(tmp_path)) == ["new", "new", "old", "old"]
@@ -88,9 +85,9 @@ def test_a_run_without_an_ending_bars_the_next_one(tmp_path: Path, how: str) -> 
     record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *NO_ENDING[how]])
     name_left(tmp_path, "old")
     with pytest.raises(RefusedError, match="a run that holds this cluster died: old") as refused:
-        claim(tmp_path)[0].acquire(frozenset(PEERS))
+        lock_of(tmp_path)[0].acquire(frozenset(PEERS))
     assert (refused.value.reason.code, "runbook resume old" in refused.value.reason.next_action) == ("Locked", True)
-    new, told = claim(tmp_path, take_over=True)
+    new, told = lock_of(tmp_path, take_over=True)
     new.acquire(frozenset(PEERS))
     assert told == [LockTakenOver("old", "new", "bob", "x")]
 
@@ -99,7 +96,7 @@ def test_a_run_whose_record_is_not_there_is_only_taken_over(tmp_path: Path) -> N
     """Nobody can tell how it ended, and there is nothing to resume."""
     name_left(tmp_path, "old")
     with pytest.raises(RefusedError) as refused:
-        claim(tmp_path)[0].acquire(frozenset(PEERS))
+        lock_of(tmp_path)[0].acquire(frozenset(PEERS))
     assert "--take-over" in refused.value.reason.next_action
     assert "resume" not in refused.value.reason.next_action
 
@@ -115,7 +112,7 @@ def test_a_name_that_is_no_name_of_a_run_reads_no_record(tmp_path: Path, name: o
     for path in (state / "locks").iterdir():
         path.write_text(json.dumps({"run": name, "since": 5, "who": ["x"]}), encoding="utf-8")
     with pytest.raises(RefusedError) as refused:
-        claim(state)[0].acquire(frozenset(PEERS))
+        lock_of(state)[0].acquire(frozenset(PEERS))
     assert refused.value.reason.code == "Locked"
     assert refused.value.reason.sentence.isprintable()
 
@@ -127,9 +124,9 @@ def test_of_two_names_the_one_without_an_ending_bars(tmp_path: Path) -> None:
     name_left(tmp_path, "old", ["a"])
     name_left(tmp_path, "other", ["b"])
     with pytest.raises(RefusedError, match="died: other"):
-        claim(tmp_path)[0].acquire(frozenset(PEERS))
+        lock_of(tmp_path)[0].acquire(frozenset(PEERS))
     assert sorted(names_in(tmp_path)) == ["old", "other"], "who is refused changes nothing"
-    new, told = claim(tmp_path, take_over=True)
+    new, told = lock_of(tmp_path, take_over=True)
     new.acquire(frozenset(PEERS))
     assert sorted(told, key=str) == sorted(
         [LockFreed("old", "completed"), LockTakenOver("other", "new", "bob", "x")], key=str
@@ -140,7 +137,7 @@ def test_a_run_frees_also_what_an_earlier_process_of_it_claimed(tmp_path: Path) 
     """The peer that it removed is in no configuration any more, so the process that went on never took its lock."""
     name_left(tmp_path, "new")
     name_left(tmp_path, "other", ["z"])
-    mine, _ = claim(tmp_path)
+    mine, _ = lock_of(tmp_path)
     mine.acquire(frozenset({"a", "b"}))
     mine.release(frozenset({*PEERS, "z", "never claimed"}))
     assert names_in(tmp_path) == ["other"]
@@ -171,3 +168,22 @@ def test_an_acknowledgement_is_of_what_was_done_until_then(tmp_path: Path) -> No
     record(tmp_path, "again", [STARTED, *ENDINGS["failed"], looked_at, RunResumed("ann", "nomad:x", torn=False)])
     runs = tmp_path / "runs"
     assert [fold(read(runs / run / "journal.jsonl").events).acknowledged for run in ("old", "again")] == [True, False]
+
+
+def test_asking_whether_a_cluster_is_free_holds_nothing_and_writes_nothing(tmp_path: Path) -> None:
+    """Looking is not locking; who holds it, or died with it, is told all the same."""
+    asking, told = lock_of(tmp_path)
+    asking.check_free(frozenset(PEERS))
+    assert (told, (tmp_path / "locks").exists()) == ([], False)
+    held = Lock(tmp_path / "locks", {"run": "at work"})
+    held.take("peer", ["c"])
+    with pytest.raises(RefusedError, match="another run holds this cluster: at work"):
+        asking.check_free(frozenset(PEERS))
+    held.release()
+    asking.check_free(frozenset(PEERS))
+    name_left(tmp_path, "old")
+    with pytest.raises(RefusedError, match="a run that holds this cluster died: old"):
+        asking.check_free(frozenset(PEERS))
+    record(tmp_path, "old", [STARTED, ClusterClaimed(PEERS), *ENDINGS["completed"]])
+    asking.check_free(frozenset(PEERS))
+    assert sorted(names_in(tmp_path)) == ["old"] * 3

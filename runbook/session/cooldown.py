@@ -11,15 +11,37 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from runbook.errors import JournalError
+from runbook.clock import Clock
+from runbook.engine.plan import Plan
+from runbook.errors import JournalError, RefusedError
 from runbook.journal.store import read
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
+from runbook.steps.context import SetAside
 from runbook.steps.text import clean
 
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 OVERRIDE = "or run with --override cooldown --reason TEXT"
 _STAMP = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-")
+
+
+class CooldownGuard:
+    """After a change of a cluster the next one waits until a person has looked."""
+
+    def __init__(self, plan: Plan, state: Path, set_aside: SetAside, clock: Clock) -> None:
+        self._plan = plan
+        self._runs = state / "runs"
+        self._set_aside = set_aside
+        self._clock = clock
+
+    def check(self, peers: frozenset[str]) -> None:
+        """Raises RefusedError while the last change of the cluster that has these peers is fresh."""
+        if self._plan.cooldown <= 0 or not peers:
+            return
+        now = datetime.fromisoformat(self._clock.now())
+        reason = reason_in_cooldown(self._runs, self._plan.run, peers, self._plan.cooldown, now)
+        if reason is not None and not self._set_aside("cooldown", reason.sentence):
+            raise RefusedError(reason)
 
 
 def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:

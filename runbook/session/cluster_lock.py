@@ -1,20 +1,17 @@
-"""May this run have this cluster? One run at a time, and after a recovery a pause until a person has looked."""
+"""One run at a time changes a cluster: who has it, who died with it, and what a person sets aside by name."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from runbook.cli.cooldown import reason_in_cooldown
 from runbook.clock import Clock
-from runbook.engine.plan import Plan
 from runbook.errors import JournalError, LockedError, RefusedError, TransitionError
-from runbook.events import Emit, GuardOverridden
+from runbook.events import Emit
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
-from runbook.lock_events import LockFreed, LockTakenOver
+from runbook.lock_events import GuardOverridden, LockFreed, LockTakenOver
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState, fold
 
@@ -22,7 +19,7 @@ PEER = "peer"  # what is locked
 
 
 @dataclass(frozen=True)
-class Override:
+class Overrides:
     """What a person sets aside by name, and why. It is recorded. ``guards`` are their names."""
 
     take_over: bool = False
@@ -30,18 +27,18 @@ class Override:
     reason: str = ""
 
 
-class Claim:
-    """The lock and the cool-down of one run."""
+class ClusterLock:
+    """The lock of one run on the cluster that it changes."""
 
-    def __init__(self, plan: Plan, state: Path, who: str, emit: Emit, override: Override, clock: Clock) -> None:
-        self._plan = plan
+    def __init__(self, run: str, state: Path, who: str, emit: Emit, overrides: Overrides, clock: Clock) -> None:
+        self._run = run
         self._state = state
         self._who = who
         self._emit = emit
-        self._override = override
+        self._overrides = overrides
         self._clock = clock
         self._recorded: set[str] = set()
-        self._lock = Lock(state / "locks", {"run": plan.run, "who": who, "since": clock.now()})
+        self._lock = Lock(state / "locks", {"run": run, "who": who, "since": clock.now()})
 
     def check_free(self, peers: frozenset[str]) -> None:
         """A question, which holds nothing. Raises :class:`RefusedError`, with code ``Locked``, while another run holds
@@ -73,22 +70,13 @@ class Claim:
         self._lock.release()
         self._lock.wipe(PEER, claimed_before)
 
-    def check_cooldown(self, peers: frozenset[str]) -> None:
-        """Raises :class:`RefusedError` while the last change of this cluster is fresh and nobody has looked at it."""
-        if self._plan.cooldown <= 0 or not peers:
-            return
-        now = datetime.fromisoformat(self._clock.now())
-        reason = reason_in_cooldown(self._state / "runs", self._plan.run, peers, self._plan.cooldown, now)
-        if reason is not None and not self.set_aside("cooldown", reason.sentence):
-            raise RefusedError(reason)
-
     def set_aside(self, guard: str, refusal: str) -> bool:
         """Whether a person has set this guard aside by name; what it would have refused is on record once."""
-        if guard not in self._override.guards:
+        if guard not in self._overrides.guards:
             return False
         if guard not in self._recorded:
             self._recorded.add(guard)
-            self._emit(GuardOverridden(guard, self._who, self._override.reason, refusal))
+            self._emit(GuardOverridden(guard, self._who, self._overrides.reason, refusal))
         return True
 
     # -- the lock
@@ -112,7 +100,7 @@ class Claim:
         return Refusal("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
 
     def _may_take(self, run: str) -> bool:
-        return self._override.take_over or bool(self._released(run))
+        return self._overrides.take_over or bool(self._released(run))
 
     def _released(self, run: str) -> str:
         progress = self._progress_of(run)
@@ -120,7 +108,7 @@ class Claim:
 
     def _record_take_over(self, run: str) -> None:
         """In both journals, the dead run's first: a lock is never taken silently."""
-        event = LockTakenOver(run, self._plan.run, self._who, self._override.reason)
+        event = LockTakenOver(run, self._run, self._who, self._overrides.reason)
         with contextlib.suppress(JournalError):  # its record may be gone or broken: ours still says it
             journal, _ = Journal.reopen(self._state / "runs" / run / "journal.jsonl")
             with contextlib.closing(journal):

@@ -1,0 +1,136 @@
+"""From a request to a run that is ready to begin: the playbook, its params, the cluster, and a record of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from runbook import __version__
+from runbook.clock import Clock
+from runbook.cluster.environment import cluster_from
+from runbook.engine.plan import Plan, bound
+from runbook.errors import JournalError, NotStartedError
+from runbook.events import FORMAT, RunStarted
+from runbook.files import is_shared, make_folder, read_limited, replace_file
+from runbook.journal.store import Journal
+from runbook.playbook.params import NO_FILE, gather_params, read_params_file
+from runbook.playbook.parser import parse_playbook
+from runbook.playbook.reader import MAX_BYTES
+from runbook.run_state import RunState
+from runbook.session.run_folders import JOURNAL
+from runbook.session.run_session import RunOptions, RunSession
+from runbook.session.state_folder import state_folder
+from runbook.shipped_playbooks import located
+from runbook.steps.registry import CATALOG
+
+ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
+PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run goes on with, whatever became of the file
+_PLAIN = str.maketrans("", "", "-:.")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What was asked for. ``playbook`` is a path or the name of a shipped one, ``params`` are as they were typed."""
+
+    playbook: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    params_file: str | None = None
+    options: RunOptions = field(default_factory=RunOptions)
+
+
+def user_name(environment: Mapping[str, str]) -> str:
+    """Behind sudo it is the person that counts; a container may have no name for its user."""
+    user = environment.get("SUDO_USER") or environment.get("LOGNAME")
+    with contextlib.suppress(KeyError):
+        user = user or pwd.getpwuid(os.getuid()).pw_name
+    return f"{user or f'uid {os.getuid()}'}@{socket.gethostname()}"
+
+
+@contextlib.contextmanager
+def open_run(request: RunRequest, environment: Mapping[str, str], clock: Clock) -> Iterator[RunSession]:
+    """A new run.
+
+    Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError or :class:`NotStartedError`,
+    and then nothing was asked of anybody.
+    """
+    request = replace(request, playbook=located(request.playbook))
+    text = _read(request.playbook)
+    plan, sources = _plan(request, text, environment, clock)
+    options = request.options
+    cluster = cluster_from(environment, read_only=options.dry_run or not plan.changes)
+    state = state_folder(environment)
+    who = user_name(environment)
+    first = RunStarted(
+        run=plan.run,
+        playbook=plan.playbook.name,
+        digest=plan.playbook.digest,
+        cluster=cluster.name,
+        who=who,
+        dry_run=options.dry_run,
+        params=plan.params,
+        sources=sources,
+        path=str(Path(request.playbook).absolute()),
+        version=__version__,
+        format=FORMAT,
+        lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
+    )
+    with _record(state / "runs" / plan.run, text) as journal:
+        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock)
+
+
+def lock_holds_for(state: Path, who: str) -> str:
+    """Against whose runs the lock protects: two state folders know nothing of each other."""
+    user, _, host = who.partition("@")
+    return f"everybody who uses {state} on {host}" if is_shared(state) else f"the runs of {user} on {host}"
+
+
+def _read(path: str) -> bytes:
+    try:
+        return read_limited(path, MAX_BYTES)
+    except OSError as error:
+        raise NotStartedError(f"{path}: {error.strerror}") from None
+
+
+def _plan(
+    request: RunRequest, text: bytes, environment: Mapping[str, str], clock: Clock
+) -> tuple[Plan, Mapping[str, str]]:
+    """And where the value of each param came from."""
+    playbook = parse_playbook(text, request.playbook, CATALOG)
+    file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
+    params = gather_params(playbook, request.params, file, environment)
+    stamp = clock.now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
+    run = f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}"
+    plan = bound(playbook, run, {name: param.value for name, param in params.items()})
+    return plan, {name: param.origin for name, param in params.items()}
+
+
+@contextlib.contextmanager
+def _record(folder: Path, playbook: bytes) -> Iterator[Journal]:
+    try:
+        make_folder(folder)
+        _refuse_full_disk(folder)
+        replace_file(folder / PLAYBOOK, playbook)
+        journal = Journal.begin(folder / JOURNAL)
+    except OSError as error:
+        what = f"{folder}: {error.strerror}. Nothing was started; name a folder that can be written"
+        raise NotStartedError(f"{what} in RUNBOOK_STATE_DIR") from None
+    except JournalError as error:
+        raise NotStartedError(str(error)) from None
+    with contextlib.closing(journal):
+        yield journal
+
+
+def _refuse_full_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise NotStartedError(
+            f"{folder}: only {free // 1024} KiB are free and {ROOM // 1024**2} MiB are needed for the record. "
+            "Make room, or name another folder in RUNBOOK_STATE_DIR"
+        )

@@ -1,0 +1,111 @@
+"""A run that stopped, made ready to go on; and one that ended, looked at by a person."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runbook.changes import Change
+from runbook.clock import Clock
+from runbook.cluster.environment import cluster_from
+from runbook.engine.plan import Plan, bound
+from runbook.errors import NotStartedError
+from runbook.events import FORMAT, RunAcknowledged, RunResumed
+from runbook.files import read_limited
+from runbook.journal.store import Journal
+from runbook.playbook.parser import parse_playbook
+from runbook.playbook.reader import MAX_BYTES
+from runbook.run_state import RunState, fold
+from runbook.secrets import HIDDEN
+from runbook.session.open_run import PLAYBOOK, user_name
+from runbook.session.run_folders import JOURNAL, last_change
+from runbook.session.run_session import RunOptions, RunSession
+from runbook.session.state_folder import state_folder
+from runbook.steps.registry import CATALOG
+
+
+@contextlib.contextmanager
+def open_resumed(
+    folder: Path, options: RunOptions, environment: Mapping[str, str], clock: Clock
+) -> Iterator[RunSession | RunState]:
+    """The run of this folder, ready to go on; only its state where it is completed, and nothing is left to do.
+
+    Raises AtWorkError, JournalError, TransitionError, PlaybookError, SettingsError or :class:`NotStartedError`.
+    """
+    journal, record = Journal.reopen(folder / JOURNAL)
+    with contextlib.closing(journal):
+        _refuse_other_format(folder, record.events[:1])
+        state = fold(record.events)
+        if state.state == "completed":
+            _refuse_needless_answers(options.answers, ())
+            yield state
+            return
+        _refuse_needless_answers(options.answers, state.open_changes)
+        plan = _plan_of(folder, state)
+        cluster = cluster_from(environment, read_only=not plan.changes)
+        _refuse_other_kind(state, cluster.name)
+        first = RunResumed(user_name(environment), cluster.name, record.torn)
+        yield RunSession(plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock)
+
+
+def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], clock: Clock) -> str:
+    """Record that a person has looked at this run, however it ended: the cool-down of its cluster is over.
+
+    Returns who did. Raises as :func:`open_resumed` does.
+    """
+    journal, record = Journal.reopen(folder / JOURNAL)
+    with contextlib.closing(journal):
+        if not fold(record.events).has_changed:
+            run = last_change(state_folder(environment))
+            newest = f"the newest run that did is {run}" if run else "no run here has changed anything"
+            raise NotStartedError(f"{folder.name} changed nothing, so no cool-down waits for it; {newest}")
+        who = user_name(environment)
+        journal.append({"at": clock.now(), **RunAcknowledged(who, comment).record()})
+    return who
+
+
+def _refuse_other_format(folder: Path, beginning: Sequence[Mapping[str, object]]) -> None:
+    """Events of another format may mean something else: the version that wrote them can finish the run."""
+    started = beginning[0] if beginning else {}
+    if not beginning or started.get("format") == FORMAT:
+        return
+    version, form = started.get("version") or "0.1.0", started.get("format") or 1
+    what = f"{folder.name} was written by runbook {version} in format {form}, and this version writes {FORMAT}"
+    raise NotStartedError(f"{what}. Finish it with that version, or run the playbook again")
+
+
+def _plan_of(folder: Path, state: RunState) -> Plan:
+    """What the run was made of: the playbook as it was then, and the params it had."""
+    if state.started is None:
+        raise NotStartedError(f"{folder.name} has no beginning: nothing was started, so run the playbook again")
+    if state.dry_run:
+        raise NotStartedError(f"{folder.name} was a dry run and changed nothing: run the playbook again")
+    try:
+        text = read_limited(folder / PLAYBOOK, MAX_BYTES)
+    except OSError as error:
+        raise NotStartedError(f"{folder / PLAYBOOK}: {error.strerror}. Run the playbook again") from None
+    if hashlib.sha256(text).hexdigest() != state.started["digest"]:
+        raise NotStartedError(f"{folder / PLAYBOOK} is not what the run began with. Run the playbook again")
+    hidden = [name for name, value in state.started["params"].items() if HIDDEN in str(value)]
+    if hidden:
+        raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
+    path = state.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
+    return bound(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
+
+
+def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Change]) -> None:
+    """A misspelt step is no answer, and must not pass for one."""
+    names = [change.name for change in waiting]
+    for name in answers:
+        if name not in names:
+            those = f"these do: {', '.join(names)}" if names else "none does"
+            raise NotStartedError(f"no step {name} of this run waits for an answer; {those}")
+
+
+def _refuse_other_kind(state: RunState, cluster: str) -> None:
+    """The address may be another server's, but not another product's."""
+    began = str(state.started["cluster"]) if state.started else ""
+    if began.partition(":")[0] != cluster.partition(":")[0]:
+        raise NotStartedError(f"the run began on {began}, and the environment now names {cluster}")

@@ -1,0 +1,147 @@
+"""One run from request to result. A worker, a test and the command line call the same functions.
+
+Whoever calls says who runs it and how they are asked (:class:`Operator`), and is told of every event; the clock comes
+from outside. What is printed, and which exit code a result has, is theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from runbook.clock import Clock
+from runbook.cluster.port import Cluster
+from runbook.engine.execute import Ending, execute
+from runbook.engine.plan import Plan
+from runbook.engine.services import RunServices
+from runbook.events import Emit, Event
+from runbook.journal.store import Journal
+from runbook.run_state import RunState
+from runbook.secrets import Redactor, Vault
+from runbook.session.cluster_lock import ClusterLock, Overrides
+from runbook.session.cooldown import CooldownGuard
+from runbook.session.interrupts import Interrupts
+from runbook.session.running_process import note_process
+from runbook.steps.context import Agreement
+
+Show = Callable[[Mapping[str, Any]], None]  # told of every event, as the journal holds it
+
+
+class Operator(Protocol):
+    """Who runs it, and how they are asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    def approve(self, sentence: str, seconds: float) -> Agreement | None:
+        """Who agreed to this sentence within so many seconds; nothing where nobody did."""
+
+    def choose(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """One of the answers; nothing where nobody could be asked, or gave none of them in time."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is to be done.
+
+    ``answers`` are a person's words on changes whose end was not seen, by their names. ``step_by_step``: every change
+    is asked for. ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
+    """
+
+    dry_run: bool = False
+    step_by_step: bool = False
+    keep_tracebacks: bool = False
+    overrides: Overrides = field(default_factory=Overrides)
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How it ended, and all that its events tell."""
+
+    ending: Ending
+    state: RunState
+    folder: Path
+
+
+@dataclass(frozen=True)
+class RunSession:
+    """A run that is ready to begin, or to be resumed: its record is open, and nothing was asked of any server.
+
+    ``first`` is what its journal is told before anything happens; ``state`` is what its earlier processes did.
+    """
+
+    plan: Plan
+    cluster: Cluster
+    state_folder: Path
+    journal: Journal
+    state: RunState
+    first: Event
+    options: RunOptions
+    environment: Mapping[str, str] = field(repr=False)
+    clock: Clock
+
+    @property
+    def folder(self) -> Path:
+        return self.state_folder / "runs" / self.plan.run
+
+    def run(self, operator: Operator, show: Show) -> RunResult:
+        """To one of its endings. Raises JournalError where no record can be kept any more."""
+        interrupts, claimed_before = Interrupts(), self.state.peers
+        redactor = Redactor()
+        for secret in self.cluster.secrets:
+            redactor.learn(secret)
+        vault = Vault(self.environment, redactor)
+        vault.foresee(self.plan.playbook.secrets)
+        with interrupts.caught(), note_process(self.folder):
+            emit = self._emitting(redactor, interrupts, show)
+            lock = ClusterLock(
+                self.plan.run, self.state_folder, operator.name, emit, self.options.overrides, self.clock
+            )
+            with interrupts.allowed():
+                emit(self.first)
+            ending = execute(self.plan, self._services(operator, emit, lock, vault, interrupts), self.state)
+        with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
+            lock.release(claimed_before)
+        return RunResult(ending, self.state, self.folder)
+
+    def _services(
+        self, operator: Operator, emit: Emit, lock: ClusterLock, vault: Vault, interrupts: Interrupts
+    ) -> RunServices:
+        cooldown = CooldownGuard(self.plan, self.state_folder, lock.set_aside, self.clock)
+        return RunServices(
+            cluster=self.cluster,
+            clock=self.clock,
+            emit=emit,
+            folder=self.folder,
+            random_fraction=random.random,
+            approve=operator.approve,
+            dry_run=self.options.dry_run,
+            keep_tracebacks=self.options.keep_tracebacks,
+            step_by_step=self.options.step_by_step,
+            check_free=lock.check_free,
+            acquire=lock.acquire,
+            check_cooldown=cooldown.check,
+            choose=operator.choose,
+            set_aside=lock.set_aside,
+            answers=self.options.answers,
+            vault=vault,
+            interrupts=interrupts,
+        )
+
+    def _emitting(self, redactor: Redactor, interrupts: Interrupts, show: Show) -> Emit:
+        """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
+
+        def emit(event: Event) -> None:
+            with interrupts.held():
+                record = {"at": self.clock.now(), **redactor.hide(event.record())}
+                self.journal.append(record, durable=event.durable)
+                self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())
+                with contextlib.suppress(OSError, ValueError):
+                    show(record)
+
+        return emit
