@@ -198,19 +198,17 @@ def _last_contact(state: ClusterState, server: SimulatedServer) -> str:
 
 
 def _serf_stats(server: SimulatedServer) -> Json:
-    counts = {status: 0 for status in MemberStatus}
-    for seen in server.gossip.values():
-        counts[seen.status] += 1
+    statuses = [entry.status for entry in server.gossip.values()]
     quiet = ("event_queue", "query_queue", "intent_queue", "health_score", "coordinate_resets")
     return {
         **dict.fromkeys(quiet, "0"),
         "encrypted": "false",
         "event_time": "1",
         "query_time": "1",
-        "member_time": str(server.life + len(server.gossip) - 1),
-        "members": str(len(server.gossip)),
-        "failed": str(counts[MemberStatus.FAILED]),
-        "left": str(counts[MemberStatus.LEFT]),
+        "member_time": str(server.life + len(statuses) - 1),
+        "members": str(len(statuses)),
+        "failed": str(statuses.count(MemberStatus.FAILED)),
+        "left": str(statuses.count(MemberStatus.LEFT)),
     }
 
 

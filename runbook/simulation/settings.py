@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from runbook.errors import LabError
 
@@ -53,10 +54,7 @@ class SimulationSettings:
 
     def at_least(self, *version: int) -> bool:
         """Whether the release played is this one or newer."""
-        try:
-            return tuple(int(part) for part in self.release.split(".")) >= version
-        except ValueError:
-            raise LabError(f"a version is written like {NEWEST}, not {self.release}") from None
+        return _numbers(self.release) >= version
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,6 +62,14 @@ class SimulationSettings:
 
     def host(self, name: str) -> str:
         return f"127.0.{self.octet}.{FIRST_HOST + 1 + self.names.index(name)}"
+
+
+@lru_cache(maxsize=100)
+def _numbers(release: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in release.split("."))
+    except ValueError:
+        raise LabError(f"a version is written like {NEWEST}, not {release}") from None
 
 
 def _require(condition: bool, otherwise: str) -> None:

@@ -51,7 +51,7 @@ class Links:
 
 @dataclass(eq=False)
 class Request:
-    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.replay`."""
+    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.questions`."""
 
     server: SimulatedServer
     method: str
@@ -121,7 +121,8 @@ class Ether:
         return self._timeline.now
 
     def server_at(self, place: str) -> SimulatedServer:
-        return self._by_host[(urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]]
+        """By the URL of its API, or by its host and a port."""
+        return self._by_host[_host_of(place)]
 
     def send(
         self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, mishap: Mishap | None
@@ -244,6 +245,11 @@ def _reach_of(server: SimulatedServer, port: int) -> Reach:
     if port == CLOSED_PORT:
         return Reach.REFUSED
     return Reach.REFUSED if port != SSH_PORT and server.process is ProcessState.KILLED else Reach.ACCEPTED
+
+
+@lru_cache(maxsize=1000)
+def _host_of(place: str) -> str:
+    return (urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]
 
 
 @lru_cache(maxsize=1000)

@@ -10,11 +10,9 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from unittest.mock import patch
 
-from runbook.cluster import wire
 from tests.simulation.incident import draw
 from tests.simulation.mishaps import Happening, Mishap
 from tests.simulation.play import Result, play_in
@@ -25,13 +23,8 @@ SHOWN = 3  # transcripts of violations; the seeds of the others are named
 
 
 def played(seeds: Iterable[int]) -> Iterator[Result]:
-    """The results of these seeds, in this process.
-
-    Without fsync, as nothing of them is to outlive it; and a reply that is read again (see replay.py) is not decoded
-    again.
-    """
-    decode = lru_cache(maxsize=64)(wire.decode)
-    with patch("os.fsync"), patch.object(wire, "decode", decode), tempfile.TemporaryDirectory() as folder:
+    """The results of these seeds, in this process; without fsync, as nothing of them is to outlive it."""
+    with patch("os.fsync"), tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate(seeds):
             own = Path(folder) / str(number)
             own.mkdir()

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from greenlet import getcurrent, greenlet
 
 from runbook.simulation.cluster import SimulatedCluster
 
 FOREVER = float("inf")
 
 
-@dataclass
+@dataclass(eq=False)
 class Waiter:
-    """Somebody who waits: until a moment, or until something is done. ``go`` is locked until it has the turn."""
+    """An actor who waits: until a moment, or until something is done."""
 
     when: float
     done: Callable[[], bool]
-    go: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self.go.acquire()
+    actor: greenlet
 
 
 class Timeline:
@@ -35,7 +33,6 @@ class Timeline:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._waiting: list[Waiter] = []
-        self._broken: BaseException | None = None
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Those of one moment happen in the order in which they were planned."""
@@ -47,55 +44,33 @@ class Timeline:
 
     def wait(self, when: float, done: Callable[[], bool] = lambda: False) -> None:
         """Give the turn away until ``when``, or until ``done``."""
-        me = Waiter(when, done)
+        me = Waiter(when, done, getcurrent())
         self._waiting.append(me)
-        if self._pass_the_turn() is not me:
-            me.go.acquire()
-        if self._broken is not None:
-            raise AssertionError("the other actor broke") from self._broken
+        while me in self._waiting:  # again where the other actor has come to its end
+            ready = self._next_ready()
+            self._waiting.remove(ready)
+            if ready is not me:
+                ready.actor.switch()
 
     def start(self, work: Callable[[], None]) -> Callable[[], bool]:
         """A second actor; it gets its first turn when the first one waits. Returns whether it has ended."""
-        ended: list[bool] = []
-        first = Waiter(self.now, lambda: True)
-        self._waiting.append(first)
+        actor = greenlet(work)
+        self._waiting.append(Waiter(self.now, lambda: True, actor))
+        return lambda: bool(actor.dead)
 
-        def run() -> None:
-            first.go.acquire()
-            try:
-                work()
-                ended.append(True)
-                self._pass_the_turn()
-            except BaseException as error:
-                self._broken = error
-                for waiter in self._waiting:
-                    waiter.go.release()
-
-        threading.Thread(target=run, daemon=True).start()
-        return lambda: bool(ended)
-
-    def _pass_the_turn(self) -> Waiter | None:
-        """Let time go on until somebody's wait is over, and hand the turn to them; None if nobody waits."""
-        while self._waiting:
-            ready = self._ready()
-            if ready is not None:
-                self._waiting.remove(ready)
-                ready.go.release()
-                return ready
+    def _next_ready(self) -> Waiter:
+        """Let time go on until somebody's wait is over; of two at once, who began to wait first."""
+        while True:
+            for waiter in self._waiting:
+                if waiter.done():
+                    return waiter
+            first = min(self._waiting, key=lambda waiter: waiter.when)
+            if not self._due or self._due[0][0] > first.when:
+                self._advance(first.when)
+                return first
             when, _, action = heapq.heappop(self._due)
             self._advance(when)
             action()
-        return None
-
-    def _ready(self) -> Waiter | None:
-        for waiter in self._waiting:
-            if waiter.done():
-                return waiter
-        first = min(self._waiting, key=lambda waiter: waiter.when)
-        if self._due and self._due[0][0] <= first.when:
-            return None
-        self._advance(first.when)
-        return first
 
     def _advance(self, when: float) -> None:
         if when == FOREVER:
