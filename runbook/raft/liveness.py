@@ -108,7 +108,17 @@ def _spread(row: Sequence[tuple[ClusterView, Verdict]]) -> float:
 
 
 def judge_once(view: ClusterView, peer: Peer) -> Verdict:
-    """Judge one peer by a single look. Any sign of life, or anything that does not fit, is decisive against *dead*."""
+    """Judge one peer by a single look. Any sign of life, or anything that does not fit, is decisive against *dead*.
+
+    A look does not change, so neither does its verdict: every later look of a run asks for those of all before it.
+    """
+    verdict = view.judged.get(peer)
+    if not isinstance(verdict, Verdict):
+        verdict = view.judged[peer] = _judge_look(view, peer)
+    return verdict
+
+
+def _judge_look(view: ClusterView, peer: Peer) -> Verdict:
     own = view.vantage_of(peer)
     if own is not None:
         return Verdict(peer, Liveness.ALIVE, (f"its own HTTP API answers at {own.url}",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from ipaddress import IPv6Address
 
 
@@ -70,7 +71,7 @@ class Configuration:
     def __post_init__(self) -> None:
         object.__setattr__(self, "peers", tuple(sorted(self.peers, key=lambda peer: (peer.id, peer.address))))
 
-    @property
+    @cached_property
     def voters(self) -> tuple[Peer, ...]:
         return tuple(peer for peer in self.peers if peer.voter)
 
@@ -179,6 +180,7 @@ class ClusterView:
     trouble_text: str | None = None
     autopilot_trouble: str | None = None
     seconds: float = 0.0
+    judged: dict[Peer, object] = field(default_factory=dict, init=False, repr=False, compare=False)  # liveness keeps it
 
     @property
     def ended_at(self) -> float:
@@ -190,7 +192,7 @@ class ClusterView:
             return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
         return next((v for v in self.answering if v.server_id == peer.id), None)
 
-    @property
+    @cached_property
     def answering(self) -> tuple[Vantage, ...]:
         return tuple(v for v in self.vantages if v.reach is Reach.ANSWERED and v.server_id is not None)
 
