@@ -39,14 +39,20 @@ def tick(state: ClusterState) -> None:
 
 def replicate(state: ClusterState, leader: SimulatedServer) -> None:
     """Bring every peer in reach up to the leader's log, commit what a quorum holds, step down without a quorum."""
-    reached = [leader]
-    for other in _others(state, leader):
-        if other.term > leader.term:
-            step_down(state, leader, other.term)  # as when a live server was removed and added again
-            return
-        _follow(state, other, leader)
-        reached.append(other)
-    if _is_quorum(leader, reached):
+    reached, votes, voters = [leader], 0, 0
+    for peer in leader.peers:
+        voters += peer.voter
+        server = state.server_at(peer.address)
+        if server is None or not (server is leader or state.connected(leader, server)):
+            continue
+        if server is not leader:
+            if server.term > leader.term:
+                step_down(state, leader, server.term)  # as when a live server was removed and added again
+                return
+            _follow(state, server, leader)
+            reached.append(server)
+        votes += peer.voter
+    if votes >= voters // 2 + 1:
         _commit(state, leader, reached)
     elif state.now - leader.heard_at >= LEASE:
         step_down(state, leader)
@@ -79,12 +85,6 @@ def outcome(state: ClusterState, proposal: Proposal) -> bool | None:
     return None if leader.leads and leader.term == proposal.term else False
 
 
-def _others(state: ClusterState, server: SimulatedServer) -> list[SimulatedServer]:
-    """The other servers behind the addresses of its configuration, as far as it can reach them."""
-    found = (state.server_at(peer.address) for peer in server.peers if peer.address != server.address)
-    return [other for other in found if other and state.connected(server, other)]
-
-
 def _is_quorum(server: SimulatedServer, reached: list[SimulatedServer]) -> bool:
     """Of the voters in its latest configuration, committed or not."""
     voters = server.configuration.voters if server.configuration else ()
@@ -102,9 +102,10 @@ def _follow(state: ClusterState, follower: SimulatedServer, leader: SimulatedSer
 
 def _commit(state: ClusterState, leader: SimulatedServer, reached: list[SimulatedServer]) -> None:
     leader.heard_at = state.now
+    index = leader.last[1]
     for server in reached:
-        server.committed = leader.last[1]
-    if leader.raft_id not in {peer.id for peer in leader.peers}:
+        server.committed = index
+    if all(peer.id != leader.raft_id for peer in leader.peers):
         step_down(state, leader)  # it was removed: the process stays up
 
 
@@ -115,20 +116,18 @@ def _campaign(state: ClusterState, server: SimulatedServer) -> None:
         server.role = Role.FOLLOWER
         return
     server.role = Role.CANDIDATE
-    others = [other for other in _others(state, server) if other.address in {v.address for v in configuration.voters}]
-    if state.settings.at_least(1, 9) and not _would_win(state, server, others):
-        return  # pre-vote: the term does not grow for nothing
+    found = (state.server_at(voter.address) for voter in configuration.voters if voter.address != server.address)
+    others = [other for other in found if other and state.connected(server, other)]
+    if state.settings.at_least(1, 9):
+        willing = [other for other in others if _grants(state, other, server, server.term + 1)]
+        if not _is_quorum(server, [server, *willing]):
+            return  # pre-vote: the term does not grow for nothing
     server.term += 1
     server.voted = (server.term, server.name)
     granted = [server, *(other for other in others if _vote(state, other, server))]
     if _is_quorum(server, granted):
         _win(state, server)
     server.term = max([server.term, *(other.term for other in others)])
-
-
-def _would_win(state: ClusterState, candidate: SimulatedServer, others: list[SimulatedServer]) -> bool:
-    willing = [other for other in others if _grants(state, other, candidate, candidate.term + 1)]
-    return _is_quorum(candidate, [candidate, *willing])
 
 
 def _grants(state: ClusterState, voter: SimulatedServer, candidate: SimulatedServer, term: int) -> bool:

@@ -15,7 +15,6 @@ from runbook.simulation.consensus import propose
 from runbook.simulation.gossip import force_leave, serf_name
 from runbook.simulation.state import ClusterState, ServerHealth, SimulatedServer
 
-DEAD = (MemberStatus.NONE, MemberStatus.FAILED, MemberStatus.LEFT)  # to autopilot
 AUTOPILOT_EVERY = 10.0
 HEALTH_EVERY = 2.0
 FLAP = 7 / 30  # how often one dead server made a live one look unhealthy, up to 1.3
@@ -109,62 +108,60 @@ def _remove_dead_servers(state: ClusterState, leader: SimulatedServer) -> None:
 
     Up to 1.3 all dead voters go or none, later one by one as far as it is allowed.
     """
-    dead = [peer for peer in leader.peers if _gossip_status(state, leader, peer) in DEAD]
-    voters, dead_voters = sum(peer.voter for peer in leader.peers), sum(peer.voter for peer in dead)
+    dead: list[tuple[Peer, str]] = []  # with the name of the member that was it, if gossip has one
+    for peer in leader.peers:
+        server = state.server_at(peer.address)
+        entry = leader.gossip.get(server.name) if server else None
+        if server is None or entry is None:
+            dead.append((peer, ""))
+        elif entry.status in (MemberStatus.FAILED, MemberStatus.LEFT):
+            dead.append((peer, serf_name(server.name)))
+    voters, dead_voters = sum(peer.voter for peer in leader.peers), sum(peer.voter for peer, _ in dead)
     allowed = max(0, min((voters - 1) // 2, voters - int(state.autopilot["MinQuorum"])))
     budget = allowed if dead_voters <= allowed or state.settings.at_least(1, 4) else 0
-    for peer in sorted(dead, key=lambda each: each.voter):
-        if peer.voter:
-            budget -= 1
-        if budget < 0:
-            continue
-        server = state.server_at(peer.address)
-        if server is not None and server.name in leader.gossip:
-            force_leave(state, leader, serf_name(server.name))  # a left member makes the leader remove it
-        else:
+    for peer, member in sorted(dead, key=lambda each: each[0].voter):
+        budget -= peer.voter
+        if budget >= 0 and member:
+            force_leave(state, leader, member)  # a left member makes the leader remove it
+        elif budget >= 0:
             _remove_peers(state, leader, [peer])
-
-
-def _gossip_status(state: ClusterState, leader: SimulatedServer, peer: Peer) -> MemberStatus:
-    """What the leader's gossip says of the member at a peer's address; NONE where it has none."""
-    server = state.server_at(peer.address)
-    entry = leader.gossip.get(server.name) if server else None
-    return entry.status if entry else MemberStatus.NONE
 
 
 def _check_health(state: ClusterState, leader: SimulatedServer) -> tuple[ServerHealth, ...]:
     """The leader's next picture, made from its last one."""
-    behind = {peer.address: state.server_at(peer.address) for peer in leader.peers}
-    answering = {
-        peer.id: server
-        for peer in leader.peers
-        if (server := behind[peer.address]) and (server is leader or state.connected(leader, server))
-    }
-    if len(answering) < len(leader.peers) and not state.settings.at_least(1, 4) and state.random.random() < FLAP:
-        answering.pop(state.random.choice(leader.peers).id, None)  # one deadline is shared by all the questions
+    behind = [(peer, state.server_at(peer.address)) for peer in leader.peers]
+    silent = [server is not leader and not (server and state.connected(leader, server)) for _, server in behind]
+    if any(silent) and not state.settings.at_least(1, 4) and state.random.random() < FLAP:
+        silent[state.random.randrange(len(behind))] = True  # one deadline is shared by all the questions
     before = {row.id: row for row in leader.health or ()}
-    return tuple(_health_of(state, leader, peer, answering.get(peer.id), before.get(peer.id)) for peer in leader.peers)
+    return tuple(
+        _health_of(state, leader, peer, server, before.get(peer.id), answers=not quiet)
+        for (peer, server), quiet in zip(behind, silent, strict=True)
+    )
 
 
 def _health_of(
     state: ClusterState,
     leader: SimulatedServer,
     peer: Peer,
-    answering: SimulatedServer | None,
+    server: SimulatedServer | None,
     old: ServerHealth | None,
+    *,
+    answers: bool,
 ) -> ServerHealth:
     """One row. From 1.4 on, a server that does not answer keeps the numbers it had."""
     contact, term, index = None, 0, 0
-    if answering is not None:
-        contact = 0.0 if answering is leader else state.random.uniform(0.001, 0.05)
-        term, index = answering.last
+    if server is not None and answers:
+        contact = 0.0 if server is leader else state.random.uniform(0.001, 0.05)
+        term, index = server.last
     elif old is not None and state.settings.at_least(1, 4):
         contact, term, index = old.last_contact, old.last_term, old.last_index
-    status = _gossip_status(state, leader, peer)
+    entry = leader.gossip.get(server.name) if server else None
     last_term, last_index = leader.last
     healthy = (
-        status is MemberStatus.ALIVE
-        and contact is not None
+        contact is not None
+        and entry is not None
+        and entry.status is MemberStatus.ALIVE
         and contact <= go_seconds(state.autopilot["LastContactThreshold"])
         and term == last_term
         and index + int(state.autopilot["MaxTrailingLogs"]) >= last_index
@@ -172,13 +169,12 @@ def _health_of(
     stable_since = None if contact is None else state.now
     if stable_since is not None and old is not None and old.healthy == healthy and old.stable_since is not None:
         stable_since = old.stable_since
-    server = state.server_at(peer.address)
     return ServerHealth(
         id=peer.id,
-        name=server.name if server and server.name in leader.gossip else "",
+        name=server.name if server and entry else "",
         address=peer.address,
-        status=status,
-        leader=peer.address == leader.address,
+        status=entry.status if entry else MemberStatus.NONE,
+        leader=server is leader,
         voter=peer.voter,
         healthy=healthy,
         last_contact=contact,

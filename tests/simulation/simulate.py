@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def _played(seed: int, folder: Path) -> Result:
 
 
 def _chunk(seeds: range) -> tuple[Counter[str], list[Result]]:
+    gc.freeze()  # what is loaded by now is there to stay, and need not be looked through for garbage again
     counts: Counter[str] = Counter()
     bad = []
     for result in played(seeds):
