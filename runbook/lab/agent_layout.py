@@ -165,13 +165,10 @@ def _in_use(layout: AgentLayout) -> str | None:
     """The first ``IP:PORT`` that cannot be listened on, if any."""
     if not all(port in PORTS for port in layout.ports) or not 0 <= layout.octet <= 255:
         raise LabError(f"no lab at 127.0.{layout.octet}.x with ports {layout.ports}: octet 0-255, ports 1024-65535")
-    places = ((host, port) for host in layout.hosts for port in layout.ports)
-    return next((f"{host}:{port}" for host, port in places if not _is_free(host, port)), None)
-
-
-def _is_free(host: str, port: int) -> bool:
-    try:
-        socket.create_server((host, port)).close()
-    except OSError:
-        return False
-    return True
+    for host in layout.hosts:
+        for port in layout.ports:
+            try:
+                socket.create_server((host, port)).close()
+            except OSError:
+                return f"{host}:{port}"
+    return None

@@ -142,8 +142,11 @@ class AgentLab:
         return f"export {ADDRESS_VARIABLES[self.layout.kind]}={self.addresses[0]}"
 
     def status(self) -> list[ServerStatus]:
-        leader = self.leader()
-        return [self._row(name, leader) for name in self.names]
+        leader, at = self.leader(), self.layout
+        return [
+            ServerStatus(name, at.address(name), at.rpc_address(name), self._state(name), name == leader)
+            for name in self.names
+        ]
 
     def leader(self) -> str | None:
         """The one server that holds itself the leader and that another one, if any answers, follows."""
@@ -154,7 +157,13 @@ class AgentLab:
 
     def wait_for_leader(self, timeout: float = 30.0) -> str:
         """The leader's name as soon as there is one. Raises LabError after `timeout` seconds, or if none can come."""
-        found = _poll(self._leader_unless_all_are_gone, timeout)
+
+        def find() -> str | None:
+            if not any(self._is_running(name) for name in self.names):
+                raise LabError(f"no leader can be elected: {self._describe()}")  # a wrong configuration ends them all
+            return self.leader()
+
+        found = _poll(find, timeout)
         if found is None:
             raise LabError(f"no leader within {timeout:g} s: {self._describe()}")
         return found
@@ -242,22 +251,12 @@ class AgentLab:
     def _answering(self) -> list[str]:
         return [name for name in self.names if self._state(name) == "running"]
 
-    def _leader_unless_all_are_gone(self) -> str | None:
-        """With every agent gone, say so now and not when time is up: a wrong configuration ends them all at once."""
-        if not any(self._is_running(name) for name in self.names):
-            raise LabError(f"no leader can be elected: {self._describe()}")
-        return self.leader()
-
     def _describe(self) -> str:
         """How the servers are; a killed one is forgotten, so one that is remembered and gone ended by itself."""
         states = ", ".join(f"{name} is {self._state(name)}" for name in self.names)
         ended = next((name for name, process in self.processes.items() if not process.running), None)
         log = f"the end of {self._log(ended)}:\n{tail(self._log(ended))}" if ended else f"logs are in {self.folder}"
         return f"{states}; {log}"
-
-    def _row(self, name: str, leader: str | None) -> ServerStatus:
-        address, rpc = self.layout.address(name), self.layout.rpc_address(name)
-        return ServerStatus(name, address, rpc, self._state(name), name == leader)
 
     def _wipe(self, name: str) -> None:
         if self._data(name).exists():

@@ -88,7 +88,10 @@ def _vacant(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _hold(descriptor, folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"another `runbook lab up` is starting a lab in {folder}") from None
         lab = _recorded(folder)
         if isinstance(lab, AgentLab) or (lab and lab.lives):
             told = "`runbook lab status` shows it, `runbook lab down` ends it"
@@ -96,10 +99,3 @@ def _vacant(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _hold(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LabError(f"another `runbook lab up` is starting a lab in {folder}") from None

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseRequestHandler
@@ -40,8 +41,11 @@ class Listener(ThreadingHTTPServer):
         try:
             super().__init__((host, port), handler)
         except OSError as error:
-            raise LabError(f"cannot listen on {host}:{port}: {error.strerror}; {_advice(error, host)}") from None
-        self._thread = threading.Thread(target=self._accept, name=f"door {host}:{port}", daemon=True)
+            advice = "choose another octet or port"
+            if error.errno == errno.EADDRNOTAVAIL:  # Linux has all of 127.0.0.0/8, macOS only what it was given
+                advice = f"give the loopback interface that address: sudo ifconfig lo0 alias {host}"
+            raise LabError(f"cannot listen on {host}:{port}: {error.strerror}; {advice}") from None
+        self._thread = threading.Thread(target=self._accept, name=f"listener {host}:{port}", daemon=True)
         self._thread.start()
 
     def server_bind(self) -> None:
@@ -52,11 +56,13 @@ class Listener(ThreadingHTTPServer):
     def close(self) -> None:
         """Refuse from now on; whoever is connected sees the connection end."""
         self.closing = True
-        self._wake()
+        with suppress(OSError):  # a blocked accept is woken by a connection, which works on every platform
+            socket.create_connection(self.socket.getsockname()[:2], timeout=1).close()
         self._thread.join(timeout=5)
         self.server_close()
         for connection in list(self._open):
-            _hang_up(connection)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -76,13 +82,6 @@ class Listener(ThreadingHTTPServer):
     def _accept(self) -> None:
         while not self.closing:
             self.handle_request()
-
-    def _wake(self) -> None:
-        """A blocked accept is woken by a connection, which works on every platform."""
-        try:
-            socket.create_connection(self.socket.getsockname()[:2], timeout=1).close()
-        except OSError:
-            return
 
 
 def listen_http(host: str, port: int, respond: Respond) -> Listener:
@@ -156,16 +155,3 @@ def _pieces(body: bytes, most: int) -> list[bytes]:
     """So many of equal length, but for the last; at least one, however short the body."""
     step = -(-len(body) // most) or 1
     return [body[start : start + step] for start in range(0, len(body), step)] or [b""]
-
-
-def _advice(error: OSError, host: str) -> str:
-    if error.errno == errno.EADDRNOTAVAIL:  # Linux has all of 127.0.0.0/8, macOS only what it was given
-        return f"give the loopback interface that address: sudo ifconfig lo0 alias {host}"
-    return "choose another octet or port"
-
-
-def _hang_up(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return

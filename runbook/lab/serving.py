@@ -101,7 +101,8 @@ class RequestLog:
         request.status = status
         if request in self._unwritten:
             self._unwritten.remove(request)
-            self._write(request)
+            if self._descriptor >= 0:  # one write, so that a line is whole even for a reader that looks meanwhile
+                os.write(self._descriptor, (json.dumps(asdict(request)) + "\n").encode())
 
     def close(self) -> None:
         """Requests that nobody answered are written too."""
@@ -110,10 +111,6 @@ class RequestLog:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _write(self, request: LoggedRequest) -> None:
-        if self._descriptor >= 0:  # one write, so that a line is whole even for a reader that looks meanwhile
-            os.write(self._descriptor, (json.dumps(asdict(request)) + "\n").encode())
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,10 @@ class ApiCall:
 
     def authorize(self, unknown: int = HTTPStatus.FORBIDDEN) -> None:
         """The lab has one token, a management token. ``unknown`` is an old release's status for one it never saw."""
-        wanted, given = self.state.settings.token, self._token()
+        wanted, given = self.state.settings.token, self.request.headers.get("x-nomad-token", "")
+        scheme, _, value = self.request.headers.get("authorization", "").partition(" ")
+        if not given and scheme.lower() == "bearer" and self.state.settings.at_least(1, 3, 2):
+            given = value
         if wanted is None or given == wanted:
             return
         if given and not self.state.settings.at_least(1, 6, 10):
@@ -120,7 +123,10 @@ class ApiCall:
         while not self.server.leads:
             believed = self.state.server_at(self.server.leader or "")
             if believed is not None:
-                yield from self._reach(believed)
+                if believed.process is ProcessState.KILLED:
+                    text = f"failed to get conn: dial tcp {believed.address}: connect: connection refused"
+                    raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + text)
+                yield from self._hear(believed)
                 if believed.leads:
                     return believed, FORWARDED
             if self.state.now >= deadline:
@@ -144,12 +150,6 @@ class ApiCall:
             raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + "EOF")
         yield from self._hear(leader)
 
-    def _reach(self, leader: SimulatedServer) -> Generator[None, None, None]:
-        if leader.process is ProcessState.KILLED:
-            text = f"failed to get conn: dial tcp {leader.address}: connect: connection refused"
-            raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + text)
-        yield from self._hear(leader)
-
     def _hear(self, leader: SimulatedServer) -> Generator[None, None, None]:
         """Wait while the leader is silent; the call stays with it even when the others have elected another."""
         deadline, life = self.state.now + FORWARD_LIMIT, leader.life
@@ -157,12 +157,6 @@ class ApiCall:
             if leader.life != life or self.state.now >= deadline:
                 raise ReplyError(HTTPStatus.INTERNAL_SERVER_ERROR, FORWARDED + "EOF")
             yield
-
-    def _token(self) -> str:
-        given = self.request.headers.get("x-nomad-token", "")
-        scheme, _, value = self.request.headers.get("authorization", "").partition(" ")
-        bearer = value if scheme.lower() == "bearer" and self.state.settings.at_least(1, 3, 2) else ""
-        return given or bearer
 
 
 def _is_uuid(text: str) -> bool:

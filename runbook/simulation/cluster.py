@@ -84,7 +84,9 @@ class SimulatedCluster:
         self.kill(name)
         server = self.server(name)
         if wiped:
-            self._wipe(server)
+            server.uuid = self.state.new_uuid()
+            server.raft_id = server.uuid if self.state.settings.raft_protocol == 3 else server.raft_id
+            server.log, server.committed, server.term, server.voted = [], 0, 0, None
         gossip.links_change(self.state)
         server.process = RUNNING
         server.campaign_at = self.state.draw_election_deadline()
@@ -114,12 +116,6 @@ class SimulatedCluster:
         for server in self.state.servers.values():
             server.group = 0
 
-    def _wipe(self, server: SimulatedServer) -> None:
-        server.uuid = self.state.new_uuid()
-        if self.state.settings.raft_protocol == 3:
-            server.raft_id = server.uuid
-        server.log, server.committed, server.term, server.voted = [], 0, 0, None
-
 
 def next_event_at(state: ClusterState) -> float:
     """Seconds of the model's clock; until then each moment would leave the state as it is. Early is never wrong."""
@@ -131,7 +127,9 @@ def next_event_at(state: ClusterState) -> float:
     peers = {peer.address: peer for peer in leader.peers}
     others = (server for server in running if server is not leader and server.address in peers)
     followers = [server for server in others if state.connected(leader, server)]
-    if len(leaders) > 1 or not _settled(leader, followers):
+    held = leader.address, leader.last, leader.committed, leader.term
+    up_to_date = all((other.leader, other.last, other.committed, other.term) == held for other in followers)
+    if len(leaders) > 1 or leader.change_pending or not up_to_date:
         return NOW
     due = [leader.health_at, leader.reconcile_at, leader.autopilot_at, gossip.next_change_at(state)]
     in_reach = {leader.address, *(follower.address for follower in followers)}
@@ -140,11 +138,3 @@ def next_event_at(state: ClusterState) -> float:
         due.append(leader.heard_at + LEASE)
     due.extend(server.campaign_at for server in running if server.address not in in_reach)
     return min(due)
-
-
-def _settled(leader: SimulatedServer, followers: list[SimulatedServer]) -> bool:
-    """Whether everybody in its reach has all that it has, and it waits for nothing."""
-    held = leader.address, leader.last, leader.committed, leader.term
-    return not leader.change_pending and all(
-        (other.leader, other.last, other.committed, other.term) == held for other in followers
-    )

@@ -49,7 +49,11 @@ def replicate(state: ClusterState, leader: SimulatedServer) -> None:
             if server.term > leader.term:
                 step_down(state, leader, server.term)  # as when a live server was removed and added again
                 return
-            _follow(state, server, leader)
+            server.term, server.role, server.leader = leader.term, Role.FOLLOWER, leader.address
+            server.heard_at, server.campaign_at = state.now, state.draw_election_deadline()
+            if server.log != leader.log:
+                server.log = list(leader.log)
+            server.committed = leader.committed
             reached.append(server)
         votes += peer.voter
     if votes >= voters // 2 + 1:
@@ -92,14 +96,6 @@ def _is_quorum(server: SimulatedServer, reached: list[SimulatedServer]) -> bool:
     return sum(voter.address in addresses for voter in voters) >= len(voters) // 2 + 1
 
 
-def _follow(state: ClusterState, follower: SimulatedServer, leader: SimulatedServer) -> None:
-    follower.term, follower.role, follower.leader = leader.term, Role.FOLLOWER, leader.address
-    follower.heard_at, follower.campaign_at = state.now, state.draw_election_deadline()
-    if follower.log != leader.log:
-        follower.log = list(leader.log)
-    follower.committed = leader.committed
-
-
 def _commit(state: ClusterState, leader: SimulatedServer, reached: list[SimulatedServer]) -> None:
     leader.heard_at = state.now
     index = leader.last[1]
@@ -126,7 +122,11 @@ def _campaign(state: ClusterState, server: SimulatedServer) -> None:
     server.voted = (server.term, server.name)
     granted = [server, *(other for other in others if _vote(state, other, server))]
     if _is_quorum(server, granted):
-        _win(state, server)
+        server.role, server.leader, server.heard_at = Role.LEADER, server.address, state.now
+        server.log.append(LogEntry(server.term, server.last[1] + 1))
+        server.health, server.health_at = None, state.now + 2.0
+        server.reconcile_at, server.autopilot_at = state.now, state.now + 10.0
+        replicate(state, server)
     server.term = max([server.term, *(other.term for other in others)])
 
 
@@ -148,11 +148,3 @@ def _vote(state: ClusterState, voter: SimulatedServer, candidate: SimulatedServe
     if granted:
         voter.voted, voter.campaign_at = (candidate.term, candidate.name), state.draw_election_deadline()
     return granted
-
-
-def _win(state: ClusterState, server: SimulatedServer) -> None:
-    server.role, server.leader, server.heard_at = Role.LEADER, server.address, state.now
-    server.log.append(LogEntry(server.term, server.last[1] + 1))
-    server.health, server.health_at = None, state.now + 2.0
-    server.reconcile_at, server.autopilot_at = state.now, state.now + 10.0
-    replicate(state, server)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from runbook.raft.model import Configuration, Peer
 from runbook.simulation import replies
 from runbook.simulation.api_call import FORWARDED, NO_LEADER, ApiCall, ApiReply, ApiRequest, PendingReply, ReplyError
-from runbook.simulation.consensus import NoVoterLeftError, Proposal, outcome, propose
+from runbook.simulation.consensus import NoVoterLeftError, outcome, propose
 from runbook.simulation.gossip import force_leave
 from runbook.simulation.leader_tasks import go_seconds
 from runbook.simulation.replies import digest_header, snapshot_archive
@@ -76,7 +76,9 @@ def _remove_peer(call: ApiCall) -> PendingReply:
         proposal = propose(call.state, leader, Configuration(leader.peers).without(peer.id))
     except NoVoterLeftError as error:
         raise ReplyError(FAILED, prefix + str(error)) from None
-    if not (yield from _committed(call, leader, life, proposal)):
+    while (committed := outcome(call.state, proposal)) is None:  # no time limit of its own: a lost quorum is for ever
+        yield from call.wait_with(leader, life)
+    if not committed:
         raise ReplyError(FAILED, prefix + LOST)
     return ApiReply(HTTPStatus.OK)
 
@@ -107,13 +109,6 @@ def _wanted(call: ApiCall, leader: SimulatedServer, prefix: str) -> Peer:
     if by_address and call.state.settings.raft_protocol >= 3:
         raise ReplyError(FAILED, prefix + "operation not supported with current protocol version")
     return found
-
-
-def _committed(call: ApiCall, leader: SimulatedServer, life: int, proposal: Proposal) -> Generator[None, None, bool]:
-    """Wait for the end of a change. There is no time limit of the server's own: a lost quorum is one."""
-    while (settled := outcome(call.state, proposal)) is None:
-        yield from call.wait_with(leader, life)
-    return settled
 
 
 def _autopilot_health(call: ApiCall) -> PendingReply:

@@ -110,6 +110,10 @@ def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> Json:
 
 
 def _health_row(state: ClusterState, row: ServerHealth) -> Json:
+    stable_since = NO_TIME
+    if row.stable_since is not None:
+        moment = datetime.fromtimestamp(state.settings.epoch + row.stable_since, timezone.utc)
+        stable_since = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "ID": row.id,
         "Name": serf_name(row.name) if row.name else "",
@@ -122,7 +126,7 @@ def _health_row(state: ClusterState, row: ServerHealth) -> Json:
         "LastIndex": row.last_index,
         "Healthy": row.healthy,
         "Voter": row.voter,
-        "StableSince": NO_TIME if row.stable_since is None else _wall_time(state, row.stable_since),
+        "StableSince": stable_since,
     }
 
 
@@ -163,6 +167,10 @@ def _raft_stats(state: ClusterState, server: SimulatedServer) -> Json:
         f"{{Suffrage:{'Voter' if peer.voter else 'Nonvoter'} ID:{peer.id} Address:{peer.address}}}"
         for peer in server.peers
     )
+    voters = {peer.id for peer in server.peers if peer.voter}
+    last_contact = "0"
+    if server.role is not Role.LEADER:
+        last_contact = _go_duration(max(state.now - server.heard_at, 0.0) + state.random.uniform(0.001, 0.05))
     return {
         "state": server.role.value,
         "term": str(server.term),
@@ -175,26 +183,14 @@ def _raft_stats(state: ClusterState, server: SimulatedServer) -> Json:
         "last_snapshot_term": "0",
         "latest_configuration": f"[{listed}]",
         "latest_configuration_index": "0",
-        "last_contact": _last_contact(state, server),
-        "num_peers": str(_voters_beside(server)),
+        "last_contact": last_contact,
+        "num_peers": str(len(voters) - 1 if server.raft_id in voters else 0),
         "protocol_version": str(state.settings.raft_protocol),
         "protocol_version_min": "0",
         "protocol_version_max": "3",
         "snapshot_version_min": "0",
         "snapshot_version_max": "1",
     }
-
-
-def _voters_beside(server: SimulatedServer) -> int:
-    """The other voters, if it is a voter itself."""
-    voters = {peer.id for peer in server.peers if peer.voter}
-    return len(voters) - 1 if server.raft_id in voters else 0
-
-
-def _last_contact(state: ClusterState, server: SimulatedServer) -> str:
-    if server.role is Role.LEADER:
-        return "0"
-    return _go_duration(max(state.now - server.heard_at, 0.0) + state.random.uniform(0.001, 0.05))
 
 
 def _serf_stats(server: SimulatedServer) -> Json:
@@ -216,11 +212,6 @@ def _go_duration(seconds: float) -> str:
     if seconds == 0:
         return "0s"
     return f"{seconds * 1000:.6f}ms" if seconds < 1 else f"{seconds:.9f}s"
-
-
-def _wall_time(state: ClusterState, at: float) -> str:
-    moment = datetime.fromtimestamp(state.settings.epoch + at, timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _snapshot_meta(server: SimulatedServer, size: int) -> dict[str, object]:
