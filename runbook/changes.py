@@ -23,6 +23,7 @@ CHANGE: Mapping[tuple[str, str], str] = {
     ("begun", "completed"): "ended",
     ("begun", "change.unsettled"): "unsettled",
     ("unsettled", "change.begun"): "unsettled",  # the attempt after it does not tell what became of it
+    ("unsettled", "change.unsettled"): "unsettled",
     ("unsettled", "completed"): "ended",
     ("ended", "change.begun"): "begun",
     ("begun", "done"): "done",

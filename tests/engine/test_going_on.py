@@ -244,11 +244,12 @@ def test_a_failure_whose_end_was_seen_is_tried_again_and_any_other_is_asked_abou
     assert (len(asked(run)), getattr(ending, "code", "")) == ((1, "CannotTell") if asks else (0, ""))
 
 
+@pytest.mark.parametrize("second", [ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT])
 def test_a_time_out_that_the_playbook_tried_again_and_did_not_settle_is_asked_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: ErrorKind
 ) -> None:
     """The last attempt saw its end, and yet the first may have done it."""
-    troubles = iter([ErrorKind.TIMEOUT, ErrorKind.UNAVAILABLE, ErrorKind.UNEXPECTED])
+    troubles = iter([ErrorKind.TIMEOUT, second, ErrorKind.UNEXPECTED])
 
     def body(*_: Any) -> Any:
         raise StepError(next(troubles), "not now")
