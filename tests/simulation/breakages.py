@@ -9,9 +9,10 @@ from typing import Any
 from unittest.mock import patch
 
 from runbook import run_state
+from runbook.changes import ChangesFolding
 from runbook.cluster import hashicorp, wire
 from runbook.cluster.hashicorp import HashiCorpCluster
-from runbook.engine import runner
+from runbook.engine import change_guards, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.raft import liveness, plan_basis, removal
@@ -185,6 +186,29 @@ def _forgets_what_was_claimed_before(self: RunState, kind: str, record: Mapping[
     _apply_other(self, kind, record)
 
 
+def _no_refusal(*_: Any) -> None:
+    return None
+
+
+def _unasked(*_: Any) -> bool:
+    """Nobody agrees to anything, and no cool-down is asked for."""
+    return False
+
+
+def _all_is_open(*_: Any) -> frozenset[Any]:
+    return frozenset()
+
+
+_take = ChangesFolding.take
+
+
+def _a_refusal_is_an_end(self: ChangesFolding, event: Any) -> None:
+    """As if the step that was refused had been seen to its end."""
+    _take(self, event)
+    if event["kind"] == "run.refused":
+        self._changes = {key: replace(change, state="ended") for key, change in self._changes.items()}
+
+
 BREAKAGES = (
     Breakage("unknown is counted as dead", ((run_state, "judge", _unknown_is_dead),)),
     Breakage(
@@ -225,6 +249,11 @@ BREAKAGES = (
         65,
     ),
     Breakage("a run that is over bars the next one", ((RunState, "released", ""),), 826),
+    Breakage("commands are not counted", ((change_guards, "refusal_over_max_changes", _no_refusal),), 9),
+    Breakage("no guard is asked how the cluster stands", ((change_guards, "refusal_to_change", _no_refusal),), 9),
+    Breakage("nobody is asked before a change", ((ChangeGuards, "permit", _unasked),)),
+    Breakage("what was cut off is run again", ((execute, "settle_open_changes", _all_is_open),), 23),
+    Breakage("a refusal is taken for an end", ((ChangesFolding, "take", _a_refusal_is_an_end),), 165),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 2),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runbook.engine.execute import Ending
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.quorum import quorum
 from runbook.simulation.state import ProcessState
@@ -29,7 +30,7 @@ class Endings:
         if led and self._knows_an_address():
             ending = run.ending
             came_back = isinstance(ending, RunFailed) and "ZombiePeer" in ending.message
-            well = isinstance(ending, RunCompleted | RunRefused) or came_back
+            well = isinstance(ending, RunCompleted | RunRefused) or came_back or _by_a_command(ending)
             self._require(well, "I8", f"resumed with a leader and without faults it ended as {ending}")
 
     def ends_well(self, run: Run, led: bool) -> None:
@@ -44,7 +45,7 @@ class Endings:
             told = isinstance(ending, RunFailed) and ending.trouble in ("quorum_lost", "no_leader", "unreachable")
             self._require(told and run.checks.removals == 0, "I11", f"without a leader it ended as {ending}")
             return
-        well = isinstance(ending, RunCompleted | RunRefused)
+        well = isinstance(ending, RunCompleted | RunRefused) or _by_a_command(ending)
         self._require(well, "I11", f"with a leader and without faults it ended as {ending}")
         leader = self._stage.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
@@ -83,6 +84,11 @@ class Endings:
     def _require(self, held: bool, invariant: str, sentence: str) -> None:
         if not held:
             self._stage.story.violated(invariant, sentence)
+
+
+def _by_a_command(ending: Ending | None) -> bool:
+    """A command failed or hung, and so the run did: that is no fault of the tool."""
+    return isinstance(ending, RunFailed) and ending.trouble.startswith("step.")
 
 
 def _end_numbers(run: Run) -> object:

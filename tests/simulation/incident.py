@@ -11,6 +11,7 @@ from random import Random
 
 from runbook.simulation.settings import SimulationSettings
 from tests.simulation.mishaps import ENDINGS, EVIDENCE, Happening
+from tests.simulation.orders import Orders, draw_orders
 from tests.simulation.tool import Fate
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
@@ -55,7 +56,10 @@ class Victim:
 
 @dataclass(frozen=True)
 class Incident:
-    """What is known before the first moment. Times are seconds of the model's clock."""
+    """What is known before the first moment. Times are seconds of the model's clock.
+
+    ``orders`` are the commands of its playbook; ``person``: somebody is asked before the first change, and may be slow.
+    """
 
     seed: int
     settings: SimulationSettings
@@ -68,6 +72,8 @@ class Incident:
     removing_rate: float
     planned: tuple[Planned, ...]
     shares_lock: bool
+    orders: Orders | None
+    person: bool
     rehearses: bool
     runs_again: bool
 
@@ -78,6 +84,8 @@ class Incident:
         """Half of the runs of an incident are cut short, most of them by a crash; a few after their ending."""
         if self.chance(f"fate at the end {run}").random() < 0.05:
             return Fate(f"after {self.chance(f'ending {run}').choice(sorted(ENDINGS))}", 1)
+        if self.orders is not None and (chance := self.chance(f"fate of commands {run}")).random() < 0.75:
+            return Fate("inside command", chance.randint(1, 3), interrupt=chance.random() < 0.2)
         chance = self.chance(f"fate {run}")
         if chance.random() < 0.5:
             return Fate()
@@ -93,6 +101,8 @@ def stream(seed: int, purpose: str) -> Random:
 def draw(seed: int) -> Incident:
     settings = _settings(seed)
     chance = stream(seed, "dead")
+    orders = draw_orders(stream(seed, "commands"))
+    params = _params(seed, settings.servers)
     run_at = round(chance.uniform(10.0, 120.0), 1)
     noise = stream(seed, "weather").choice((0.0, 0.0, 0.003, 0.01, 0.03))
     return Incident(
@@ -101,12 +111,14 @@ def draw(seed: int) -> Incident:
         non_voters=_non_voters(seed, settings),
         dead=_some_full(seed, _dead(chance, settings, run_at)),
         addresses=_addresses(seed, settings),
-        params=_params(seed, settings.servers),
+        params=orders.params(params) if orders else params,
         run_at=run_at,
         reading_rate=noise,
         removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
         planned=(*_planned(seed, run_at), *_firewall(seed, run_at), *_against_evidence(seed, run_at)),
         shares_lock=stream(seed, "lock").random() < 0.5,
+        orders=orders,
+        person=stream(seed, "person").random() < 0.25,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
     )

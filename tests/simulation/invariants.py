@@ -55,6 +55,7 @@ class Checks:
         self._unseen: set[str] = set()
         self._ended = False
         self.removals = 0
+        self.before_removal: Callable[[], None] = lambda: None
 
     # -- what the process does
 
@@ -84,6 +85,7 @@ class Checks:
         self._story.counts["removals sent"] += 1
         self.removals += 1
         self._truth.removal(self._look_began, self._story.timeline.now)
+        self.before_removal()
         self._may_send(view)
         self._follows_an_intent(peer)
         self._is_dead(peer, view)

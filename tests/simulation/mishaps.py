@@ -56,6 +56,17 @@ class Happening(Enum):
     SLOW_LEADER = "leader answers slowly"
 
 
+class Trial(Enum):
+    """What playbooks of commands, and the person who runs them, put the tool through."""
+
+    COMMAND = "command as a change"
+    CUT_OFF = "kill inside a command"
+    UNANSWERED = "gone on with and nobody to ask"
+    ANSWERED = "gone on with and answered"
+    SLOW_PERSON = "a person takes their time"
+    NOBODY = "nobody agrees"
+
+
 EVIDENCE = (Happening.FULL_QUEUE, Happening.MACHINE_PAUSES, Happening.LIFE_BETWEEN, Happening.SLOW_LEADER)
 LONGEST_PAUSE = 100.0  # seconds; a machine that is silent for longer is as good as off
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 
 from runbook.cluster.dialects import NOMAD
 from runbook.cluster.hashicorp import HashiCorpCluster
@@ -19,9 +20,12 @@ from runbook.playbook.model import Playbook
 from runbook.playbook.parser import parse_playbook
 from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
+from tests.simulation.commands import Commands, Ledger, at_work, chosen
 from tests.simulation.endings import Endings
 from tests.simulation.incident import TOKEN, Incident, stream
 from tests.simulation.invariants import Checks, EndlessError
+from tests.simulation.mishaps import Trial
+from tests.simulation.orders import Orders
 from tests.simulation.runs import Locks, Run
 from tests.simulation.stage import Stage
 from tests.simulation.tool import Fate, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
@@ -61,6 +65,7 @@ class _Performance:
         self._incident = incident
         self._folder = folder
         self._journals: dict[str, MemoryJournal] = {}
+        self._ledger: Ledger = {}
         self.locks = Locks(lambda run: self._journals[run].records, self.stage.story.violated)
         self._runs = 0
         self._last: Run | None = None
@@ -90,7 +95,8 @@ class _Performance:
         led = endings.has_a_leader()
         if self._last is not None and self._last.may_go_on and self._incident.chance("end").random() < 0.7:
             endings.goes_on_well(self._process("last resume", Fate(), past=self._last), led)
-        foretold = self._process("rehearsal", Fate(), dry_run=True) if self._incident.rehearses else None
+        rehearses = self._incident.rehearses and (self._incident.orders is None or self._incident.orders.end_well)
+        foretold = self._process("rehearsal", Fate(), dry_run=True) if rehearses else None
         run = self._process("last run", Fate())
         endings.ends_well(run, led)
         if foretold is not None:
@@ -103,6 +109,8 @@ class _Performance:
     def _go_on_or_anew(self, who: str, fate: Fate, *, resume: bool) -> None:
         past = self._last if resume and self._last is not None and self._last.may_go_on else None
         self._last = self._process(who, fate, past=past)
+        if self._last.commands.unanswered and self._incident.chance(f"comes back {self._runs}").random() < 0.7:
+            self._last = self._process(who, Fate(), past=self._last)
 
     def _process(
         self, who: str, fate: Fate, *, host: str = HOME, dry_run: bool = False, past: Run | None = None
@@ -123,16 +131,17 @@ class _Performance:
         except KeyboardInterrupt:
             self.locks.dies(name)
             story.happened("interrupt", f"of {name} outside of a step")
+        run.commands.over(run.ending)
         self._count(run)
         return run
 
     def _prepared(self, name: str, host: str, fate: Fate, dry_run: bool, past: Run | None) -> Run:
-        stage = self.stage
+        stage, plan = self.stage, self._plan(name)
         records = past.journal.records if past else []
         checks = Checks(
             stage.truth,
             stage.story,
-            _plan(tuple(sorted(self._incident.params.items())), name),
+            plan,
             name,
             dry_run=dry_run,
             token=TOKEN,
@@ -144,11 +153,13 @@ class _Performance:
         lines = list(past.journal.lines) if past else []
         journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk)
         self._journals[name] = journal
-        return Run(name, host, journal, checks, began_at=len(records))
+        own = self._incident.chance(f"commands of {name} {len(records)}")
+        commands = Commands(name, stage, checks, fate, own, plan.policy, self._ledger)
+        return Run(name, host, journal, checks, commands, began_at=len(records))
 
     def _executed(self, run: Run, fate: Fate, dry_run: bool, past: Run | None) -> Ending:
         incident, stage, checks = self._incident, self.stage, run.checks
-        plan = _plan(tuple(sorted(incident.params.items())), run.name)
+        plan = self._plan(run.name)
         own = stream(incident.seed, f"tool {run.name} {len(run.journal.lines)}")
         passes = not run.name.startswith("tool") or stream(incident.seed, f"takes over {run.name}").random() < 0.75
         over = past is None and passes
@@ -162,13 +173,15 @@ class _Performance:
             emit=run.journal.emit,
             folder=folder,
             random_fraction=own.random,
-            approve=lambda _sentence, _seconds: Agreement("a person", "by --yes"),
+            approve=lambda _sentence, _seconds: self._agree(stream(incident.seed, f"person {run.name}")),
             dry_run=dry_run,
             keep_tracebacks=False,
             acquire=lambda peers: self.locks.take(run.host, peers, run.name, over=over),
         )
+        at_work(run.commands)
         try:
             if past is not None:
+                services = self._answering(services, run)
                 run.journal.emit(RunResumed("simulated", inner.name, own.random() < 0.5))
                 return execute(plan, services, run.journal.state)
             digest, params = plan.playbook.digest, plan.params
@@ -177,6 +190,30 @@ class _Performance:
         except ToolCrash:
             network.die()
             raise
+
+    def _answering(self, services: RunServices, run: Run) -> RunServices:
+        """With the person who goes on with the run, at the terminal or beforehand."""
+        chance = stream(self._incident.seed, f"answers of {run.name} {len(run.journal.lines)}")
+        answers = run.commands.answers(chance)
+        if chance.random() < 0.5:
+            return replace(services, answers=answers)
+        return replace(services, choose=chosen(answers))
+
+    def _agree(self, chance: Random) -> Agreement | None:
+        """Before the first change. While there are faults some people take their time, and some say no."""
+        stage, roll = self.stage, chance.random()
+        if not self._incident.person or stage.over or roll > 0.75:
+            return Agreement("a person", "by --yes")
+        if roll < 0.35:
+            stage.story.happened(Trial.NOBODY.value)
+            return None
+        seconds = chance.choice((5.0, 30.0, 120.0, 400.0))
+        stage.story.happened(Trial.SLOW_PERSON.value, f"{seconds:g} s")
+        stage.timeline.wait(stage.timeline.now + seconds)
+        return Agreement("a person", "at the terminal")
+
+    def _plan(self, run: str) -> Plan:
+        return _plan(tuple(sorted(self._incident.params.items())), run, self._incident.orders)
 
     def _start_second(self) -> None:
         if self._fellow_ended():
@@ -205,11 +242,12 @@ class _Performance:
         counts["unsettled"] += len(run.of_kind("removal.unsettled"))
 
 
-@lru_cache(maxsize=1)
-def _playbook() -> Playbook:
-    return parse_playbook(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG)
+@lru_cache(maxsize=100)
+def _playbook(orders: Orders | None) -> Playbook:
+    text = PLAYBOOK.read_bytes()
+    return parse_playbook(orders.within(text) if orders else text, str(PLAYBOOK), CATALOG)
 
 
 @lru_cache(maxsize=1000)
-def _plan(params: tuple[tuple[str, str], ...], run: str) -> Plan:
-    return bind(_playbook(), run, dict(params))
+def _plan(params: tuple[tuple[str, str], ...], run: str, orders: Orders | None) -> Plan:
+    return bind(_playbook(orders), run, dict(params))

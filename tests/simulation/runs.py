@@ -12,6 +12,7 @@ from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed
 from runbook.raft.removal import Refusal
 from runbook.run_state import fold
+from tests.simulation.commands import Commands
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import ENDINGS
 from tests.simulation.tool import MemoryJournal
@@ -28,6 +29,7 @@ class Run:
     host: str
     journal: MemoryJournal
     checks: Checks
+    commands: Commands
     began_at: int = 0
     ending: Ending | None = None
 

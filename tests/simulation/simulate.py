@@ -11,11 +11,14 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
+from runbook.steps import process
+from tests.simulation.commands import run_command
 from tests.simulation.incident import draw
-from tests.simulation.mishaps import Happening, Mishap
+from tests.simulation.mishaps import Happening, Mishap, Trial
 from tests.simulation.play import Result, play_in
 from tests.simulation.truth import Violation
 
@@ -24,8 +27,14 @@ SHOWN = 3  # transcripts of violations; the seeds of the others are named
 
 
 def played(seeds: Iterable[int]) -> Iterator[Result]:
-    """The results of these seeds, in this process; without fsync, as nothing of them is to outlive it."""
-    with patch("os.fsync"), tempfile.TemporaryDirectory() as folder:
+    """The results of these seeds, in this process.
+
+    Without fsync, as nothing of them is to outlive it; and with commands that only the simulated world knows.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(patch("os.fsync"))
+        stack.enter_context(patch.object(process, "run_command", run_command))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         for number, seed in enumerate(seeds):
             own = Path(folder) / str(number)
             own.mkdir()
@@ -76,7 +85,7 @@ def told(result: Result) -> str:
 
 def _tell(counts: Counter[str], seeds: int, seconds: float) -> None:
     print(f"{seeds} incidents in {seconds:.0f} s: {seeds / seconds * 60:.0f} a minute")
-    kinds = [*(each.value for each in Mishap), *(each.value for each in Happening)]
+    kinds = [each.value for kind in (Mishap, Happening, Trial) for each in kind]
     others = sorted(counts.keys() - set(kinds))
     print("\nwhat the tool did and met")
     print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in others))

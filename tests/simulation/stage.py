@@ -33,7 +33,7 @@ class Stage:
         self.truth = Truth(self.model, self.ether)
         self.second_run: Callable[[], None] = lambda: None
         self._chance: Random = incident.chance("victims")
-        self._over = False
+        self.over = False
         self._leader = self.model.leader()
         self._do: dict[Happening, Callable[[float], str | None]] = {
             Happening.KILL: self._kill,
@@ -65,11 +65,11 @@ class Stage:
         for victim in incident.dead:
             self.timeline.at(victim.at, lambda victim=victim: self._fall(victim))  # type: ignore[misc]
         for planned in incident.planned:
-            self.timeline.at(planned.at, lambda planned=planned: self._happen(planned.what, planned.lasts))  # type: ignore[misc]
+            self.timeline.at(planned.at, lambda planned=planned: self.happen(planned.what, planned.lasts))  # type: ignore[misc]
 
     def end_faults(self) -> None:
         """Phase two: what is broken is mended, but for those that are dead."""
-        self._over = True
+        self.over = True
         self.weather.clear_up()
         self._heal()
         self.ether.slow_until.clear()
@@ -107,8 +107,8 @@ class Stage:
 
     # -- what happens
 
-    def _happen(self, what: Happening, lasts: float) -> None:
-        if self._over:
+    def happen(self, what: Happening, lasts: float) -> None:
+        if self.over:
             return
         detail = self._do[what](lasts)
         if detail is not None:
