@@ -58,10 +58,12 @@ class ChangeGuards:
             self._met = True
 
     def acquire(self, view: ClusterView) -> None:
-        """Hold the cluster for this run: once, before its first change. Without a leader the servers still say which
-        cluster it is, and that is enough.
+        """Hold the cluster for this run: once, before its first change.
+
+        Without a leader the servers still say which cluster it is, and that is enough. Where none answers any more, it
+        is the one that this run has met.
         """
-        peers = _peers(view)
+        peers = _peers(view) or next(filter(None, map(_peers, reversed(self._state.looks))), self._state.peers)
         if not self._changes or self._held or not peers:
             return
         self._services.acquire(peers)
@@ -122,7 +124,8 @@ class ChangeGuards:
         """
         _refuse(refusal_over_max_changes(context.policy, self._state.changes_beside(change)))
         if not context.policy.stated and (self._met or context.dry_run):
-            self._acquire_newest()
+            if self._state.looks:
+                self.acquire(self._state.looks[-1])
             return
         view = context.look()
         self._met = True
@@ -132,11 +135,6 @@ class ChangeGuards:
         numbers = count_voters(view) if view.configuration is not None else None
         start = self._state.before.margin if self._state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))
-
-    def _acquire_newest(self) -> None:
-        """By what an earlier step has seen: which cluster it is does not grow old."""
-        if self._state.looks:
-            self.acquire(self._state.looks[-1])
 
     def _question(self, context: StepContext, uses: str) -> str:
         where = f" for {self._services.cluster.name}" if self._held else ""

@@ -15,6 +15,7 @@ from runbook.steps import extensions
 from runbook.steps.context import Agreement
 from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster, Run
+from tests.engine.test_resume import resumed
 
 OTHERS = {
     "command.run": '{ argv: ["true"] }',
@@ -106,6 +107,22 @@ def test_commands_hold_the_cluster_that_the_run_points_at(tmp_path: Path, leader
     kinds = [record["kind"] for record in played.records]
     assert kinds.count("cluster.claimed") == 1
     assert kinds.index("cluster.claimed") < kinds.index("change.begun")
+
+
+SNAPSHOT = "  - id: {id}\n    uses: raft.snapshot\n    continue_on_failure: true\n"
+
+
+def test_commands_hold_the_cluster_that_has_gone_silent_since(tmp_path: Path, mark: Path) -> None:
+    """Which one it is does not grow old: by an earlier look of this process, or by the record of the one before."""
+    looks = SNAPSHOT.format(id="a") + SNAPSHOT.format(id="b")
+    played = commands(tmp_path, "max_changes: 9", more=looks + TOUCH.format(id="first", file=mark))
+    played.cluster.at_look = {2: lambda cluster: cluster.dead.update(range(1, 6))}
+    assert isinstance(played.execute(), RunCompleted)
+    assert (played.kinds("cluster.claimed"), done(mark)) == (["cluster.claimed"], ["first"])
+    played.text += TOUCH.format(id="second", file=mark).encode()
+    del played.records[-1]
+    assert isinstance(resumed(played), RunCompleted)
+    assert (played.kinds("cluster.claimed"), done(mark)) == (["cluster.claimed"] * 2, ["first", "second"])
 
 
 def test_a_stated_guard_of_a_playbook_within_holds_inside_it(tmp_path: Path, mark: Path) -> None:

@@ -118,7 +118,7 @@ def draw(seed: int) -> Incident:
         planned=(*_planned(seed, run_at), *_firewall(seed, run_at), *_against_evidence(seed, run_at)),
         shares_lock=stream(seed, "lock").random() < 0.5,
         orders=orders,
-        person=stream(seed, "person").random() < 0.25,
+        person=stream(seed, "person").random() < 0.35,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
     )

@@ -202,9 +202,9 @@ class _Performance:
     def _agree(self, chance: Random) -> Agreement | None:
         """Before the first change. While there are faults some people take their time, and some say no."""
         stage, roll = self.stage, chance.random()
-        if not self._incident.person or stage.over or roll > 0.75:
+        if not self._incident.person or stage.over or roll > 0.9:
             return Agreement("a person", "by --yes")
-        if roll < 0.35:
+        if roll < 0.3:
             stage.story.happened(Trial.NOBODY.value)
             return None
         seconds = chance.choice((5.0, 30.0, 120.0, 400.0))
