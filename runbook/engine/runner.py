@@ -41,7 +41,10 @@ ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the runner is. ``paths`` are the playbooks that run within each other, the outermost first."""
+    """Where the runner is. ``paths`` are the playbooks that run within each other, the outermost first.
+
+    ``in_handler``: each process that comes here runs it anew, whatever became of it before.
+    """
 
     playbook: Playbook
     scope: Scope
@@ -49,6 +52,7 @@ class Frame:
     prefix: str
     deadline: Deadline
     paths: tuple[str, ...]
+    in_handler: bool = False
 
 
 class PlaybookRunner:
@@ -92,7 +96,8 @@ class PlaybookRunner:
         """In the time of nobody's ``timeout``, and also after a signal. The first failure is the one that counts."""
         pending, self._interrupted = self._interrupted or self._services.interrupts.pending(), False
         prefix = f"{frame.prefix}~{generation}." if generation else frame.prefix
-        inner = replace(frame, prefix=prefix, scope=for_handlers(frame.scope, failure), deadline=NO_DEADLINE)
+        scope = for_handlers(frame.scope, failure)
+        inner = replace(frame, prefix=prefix, scope=scope, deadline=NO_DEADLINE, in_handler=True)
         if failure is not None and failure.outcome != "interrupted":
             self._run_steps(on_failure, inner)  # its own failure is told, and hides nothing
         later = self._run_steps(finally_, replace(inner, scope=for_handlers(frame.scope, failure)))
@@ -150,7 +155,7 @@ class PlaybookRunner:
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
             if failure.outcome != "interrupted":
-                goes_on = failure.outcome == "failed" and spec.continue_on_failure
+                goes_on = failure.outcome == "failed" and spec.continue_on_failure and not frame.in_handler
                 self._emit(StepFailed(place, failure.outcome, failure.message, goes_on, failure.code))
             return failure
         return None
@@ -220,7 +225,8 @@ class PlaybookRunner:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
         policy, paths = stricter(frame.policy, plan.policy), (*frame.paths, path)
-        failure = self._run_playbook(Frame(playbook, plan.scope, policy, f"{own}/", frame.deadline, paths))
+        inner = Frame(playbook, plan.scope, policy, f"{own}/", frame.deadline, paths, frame.in_handler)
+        failure = self._run_playbook(inner)
         if failure is not None:
             raise StoppedError(failure)
         return StepResult(f"{playbook.name} ended well", {"outcome": "success"})

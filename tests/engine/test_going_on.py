@@ -270,3 +270,14 @@ def test_a_failure_that_was_gone_on_from_is_not_asked_about(tmp_path: Path, mark
     run.answers = {"last": "again"}
     assert isinstance(resumed(run), RunCompleted)
     assert (asked(run), done(mark)) == ([], ["last"])
+
+
+def test_a_handler_that_was_gone_on_from_is_asked_about_as_each_process_runs_it_anew(tmp_path: Path) -> None:
+    """Nothing of a step that was gone on from is done again, but of a handler everything is."""
+    handler = f"on_failure:\n{SLOW}    continue_on_failure: true\n"
+    run = commands(tmp_path, "max_changes: 9", more=FAILS + handler)
+    assert isinstance(run.execute(), RunFailed)
+    assert getattr(resumed(run), "code", "") == "CannotTell"
+    run.answers = {"slow": "done"}
+    assert isinstance(resumed(run), RunFailed)
+    assert len(run.kinds("change.begun")) == 1
