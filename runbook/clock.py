@@ -21,11 +21,11 @@ class Deadline:
     """The moment by which a step must end, in seconds of the clock's ``monotonic``; and whose time that is."""
 
     at: float = float("inf")
-    step: str = ""
+    whose: str = ""
 
-    def narrowed(self, at: float, step: str) -> Deadline:
+    def narrowed(self, at: float, whose: str) -> Deadline:
         """The earlier of the two."""
-        return Deadline(at, step) if at < self.at else self
+        return Deadline(at, whose) if at < self.at else self
 
 
 NO_DEADLINE = Deadline()

@@ -119,8 +119,8 @@ def unexpected(sentence: str, next_action: str = "", *, unsettled: bool = False)
 class TimeIsUpError(StepError):
     """The step's ``timeout`` is over. No attempt follows."""
 
-    def __init__(self, step: str) -> None:
-        super().__init__(ErrorKind.TIMEOUT, f"the time of step {step} is over", "Give it a longer timeout")
+    def __init__(self, whose: str) -> None:
+        super().__init__(ErrorKind.TIMEOUT, f"the time of {whose} is over", "Give it a longer timeout")
 
 
 class RefusedError(RunbookError):

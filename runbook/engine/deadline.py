@@ -27,4 +27,4 @@ class BoundedClock:
         with self._interrupts.allowed():
             self._clock.sleep(min(seconds, max(0.0, left)))
         if left <= seconds:
-            raise TimeIsUpError(self._deadline.step)
+            raise TimeIsUpError(self._deadline.whose)

@@ -74,7 +74,8 @@ class PlaybookRunner:
         return failure or self._interruption(self._state.step)
 
     def _run_playbook(self, frame: Frame) -> Failure | None:
-        failure = self._run_steps(frame.playbook.steps, frame)
+        deadline = self._deadline(frame.playbook.timeout, frame.deadline, f"the playbook {frame.playbook.name}")
+        failure = self._run_steps(frame.playbook.steps, replace(frame, deadline=deadline))
         generation = self._state.resumed
         return self._run_handlers(frame.playbook.on_failure, frame.playbook.finally_, frame, failure, generation)
 
@@ -147,7 +148,7 @@ class PlaybookRunner:
 
     def _run_body(self, spec: StepSpec, frame: Frame, place: str, items: list[Any]) -> Failure | None:
         self._emit(StepStarted(place, spec.uses or "block", spec.effect.value))
-        inner = replace(frame, deadline=self._deadline(spec, frame, place))
+        inner = replace(frame, deadline=self._deadline(spec.timeout, frame.deadline, f"step {place}"))
         try:
             done = self._run_block(spec, inner, place, items) if spec.steps else self._do(spec, inner, place, items)
             self._keep(spec, frame.scope, done.output)
@@ -239,11 +240,9 @@ class PlaybookRunner:
 
     # -- what every step needs
 
-    def _deadline(self, spec: StepSpec, frame: Frame, place: str) -> Deadline:
+    def _deadline(self, timeout: float | None, outer: Deadline, whose: str) -> Deadline:
         """The time of the innermost ``timeout`` that ends first."""
-        if spec.timeout is None:
-            return frame.deadline
-        return frame.deadline.narrowed(self._services.clock.monotonic() + spec.timeout, place)
+        return outer if timeout is None else outer.narrowed(self._services.clock.monotonic() + timeout, whose)
 
     def _context(self, spec: StepSpec, frame: Frame, place: str) -> StepContext:
         services, guards = self._services, self._guards

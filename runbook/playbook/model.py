@@ -245,7 +245,7 @@ class Playbook:
     after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
     (``success``, ``failed``, ``refused`` or ``interrupted``), and ``failed_step`` and ``error`` (texts, null where
     nothing failed). A failure inside them is an event; the run keeps its first ending, and a run that had
-    succeeded fails.
+    succeeded fails. ``timeout`` (seconds) bounds all of ``steps``, and none of these.
 
     Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``; in it
     ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run any value may be UNKNOWN.
@@ -261,6 +261,7 @@ class Playbook:
     secrets: tuple[Secret, ...] = ()
     on_failure: tuple[StepSpec, ...] = ()
     finally_: tuple[StepSpec, ...] = ()
+    timeout: float | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -30,6 +30,7 @@ PLAYBOOK_KEYS = Keys(
     Field("params", "map", "what may be given on the command line"),
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
     Field("guards", "map", "what is checked before every change"),
+    Field("timeout", "duration", "how long all its steps may take; its handlers have their own time", min=0.001),
     Field("steps", "list", "what is done, from top to bottom", required=True),
     Field("on_failure", "list", "steps for where the run has failed or was refused"),
     Field("finally", "list", "steps for its end, however it ended"),
@@ -73,9 +74,10 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
         if steps:
             report_unused("params", scope.used_params, param_marks, diagnostics)
             report_unused("secrets", scope.used_secrets, secret_marks, diagnostics)
-        name, summary = _read_name(mapping), mapping.value("summary")
+        name, summary, timeout = _read_name(mapping), mapping.value("summary"), mapping.value("timeout")
         diagnostics.raise_if_any()
-    return Playbook(name, summary, path, data, tuple(params.values()), guards, steps, secrets, on_failure, finally_)
+    given = tuple(params.values())
+    return Playbook(name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class StepContext:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""
         left = min(seconds, self.deadline.at - self.clock.monotonic())
         if left <= 0:
-            what = f"the time of step {self.deadline.step or self.step} is over"
+            what = f"the time of {self.deadline.whose or f'step {self.step}'} is over"
             raise StepError(ErrorKind.TIMEOUT, what, "Give it a longer timeout")
         return left
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -101,6 +100,8 @@ def _request(arguments: Mapping[str, Any]) -> Request:
     headers = {str(name): str(value) for name, value in (arguments["headers"] or {}).items()}
     body = arguments["body"]
     if arguments["json"] is not None:
+        import json
+
         body = json.dumps(arguments["json"])
         if "content-type" not in {name.lower() for name in headers}:
             headers["Content-Type"] = "application/json"
@@ -143,6 +144,7 @@ def _output(reply: Reply) -> Output:
 
 def parse_json(text: str) -> Any:
     """The data that a JSON text holds, or None where it holds none that can be recorded."""
+    import json
 
     def refuse(word: str) -> Any:
         raise ValueError(word)
@@ -210,6 +212,8 @@ NOTIFY_WEBHOOK = StepDeclaration(
 
 def post_to_webhook(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One POST; any 2xx is good. Raises StepError with the host alone, as the rest of the url is a key."""
+    import json
+
     from runbook.steps.exchange import Request, exchange, refuse_status
 
     way = command.one_given(arguments, "text", "json")

@@ -241,9 +241,9 @@ def test_no_command_outlives_the_end_of_its_step(world: World) -> None:
     """The nearer of its own time-out and the step's end counts; when that is past, nothing is started."""
     now = world.clock.monotonic()
     with pytest.raises(StepError, match="after 0.4 s"):
-        world.run("command.run", world.context(deadline=Deadline(now + 0.4, "it")), argv=["sleep", "30"])
+        world.run("command.run", world.context(deadline=Deadline(now + 0.4, "step it")), argv=["sleep", "30"])
     with pytest.raises(StepError, match="the time of step it is over"):
-        world.run("command.run", world.context(deadline=Deadline(now, "it")), argv=["sleep", "30"])
+        world.run("command.run", world.context(deadline=Deadline(now, "step it")), argv=["sleep", "30"])
 
 
 def test_a_dry_run_runs_nothing_and_says_all_that_would_be_run(world: World, tmp_path: Path) -> None:

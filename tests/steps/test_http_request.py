@@ -238,7 +238,7 @@ def test_tls_is_verified_with_the_file_that_is_named(world: World) -> None:
 
 def test_no_exchange_outlives_the_end_of_its_step(world: World, server: Server) -> None:
     with pytest.raises(StepError, match="the time of step it is over"):
-        world.run("http.request", world.context(deadline=Deadline(world.clock.monotonic(), "it")), url=server.url)
+        world.run("http.request", world.context(deadline=Deadline(world.clock.monotonic(), "step it")), url=server.url)
     assert server.asked == []
 
 

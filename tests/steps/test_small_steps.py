@@ -34,7 +34,7 @@ def test_a_wait_of_nothing_is_over_at_once(world: World) -> None:
 
 def test_a_wait_longer_than_its_step_may_take_fails_before_it_begins(world: World) -> None:
     with pytest.raises(StepError, match="longer than what is left") as caught:
-        world.run("wait.for", world.context(deadline=Deadline(world.clock.monotonic() + 24, "it")), duration=25.0)
+        world.run("wait.for", world.context(deadline=Deadline(world.clock.monotonic() + 24, "step it")), duration=25.0)
     assert (caught.value.kind, world.clock.slept) == (ErrorKind.TIMEOUT, [])
 
 
@@ -108,7 +108,7 @@ def test_a_yes_is_kept_with_who_and_when(world: World) -> None:
         asked.append((prompt, seconds))
         return Agreement("ann@bastion", "by --yes")
 
-    context = world.context(ask=ask, deadline=Deadline(world.clock.monotonic() + 60, "it"))
+    context = world.context(ask=ask, deadline=Deadline(world.clock.monotonic() + 60, "step it"))
     message, output = world.run("approve", context, prompt="Is it safe?", within=600.0)
     assert (message, output) == ("agreed to by ann@bastion, by --yes", {"who": "ann@bastion", "at": world.clock.now()})
     assert asked == [("Is it safe?", 60.0)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +71,8 @@ def _save_state(context: StepContext) -> str:
 
 def _write_evidence(path: Path, view: ClusterView) -> None:
     """Evidence, and the material for a peers.json should quorum be lost for good."""
+    import json
+
     from runbook.files import replace_file
 
     held = {
