@@ -93,6 +93,8 @@ def send_request(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 
 
 def _request(arguments: Mapping[str, Any]) -> Request:
+    import json
+
     from runbook.steps.exchange import Request
 
     if arguments["body"] is not None and arguments["json"] is not None:
