@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 def seconds() -> float:
@@ -39,6 +42,38 @@ class Clock(Protocol):
     def now(self) -> str: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+def wait(
+    clock: Clock,
+    condition: Callable[[], T | None],
+    *,
+    every: Callable[[float, int], float],
+    within: float,
+    successes: int = 1,
+) -> T | None:
+    """Ask until the condition gives the same value several times in a row, or until its time is over.
+
+    Args:
+        condition: gives ``None`` where it does not hold; what it raises ends the wait.
+        every: the pause before it is asked again, in seconds, from the seconds waited so far and the times in a row
+            that it has held; cut short at the limit.
+        within: the limit, in seconds. It is asked once more at the limit, so at least once, even within 0 s.
+        successes: how many times in a row it must give the same value.
+
+    Returns:
+        The value, or ``None`` where the limit was reached first.
+    """
+    began, last, held = clock.monotonic(), None, 0
+    while True:
+        value = condition()
+        held = 0 if value is None else held + 1 if value == last else 1
+        if value is not None and held >= successes:
+            return value
+        last, waited = value, clock.monotonic() - began
+        if waited >= within:
+            return None
+        clock.sleep(min(every(waited, held), within - waited))
 
 
 class SystemClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -9,6 +10,7 @@ from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
     from runbook.raft.liveness import Verdict
+    from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
 
 PEER_FIELDS = ("id", "address", "name", "voter")
@@ -45,38 +47,32 @@ SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossi
 
 def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
-    from runbook.events import VerdictCriteria, Waiting
-    from runbook.raft.liveness import Liveness
-    from runbook.steps.raft.looking import pause
+    from runbook.events import VerdictCriteria
+    from runbook.raft.liveness import SILENT_MACHINE, Liveness
+    from runbook.steps.raft.looking import look_until_decided
 
     context.emit(VerdictCriteria(context.step, arguments["confirm_for"], arguments["looks"]))
     began = context.clock.monotonic()
-    verdicts = _look(context)
-    while waited_for := _worth_waiting_for(context, verdicts, context.clock.monotonic() - began):
-        reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
-        context.emit(Waiting(context.step, round(pause(context, waited_for), 1), reason))
-        context.clock.sleep(pause(context, waited_for))
-        verdicts = _look(context)
+
+    def worth_waiting_for(_view: ClusterView) -> list[Verdict]:
+        return _worth_waiting_for(context, context.clock.monotonic() - began)
+
+    limit = max(context.state.confirm_for, SILENT_MACHINE) + SETTLE
+    look_until_decided(context, worth_waiting_for, within=limit)
+    verdicts = list(context.state.verdicts().values())
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
     output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
     return StepResult(_format_verdicts(dead, _undecided(verdicts)), output)
 
 
-def _look(context: StepContext) -> list[Verdict]:
-    from runbook.steps.raft.looking import look_again
-
-    look_again(context)
-    return list(context.state.verdicts().values())
-
-
-def _worth_waiting_for(context: StepContext, verdicts: list[Verdict], waited: float) -> list[Verdict]:
+def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
     """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
     machine answers for it, time alone proves nothing: that needs a person.
     """
     from runbook.raft.probes import ProbeMeaning, probe_evidence
 
     confirm_for, newest = context.state.confirm_for, context.state.looks[-1]
-    undecided = _undecided(verdicts)
+    undecided = _undecided(context.state.verdicts().values())
     if waited < confirm_for:
         return undecided
     hopeless = (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
@@ -88,7 +84,7 @@ def _worth_waiting_for(context: StepContext, verdicts: list[Verdict], waited: fl
     ]
 
 
-def _undecided(verdicts: list[Verdict]) -> list[Verdict]:
+def _undecided(verdicts: Iterable[Verdict]) -> list[Verdict]:
     from runbook.raft.liveness import Liveness
 
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]

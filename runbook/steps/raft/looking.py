@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from runbook.clock import wait
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
@@ -36,14 +37,29 @@ def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
 
     A resumed run begins with none. Bounded: whoever is not confirmed by then is judged unknown.
     """
-    view = look_again(context)
-    until = context.clock.monotonic() + max(context.state.confirm_for, SILENT_MACHINE) + PATIENCE
-    while (doubted := _unconfirmed(context, view, wanted)) and context.clock.monotonic() < until:
-        reason = f"confirming that {doubted[0].peer.label} is dead: {doubted[0].evidence[0]}"
-        context.emit(Waiting(context.step, round(pause(context, doubted), 1), reason))
-        context.clock.sleep(pause(context, doubted))
+    limit = max(context.state.confirm_for, SILENT_MACHINE) + PATIENCE
+    return look_until_decided(context, lambda view: _unconfirmed(context, view, wanted), within=limit)
+
+
+def look_until_decided(
+    context: StepContext, undecided: Callable[[ClusterView], list[Verdict]], *, within: float
+) -> ClusterView:
+    """The newest look, once none of them leaves anybody ``undecided`` who is worth waiting for, or at the limit."""
+    waited_for: list[Verdict] = []
+
+    def decided() -> ClusterView | None:
         view = look_again(context)
-    return view
+        waited_for[:] = undecided(view)
+        return None if waited_for else view
+
+    def tell_and_pause(_waited: float, _held: int) -> float:
+        seconds = pause(context, waited_for)
+        reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
+        context.emit(Waiting(context.step, round(seconds, 1), reason))
+        return seconds
+
+    wait(context.clock, decided, every=tell_and_pause, within=within)
+    return context.state.looks[-1]
 
 
 def _unconfirmed(context: StepContext, view: ClusterView, wanted: Collection[str]) -> list[Verdict]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from math import inf
 
+from runbook.clock import wait
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import (
     AlreadyGone,
@@ -59,22 +60,24 @@ def settle(context: StepContext, peer_id: str, held_until: float = inf) -> Settl
     server holds the request any more; after a plain *yes* never, as a list that still holds the peer may be an old one.
     """
     began = context.clock.monotonic()
-    until = SETTLE + (began if held_until == inf else max(began, held_until))
-    said: list[Settled] = []
-    waits = False
-    while True:
+    told = False
+
+    def answer() -> Settled | None:
+        nonlocal told
         left = held_until - context.clock.monotonic()
         says = _what_a_look_says(context.look(), peer_id)
-        if says is Settled.NOT_DONE and 0 < left < inf and not waits:
-            waits = True
+        if says is Settled.NOT_DONE and 0 < left < inf and not told:
+            told = True
             context.emit(Waiting(context.step, round(left, 1), _may_be_held(context, peer_id)))
-        said.append(Settled.CANNOT_TELL if says is Settled.NOT_DONE and left > 0 else says)
-        recent = set(said[-AGREE:])
-        if len(said) >= AGREE and len(recent) == 1 and recent != {Settled.CANNOT_TELL}:
-            return said[-1]
-        if context.clock.monotonic() >= until:
-            return Settled.CANNOT_TELL
-        context.clock.sleep(min(max(PAUSE, (context.clock.monotonic() - began) / 10), LONGEST_PAUSE))
+        return None if says is Settled.CANNOT_TELL or (says is Settled.NOT_DONE and left > 0) else says
+
+    within = SETTLE + (0.0 if held_until == inf else max(0.0, held_until - began))
+    settled = wait(context.clock, answer, every=_growing_pause, within=within, successes=AGREE)
+    return settled or Settled.CANNOT_TELL
+
+
+def _growing_pause(waited: float, _held: int) -> float:
+    return min(max(PAUSE, waited / 10), LONGEST_PAUSE)
 
 
 def _may_be_held(context: StepContext, peer_id: str) -> str:

@@ -54,21 +54,22 @@ def _foretell(view: ClusterView) -> StepResult:
 
 
 def _wait_for_agreement(context: StepContext, within: float, successes: int) -> ClusterView:
+    from runbook.clock import wait
     from runbook.errors import ClusterError, ErrorKind
     from runbook.steps.raft.settling import PAUSE
 
-    until = context.clock.monotonic() + within
-    agreed = 0
-    while True:
+    def agreed() -> bool | None:
         view = context.look()
         _raise_if_added_back(context, view)
-        agreed = agreed + 1 if _agrees(view) else 0
-        if agreed >= successes:
-            return view
-        if context.clock.monotonic() >= until:
-            what = f"the servers did not agree {successes} times in a row within {within:g} s"
-            raise ClusterError(ErrorKind.TIMEOUT, what, "Run runbook diagnose")
-        context.clock.sleep(PAUSE if agreed == 0 else PAUSE / 4)
+        return _agrees(view) or None
+
+    def pause(_waited: float, held: int) -> float:
+        return PAUSE / 4 if held else PAUSE
+
+    if not wait(context.clock, agreed, every=pause, within=within, successes=successes):
+        what = f"the servers did not agree {successes} times in a row within {within:g} s"
+        raise ClusterError(ErrorKind.TIMEOUT, what, "Run runbook diagnose")
+    return context.state.looks[-1]
 
 
 def _agrees(view: ClusterView) -> bool:
