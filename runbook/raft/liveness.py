@@ -61,7 +61,7 @@ def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least
     if newest.liveness is not Liveness.DEAD:
         return newest
     row, before = _dead_row(looks, peer)
-    if any(_holds(row[start:], confirm_for, least_looks) for start in _starts(row)):
+    if _is_confirmed(row, confirm_for, least_looks):
         return Verdict(peer, Liveness.DEAD, (f"{len(row)} looks over {_spread(row):.0f} s agree", *newest.evidence))
     needed = max(confirm_for, newest.lasting)
     seen = f"not confirmed yet: {len(row)} of {least_looks} looks over {_spread(row):.0f} of {needed:.0f} s"
@@ -90,15 +90,14 @@ def _dead_row(looks: Sequence[ClusterView], peer: Peer) -> tuple[list[tuple[Clus
     return row[::-1], None
 
 
-def _starts(row: Sequence[tuple[ClusterView, Verdict]]) -> tuple[int, ...]:
-    """Where a row may begin: at its first look, and behind the last one that needs more time than its others."""
+def _is_confirmed(row: Sequence[tuple[ClusterView, Verdict]], confirm_for: float, least_looks: int) -> bool:
+    """Whether the row is long enough: as a whole, or behind the last look that needs more time than its others."""
     brief = next((place + 1 for place in reversed(range(len(row))) if row[place][1].lasting), 0)
-    return (0, brief)
-
-
-def _holds(row: Sequence[tuple[ClusterView, Verdict]], confirm_for: float, least_looks: int) -> bool:
-    lasting = max((verdict.lasting for _, verdict in row), default=0.0)
-    return len(row) >= least_looks and _spread(row) >= max(confirm_for, lasting)
+    for part in (row, row[brief:]):
+        lasting = max((verdict.lasting for _, verdict in part), default=0.0)
+        if len(part) >= least_looks and _spread(part) >= max(confirm_for, lasting):
+            return True
+    return False
 
 
 def _spread(row: Sequence[tuple[ClusterView, Verdict]]) -> float:

@@ -59,6 +59,11 @@ class PeerObservation:
         return "alive" in said and not said & {status.value for status in GONE}
 
     @property
+    def left_or_unknown(self) -> bool:
+        """It left on purpose, or no gossip knows it: gone for days, or the others were started after it had gone."""
+        return bool(self.gossip) and all(status in ("absent", "left") for status, _ in self.gossip)
+
+    @property
     def looks_dead(self) -> bool:
         """For a person's eyes: its machine says that nothing listens, and all gossip agrees. Silence may be a cut."""
         return self.gossip_says_gone and self.appearance is Appearance.DOWN

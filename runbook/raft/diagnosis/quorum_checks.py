@@ -27,7 +27,7 @@ NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harde
 
 
 def quorum_findings(context: DiagnosisContext) -> Iterator[Finding]:
-    """What holds for the cluster as a whole."""
+    """Everything wrong with leader and quorum: what holds for the cluster as a whole."""
     if context.phase is Phase.NO_LEADER and len(context.claimed_leaders) > 1:
         return  # server_checks has a finding for it, ObserversDisagree
     if context.phase is Phase.NO_LEADER:
@@ -44,37 +44,36 @@ def _election_due(context: DiagnosisContext) -> Finding:
     """Enough voters answer, so an election is due; nobody leads only for seconds, unless something else is wrong."""
     lost, missing = context.former_leaders, context.missing
     certainty = Certainty.LIKELY if lost or not missing else Certainty.POSSIBLE
+    sentence = "there is no leader yet"
+    if context.view.trouble not in ("no_leader", "unavailable"):  # only servers that say so prove that nobody leads
+        reason = context.view.trouble_text or context.view.trouble or "no reason was given"
+        sentence = f"no leader could be asked ({reason})"
     evidence = [f"a server that answers still names {o.peer.label} as leader" for o in lost]
     return Finding(
         "DeadLeader" if missing else "QuorumLostTransient",
         Severity.CRITICAL,
         certainty,
-        f"{_no_leader(context)}, though {context.voter_counts}",
+        f"{sentence}, though {context.voter_counts}",
         (*evidence, *_evidence(missing), *_terms_and_logs(context)),
         "Run runbook diagnose again in 10 s. If there is still no leader, check the servers' disks, clocks and network",
         tuple(server_of(o.peer) for o in lost or missing),
     )
 
 
-def _no_leader(context: DiagnosisContext) -> str:
-    """Only servers that say so are evidence that nobody leads; a reply that did not come is none."""
-    if context.view.trouble in ("no_leader", "unavailable"):
-        return "there is no leader yet"
-    return f"no leader could be asked ({context.view.trouble_text or context.view.trouble or 'no reason was given'})"
-
-
 def _quorum_lost(context: DiagnosisContext) -> Iterator[Finding]:
+    """Too few voters answer: a partition first where one cut explains it, then lost for now, then perhaps for good."""
     if len(context.possibly_alive) >= context.needed:
         yield _minority_partition(context)
         yield _lost_for_now(context)
         return
     yield _lost_for_now(context)
-    gone = [o for o in context.missing if o.appearance is Appearance.REPLACED or _left_or_unknown(o)]
+    gone = [o for o in context.missing if o.appearance is Appearance.REPLACED or o.left_or_unknown]
     if len(context.voters) - len(gone) < context.needed:
         yield _lost_for_good(context, gone)
 
 
 def _minority_partition(context: DiagnosisContext) -> Finding:
+    """The voters that cannot be reached from here are enough for a quorum of their own."""
     silent = all(o.silent for o in context.missing)
     peers = [o.peer for o in context.possibly_alive]
     return Finding(
@@ -120,6 +119,7 @@ def _lost_for_now(context: DiagnosisContext) -> Finding:
 
 
 def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Finding:
+    """So many voters were replaced, left or are forgotten by gossip that the rest is no quorum."""
     peers = [o.peer for o in gone]
     return Finding(
         "QuorumLostPermanent",
@@ -138,7 +138,7 @@ def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Fi
 
 
 def _leader_and_too_few_voters(context: DiagnosisContext) -> Finding:
-    """Somebody leads, so a quorum lives: out of our sight, or until the leader notices (half a second)."""
+    """There is a leader, so a quorum lives where this host cannot reach it, or lived half a second ago."""
     peers = [o.peer for o in context.missing]
     if context.live + len(context.possibly_alive) < context.needed:
         return Finding(
@@ -163,6 +163,7 @@ def _leader_and_too_few_voters(context: DiagnosisContext) -> Finding:
 
 
 def _quorum_at_risk(context: DiagnosisContext) -> Finding:
+    """There is a leader and exactly a quorum: the next failure ends the service."""
     dead = [o for o in context.missing if judge_once(context.view, o.peer).liveness is Liveness.DEAD]
     after = failure_tolerance(len(context.voters) - len(dead), context.live)
     gain = f"Removing {format_names([o.peer for o in dead])} leaves {len(context.voters) - len(dead)} voters, of which "
@@ -183,11 +184,6 @@ def _quorum_at_risk(context: DiagnosisContext) -> Finding:
         tuple(server_of(o.peer) for o in context.missing),
         REMOVE_DEAD_PEERS if context.missing and after > 0 else None,
     )
-
-
-def _left_or_unknown(observation: PeerObservation) -> bool:
-    """It left on purpose, or no gossip knows it: it was gone for days, or the others were started after it had gone."""
-    return bool(observation.gossip) and all(word in ("absent", "left") for word, _ in observation.gossip)
 
 
 def _evidence(observations: tuple[PeerObservation, ...]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person n
 
 
 def server_findings(context: DiagnosisContext) -> Iterator[Finding]:
-    """What holds for single servers. Where no quorum is seen, the silent ones are evidence of that finding instead."""
+    """Everything wrong with single servers. Where no quorum is seen, they are evidence of that finding instead."""
     if context.phase is Phase.HAS_LEADER:
         if context.live >= context.needed:
             yield from _servers_without_answer(context)
@@ -54,24 +54,25 @@ def _servers_without_answer(context: DiagnosisContext) -> Iterator[Finding]:
 
 
 def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certainty] | None:
+    """The finding that a server which does not answer belongs to, and how sure that is; None where it has another."""
     if o.answers or o.appearance is Appearance.REPLACED:
         return None
     if o.appearance is Appearance.REFUSES_US:
         return None  # it has a finding of its own, Forbidden
     if judge_once(context.view, o.peer).liveness is Liveness.DEAD:
-        return _dead(context, o), Certainty.LIKELY
+        return _name_of_dead(context, o), Certainty.LIKELY
     if o.appearance is Appearance.HANGS:
         ill = o.gossip_says_gone or o.peer.id in (context.view.unhealthy or ())
         return ("HungServer", Certainty.LIKELY) if ill else ("Unreachable", Certainty.LIKELY)
     if o.silent and o.gossip_says_alive:
         return "ObserversDisagree", Certainty.POSSIBLE
-    return _dead(context, o), Certainty.POSSIBLE
+    return _name_of_dead(context, o), Certainty.POSSIBLE
 
 
-def _dead(context: DiagnosisContext, o: PeerObservation) -> str:
+def _name_of_dead(context: DiagnosisContext, o: PeerObservation) -> str:
     if o in context.former_leaders:
         return "DeadLeader"
-    if o.gossip_says_gone and all(word == "absent" for word, _ in o.gossip):
+    if o.gossip and all(status == "absent" for status, _ in o.gossip):
         return "StalePeer"
     return "DeadFollower" if o.peer.voter else "NonVoterStuck"
 
@@ -95,55 +96,50 @@ _NEXT = {
 def _finding(
     context: DiagnosisContext, name: str, certainty: Certainty, observations: list[PeerObservation]
 ) -> Finding:
-    sure = certainty is Certainty.LIKELY
-    leader = context.leader.label if context.leader else "another"
+    """One finding for all servers in one state. The playbook is named only where it would not refuse."""
     peers = [o.peer for o in observations]
+    settings, likely = context.view.autopilot, certainty is Certainty.LIKELY
     left = len(context.voters) - sum(peer.voter for peer in peers)
-    settings, fewer = context.view.autopilot, left < len(context.voters)
-    enough = not fewer or left >= max(LEAST_VOTERS, settings.min_quorum if settings else 0)
-    unread = fewer and settings is None
-    removable = name not in _NEXT and sure and enough and not unread
-    unheard = not sure and all(o.gossip_says_gone for o in observations)
-    gone = TOO_FEW_LEFT if not enough else MINIMUM_UNREAD if unread else START_OR_REMOVE
-    default = LEADER_UNREAD if unheard else gone if sure else AGAIN
-    words = {"it": "it" if len(peers) == 1 else "them", "left": left}
+    any_voter = left < len(context.voters)
+    leader_unread = not likely and all(o.gossip_says_gone for o in observations)
+    playbook = None
+    if name in _NEXT:
+        next_action = _NEXT[name]
+    elif not likely:
+        next_action = LEADER_UNREAD if leader_unread else AGAIN
+    elif any_voter and left < max(LEAST_VOTERS, settings.min_quorum if settings else 0):
+        next_action = TOO_FEW_LEFT
+    elif any_voter and settings is None:
+        next_action = MINIMUM_UNREAD
+    else:
+        next_action, playbook = START_OR_REMOVE, REMOVE_DEAD_PEERS
+    evidence = [o.evidence for o in observations]
+    if leader_unread:  # what forbids the verdict dead, although all gossip that was read says so
+        evidence += sorted({judge_once(context.view, peer).evidence[0] for peer in peers})
+    evidence += _autopilot_evidence(context, voters=likely and any_voter, removable=playbook is not None)
+    leader = context.leader.label if context.leader else "another"
     return Finding(
         name,
         Severity.WARNING,
         certainty,
         SENTENCES[name].format(who=format_names(peers), leader=leader),
-        (
-            *(o.evidence for o in observations),
-            *_why_not_dead(context, observations, unheard),
-            *_autopilot_evidence(context, sure and fewer, removable),
-        ),
-        _NEXT.get(name, default).format(**words),
+        tuple(evidence),
+        next_action.format(it="it" if len(peers) == 1 else "them", left=left),
         tuple(server_of(peer) for peer in peers),
-        REMOVE_DEAD_PEERS if removable else None,
+        playbook,
     )
 
 
-def _why_not_dead(context: DiagnosisContext, observations: list[PeerObservation], unheard: bool) -> tuple[str, ...]:
-    """Why a server is not judged dead although all gossip that was read says so."""
-    doubts = {judge_once(context.view, o.peer).evidence[0] for o in observations} if unheard else set()
-    return tuple(sorted(doubts))
-
-
-def _autopilot_evidence(context: DiagnosisContext, of_voters: bool, removable: bool) -> tuple[str, ...]:
-    """The cluster's own floor, and a second actor: who vanishes meanwhile was taken out by it."""
+def _autopilot_evidence(context: DiagnosisContext, *, voters: bool, removable: bool) -> Iterator[str]:
+    """The cluster's own minimum of voters, and that autopilot may act too: who vanishes meanwhile it removed."""
     settings = context.view.autopilot
-    if settings is None:
+    if settings is None and voters:
         why = context.view.autopilot_trouble or "it was not asked for"
-        return (f"autopilot's MinQuorum could not be read: {why}",) if of_voters else ()
-    floor = of_voters and settings.min_quorum > 0
-    return (
-        *([f"the cluster's own minimum, autopilot's MinQuorum, is {settings.min_quorum}"] if floor else []),
-        *(
-            ["autopilot's CleanupDeadServers is on: autopilot may remove it first"]
-            if removable and settings.cleanup_dead_servers
-            else []
-        ),
-    )
+        yield f"autopilot's MinQuorum could not be read: {why}"
+    if settings is not None and voters and settings.min_quorum > 0:
+        yield f"the cluster's own minimum, autopilot's MinQuorum, is {settings.min_quorum}"
+    if settings is not None and removable and settings.cleanup_dead_servers:
+        yield "autopilot's CleanupDeadServers is on: autopilot may remove it first"
 
 
 def _lagging_voters(context: DiagnosisContext) -> Iterator[Finding]:
