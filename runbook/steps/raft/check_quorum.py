@@ -23,7 +23,7 @@ CHECK_QUORUM = StepDeclaration(
     parameters=(Field("remove", "list", "the peers to remove", required=True),),
     results=(
         Field("removals", "list", "the removals in their safe order", items=PEER_FIELDS),
-        Field("fence", "map", "what they were planned on: leader, term, peers, removals"),
+        Field("plan_basis", "map", "what they were planned on: leader, term, peers, removals"),
     ),
     observe="It changes nothing.",
     shadow="It is decided as in a real run.",

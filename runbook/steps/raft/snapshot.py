@@ -22,7 +22,7 @@ SNAPSHOT = StepDeclaration(
         Field("quorum", "int", "how many of them must agree"),
         Field("tolerance", "int", "how many more may fail"),
         Field("leader", "string", "id of the leader"),
-        Field("fingerprint", "string", "what a fence compares"),
+        Field("fingerprint", "string", "what is compared just before a change: id, address and vote of every peer"),
     ),
     observe="It changes nothing.",
     shadow="It is done as in a real run.",
