@@ -246,7 +246,7 @@ BREAKAGES = (
     Breakage(
         "a resumed run frees only what it claimed itself",
         ((RunState, "_apply_other", _forgets_what_was_claimed_before),),
-        65,
+        974,
     ),
     Breakage("a run that is over bars the next one", ((RunState, "released", ""),), 826),
     Breakage("commands are not counted", ((change_guards, "refusal_over_max_changes", _no_refusal),), 9),
