@@ -180,7 +180,6 @@ class ClusterView:
     trouble_text: str | None = None
     autopilot_trouble: str | None = None
     seconds: float = 0.0
-    judged: dict[Peer, object] = field(default_factory=dict, init=False, repr=False, compare=False)  # liveness keeps it
 
     @property
     def ended_at(self) -> float:
@@ -191,6 +190,11 @@ class ClusterView:
         if peer.id == peer.address:
             return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
         return next((v for v in self.answering if v.server_id == peer.id), None)
+
+    @cached_property
+    def judged(self) -> dict[Peer, object]:
+        """The verdicts on this look that were asked for already; no part of what was seen."""
+        return {}
 
     @cached_property
     def answering(self) -> tuple[Vantage, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -23,9 +23,7 @@ Data = dict[str, Any]
 
 def view_to_dict(view: ClusterView) -> Data:
     """Turn the whole view into plain data for JSON; what is unknown is left out, so that a person can read it."""
-    plain = asdict(replace(view))  # a copy has no verdicts kept with it, which are none of what was seen
-    del plain["judged"]
-    return _plain(plain)  # type: ignore[no-any-return]
+    return _plain(asdict(view))  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:

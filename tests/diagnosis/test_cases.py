@@ -11,6 +11,7 @@ import pytest
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.server_checks import SENTENCES
+from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_from_dict, view_to_dict
 from runbook.report.diagnosis import WIDTH, lines_of
@@ -138,8 +139,10 @@ def test_a_finding_is_whole(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_view_survives_being_recorded(case: str) -> None:
-    """What was seen in an incident can be decided on again."""
+    """What was seen in an incident can be decided on again; what was decided on it is no part of it."""
     view = view_of(case)
+    for peer in view.best_configuration.peers if view.best_configuration else ():
+        judge_once(view, peer)
     assert view_from_dict(json.loads(json.dumps(view_to_dict(view)))) == view
 
 
