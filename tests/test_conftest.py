@@ -28,6 +28,8 @@ def test_contract():
 
 NUMBERS = """
 import os
+import time
+from pathlib import Path
 
 import pytest
 from runbook.lab import agent_layout
@@ -35,6 +37,11 @@ from runbook.lab.simulated import SimulatedLab
 
 @pytest.mark.parametrize("number", range(4))
 def test_of_numbers(number, summarize, free_port):
+    Path(f"{os.getpid()}.here").touch()  # who is gone again lets its place go, so each waits for the other
+    for _ in range(200):
+        if len(list(Path().glob("*.here"))) == 2:
+            break
+        time.sleep(0.1)
     summarize(f"number {number}")
     summarize(f"places of {os.getpid()}: {agent_layout.OCTETS} {SimulatedLab().settings.host('s1')}")
 """
