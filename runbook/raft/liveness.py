@@ -64,7 +64,8 @@ def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least
     if _is_confirmed(row, confirm_for, least_looks):
         return Verdict(peer, Liveness.DEAD, (f"{len(row)} looks over {_spread(row):.0f} s agree", *newest.evidence))
     needed = max(confirm_for, newest.lasting)
-    seen = f"not confirmed yet: {len(row)} of {least_looks} looks over {_spread(row):.0f} of {needed:.0f} s"
+    many = f"{len(row)} look{'s' if len(row) > 1 else ''} over {_spread(row):.0f} s"
+    seen = f"not confirmed yet: {many} say dead, {least_looks} over {needed:.0f} s are needed"
     if before is None:
         return Verdict(peer, Liveness.UNKNOWN, (seen, *newest.evidence), newest.lasting)
     then = f"{looks[-1].taken_at - before.taken_at:.0f} s ago: {judge_once(before, peer).evidence[0]}"
