@@ -21,8 +21,13 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """For the time of a run. The signals' old handlers come back afterwards."""
-        old = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        """For the time of a run. The signals' old handlers come back afterwards.
+
+        A lost terminal that is ignored already stays so: a run under ``nohup`` is to outlive it.
+        """
+        under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heeded = [number for number in SIGNALS if not (under_nohup and number == signal.SIGHUP)]
+        old = {number: signal.signal(number, self._on_signal) for number in heeded}
         try:
             yield
         finally:

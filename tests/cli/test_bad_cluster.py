@@ -157,7 +157,9 @@ def test_a_run_that_is_stopped_while_it_waits_ends_at_once(number: signal.Signal
     lab.kill(dead)
     lab.wait_for_gossip(dead, "failed")
     words = ("execute", PLAYBOOK, *QUICK, "--param", "confirm_for=60s", "--log-format", "text")
+    before = signal.signal(number, signal.SIG_DFL)  # where the tests themselves run under nohup, it would inherit that
     process = start(environment(lab, asked), *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(number, before)
     assert process.stderr
     for line in process.stderr:
         if "waiting" in line:

@@ -1,0 +1,31 @@
+"""Which signals stop a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from runbook.session.interrupts import SIGNALS, Interrupts
+
+
+@pytest.fixture(params=SIGNALS, ids=lambda number: number.name)
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    old = signal.getsignal(request.param)
+    yield request.param
+    signal.signal(request.param, old)
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["heeded before", "ignored before"])
+def test_every_signal_stops_a_run_but_a_lost_terminal_under_nohup(
+    number: signal.Signals, before: signal.Handlers
+) -> None:
+    """``nohup runbook execute`` outlives its terminal; ``runbook stop`` and Ctrl-C still reach it."""
+    signal.signal(number, before)
+    interrupts = Interrupts()
+    with interrupts.caught():
+        os.kill(os.getpid(), number)
+    assert interrupts.pending() is not (number == signal.SIGHUP and before is signal.SIG_IGN)
+    assert signal.getsignal(number) is before
