@@ -22,7 +22,7 @@ from statistics import median
 
 from benchmarks import engine, language
 from benchmarks.installed import ROOT, Installation, installation
-from runbook.cluster.hashicorp import STALE_TIMEOUT
+from runbook.cluster.hashicorp.adapter import STALE_TIMEOUT
 
 PLAYBOOK = str(ROOT / "playbooks" / "remove-dead-peers.yaml")
 SHORTEST = ["confirm_for=0s", "looks=2", "watch_for=0s"]

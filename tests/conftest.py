@@ -81,7 +81,7 @@ PATIENCE = 1.0  # seconds: a moment where nobody answers, and enough for who doe
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """What each of the adapter's time-outs is made, in seconds: a server that hangs costs a test no more."""
     for name in ("STALE_TIMEOUT", "READ_TIMEOUT", "CHANGE_TIMEOUT", "STATE_TIMEOUT"):
-        monkeypatch.setattr(f"runbook.cluster.hashicorp.{name}", PATIENCE)
+        monkeypatch.setattr(f"runbook.cluster.hashicorp.adapter.{name}", PATIENCE)
     monkeypatch.setattr("runbook.cluster.http.CONNECT_TIMEOUT", PATIENCE)
     return PATIENCE
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.http import Settings
+from runbook.cluster.port import Cluster
 from runbook.errors import SettingsError
 from runbook.files import read_limited
 
@@ -22,7 +23,7 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> HashiCorpCluster:
+def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> Cluster:
     """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646``.
 
     Several addresses may be given with commas between. Raises :class:`SettingsError` naming the variable, and never

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runbook.cluster.dialects import Dialect
 from runbook.raft.model import Reach
 
 CLOSED_PORT = 9  # discard: nobody listens there, so a machine that is up refuses it at once
 SSH_PORT = 22
 
 
-def machine_ports(address: str, dialect: Dialect) -> tuple[str, ...]:
-    """The places to try on the machine of the peer at this address: ssh, a closed port, and the product's own."""
+def machine_ports(address: str, own: Iterable[int]) -> tuple[str, ...]:
+    """The places to try on the machine of the peer at this address: ssh, a closed port, and the product's ``own``."""
     host = address.rpartition(":")[0]
-    ports = sorted({SSH_PORT, CLOSED_PORT, dialect.port, dialect.gossip_port})
-    return tuple(f"{host}:{port}" for port in ports)
+    return tuple(f"{host}:{port}" for port in sorted({SSH_PORT, CLOSED_PORT, *own}))
 
 
 def by_machine(addresses: Iterable[str], tried: Mapping[str, Reach | None]) -> dict[str, dict[int, Reach]]:

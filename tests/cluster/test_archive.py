@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cluster.dialects import CONSUL, NOMAD
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import Settings
 from runbook.errors import ClusterError, ErrorKind
 from tests.cluster.stub import Answer, Stub, reply, stub

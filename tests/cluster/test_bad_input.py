@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from runbook.cluster.dialects import NOMAD
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import BODY_LIMIT, Settings
 from runbook.errors import ClusterError
 from runbook.raft.model import ClusterView, Peer

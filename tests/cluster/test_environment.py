@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from runbook.cluster.environment import cluster_from
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import Door, Settings
 from runbook.cluster.network import SystemNetwork
+from runbook.cluster.port import Cluster
 from runbook.errors import ClusterError, SettingsError
 from runbook.raft.model import Peer
 from tests.cluster.stub import CERTIFICATE, NAME_IN_CERTIFICATE, reply, stub
@@ -20,14 +21,17 @@ PEER = Peer("s3-id", "127.0.0.3:4647", voter=True)
 
 
 def entries(environment: dict[str, str]) -> tuple[str, ...]:
-    return cluster_from(environment, read_only=True)._entries
+    cluster = cluster_from(environment, read_only=True)
+    assert isinstance(cluster, HashiCorpCluster)
+    return cluster._entries
 
 
 def settings(environment: dict[str, str]) -> Settings:
     return settings_of(cluster_from(environment, read_only=True))
 
 
-def settings_of(cluster: HashiCorpCluster) -> Settings:
+def settings_of(cluster: Cluster) -> Settings:
+    assert isinstance(cluster, HashiCorpCluster)
     assert isinstance(cluster._network, SystemNetwork)
     return cluster._network._settings
 
@@ -231,7 +235,7 @@ def test_ipv6_is_spoken() -> None:
 def test_a_dry_run_sends_no_removal() -> None:
     """Read-only reaches down to the one door."""
     with stub(lambda *_: reply()) as server:
-        target: HashiCorpCluster = cluster_from({"NOMAD_ADDR": server.url}, read_only=True)
+        target = cluster_from({"NOMAD_ADDR": server.url}, read_only=True)
         with pytest.raises(ClusterError, match="dry run"):
             target.remove_peer(PEER)
         assert server.connections == 0

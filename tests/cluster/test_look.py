@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster.dialects import NOMAD
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import Reply, Settings
 from runbook.cluster.network import SystemNetwork
 from runbook.errors import ClusterError, ErrorKind

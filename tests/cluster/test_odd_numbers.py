@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook.cluster import wire
+from runbook.cluster.hashicorp import replies
 from runbook.errors import ClusterError
 from runbook.raft.model import ClusterView
 from tests.cluster.stub import MEMBERS, RAFT, SELF, Answer, Server, reply, silence, stub
@@ -125,11 +125,11 @@ LIKELY = st.recursive(
     max_leaves=20,
 )
 READERS: list[Callable[[Any], Any]] = [
-    lambda reply: wire.configuration(reply, "url"),
-    lambda reply: wire.members(reply, "nomad", None, "url"),
-    lambda reply: wire.own_words(reply, "nomad", "url"),
-    lambda reply: wire.autopilot_settings(reply, "url"),
-    wire.unhealthy,
+    lambda reply: replies.configuration(reply, "url"),
+    lambda reply: replies.members(reply, "nomad", None, "url"),
+    lambda reply: replies.own_words(reply, "nomad", "url"),
+    lambda reply: replies.autopilot_settings(reply, "url"),
+    replies.unhealthy,
 ]
 
 

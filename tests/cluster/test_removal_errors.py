@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from runbook.cluster.dialects import CONSUL, NOMAD, Dialect
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.http import Settings
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Peer

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 from runbook import run_state
 from runbook.changes import ChangesFolding
-from runbook.cluster import hashicorp, wire
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp import interview, replies
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.engine import change_guards, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.errors import ClusterError, ErrorKind, RefusedError
@@ -124,8 +124,8 @@ def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _see
     """What any server remembers is taken for the leader's own words."""
     for vantage in answering:
         if vantage.configuration is not None:
-            reply = self._checked(vantage.url, "GET", f"{hashicorp.RAFT}?stale", 3.0)
-            held, leader = wire.configuration(wire.decode(reply.body, vantage.url), vantage.url)
+            reply = self._client.checked(vantage.url, "GET", f"{interview.RAFT}?stale", 3.0)
+            held, leader = replies.configuration(replies.decode(reply.body, vantage.url), vantage.url)
             return held, leader or held.peers[0].id, None
     return None, None, ClusterError(ErrorKind.UNREACHABLE, "nobody answers")
 
@@ -226,7 +226,7 @@ BREAKAGES = (
     Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", _counting_everybody),), 45),
     Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", _only_the_floor),), 125),
     Breakage("min_voters is ignored", ((removal, "_refusal_for_quorum", _without_floor),), 45),
-    Breakage("MinQuorum is not read", ((wire, "autopilot_settings", lambda _: None),), 18),
+    Breakage("MinQuorum is not read", ((replies, "autopilot_settings", lambda _: None),), 18),
     Breakage(
         "a silent leader is not spared",
         ((removal, "_refusal_for_target", _leader_too), (run_state, "judge", _leader_is_dead)),

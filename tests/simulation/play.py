@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from runbook.cluster.dialects import NOMAD
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import Settings
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import IO, Any, TypeVar
 
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
 from runbook.events import Event, RemovalRequested

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster import wire
+from runbook.cluster.hashicorp import replies
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import Liveness, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage, same_place
@@ -178,7 +178,7 @@ def test_trap_16_survivors_that_disagree_mean_a_partition_and_a_stop() -> None:
 def test_trap_24_only_our_own_monotonic_clock_counts() -> None:
     """Looks a minute apart on it are a minute apart; what the servers' clocks say is never read."""
     rows = [{"ID": "a", "Healthy": False, "StableSince": stamp} for stamp in ("0001-01-01T00:00:00Z", "2999-01-01")]
-    assert {wire.unhealthy({"Servers": [row]}) for row in rows} == {frozenset({"a"})}
+    assert {replies.unhealthy({"Servers": [row]}) for row in rows} == {frozenset({"a"})}
     back_in_time = at(view_of([ALIVE, ALIVE, DEAD]), 60, 30, 0)
     assert judge(back_in_time, peer(3, DEAD), confirm_for=60).liveness is Liveness.UNKNOWN
 
@@ -196,7 +196,7 @@ def test_trap_28_an_ipv6_address_is_the_same_in_every_spelling() -> None:
     assert not same_place("10.0.0.1:4647", "10.0.0.11:4647")
     entry = {"Name": "s1.global", "Addr": "2001:db8:0::1", "Status": "alive", "Tags": {"port": "4647", "id": "x"}}
     old = Peer("[2001:db8::1]:4647", "[2001:db8::1]:4647", voter=True, protocol=2)
-    seen = Vantage("http://x", view_of([ALIVE]).vantages[0].reach, members=(wire.member(entry),))
+    seen = Vantage("http://x", view_of([ALIVE]).vantages[0].reach, members=(replies.member(entry),))
     assert seen.member_for(old) == Member("s1.global", MemberStatus.ALIVE, "x", "[2001:db8:0::1]:4647")
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from runbook.cluster import hashicorp, http, wire
-from runbook.cluster.dialects import NOMAD, error_of
-from runbook.cluster.hashicorp import HashiCorpCluster
+from runbook.cluster import http
+from runbook.cluster.hashicorp import adapter, replies
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.hashicorp.dialects import NOMAD, error_of
 from runbook.cluster.http import Reply, Settings
 from runbook.cluster.port import Cluster
 from runbook.errors import ClusterError, ErrorKind
@@ -44,7 +45,7 @@ def test_trap_17_an_ex_leader_is_not_believed() -> None:
 def test_trap_21_autopilots_settings_are_read_and_never_written() -> None:
     """A partial PUT zeroes what it leaves out: there is no way in the adapter to write them, and zeros are noticed."""
     assert {name for name in vars(Cluster) if name[0] != "_"} == {"look", "remove_peer", "save_state", "secrets"}
-    assert wire.autopilot_settings({"CleanupDeadServers": True, "ServerStabilizationTime": "0s"}, "url").zeroed
+    assert replies.autopilot_settings({"CleanupDeadServers": True, "ServerStabilizationTime": "0s"}, "url").zeroed
 
 
 def test_trap_22_nobody_is_made_to_leave_by_a_name_that_may_be_wrong() -> None:
@@ -68,13 +69,13 @@ def test_trap_23_other_regions_and_clients_are_not_ours() -> None:
 
     told = {"Members": [entry("ours", role="nomad", region="eu"), entry("theirs", role="nomad", region="us"),
                         entry("client", role="node", region="eu")]}  # fmt: skip
-    assert [member.name for member in wire.members(told, "nomad", "eu", "x")] == ["ours"]
+    assert [member.name for member in replies.members(told, "nomad", "eu", "x")] == ["ours"]
 
 
 def test_trap_26_a_429_is_read_by_its_body() -> None:
     """With a list it is autopilot's opinion, whatever its type says; without one it is a limit: back off."""
     body = json.dumps({"Healthy": False, "Servers": [{"ID": "a", "Healthy": False}]}).encode()
-    assert wire.unhealthy(wire.decode(body, "x")) == frozenset({"a"})
+    assert replies.unhealthy(replies.decode(body, "x")) == frozenset({"a"})
     assert meaning("Your IP is issuing too many concurrent connections", 429) is ErrorKind.UNAVAILABLE
 
 
@@ -92,17 +93,17 @@ def test_trap_29_null_unsorted_and_unknown_fields_are_tolerated() -> None:
         {"ID": name, "Address": f"10.0.0.{n}:4647", "Voter": True, "Leader": n == 2, "Shoe": 43}
         for n, name in ((2, "b"), (1, "a"))
     ]
-    one, leader = wire.configuration({"Servers": entries, "More": 1}, "x")
-    other, _ = wire.configuration({"Servers": entries[::-1]}, "x")
+    one, leader = replies.configuration({"Servers": entries, "More": 1}, "x")
+    other, _ = replies.configuration({"Servers": entries[::-1]}, "x")
     assert (one.fingerprint == other.fingerprint, [p.id for p in one.peers], leader) == (True, ["a", "b"], "b")
-    assert wire.configuration({"Servers": None}, "x") == (Configuration(()), None)
+    assert replies.configuration({"Servers": None}, "x") == (Configuration(()), None)
 
 
 def test_trap_30_no_time_out_is_shorter_than_what_a_leaderless_server_holds() -> None:
     """Nomad holds a request for 5 s and Consul for 7 s; what is answered from memory and by ports is quick."""
-    assert hashicorp.READ_TIMEOUT >= 8
-    assert hashicorp.CHANGE_TIMEOUT >= 15
-    assert 2 <= hashicorp.STALE_TIMEOUT <= 3
+    assert adapter.READ_TIMEOUT >= 8
+    assert adapter.CHANGE_TIMEOUT >= 15
+    assert 2 <= adapter.STALE_TIMEOUT <= 3
     assert 2 <= http.CONNECT_TIMEOUT <= 3
 
 

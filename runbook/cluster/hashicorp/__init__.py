@@ -1,0 +1,1 @@
+"""Nomad and Consul: one API in two dialects, so one adapter asks both."""

@@ -1,0 +1,71 @@
+"""One question to one server of a Nomad or Consul cluster: sent, checked, read as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from runbook.cluster import http
+from runbook.cluster.hashicorp import replies
+from runbook.cluster.hashicorp.dialects import Dialect, error_of
+from runbook.cluster.http import Reply
+from runbook.cluster.network import Network
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Client:
+    """The network, what the product calls things, and the region that is asked for."""
+
+    dialect: Dialect
+    network: Network
+    region: str | None
+
+    def left(self, until: float, most: float = inf) -> float:
+        """Seconds until then, and at most so many."""
+        return max(0.01, min(most, until - self.network.monotonic()))
+
+    def get(self, url: str, path: str, until: float, fine: tuple[int, ...] = (200,)) -> Any:
+        """The JSON of the server at ``url``. Raises ClusterError, also where an ACL left something out of it."""
+        reply = self.checked(url, "GET", path, self.left(until), fine=fine)
+        if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
+            what = f"GET {url}{path} left out what this token may not see"
+            raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self.dialect.permission}")
+        return replies.decode(reply.body, url + path)
+
+    def checked(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        timeout: float,
+        limit: int = http.BODY_LIMIT,
+        into: Any = None,
+        fine: tuple[int, ...] = (200,),
+    ) -> Reply:
+        """The reply, where its status is ``fine``. Raises ClusterError for any other."""
+        reply = self.network.ask(url, method, self._in_region(path), timeout=timeout, limit=limit, into=into)
+        if reply.status in fine:
+            return reply
+        raise error_of(f"{method} {url}{path.split('?')[0]}", method, reply, self.dialect)
+
+    def _in_region(self, path: str) -> str:
+        if not self.region:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}{self.dialect.region_parameter}={quote(self.region, safe='')}"
+
+    def first(self, urls: tuple[str, ...], seconds: float, ask: Callable[[str, float], T]) -> T:
+        """From the first server that can be asked; from a second one only where the request surely did not arrive."""
+        until = self.network.monotonic() + seconds
+        for url in urls[:-1]:
+            try:
+                return ask(url, self.left(until))
+            except NoAnswerError as error:
+                if error.kind is ErrorKind.AMBIGUOUS:
+                    raise
+        return ask(urls[-1], self.left(until))

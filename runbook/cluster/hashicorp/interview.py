@@ -1,0 +1,56 @@
+"""What one server says of itself and of the others, and who else answers at its address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from runbook.cluster.hashicorp import replies
+from runbook.cluster.hashicorp.client import Client
+from runbook.cluster.hashicorp.seen import Seen
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
+from runbook.raft.model import Member, Reach, Vantage
+
+RAFT = "/v1/operator/raft/configuration"
+SELF = "/v1/agent/self"
+
+
+def interview(client: Client, url: str, until: float) -> Seen:
+    """What it says before something goes wrong counts: who says its name lives, whatever it cannot tell."""
+    vantage = Vantage(url, Reach.ACCEPTED)
+    try:
+        vantage, region = replies.own_words(client.get(url, SELF, until), client.dialect.role, url)
+        vantage = replace(vantage, other_id=_other_at(client, vantage, until))
+        if vantage.server_id:
+            held, _ = replies.configuration(client.get(url, f"{RAFT}?stale", until), url)
+            vantage = replace(vantage, configuration=held)
+        return Seen(replace(vantage, members=_members(client, vantage, region, until)))
+    except NoAnswerError as error:
+        reach = Reach.ANSWERED if vantage.server_id else error.reach
+        return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
+    except ClusterError as error:
+        refused = error.kind is ErrorKind.FORBIDDEN
+        return Seen(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), error)
+
+
+def _other_at(client: Client, vantage: Vantage, until: float) -> str | None:
+    """Who else answers there, asked where the address is not the server's own: a load balancer's."""
+    host = urlsplit(vantage.url).hostname
+    if vantage.server_id is None or f"{vantage.raft_address}".rpartition(":")[0].strip("[]") == host:
+        return None
+    second_door = f"{vantage.url}/"  # the same place by another connection, which a balancer may lead elsewhere
+    try:
+        again, _ = replies.own_words(client.get(second_door, SELF, until), client.dialect.role, vantage.url)
+    except ClusterError:
+        return None
+    return again.server_id if again.server_id != vantage.server_id else None
+
+
+def _members(client: Client, vantage: Vantage, region: str | None, until: float) -> tuple[Member, ...]:
+    """Its gossip; one that lacks the server itself was cut by an ACL, and absence from it would prove nothing."""
+    told = client.get(vantage.url, "/v1/agent/members", until)
+    everywhere = replies.members(told, client.dialect.role, None, vantage.url)
+    if vantage.server_id and not any(member.raft_address == vantage.raft_address for member in everywhere):
+        what = f"{vantage.url}/v1/agent/members does not list that server itself"
+        raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {client.dialect.permission}")
+    return replies.members(told, client.dialect.role, client.region or region, vantage.url)
