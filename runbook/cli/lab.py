@@ -36,7 +36,7 @@ def lab() -> None:
 )
 @click.option(
     "--kind",
-    type=click.Choice(["simulated", "nomad", "consul"]),
+    type=click.Choice(["simulated", "nomad", "consul", "etcd"]),
     default="simulated",
     show_default=True,
     help="Simulated Nomad servers in one process, or real agents.",
@@ -48,12 +48,12 @@ def lab() -> None:
     metavar="SECONDS",
     help="Until gossip calls a dead server failed: 40 as in reality unless given; 2 is handy.",
 )
-@click.option("--http-port", type=PORTS, metavar="PORT", help="Nomad's 4646 (Consul's 8500) if free unless given.")
+@click.option("--http-port", type=PORTS, metavar="PORT", help="Nomad's 4646 (Consul's 8500, etcd's 2379) if free.")
 def up(servers: int, kind: str, raft_protocol: str | None, gossip_delay: float | None, http_port: int | None) -> None:
     """Start the lab; the line on stdout is for the shell: eval "$(runbook lab up)".
 
-    It goes on until `runbook lab down`, a simulated one for 12 hours at most. Kinds nomad and consul are real servers
-    and need that binary on PATH.
+    It goes on until `runbook lab down`, a simulated one for 12 hours at most. Kinds nomad, consul and etcd are real
+    servers and need that binary on PATH.
     """
     from runbook.lab.folder import start_agents, start_simulated
 
@@ -163,7 +163,7 @@ def _folder() -> Path:
 
 
 def _kind(kind: str) -> AgentKind:
-    return "consul" if kind == "consul" else "nomad"
+    return "consul" if kind == "consul" else "etcd" if kind == "etcd" else "nomad"
 
 
 @contextmanager

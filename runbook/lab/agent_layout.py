@@ -11,14 +11,15 @@ from typing import Any, Literal
 
 from runbook.errors import LabError
 
-AgentKind = Literal["consul", "nomad"]
+AgentKind = Literal["consul", "etcd", "nomad"]
 
-HTTP_PORTS: dict[AgentKind, int] = {"consul": 8500, "nomad": 4646}
+HTTP_PORTS: dict[AgentKind, int] = {"consul": 8500, "etcd": 2379, "nomad": 4646}
 RPC_OFFSET: dict[AgentKind, int] = {
     "consul": -200,
+    "etcd": 1,
     "nomad": 1,
 }  # from the HTTP port, so that the usual ports are the usual ones
-SERF_OFFSET: dict[AgentKind, int] = {"consul": -199, "nomad": 2}
+SERF_OFFSET: dict[AgentKind, int] = {"consul": -199, "nomad": 2}  # etcd has no gossip
 FIRST_HOST = 11
 MOST_SERVERS = 9
 OCTETS = range(40, 250)  # where a free one is looked for
@@ -47,7 +48,8 @@ class AgentLayout:
 
     @property
     def ports(self) -> list[int]:
-        return [self.http_port, self.rpc_port, self.serf_port]
+        serf = [self.serf_port] if self.kind in SERF_OFFSET else []
+        return [self.http_port, self.rpc_port, *serf]
 
     @property
     def rpc_port(self) -> int:
@@ -73,6 +75,8 @@ class AgentLayout:
 
     def config(self, name: str, data_dir: Path) -> dict[str, Any]:
         """What the agent reads at its start, as JSON."""
+        if self.kind == "etcd":
+            return _etcd(self, name, data_dir)
         settings = _consul(self, name) if self.kind == "consul" else _nomad(self, name)
         common = {
             "data_dir": str(data_dir),
@@ -84,6 +88,8 @@ class AgentLayout:
         return common | settings
 
     def command(self, config_file: Path) -> list[str]:
+        if self.kind == "etcd":
+            return [self.binary, f"--config-file={config_file}"]
         flag = "-config-file" if self.kind == "consul" else "-config"
         return [self.binary, "agent", f"{flag}={config_file}"]
 
@@ -132,6 +138,25 @@ def _nomad(layout: AgentLayout, name: str) -> dict[str, Any]:
         },
         "client": {"enabled": False},
         "consul": {"auto_advertise": False, "server_auto_join": False, "client_auto_join": False},
+    }
+
+
+def _etcd(layout: AgentLayout, name: str, data_dir: Path) -> dict[str, Any]:
+    """A cluster that is always named as a new one: a member with data ignores that."""
+    client, peer = layout.address(name), f"http://{layout.rpc_address(name)}"
+    return {
+        "name": name,
+        "data-dir": str(data_dir),
+        "listen-client-urls": client,
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": ",".join(f"{each}=http://{layout.rpc_address(each)}" for each in layout.names),
+        "initial-cluster-state": "new",
+        "initial-cluster-token": f"lab-{layout.octet}-{layout.http_port}",
+        "enable-grpc-gateway": True,  # off where a release reads its settings from a file, as seen with 3.4
+        "logger": "zap",
+        "log-level": "debug",  # then a log lists every call: what was sent can be proven
     }
 
 

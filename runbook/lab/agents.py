@@ -1,4 +1,4 @@
-"""A lab of real agents: N `consul` or `nomad` servers on loopback, which a later command finds again in its folder."""
+"""A lab of real agents: N servers of one product on loopback, which a later command finds again in its folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 STATE_FILE = "lab.json"
 STATE_LIMIT = 1024 * 1024  # bytes; a lab of nine servers takes two thousand
-ADDRESS_VARIABLES: dict[AgentKind, str] = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
+ADDRESS_VARIABLES: dict[AgentKind, str] = {
+    "consul": "CONSUL_HTTP_ADDR",
+    "etcd": "ETCDCTL_ENDPOINTS",
+    "nomad": "NOMAD_ADDR",
+}
 POLL = 0.1  # seconds between two questions to the agents
 STOP_WAIT = 8.0  # seconds from SIGTERM to SIGKILL
 Answer = TypeVar("Answer")

@@ -52,7 +52,7 @@ def listens(lab: AgentLab, name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", ["consul", "nomad"], ids="for {}".format)
+@pytest.mark.parametrize("kind", ["consul", "etcd", "nomad"], ids="for {}".format)
 def test_every_address_in_a_configuration_is_loopback(kind: AgentKind, tmp_path: Path) -> None:
     """A lab must not be reachable from, or reach for, any other machine."""
     config = AgentLayout(kind, 5, "agent", 77, 9000, False).config("s2", tmp_path)
@@ -74,6 +74,7 @@ def test_the_usual_ports_are_the_usual_ones() -> None:
     """What an operator knows by heart should work in the lab."""
     assert AgentLayout("consul", 3, "consul", 77, 8500, False).ports == [8500, 8300, 8301]
     assert AgentLayout("nomad", 3, "nomad", 77, 4646, False).ports == [4646, 4647, 4648]
+    assert AgentLayout("etcd", 3, "etcd", 77, 2379, False).ports == [2379, 2380]
 
 
 def test_a_server_is_killed_frozen_thawed_and_restarted(fake: AgentLab) -> None:
