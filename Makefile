@@ -26,7 +26,7 @@ lint: .venv/dev ## Formatting, lint and types, without the tests
 	$(BIN)/mypy
 
 docs: .venv/dev ## Write docs/playbook-reference.md anew from what the steps declare
-	$(BIN)/python -m runbook.cli.reference docs/playbook-reference.md
+	$(BIN)/python -m runbook.cli.catalog > docs/playbook-reference.md
 
 simulate: .venv/dev ## Play incidents against the safety invariants on every core (SEEDS=10000, FIRST=0)
 	SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation.simulate

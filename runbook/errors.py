@@ -13,6 +13,7 @@
     ├── ExpressionError         an expression cannot be computed on the data at hand
     ├── InvalidValueError       a value does not fit its declared field
     ├── NoPlaybookError         no playbook has this name
+    ├── NoStepError             no step type has this name, or its extension cannot be used
     ├── SettingsError           the environment does not say which cluster
     ├── SecretError             a secret cannot be had
     ├── NotStartedError         something outside the cluster forbids the run
@@ -201,6 +202,12 @@ class InvalidValueError(RunbookError):
 
 class NoPlaybookError(RunbookError):
     """A word that is neither a file nor the name of a shipped playbook; says what was probably meant."""
+
+    kind = ErrorKind.PLAYBOOK
+
+
+class NoStepError(RunbookError):
+    """No step type has this name, or it is an extension that cannot be used; says what was probably meant, or why."""
 
     kind = ErrorKind.PLAYBOOK
 

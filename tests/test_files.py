@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from runbook.cli.diagnose import removed_by_runs
 from runbook.cli.main import main
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.threads import within
@@ -22,6 +21,7 @@ from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.playbook.model import Secret
 from runbook.secrets import Redactor, Vault
+from runbook.session.run_folders import peers_removed_by_newest_runs
 
 PATIENCE = 5.0
 """Seconds after which a read counts as hanging; none takes a tenth of one."""
@@ -140,7 +140,7 @@ def test_a_pipe_in_the_place_of_an_old_journal_hinders_nobody(state_dir: Path) -
         codes[verb] = result.exit_code
     assert codes["runs"] == 0
     assert all(codes[verb] for verb in ("show", "resume", "ack"))
-    assert within(PATIENCE, lambda: removed_by_runs(state_dir)) == frozenset()
+    assert within(PATIENCE, lambda: peers_removed_by_newest_runs(state_dir)) == frozenset()
 
 
 def test_every_other_reader_refuses_a_pipe(fifo: Path, tmp_path: Path) -> None:

@@ -1,91 +1,144 @@
-"""``runbook diagnose``: one look, every finding by name, and what to do next. Changes nothing."""
+"""``runbook diagnose`` and ``runbook check``: one look, what is wrong in it, for a person or for a monitor.
+
+Neither changes anything.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-from runbook.cli import exit_codes
-from runbook.cli.telling import painted
+from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
 from runbook.cluster.environment import cluster_from
-from runbook.errors import JournalError, SettingsError, TransitionError
-from runbook.journal.store import read
+from runbook.cluster.threads import within
+from runbook.errors import SettingsError
+from runbook.files import replace_file
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
-from runbook.raft.diagnosis.findings import Finding
-from runbook.raft.model import ClusterView
+from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.raft.serialization import view_to_dict
-from runbook.report.colour import can_rewrite
-from runbook.report.diagnosis import WIDTH, lines_of, rows_of
-from runbook.run_state import fold
+from runbook.report import colour
+from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
+from runbook.session.run_folders import peers_removed_by_newest_runs
 from runbook.session.state_folder import state_folder
 
-NARROWEST = 60  # columns
-RUNS = 20  # of the newest: who was removed before that and comes back is a server that joins
+LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+UNKNOWN = LEVELS.index("UNKNOWN")
+NARROWEST = 60  # columns; a narrower terminal would break words
 
 
-def diagnose_once(form: str, environment: Mapping[str, str] = os.environ) -> int:
-    """Print it and give the exit code: 0 diagnosed, 2 settings, 4 nobody answered or a token was refused by all."""
-    try:
-        cluster = cluster_from(environment, read_only=True)
-    except SettingsError as error:
-        print(f"runbook: {error}", file=sys.stderr)
-        return exit_codes.NOT_STARTED
-    view = cluster.look()
-    findings = diagnose(view, removed=removed_by_this_user(environment))
-    text = told(view, findings, form, _width())
-    print(painted(text, sys.stdout) if form == "text" else text)
-    return exit_codes.UNREACHABLE if DiagnosisContext(view).phase is Phase.UNREADABLE else exit_codes.RECOVERED
+def run_diagnose(form: str, environment: Mapping[str, str] = os.environ) -> int:
+    """Print the diagnosis: as text, or as JSON with the whole view in it, so that it can be looked at again.
 
-
-def _width() -> int:
-    """A narrower terminal would break words."""
-    if not can_rewrite(sys.stdout, os.environ):
-        return WIDTH
-    from runbook.report.live import columns_of
-
-    return min(WIDTH, max(columns_of(sys.stdout) - 1, NARROWEST))
-
-
-def told(view: ClusterView, findings: tuple[Finding, ...], form: str, width: int = WIDTH) -> str:
-    """For a person, or as JSON with the whole view in it, so that the incident can be looked at again."""
-    if form == "text":
-        return "\n".join(lines_of(view, findings, width)).rstrip()
-    data = {
-        "cluster": view.cluster,
-        "phase": DiagnosisContext(view).phase.value,
-        "findings": [finding.record() for finding in findings],
-        "servers": rows_of(view),
-        "view": view_to_dict(view),
-    }
-    return json.dumps(data, ensure_ascii=False, indent=2)
-
-
-def removed_by_this_user(environment: Mapping[str, str]) -> frozenset[str]:
-    """The ids that the newest runs took out; where there is no place for runs, there are none."""
-    try:
-        return removed_by_runs(state_folder(environment))
-    except RuntimeError:  # no home folder
-        return frozenset()
-
-
-def removed_by_runs(state: Path) -> frozenset[str]:
-    """The ids that this user's newest runs took out; a record that cannot be read says nothing.
-
-    Whichever address the run was given: an id names one server of one cluster.
+    Returns the exit code: 4 where nobody answered, or everybody refused the token. Raises SettingsError.
     """
-    found: set[str] = set()
+    view = cluster_from(environment, read_only=True).look()
+    findings = diagnose(view, removed=_removed_peers(environment))
+    phase = DiagnosisContext(view).phase
+    if form == "json":
+        data = {
+            "cluster": view.cluster,
+            "phase": phase.value,
+            "findings": [finding.record() for finding in findings],
+            "servers": server_rows(view),
+            "view": view_to_dict(view),
+        }
+        print(json.dumps(data, ensure_ascii=False, indent=2))
+    elif not colour.can_rewrite(sys.stdout, environment):
+        print("\n".join(format_diagnosis(view, findings, WIDTH)).rstrip())
+    else:
+        from runbook.cli.terminal import colour_for
+        from runbook.report.live import columns_of
+
+        columns = min(WIDTH, max(columns_of(sys.stdout) - 1, NARROWEST))
+        print(colour_for("\n".join(format_diagnosis(view, findings, columns)).rstrip(), sys.stdout))
+    return UNREACHABLE if phase is Phase.UNREADABLE else RECOVERED
+
+
+def _removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
     try:
-        folders = sorted((state / "runs").iterdir())[-RUNS:]
-    except OSError:
+        return peers_removed_by_newest_runs(state_folder(environment))
+    except SettingsError:  # there is no place for runs, so there are none
         return frozenset()
-    for folder in folders:
+
+
+def run_check(timeout: float, form: str, textfile: Path | None = None) -> tuple[str, int]:
+    """The line to print and the exit code of a monitoring plugin. Never raises, never longer than ``timeout`` s."""
+    started = time.monotonic()
+    health, error = _cluster_health(timeout)
+    seconds = time.monotonic() - started
+    if textfile is not None:
         try:
-            progress = fold(read(folder / "journal.jsonl").events)
-        except (JournalError, TransitionError, OSError):
-            continue
-        found |= {removal.peer for removal in progress.removals if removal.state == "gone" and removal.asked_at}
-    return frozenset(found)
+            write_textfile(textfile, health, seconds)
+        except OSError as failure:
+            return f"RAFT UNKNOWN - {textfile}: {failure.strerror}", UNKNOWN
+    if form == "json":
+        return _format_json(health, error, seconds), health.level if health else UNKNOWN
+    if health is None:
+        return f"RAFT UNKNOWN - {error.replace('|', '/')}", UNKNOWN
+    return _format_nagios(health, seconds), health.level
+
+
+def _cluster_health(timeout: float) -> tuple[ClusterHealth | None, str]:
+    """What one look shows, or why there was none."""
+    try:
+        cluster = cluster_from(os.environ, read_only=True)
+        return within(timeout, lambda: cluster_health(cluster.look(), removed=_removed_peers(os.environ))), ""
+    except TimeoutError:
+        return None, f"no whole look within {timeout:g} s"
+    except Exception as error:
+        return None, " ".join(str(error).split())
+
+
+def _format_nagios(health: ClusterHealth, seconds: float) -> str:
+    sentence = " ".join(health.sentence.replace("|", "/").split())
+    data = f"seconds={seconds:.3f}s"
+    if health.voters:  # else nobody gave a number: a 0 would be a lie, and a graph would believe it
+        data = (
+            f"voters={health.voters} live_voters={health.live_voters} failure_tolerance={health.failure_tolerance} "
+            f"dead={health.dead} unknown={health.unknown} leader={int(health.has_leader)} {data}"
+        )
+    return f"RAFT {LEVELS[health.level]} - {sentence} | {data}"
+
+
+def _format_json(health: ClusterHealth | None, error: str, seconds: float) -> str:
+    if health is None:
+        return json.dumps({"status": "UNKNOWN", "sentence": error})
+    values = {**asdict(health), "findings": [finding.record() for finding in health.findings]}
+    known = values if health.voters else ("level", "sentence", "findings")
+    numbers = {key: values[key] for key in known}
+    return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)}, ensure_ascii=False)
+
+
+_GAUGES = (
+    ("status", "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", lambda health: health.level),
+    ("voters", "Voters in the Raft configuration.", lambda health: health.voters),
+    ("live_voters", "Voters that answer.", lambda health: health.live_voters),
+    ("failure_tolerance", "How many more voters may fail.", lambda health: health.failure_tolerance),
+    ("dead", "Peers that look dead.", lambda health: health.dead),
+    ("unknown", "Peers of which nothing is proven.", lambda health: health.unknown),
+    ("leader", "Whether there is a leader.", lambda health: int(health.has_leader)),
+)
+
+
+def write_textfile(path: Path, health: ClusterHealth | None, seconds: float) -> None:
+    """For node_exporter's textfile collector: whole or not at all, and readable by the collector's own user.
+
+    Without a look it holds only the status (3) and the seconds: numbers of an hour ago would look like those of now.
+    """
+    gauges = (
+        [(name, text, read(health)) for name, text, read in _GAUGES]
+        if health and health.voters
+        else [(*_GAUGES[0][:2], UNKNOWN)]
+    )
+    gauges.append(("check_seconds", "How long the check took.", round(seconds, 3)))
+    lines = [
+        f"# HELP runbook_raft_{name} {text}\n# TYPE runbook_raft_{name} gauge\nrunbook_raft_{name} {value}\n"
+        for name, text, value in gauges
+    ]
+    replace_file(path, "".join(lines).encode(), mode=0o644)

@@ -1,12 +1,13 @@
-"""``runbook lab``: a cluster to practise on, which outlives the command that started it."""
+"""``runbook lab`` and ``runbook demo``: clusters to practise on.
+
+That of the lab outlives the command that started it; that of the demo does not.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from runbook.lab.agent_layout import AgentKind
     from runbook.lab.folder import Lab
 
-MOST_SERVERS = 9
+MAX_SERVERS = 9
 PORTS = click.IntRange(1024, 65533)  # RPC and gossip have the next two
 REAL_GOSSIP_DELAY = 40.0
+DEMO_PLAYBOOK = "remove-dead-peers"
+DEMO_PARAMS = {"confirm_for": "4s", "watch_for": "5s", "cooldown": "0s"}  # by default 30 s, 70 s and 1 h
 
 
 @click.group()
@@ -32,7 +35,7 @@ def lab() -> None:
 
 @lab.command()
 @click.option(
-    "--servers", type=click.IntRange(1, MOST_SERVERS), default=5, show_default=True, help="How many; all are voters."
+    "--servers", type=click.IntRange(1, MAX_SERVERS), default=5, show_default=True, help="How many; all are voters."
 )
 @click.option(
     "--kind",
@@ -57,52 +60,47 @@ def up(servers: int, kind: str, raft_protocol: str | None, gossip_delay: float |
     """
     from runbook.lab.folder import start_agents, start_simulated
 
-    with _told():
-        if kind == "simulated":
-            started: Lab = start_simulated(
-                _folder(),
-                servers=servers,
-                raft_protocol=int(raft_protocol or 3),
-                gossip_delay=gossip_delay or REAL_GOSSIP_DELAY,
-                http_port=http_port,
-            )
-        else:
-            if raft_protocol or gossip_delay:
-                raise click.UsageError("--raft-protocol and --gossip-delay are of the simulated lab only")
-            started = start_agents(_folder(), _kind(kind), servers=servers, http_port=http_port)
-        click.echo(_table(started), err=True)
-        click.echo(started.export)
+    if kind == "simulated":
+        started: Lab = start_simulated(
+            _folder(),
+            servers=servers,
+            raft_protocol=int(raft_protocol or 3),
+            gossip_delay=gossip_delay or REAL_GOSSIP_DELAY,
+            http_port=http_port,
+        )
+    else:
+        if raft_protocol or gossip_delay:
+            raise click.UsageError("--raft-protocol and --gossip-delay are of the simulated lab only")
+        started = start_agents(_folder(), cast("AgentKind", kind), servers=servers, http_port=http_port)
+    click.echo(_format_status(started), err=True)
+    click.echo(started.export)
 
 
 @lab.command()
 def status() -> None:
     """Show every server: HTTP address, Raft address, state, leader, id."""
-    with _told():
-        click.echo(_table(_lab()))
+    click.echo(_format_status(_running_lab()))
 
 
 @lab.command()
 @click.argument("name")
 def kill(name: str) -> None:
     """Kill a server as by kill -9: it is gone at once and tells nobody."""
-    with _told():
-        _lab().kill(name)
+    _running_lab().kill(name)
 
 
 @lab.command()
 @click.argument("name")
 def freeze(name: str) -> None:
     """Freeze a server as by kill -STOP: it takes connections and never answers."""
-    with _told():
-        _lab().freeze(name)
+    _running_lab().freeze(name)
 
 
 @lab.command()
 @click.argument("name")
 def thaw(name: str) -> None:
     """Let a frozen server go on."""
-    with _told():
-        _lab().thaw(name)
+    _running_lab().thaw(name)
 
 
 @lab.command()
@@ -110,8 +108,7 @@ def thaw(name: str) -> None:
 @click.option("--wiped", is_flag=True, help="Without its data, and so with a new id.")
 def restart(name: str, wiped: bool) -> None:
     """Start a server anew at its address, killing it first if it runs."""
-    with _told():
-        _lab().restart(name, wiped=wiped)
+    _running_lab().restart(name, wiped=wiped)
 
 
 @lab.command()
@@ -121,15 +118,13 @@ def partition(groups: tuple[str, ...]) -> None:
     named = [group.split(",") for group in groups]
     if not all(all(group) for group in named):
         raise click.UsageError("write the groups like s1,s2 s3,s4,s5")
-    with _told():
-        _lab().partition(named)
+    _running_lab().partition(named)
 
 
 @lab.command()
 def heal() -> None:
     """End a partition."""
-    with _told():
-        _lab().heal()
+    _running_lab().heal()
 
 
 @lab.command()
@@ -137,18 +132,17 @@ def down() -> None:
     """End the lab and remove it, all but its logs."""
     from runbook.lab.folder import take_down
 
-    with _told():
-        if not take_down(_folder()):
-            click.echo(f"there is no lab in {_folder()}: nothing to do", err=True)
+    if not take_down(_folder()):
+        click.echo(f"there is no lab in {_folder()}: nothing to do", err=True)
 
 
-def _lab() -> Lab:
+def _running_lab() -> Lab:
     from runbook.lab.folder import find_lab
 
     return find_lab(_folder())
 
 
-def _table(lab: Lab) -> str:
+def _format_status(lab: Lab) -> str:
     rows = [(row.name, row.address, row.rpc, row.state, "leader" if row.leader else "", row.id) for row in lab.status()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -162,25 +156,29 @@ def _folder() -> Path:
     return state_folder(os.environ) / "lab"
 
 
-def _kind(kind: str) -> AgentKind:
-    return "consul" if kind == "consul" else "etcd" if kind == "etcd" else "nomad"
+def run_demo() -> int:
+    """Kill a server of a practice cluster and recover the cluster, so that a new user has seen it before needing it.
 
+    Returns the exit code of the run. Each demo is a new cluster: the cool-down of another one does not hold it up.
+    """
+    import secrets
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Every error as one sentence and exit 1: no traceback reaches an operator."""
-    from runbook.cli import exit_codes
-    from runbook.errors import LabError
+    from runbook.cli.execute import execute_playbook
+    from runbook.cli.terminal import Terminal
+    from runbook.lab.simulated import SimulatedLab
+    from runbook.session.open_run import RunRequest
+    from runbook.shipped_playbooks import path_of
 
-    try:
-        yield
-    except LabError as error:
-        text = str(error)
-    except OSError as error:
-        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except RuntimeError:  # Path.home() found neither HOME nor an entry for this user
-        text = "this user has no home folder: set RUNBOOK_STATE_DIR to a folder for runs and the lab"
-    else:
-        return
-    click.echo(f"runbook: {text}", err=True)
-    sys.exit(exit_codes.FAILED)
+    with SimulatedLab(servers=5, gossip_delay=2.0, seed=secrets.randbits(32)) as lab:
+        victim = next(name for name in lab.names if name != lab.wait_for_leader())
+        lines = [f"A practice cluster runs: {', '.join(lab.names)}; its leader is {lab.leader()}."]
+        lab.kill(victim)
+        lines += [
+            f"{victim} has just been killed. Now, as an operator would:\n",
+            f"  NOMAD_ADDR={lab.addresses[-1]} runbook execute {DEMO_PLAYBOOK}\n",
+        ]
+        print("\n".join(lines), file=sys.stderr, flush=True)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "CONSUL_"))}
+        agreed = Terminal(yes=True)  # whoever typed `runbook demo` wants to see the server go
+        environment = {**kept, "NOMAD_ADDR": lab.addresses[-1]}
+        return execute_playbook(RunRequest(path_of(DEMO_PLAYBOOK), DEMO_PARAMS), agreed, environment)

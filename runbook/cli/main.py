@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from runbook import __version__
-from runbook.cli.options import options_of, params_of, said_of_a_run
+from runbook.cli.options import parse_params, parse_run_options, run_options
 
 FORMAT = click.option(
     "--format",
@@ -21,8 +22,21 @@ FORMAT = click.option(
 )
 
 
-class LazyGroup(click.Group):
-    """Knows ``lab`` by name and loads it when it is asked for."""
+class CommandLine(click.Group):
+    """The verbs. ``lab`` is loaded when it is asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The one place that catches what a verb raises: a sentence on stderr, and the exit code."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            from runbook.cli.exit_codes import report_error
+            from runbook.errors import RunbookError
+
+            pipe_is_closed = isinstance(error, OSError) and error.errno == errno.EPIPE  # click ends quietly
+            if pipe_is_closed or not isinstance(error, RunbookError | OSError | KeyboardInterrupt):
+                raise
+            sys.exit(report_error(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "lab"])
@@ -35,7 +49,7 @@ class LazyGroup(click.Group):
         return lab
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="runbook")
 def main() -> None:
     """Outage recovery for clusters that run on Raft."""
@@ -46,14 +60,14 @@ def main() -> None:
 
 @main.command()
 @click.argument("playbook")
-@said_of_a_run(
+@run_options(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
     click.option(
         "--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param is stronger."
     ),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
-def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **said: Any) -> None:
+def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **common: Any) -> None:
     """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
@@ -61,7 +75,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
     """
     import os
 
-    given, (options, terminal) = params_of(params), options_of(dry_run=dry_run, **said)
+    given, (options, terminal) = parse_params(params), parse_run_options(dry_run=dry_run, **common)
     from runbook.cli.execute import execute_playbook
     from runbook.session.open_run import RunRequest
 
@@ -70,7 +84,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
 
 @main.command()
 @click.argument("run")
-@said_of_a_run(
+@run_options(
     click.option(
         "--answer",
         "answers",
@@ -79,7 +93,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry
         help="Of a STEP whose end was not seen: done, again or stop; repeatable.",
     ),
 )
-def resume(run: str, answers: tuple[str, ...], **said: Any) -> None:
+def resume(run: str, answers: tuple[str, ...], **common: Any) -> None:
     """Go on with a RUN that stopped: a name, the beginning of one, or `last`, the newest that can be gone on with.
 
     What was finished is not done again; what was asked for and not seen is looked at first. What no look can tell is
@@ -87,7 +101,7 @@ def resume(run: str, answers: tuple[str, ...], **said: Any) -> None:
     """
     import os
 
-    options, terminal = options_of(answers=answers, **said)
+    options, terminal = parse_run_options(answers=answers, **common)
     from runbook.cli.execute import resume_run
 
     sys.exit(resume_run(run, options, terminal, os.environ))
@@ -124,10 +138,10 @@ def runs() -> None:
     """List the runs, the newest last."""
     import os
 
-    from runbook.cli.runs import listed
+    from runbook.cli.runs import format_runs
     from runbook.session.state_folder import state_folder
 
-    click.echo("\n".join(listed(state_folder(os.environ))))
+    click.echo("\n".join(format_runs(state_folder(os.environ))))
 
 
 @main.command()
@@ -137,54 +151,43 @@ def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
-    from runbook.cli.runs import shown
-    from runbook.cli.telling import fitted
-    from runbook.errors import NoRunError
-    from runbook.report.screen import LABEL_WIDTH
+    from runbook.cli.runs import format_run_history
     from runbook.session.run_folders import folder_of
     from runbook.session.state_folder import state_folder
 
-    try:
-        lines = shown(folder_of(state_folder(os.environ), run), form)
-        click.echo("\n".join(lines) if form == "json" else fitted(lines, sys.stdout, LABEL_WIDTH))
-    except NoRunError as error:
-        click.echo(f"runbook: {error}", err=True)
-        sys.exit(2)
+    lines = format_run_history(folder_of(state_folder(os.environ), run), form)
+    if form == "json":
+        click.echo("\n".join(lines))
+    else:
+        from runbook.cli.terminal import format_for
+
+        click.echo(format_for(sys.stdout, lines))
 
 
 @main.command()
 @click.argument("name", required=False)
 def steps(name: str | None) -> None:
     """List the steps that a playbook can use, or tell all about the one with this NAME."""
-    from runbook.cli.steps import listed, told
+    from runbook.cli.catalog import format_step, format_steps
 
-    try:
-        click.echo("\n".join(listed() if name is None else told(name)))
-    except KeyError as error:
-        click.echo(f"runbook: {error.args[0]}", err=True)
-        sys.exit(2)
+    click.echo("\n".join(format_steps() if name is None else format_step(name)))
 
 
 @main.command()
 @click.argument("name", required=False)
 def playbooks(name: str | None) -> None:
     """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
-    from runbook.cli.playbooks import listed, text_of
-    from runbook.errors import NoPlaybookError
+    from runbook.cli.catalog import format_playbooks, playbook_text
 
-    try:
-        click.echo("\n".join(listed()) if name is None else text_of(name), nl=name is None)
-    except NoPlaybookError as error:
-        click.echo(f"runbook: {error}", err=True)
-        sys.exit(2)
+    click.echo("\n".join(format_playbooks()) if name is None else playbook_text(name), nl=name is None)
 
 
 @main.command()
 def demo() -> None:
     """Break a practice cluster on this machine and recover it, in about twenty seconds."""
-    from runbook.cli.demo import demonstrate
+    from runbook.cli.lab import run_demo
 
-    sys.exit(demonstrate())
+    sys.exit(run_demo())
 
 
 @main.command()
@@ -202,9 +205,9 @@ def check(timeout: float, form: str, textfile: str | None) -> None:
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
     from pathlib import Path
 
-    from runbook.cli.check import check_once
+    from runbook.cli.diagnose import run_check
 
-    line, code = check_once(timeout, form, Path(textfile) if textfile else None)
+    line, code = run_check(timeout, form, Path(textfile) if textfile else None)
     click.echo(line)
     sys.exit(code)
 
@@ -216,9 +219,9 @@ def diagnose(form: str) -> None:
 
     Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
     """
-    from runbook.cli.diagnose import diagnose_once
+    from runbook.cli.diagnose import run_diagnose
 
-    sys.exit(diagnose_once(form))
+    sys.exit(run_diagnose(form))
 
 
 @main.command()
@@ -228,10 +231,10 @@ def diagnose(form: str) -> None:
     "form",
     type=click.Choice(["text", "json", "sarif"]),
     default="text",
-    help="How faults are told; text by default.",
+    help="How errors are printed; text by default.",
 )
 def validate(paths: tuple[str, ...], form: str) -> None:
-    """Check playbooks and tell every fault at its place: exit 0 when all are good, else 2.
+    """Check playbooks and report every error at its place: exit 0 when all are good, else 2.
 
     PATHS are files, names of shipped playbooks, or folders, in which every YAML file that says it is a playbook is
     checked.
@@ -239,23 +242,23 @@ def validate(paths: tuple[str, ...], form: str) -> None:
     import gc
 
     gc.disable()  # the process ends soon, and nothing here makes a cycle
-    from runbook.cli.validate import FORMATS, validated
+    from runbook.cli.validate import FORMATS, validate_paths
 
-    findings = validated(paths)
-    told = FORMATS[form](findings)
+    result = validate_paths(paths)
+    text = FORMATS[form](result)
     if form != "text":
-        click.echo(told)
-    elif findings.faults:
-        click.echo(told, err=True)
+        click.echo(text)
+    elif result.diagnostics:
+        click.echo(text, err=True)
     else:
-        click.echo(f"{findings.files} good")
-    if findings.faults:
+        click.echo(f"{result.files} good")
+    if result.diagnostics:
         sys.exit(2)
 
 
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
-    from runbook.cli.schema import printed
+    from runbook.cli.catalog import format_schema
 
-    click.echo(printed())
+    click.echo(format_schema())

@@ -1,4 +1,4 @@
-"""What can be typed of a run, new or resumed, and what it means. Light, as every start of the command line loads it."""
+"""The options of a run, new or resumed, and how they are parsed. Light, as every start of the command line loads it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runbook.cli.running import Terminal
+    from runbook.cli.terminal import Terminal
     from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def said_of_a_run(*more: Any) -> Callable[[F], F]:
-    """How a run is told and asked about, and what a person sets aside: the same for a new run and a resumed one."""
+def run_options(*more: Any) -> Callable[[F], F]:
+    """How a run is shown, who is asked, and what a person sets aside: the same for a new run and a resumed one."""
     options = [
         *more,
         click.option("--yes", is_flag=True, help="Agree to its changes beforehand; without a terminal it is needed."),
@@ -44,7 +44,7 @@ def said_of_a_run(*more: Any) -> Callable[[F], F]:
     return decorate
 
 
-def options_of(
+def parse_run_options(
     yes: bool,
     log_format: str | None,
     quiet: bool,
@@ -63,19 +63,19 @@ def options_of(
     attended = sys.stdin.isatty() and sys.stderr.isatty()
     if step and (yes or not attended):
         raise click.UsageError("--step asks before every change, so it needs a terminal and no --yes")
-    from runbook.cli.running import Terminal
+    from runbook.cli.terminal import Terminal
     from runbook.session.cluster_lock import Overrides
     from runbook.session.run_session import RunOptions
 
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     overrides = Overrides(take_over, frozenset(override), reason)
     options = RunOptions(
-        dry_run=dry_run, step_by_step=step, keep_tracebacks=verbose, overrides=overrides, answers=answers_of(answers)
+        dry_run=dry_run, step_by_step=step, keep_tracebacks=verbose, overrides=overrides, answers=parse_answers(answers)
     )
     return options, Terminal(attended, yes, form)
 
 
-def params_of(params: tuple[str, ...]) -> dict[str, str]:
+def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     """By their names. Raises click.BadParameter."""
     for param in params:
         if "=" not in param:
@@ -83,7 +83,7 @@ def params_of(params: tuple[str, ...]) -> dict[str, str]:
     return dict(param.split("=", 1) for param in params)
 
 
-def answers_of(given: tuple[str, ...]) -> dict[str, str]:
+def parse_answers(given: tuple[str, ...]) -> dict[str, str]:
     """By their steps. Raises click.BadParameter."""
     from runbook.changes import ANSWERS
 

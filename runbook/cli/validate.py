@@ -1,4 +1,4 @@
-"""``runbook validate``: read playbooks, one or whole folders of them, and tell every fault."""
+"""``runbook validate``: read playbooks, one or whole folders of them, and report every error."""
 
 from __future__ import annotations
 
@@ -22,63 +22,63 @@ RULE = "playbook-fault"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """How many files were looked at, and everything that is wrong with them, in the order of the files."""
+class ValidationResult:
+    """How many files were read, and every error in them, in the order of the files."""
 
     files: int
-    faults: tuple[Diagnostic, ...]
+    diagnostics: tuple[Diagnostic, ...]
 
 
-def shown(path: str) -> str:
+def printable_path(path: str) -> str:
     """A path as it can be printed anywhere: a name found in a folder may hold any byte."""
     text = os.fsencode(path).decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def validated(paths: Iterable[str]) -> Findings:
+def validate_paths(paths: Iterable[str]) -> ValidationResult:
     """Every file named, also by the name of a shipped playbook, and in every folder all that say they are playbooks."""
     files = 0
-    faults: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for path in paths:
         try:
-            for file in _files_of(path):
+            for file in _playbooks_in(path):
                 files += 1
-                faults += _faults_of(file)
+                diagnostics += _validate_file(file)
         except (_FolderError, NoPlaybookError) as error:
-            faults.append(Diagnostic(Mark(shown(path), 1, 1), str(error)))
-    return Findings(files, tuple(faults))
+            diagnostics.append(Diagnostic(Mark(printable_path(path), 1, 1), str(error)))
+    return ValidationResult(files, tuple(diagnostics))
 
 
 class _FolderError(Exception):
-    """A folder cannot be gone through; the text says why."""
+    """A folder cannot be searched; the text says why."""
 
 
-def _faults_of(path: str) -> tuple[Diagnostic, ...]:
+def _validate_file(path: str) -> tuple[Diagnostic, ...]:
     try:
-        parse_playbook(read_limited(path, MAX_BYTES), shown(path), CATALOG)
+        parse_playbook(read_limited(path, MAX_BYTES), printable_path(path), CATALOG)
     except OSError as error:
-        return (Diagnostic(Mark(shown(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
+        return (Diagnostic(Mark(printable_path(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:
         return error.diagnostics
     return ()
 
 
-def _files_of(path: str) -> Iterator[str]:
+def _playbooks_in(path: str) -> Iterator[str]:
     if not os.path.isdir(path):  # noqa: PTH112
         yield located(path)
         return
     found = 0
-    for seen, file in enumerate(_walked(path)):
+    for seen, file in enumerate(_yaml_files_in(path)):
         if seen == MAX_FILES:
             raise _FolderError(f"this folder holds more than {MAX_FILES:,} YAML files; name one further inside")
-        if _says_it_is_a_playbook(file):
+        if _looks_like_a_playbook(file):
             found += 1
             yield file
     if not found:
         raise _FolderError('this folder holds no playbook: no .yaml or .yml file with a line "runbook: 1"')
 
 
-def _walked(folder: str) -> Iterator[str]:
+def _yaml_files_in(folder: str) -> Iterator[str]:
     """In the order of the names. Hidden folders are left out, and links to folders are not followed."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -88,7 +88,7 @@ def _walked(folder: str) -> Iterator[str]:
                 yield path
 
 
-def _says_it_is_a_playbook(path: str) -> bool:
+def _looks_like_a_playbook(path: str) -> bool:
     try:
         return (
             re.search(rb"""(?m)^(?:\xef\xbb\xbf)?[\s{"']*runbook["']?\s*:""", read_limited(path, MAX_BYTES)) is not None
@@ -97,30 +97,30 @@ def _says_it_is_a_playbook(path: str) -> bool:
         return True  # it is told as a file that cannot be read
 
 
-def as_text(findings: Findings) -> str:
-    """For a person: every fault with its line and a caret."""
-    return "\n".join(fault.render() for fault in findings.faults)
+def format_text(result: ValidationResult) -> str:
+    """For a person: every error with its line and a caret."""
+    return "\n".join(diagnostic.render() for diagnostic in result.diagnostics)
 
 
-def as_json(findings: Findings) -> str:
-    """For a machine: one object with all faults."""
+def format_json(result: ValidationResult) -> str:
+    """For a machine: one object with all errors."""
     import json
 
     faults = [
         {
-            "path": fault.mark.path,
-            "line": fault.mark.line,
-            "column": fault.mark.column,
-            "message": fault.message,
-            "source": fault.source,
-            "suggestion": fault.suggestion,
+            "path": diagnostic.mark.path,
+            "line": diagnostic.mark.line,
+            "column": diagnostic.mark.column,
+            "message": diagnostic.message,
+            "source": diagnostic.source,
+            "suggestion": diagnostic.suggestion,
         }
-        for fault in findings.faults
+        for diagnostic in result.diagnostics
     ]
-    return json.dumps({"files": findings.files, "faults": faults}, ensure_ascii=False, indent=2)
+    return json.dumps({"files": result.files, "faults": faults}, ensure_ascii=False, indent=2)
 
 
-def as_sarif(findings: Findings) -> str:
+def format_sarif(result: ValidationResult) -> str:
     """For code scanning: SARIF 2.1.0."""
     import json
 
@@ -131,21 +131,21 @@ def as_sarif(findings: Findings) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_sarif_result(fault) for fault in findings.faults],
+        "results": [_sarif_result(diagnostic) for diagnostic in result.diagnostics],
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2)
 
 
-def _sarif_result(fault: Diagnostic) -> dict[str, Any]:
+def _sarif_result(diagnostic: Diagnostic) -> dict[str, Any]:
     from urllib.parse import quote
 
-    place = fault.mark
+    place = diagnostic.mark
     region: dict[str, Any] = {"startLine": place.line, "startColumn": place.column}
-    if fault.source:
-        region["snippet"] = {"text": fault.source}
+    if diagnostic.source:
+        region["snippet"] = {"text": diagnostic.source}
     uri = quote(place.path.replace(os.sep, "/"))
     location = {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
-    text = f"{fault.message}. {fault.suggestion}" if fault.suggestion else fault.message
+    text = f"{diagnostic.message}. {diagnostic.suggestion}" if diagnostic.suggestion else diagnostic.message
     return {
         "ruleId": RULE,
         "ruleIndex": 0,
@@ -155,4 +155,4 @@ def _sarif_result(fault: Diagnostic) -> dict[str, Any]:
     }
 
 
-FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif}
+FORMATS = {"text": format_text, "json": format_json, "sarif": format_sarif}

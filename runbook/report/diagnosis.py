@@ -14,21 +14,21 @@ WIDTH = 100
 MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NOTICE: "NOTICE", Severity.OK: "OK"}
 
 
-def lines_of(view: ClusterView, findings: Sequence[Finding], width: int = WIDTH) -> list[str]:
+def format_diagnosis(view: ClusterView, findings: Sequence[Finding], width: int = WIDTH) -> list[str]:
     """Everything, at most ``width`` columns wide where words allow it."""
-    said: set[str] = set()
-    told = [line for finding in findings for line in (*_finding(finding, said, width), "")]
-    return [f"{view.cluster}, as this host sees it", "", *told, *_servers(view, width)]
+    shown: set[str] = set()
+    found = [line for finding in findings for line in (*_format_finding(finding, shown, width), "")]
+    return [f"{view.cluster}, as this host sees it", "", *found, *_format_servers(view, width)]
 
 
-def _finding(finding: Finding, said: set[str], width: int) -> Iterator[str]:
+def _format_finding(finding: Finding, shown: set[str], width: int) -> Iterator[str]:
     """Evidence that stands under a worse finding is not read again."""
     sure = "" if finding.severity is Severity.OK else f" ({finding.certainty.value})"
     head = f"{MARKS[finding.severity]:<9} {finding.name}{sure}: {finding.sentence}"
     yield from _wrapped(head, "", " " * 10, width)
-    for words in (words for words in finding.evidence if words not in said):
+    for words in (words for words in finding.evidence if words not in shown):
         yield from _wrapped(words, " " * 10 + "- ", " " * 12, width)
-    said.update(finding.evidence)
+    shown.update(finding.evidence)
     if finding.severity is not Severity.OK:
         yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16, width)
     if finding.playbook:
@@ -41,7 +41,7 @@ def _wrapped(text: str, first: str, then: str, width: int) -> list[str]:
     )
 
 
-def _servers(view: ClusterView, width: int) -> Iterator[str]:
+def _format_servers(view: ClusterView, width: int) -> Iterator[str]:
     seen = view.best_configuration
     if seen is None or not seen.peers:
         return
@@ -50,7 +50,7 @@ def _servers(view: ClusterView, width: int) -> Iterator[str]:
     for peer in (observation.peer for observation in observe_peers(view)):
         verdict = judge_once(view, peer)
         yield from _wrapped(
-            f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_facts(view, peer)}", "  ", " " * (wide + 13), width
+            f"{verdict.liveness.value:<8} {peer.label:<{wide}}  {_describe(view, peer)}", "  ", " " * (wide + 13), width
         )
     listed = {word for peer in seen.peers for word in (peer.id, peer.address)}
     for vantage in view.answering:
@@ -59,7 +59,7 @@ def _servers(view: ClusterView, width: int) -> Iterator[str]:
             yield f"  {'alive':<8} {name:<{wide}}  {vantage.raft_address}; not in the configuration"
 
 
-def _facts(view: ClusterView, peer: Peer) -> str:
+def _describe(view: ClusterView, peer: Peer) -> str:
     own = view.vantage_of(peer)
     role = "leader" if peer.id == view.leader_id else "voter" if peer.voter else "non-voter"
     observation = observe_peer(view, peer)
@@ -75,7 +75,7 @@ def _numbers(vantage: Vantage) -> str:
     return term + log
 
 
-def rows_of(view: ClusterView) -> list[dict[str, object]]:
+def server_rows(view: ClusterView) -> list[dict[str, object]]:
     """The servers for a machine: the same that a person reads, with stable keys."""
     return [
         {

@@ -52,23 +52,23 @@ class LiveScreen:
         """The live line goes; what follows begins at the left."""
         self._over.set()
         with self._turn, contextlib.suppress(OSError, ValueError):
-            self._write(ERASE)
+            self._put(ERASE)
 
-    def tell(self, record: Mapping[str, Any]) -> None:
+    def write(self, record: Mapping[str, Any]) -> None:
         """Print the lines of this event, and say from now on what the run waits for. Raises OSError."""
         lines = [] if record["kind"] == "step.waiting" else self._screen.lines(record)
         columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
-        told = [part for line in lines for part in wrapped(line, columns - 1, indent)]
+        shown = [part for line in lines for part in wrapped(line, columns - 1, indent)]
         with self._turn:
             self._note(record)
-            self._write(ERASE + "".join(f"{self._paint(line)}\n" for line in told) + self._line())
+            self._put(ERASE + "".join(f"{self._paint(line)}\n" for line in shown) + self._line())
 
     @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
+    def pause(self) -> Iterator[None]:
         """No live line meanwhile: a person is asked, and types."""
         with self._turn:
             with contextlib.suppress(OSError, ValueError):
-                self._write(ERASE)
+                self._put(ERASE)
             yield
             self._since = self._monotonic()
 
@@ -98,9 +98,9 @@ class LiveScreen:
 
     def _redraw(self) -> None:
         if self._awaited and not self._over.is_set():
-            self._write(ERASE + self._line())
+            self._put(ERASE + self._line())
 
-    def _write(self, text: str) -> None:
+    def _put(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
 

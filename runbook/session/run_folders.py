@@ -10,6 +10,7 @@ from runbook.journal.store import read
 from runbook.run_state import fold
 
 JOURNAL = "journal.jsonl"
+NEWEST_RUNS = 20
 
 
 def run_folders(state: Path) -> list[Path]:
@@ -51,6 +52,19 @@ def _why_not_resumed(folder: Path) -> str:
         return fold(read(folder / JOURNAL).events).not_resumable
     except (JournalError, TransitionError, OSError):
         return "cannot be read"
+
+
+def peers_removed_by_newest_runs(state: Path) -> frozenset[str]:
+    """The ids of the peers that the newest runs took out, whichever address a run was given: an id is of one server.
+
+    One that comes back is a server that joins. A record that cannot be read says nothing.
+    """
+    removed: set[str] = set()
+    for folder in run_folders(state)[-NEWEST_RUNS:]:
+        with contextlib.suppress(JournalError, TransitionError, OSError):
+            removals = fold(read(folder / JOURNAL).events).removals
+            removed |= {removal.peer for removal in removals if removal.state == "gone" and removal.asked_at}
+    return frozenset(removed)
 
 
 def last_change(state: Path) -> str:

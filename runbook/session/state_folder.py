@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from runbook.errors import SettingsError
 from runbook.files import is_shared
 
 TEAM = Path("/var/lib/runbook")
@@ -16,7 +17,7 @@ def state_folder(environ: Mapping[str, str], team: Path = TEAM) -> Path:
     ``$XDG_STATE_HOME/runbook``, else ``~/.local/state/runbook``; it need not exist.
 
     Two people who share it have one lock, and can resume each other's runs. A relative ``XDG_STATE_HOME`` is ignored,
-    as the XDG base directory specification asks. Raises RuntimeError where there is no home folder either.
+    as the XDG base directory specification asks. Raises SettingsError where there is no home folder either.
     """
     if own := environ.get("RUNBOOK_STATE_DIR"):
         return Path(own).absolute()
@@ -29,4 +30,7 @@ def state_folder(environ: Mapping[str, str], team: Path = TEAM) -> Path:
 
 def _home(environ: Mapping[str, str]) -> Path:
     """Cron sets HOME, but a bare environment may not: then the password database knows."""
-    return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    try:
+        return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    except RuntimeError:
+        raise SettingsError("this user has no home folder", "Set RUNBOOK_STATE_DIR to a folder for runs") from None

@@ -6,31 +6,31 @@ from collections.abc import Callable
 
 import pytest
 
-from runbook.cli.check import check_once
+from runbook.cli.diagnose import run_check
 
 
 def test_an_address_where_nothing_listens_is_unknown(
     monkeypatch: pytest.MonkeyPatch, free_port: Callable[..., int]
 ) -> None:
     monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{free_port('127.0.0.1')}")
-    line, code = check_once(5, "nagios")
+    line, code = run_check(5, "nagios")
     assert code == 3
     assert line.startswith("RAFT UNKNOWN - ")
     assert "nothing listens there" in line
     assert "\n" not in line
     assert "voters=" not in line, "nobody told a number, and a graph would believe a 0"
-    assert "voters" not in json.loads(check_once(5, "json")[0])
+    assert "voters" not in json.loads(run_check(5, "json")[0])
 
 
 def test_a_server_that_never_answers_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{mute.getsockname()[1]}")
-        line, code = check_once(0.3, "nagios")
+        line, code = run_check(0.3, "nagios")
     assert (line, code) == ("RAFT UNKNOWN - no whole look within 0.3 s", 3)
 
 
 def test_a_contradiction_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOMAD_CLIENT_CERT", "certificate.pem")
-    line, code = check_once(1, "json")
+    line, code = run_check(1, "json")
     assert code == 3
     assert "give both or neither" in line

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from runbook.cli.diagnose import diagnose_once, removed_by_runs
+from runbook.cli.diagnose import run_diagnose
 from runbook.cli.main import main
 from runbook.events import RemovalConfirmed, RemovalRequested, RunStarted
 from runbook.journal.store import Journal
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.serialization import view_from_dict
+from runbook.session.run_folders import peers_removed_by_newest_runs
+from tests.command_line import runbook
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def environment(lab: SimulatedLab, asked: str, **more: str) -> dict[str, str]:
 
 
 def as_json(lab: SimulatedLab, asked: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    code = diagnose_once("json", environment(lab, asked))
+    code = run_diagnose("json", environment(lab, asked))
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -98,14 +100,15 @@ def test_for_a_person_the_first_lines_say_what_is_wrong_and_what_to_do(lab: Simu
     assert "          run:  runbook execute remove-dead-peers" in done.output.splitlines()
 
 
-def test_settings_that_contradict_each_other_are_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert diagnose_once("text", {"NOMAD_CLIENT_CERT": "certificate.pem"}) == 2
-    assert "give both or neither" in capsys.readouterr().err
+def test_settings_that_contradict_each_other_are_2() -> None:
+    done = runbook({"NOMAD_CLIENT_CERT": "certificate.pem"}, "diagnose")
+    assert done.returncode == 2
+    assert "give both or neither" in done.stderr
 
 
 def test_nobody_answers_is_4_and_says_where(free_port: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     address = f"http://127.0.0.1:{free_port('127.0.0.1')}"
-    assert diagnose_once("text", {"NOMAD_ADDR": address, "RUNBOOK_STATE_DIR": "none"}) == 4
+    assert run_diagnose("text", {"NOMAD_ADDR": address, "RUNBOOK_STATE_DIR": "none"}) == 4
     out = capsys.readouterr().out
     assert "CRITICAL  Unreachable (certain): no server answers this host" in out
     assert address in out
@@ -115,7 +118,7 @@ def test_a_token_refused_by_all_is_4(capsys: pytest.CaptureFixture[str]) -> None
     """A person can mend it at once, so it is named and not called unreachable; the token is not shown."""
     with SimulatedLab(3, token="11111111-2222-3333-4444-555555555555") as lab:
         lab.wait_for_leader()
-        assert diagnose_once("text", environment(lab, "s1", NOMAD_TOKEN="a-wrong-token")) == 4
+        assert run_diagnose("text", environment(lab, "s1", NOMAD_TOKEN="a-wrong-token")) == 4
     out = capsys.readouterr().out
     assert "CRITICAL  Forbidden (certain)" in out
     assert "a-wrong-token" not in out
@@ -136,8 +139,8 @@ def test_a_server_that_a_run_removed_and_that_comes_back_is_a_zombie(
     ):
         journal.append({"at": "2026-01-01T00:00:00Z", **event.record()})
     journal.close()
-    assert removed_by_runs(state_dir) == {lab.ids[gone]}
+    assert peers_removed_by_newest_runs(state_dir) == {lab.ids[gone]}
     (state_dir / "runs" / "unreadable").mkdir()
     (state_dir / "runs" / "unreadable" / "journal.jsonl").write_text("not json\n{}\n")
-    assert removed_by_runs(state_dir) == {lab.ids[gone]}
+    assert peers_removed_by_newest_runs(state_dir) == {lab.ids[gone]}
     assert "ZombiePeer" not in {finding["name"] for finding in as_json(lab, asked, capsys)[1]["findings"]}

@@ -8,12 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
 
-from runbook.cli.person import Person
+from runbook.cli.terminal import Person, Terminal
 from runbook.steps.context import Agreement
 
 
@@ -43,7 +42,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
 
 
 def ask(seconds: float = 10.0) -> Agreement | None:
-    return Person("ann@bastion", at_terminal=True, yes=False, aside=nullcontext).approve("Is it safe?", seconds)
+    return Person("ann@bastion", Terminal(attended=True)).approve("Is it safe?", seconds)
 
 
 @pytest.mark.parametrize("answer", ["y\n", "yes\n", "  YES \n"])
@@ -74,6 +73,6 @@ def test_what_was_typed_before_the_question_is_no_answer(person: Typist) -> None
 
 def test_without_a_terminal_only_an_agreement_beforehand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is told as such."""
-    assert Person("ann@bastion", at_terminal=False, yes=False, aside=nullcontext).approve("Is it safe?", 10) is None
-    beforehand = Person("ann@bastion", at_terminal=False, yes=True, aside=nullcontext).approve("Is it safe?", 10)
+    assert Person("ann@bastion", Terminal()).approve("Is it safe?", 10) is None
+    beforehand = Person("ann@bastion", Terminal(yes=True)).approve("Is it safe?", 10)
     assert beforehand == Agreement("ann@bastion", "by --yes")

@@ -14,7 +14,7 @@ from runbook.raft.diagnosis.server_checks import SENTENCES
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_from_dict, view_to_dict
-from runbook.report.diagnosis import WIDTH, lines_of
+from runbook.report.diagnosis import WIDTH, format_diagnosis
 from runbook.shipped_playbooks import names
 
 HERE = Path(__file__).parent
@@ -109,8 +109,8 @@ def test_a_situation_has_its_findings(case: str, rewrite: bool) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_situation_reads_like_this(case: str, rewrite: bool) -> None:
     """The transcript a person sees (Must show 7), within a hundred columns."""
-    lines = lines_of(view_of(case), findings_of(case))
-    assert max(map(len, lines_of(view_of(case), findings_of(case), 79))) < 80, "on a terminal of eighty"
+    lines = format_diagnosis(view_of(case), findings_of(case))
+    assert max(map(len, format_diagnosis(view_of(case), findings_of(case), 79))) < 80, "on a terminal of eighty"
     compare(TRANSCRIPTS / f"{case}.txt", "\n".join(["$ runbook diagnose", *lines]).rstrip() + "\n", rewrite)
     assert [line for line in lines if len(line) > WIDTH] == []
 

@@ -16,7 +16,7 @@ import pytest
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Finding
 from runbook.raft.model import ClusterView
-from runbook.report.diagnosis import WIDTH, lines_of
+from runbook.report.diagnosis import WIDTH, format_diagnosis
 from tests.raft.worlds import Kind, view_of
 
 SIGHTS = ("answers", "accepts", "refused", "silent", "untried")
@@ -45,7 +45,7 @@ def told(view: ClusterView) -> tuple[Finding, ...]:
     found = diagnose(view)
     assert found
     assert all(finding.evidence and finding.next_action for finding in found)
-    assert [line for line in lines_of(view, found) if len(line) > WIDTH] == []
+    assert [line for line in format_diagnosis(view, found) if len(line) > WIDTH] == []
     return found
 
 

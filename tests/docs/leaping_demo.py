@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from unittest.mock import patch
 
-from runbook.cli.demo import demonstrate
+from runbook.cli.lab import run_demo
 from tests.clock import CLOCK, leaping
 
 if __name__ == "__main__":
     with patch("runbook.lab.serving.now", CLOCK.monotonic), leaping():
-        sys.exit(demonstrate())
+        sys.exit(run_demo())

@@ -44,14 +44,14 @@ def test_what_is_awaited_stands_below_with_its_time_and_goes_when_it_is_over() -
     now = [100.0]
     terminal = Terminal()
     screen = LiveScreen(terminal, monotonic=lambda: now[0], columns=lambda _: 80)
-    screen.tell(STARTED)
-    screen.tell(STEP)
+    screen.write(STARTED)
+    screen.write(STEP)
     now[0] = 107.0
-    screen.tell(WAITING)
+    screen.write(WAITING)
     now[0] = 112.0
-    screen.tell(WAITING)
+    screen.write(WAITING)
     assert terminal.seen == ["00:00            p on c", "00:12  dead      … 5 s waiting: s2: gossip says alive"]
-    screen.tell(REFUSED)
+    screen.write(REFUSED)
     assert terminal.seen[1:] == ["00:00  dead      REFUSED: unsafe", ""]
 
 
@@ -59,7 +59,7 @@ def test_a_long_line_is_cut_so_that_it_can_be_erased() -> None:
     """A line that wraps leaves its first half on the screen for ever."""
     terminal = Terminal()
     screen = LiveScreen(terminal, monotonic=lambda: 0.0, columns=lambda _: 30)
-    screen.tell({**WAITING, "reason": "x" * 200})
+    screen.write({**WAITING, "reason": "x" * 200})
     assert len(terminal.seen[-1]) == 29
 
 
@@ -68,8 +68,8 @@ def test_while_a_person_is_asked_nothing_is_drawn(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("runbook.report.live.EVERY", 0.01)
     terminal = Terminal()
     with LiveScreen(terminal, columns=lambda _: 80) as screen:
-        screen.tell(STEP)
-        with screen.aside():
+        screen.write(STEP)
+        with screen.pause():
             before = terminal.getvalue()
             time.sleep(0.1)
             assert terminal.getvalue() == before

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from runbook.cli.catalog import format_reference
 from runbook.cli.main import main
-from runbook.cli.reference import page
 from runbook.playbook.model import Playbook, StepDeclaration
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.types import convert, describe_field
@@ -77,7 +77,7 @@ def test_what_needs_no_guard_is_a_message_or_a_file_and_nothing_else() -> None:
 def test_the_reference_is_fresh() -> None:
     """After a change of a declaration: make docs."""
     written = (ROOT / "docs" / "playbook-reference.md").read_text(encoding="utf-8")
-    assert written == page(), "docs/playbook-reference.md is stale: run make docs"
+    assert written == format_reference(), "docs/playbook-reference.md is stale: run make docs"
 
 
 @each_step
@@ -102,7 +102,7 @@ def test_a_misspelt_name_is_told_with_what_was_meant() -> None:
 def test_validation_loads_nothing_that_only_a_run_needs() -> None:
     """Start-up is felt at 3 a.m.: no HTTP, no subprocess, no search for extensions unless a name is not ours."""
     script = (
-        "import sys, runbook.cli.validate as v; print(list(v.validated([sys.argv[1]]).faults)); "
+        "import sys, runbook.cli.validate as v; print(list(v.validate_paths([sys.argv[1]]).diagnostics)); "
         "print([m for m in ('requests', 'urllib3', 'subprocess', 'selectors', 'importlib.metadata', 'tenacity', 'rich',"
         " 'structlog', 'runbook.steps.context', 'runbook.cluster.http',"
         " 'runbook.steps.ssh', 'runbook.steps.raft.settling', 'runbook.events') if m in sys.modules])"
