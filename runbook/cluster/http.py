@@ -76,6 +76,17 @@ class Reply:
         return " ".join(self.body[:4000].decode("utf-8", "replace").split())[:300]
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What is sent, and whether it may change something."""
+
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str] = field(repr=False)
+    changes: bool
+
+
 class Door:
     """Requests to one base URL. Not for two threads at once."""
 
@@ -93,40 +104,46 @@ class Door:
         limit: int = BODY_LIMIT,
         into: IO[bytes] | None = None,
         body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool | None = None,
     ) -> Reply:
         """One request, given up after ``timeout`` seconds whatever the server does (a byte a second included).
 
-        The body of a 200 goes ``into`` a file where one is given. Raises :class:`NoAnswerError`. For a changing method
+        The body of a 200 goes ``into`` a file where one is given. ``changes`` is true of every method but GET unless it
+        is said: etcd reads by POST. Raises :class:`NoAnswerError`. For a changing request
         its kind is ``AMBIGUOUS`` if the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none
         is sent after the deadline.
         """
-        if self._settings.read_only and method != "GET":
+        request = _Request(
+            method, self.base + path, body, headers or {}, method != "GET" if changes is None else changes
+        )
+        if self._settings.read_only and request.changes:
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
         flight = Flight(timeout)
         try:
-            return within(timeout, lambda: self._exchange(flight, method, path, limit, into, body))
+            return within(timeout, lambda: self._exchange(flight, request, limit, into))
         except (TimeoutError, GivenUpError):
             flight.give_up()
-            raise _gave_up(flight, method, self.base + path, timeout) from None
+            raise _gave_up(flight, request, timeout) from None
         except KeyboardInterrupt:
             flight.give_up()
             raise
 
-    def _exchange(
-        self, flight: Flight, method: str, path: str, limit: int, into: IO[bytes] | None, body: bytes | None
-    ) -> Reply:
+    def _exchange(self, flight: Flight, request: _Request, limit: int, into: IO[bytes] | None) -> Reply:
         import requests
         from urllib3.exceptions import HTTPError
 
         from runbook.cluster.connections import tethered, this_thread
 
         this_thread.flight = flight
-        adapter = self._kept() if method == "GET" else tethered(self._settings)
+        adapter = tethered(self._settings) if request.changes else self._kept()
         left = max(0.001, flight.until - now())
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
-                requests.Request(method, self.base + path, headers=self._headers, data=body).prepare(),
+                requests.Request(
+                    request.method, request.url, headers={**self._headers, **request.headers}, data=request.body
+                ).prepare(),
                 timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the flight's own end comes first
                 stream=True,
                 verify=self._settings.verify,
@@ -136,9 +153,9 @@ class Door:
                 read = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
                 return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, read)
         except _TooMuchError as error:
-            raise ClusterError(_fate(flight, method, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
+            raise ClusterError(_fate(flight, request, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
-            raise self._explain(flight, method, path, error) from None
+            raise self._explain(flight, request, error) from None
         finally:
             flight.land()
             if adapter is not self._adapter:
@@ -163,12 +180,12 @@ class Door:
             **basic,
         }
 
-    def _explain(self, flight: Flight, method: str, path: str, error: Exception) -> NoAnswerError:
+    def _explain(self, flight: Flight, request: _Request, error: Exception) -> NoAnswerError:
         """Which of the many ways to fail it was, and what to check (never the token)."""
         reach, what, next_action = _what_happened(flight, error)
         words = self._settings.hide_in(what.encode()).decode()
-        kind = _fate(flight, method, ErrorKind.TIMEOUT if flight.sent else ErrorKind.UNREACHABLE)
-        return NoAnswerError(reach, kind, f"{method} {self.base}{path}: {words}", next_action)
+        kind = _fate(flight, request, ErrorKind.TIMEOUT if flight.sent else ErrorKind.UNREACHABLE)
+        return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
 
 
 class _TooMuchError(Exception):
@@ -189,21 +206,20 @@ def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[byte
             sink.write(piece)
 
 
-def _fate(flight: Flight, method: str, otherwise: ErrorKind) -> ErrorKind:
-    return ErrorKind.AMBIGUOUS if method != "GET" and flight.sent else otherwise
+def _fate(flight: Flight, request: _Request, otherwise: ErrorKind) -> ErrorKind:
+    return ErrorKind.AMBIGUOUS if request.changes and flight.sent else otherwise
 
 
-def _gave_up(flight: Flight, method: str, place: str, timeout: float) -> NoAnswerError:
+def _gave_up(flight: Flight, request: _Request, timeout: float) -> NoAnswerError:
     if not flight.connected:
         reach, what, advice = Reach.SILENT, "no connection", "Check DNS, routes and firewalls; nothing was sent"
     elif not flight.sent:
         reach, what, advice = NO_HANDSHAKE
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
-    unsent = ErrorKind.TIMEOUT if method == "GET" else ErrorKind.UNREACHABLE
-    return NoAnswerError(
-        reach, _fate(flight, method, unsent), f"{method} {place}: {what} within {timeout:.3g} s", advice
-    )
+    unsent = ErrorKind.UNREACHABLE if request.changes else ErrorKind.TIMEOUT
+    sentence = f"{request.method} {request.url}: {what} within {timeout:.3g} s"
+    return NoAnswerError(reach, _fate(flight, request, unsent), sentence, advice)
 
 
 def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
@@ -22,7 +22,19 @@ class Network(Protocol):
     def monotonic(self) -> float:
         """Seconds that only rise."""
 
-    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+    def ask(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        limit: int,
+        into: IO[bytes] | None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool | None = None,
+    ) -> Reply:
         """As :meth:`runbook.cluster.http.Door.ask` of the door at ``url``."""
 
     def probe(self, address: str) -> Reach:
@@ -44,9 +56,23 @@ class SystemNetwork:
     def monotonic(self) -> float:
         return now()
 
-    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+    def ask(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        limit: int,
+        into: IO[bytes] | None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool | None = None,
+    ) -> Reply:
         door = self._doors.setdefault(url, Door(url, self._settings))
-        return door.ask(method, path, timeout=timeout, limit=limit, into=into)
+        return door.ask(
+            method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
+        )
 
     def probe(self, address: str) -> Reach:
         host, _, port = address.rpartition(":")

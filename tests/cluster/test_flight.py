@@ -99,6 +99,20 @@ def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
         assert server.asked("DELETE") == [DELETE]
 
 
+def test_a_post_that_only_reads_is_sent_in_a_dry_run_and_is_never_ambiguous() -> None:
+    """etcd and some web services read by POST: what changes is said, and not guessed from the method alone."""
+    with stub(lambda *_: reply()) as server:
+        door = Door(server.url, Settings(read_only=True))
+        assert door.ask("POST", "/read", timeout=1, body=b"{}", headers={"X-A": "b"}, changes=False).status == 200
+        assert server.asked("POST") == ["/read"]
+        assert any("X-A: b" in head for _, head in server.heads)
+        with pytest.raises(ClusterError, match="dry run"):
+            door.ask("POST", "/write", timeout=1)
+    with stub(lambda *_: read_on) as server, pytest.raises(NoAnswerError) as caught:
+        Door(server.url, Settings()).ask("POST", "/read", timeout=0.2, changes=False)
+    assert caught.value.kind is ErrorKind.TIMEOUT
+
+
 def test_a_dry_run_opens_no_connection_for_a_change() -> None:
     """Not one request with a changing method, not even a TCP connection for it."""
     with stub(lambda *_: reply()) as server:

@@ -104,7 +104,9 @@ class ToolNetwork:
     def monotonic(self) -> float:
         return EPOCH + self._timeline.now
 
-    def ask(self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None) -> Reply:
+    def ask(
+        self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None, **_: Any
+    ) -> Reply:
         reply: Reply = self._outcome(lambda: self._send(url, method, path, timeout), method)
         if into is not None and reply.status == 200:
             into.write(reply.body)
