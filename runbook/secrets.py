@@ -1,57 +1,25 @@
-"""Where secrets come from, and how they are kept out of everything that is written (I13)."""
+"""Where secrets come from."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
+import os
+import selectors
+import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import IO, Any
 
 from runbook.errors import SecretError
 from runbook.files import read_limited
 from runbook.playbook.model import Secret
+from runbook.redaction import CREDENTIALS, HIDDEN, SHORTEST, USER_AND_PASSWORD, Redactor, is_long_enough
 
-SHORTEST = 6  # characters: anything shorter is part of ordinary words, and hiding it would hide them
 LONGEST = 64 * 1024
+AT_HAND = ("env", "file")
 FETCH_WITHIN = 30.0  # seconds for a command that prints a secret
-HIDDEN = "(secret)"
-
-
-class Redactor:
-    """Knows the secrets that were met so far, and hides them in data by value, whatever printed them."""
-
-    def __init__(self) -> None:
-        self._known: tuple[str, ...] = ()
-
-    def learn(self, secret: str) -> None:
-        """The secret and the forms in which it travels: in a URL, in JSON, in basic authentication."""
-        if len(secret) < SHORTEST:
-            return
-        coded = base64.b64encode(secret.encode()).decode()
-        forms = {secret, secret.strip(), quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1], coded}
-        long_enough = {form for form in forms if len(form) >= SHORTEST}
-        self._known = tuple(sorted({*self._known, *long_enough}, key=len, reverse=True))
-
-    def hide(self, data: Any) -> Any:
-        """The same data without them; mappings keep their keys' order, tuples become lists."""
-        if not self._known:
-            return data
-        if isinstance(data, str):
-            return self._hidden(data)
-        if isinstance(data, Mapping):
-            return {self.hide(key): self.hide(value) for key, value in data.items()}
-        if isinstance(data, list | tuple):
-            return [self.hide(item) for item in data]
-        return data
-
-    def _hidden(self, text: str) -> str:
-        for secret in self._known:
-            text = text.replace(secret, HIDDEN)
-        return text
 
 
 class Vault:
@@ -65,20 +33,32 @@ class Vault:
     def foresee(self, secrets: Iterable[Secret]) -> None:
         """Learn those that lie at hand, so that a param or a reply with the same value is hidden from the beginning."""
         for secret in secrets:
-            if secret.source in ("env", "file"):
+            if secret.source in AT_HAND:
                 with contextlib.suppress(SecretError):  # told when it is needed, by the step that needs it
                     self.fetch(secret)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Hide these too, which nobody fetches: the credentials of the cluster."""
+        for secret in secrets:
+            self._redactor.learn(secret)
 
     def hide(self, data: Any) -> Any:
         """As :meth:`Redactor.hide`."""
         return self._redactor.hide(data)
+
+    def foretell(self, secret: Secret) -> str:
+        """For a step that is not done: what lies at hand, so that one that is missing is told; else a word for it.
+
+        Raises :class:`SecretError`. No command is run for it, and nobody is asked.
+        """
+        return self.fetch(secret) if secret.source in AT_HAND else HIDDEN
 
     def fetch(self, secret: Secret) -> str:
         """Raises :class:`SecretError`."""
         reference = secret.source, secret.target
         if reference not in self._fetched:
             value = _SOURCES[secret.source](self._environment, secret)
-            if len(value) < SHORTEST:
+            if not is_long_enough(value):
                 raise SecretError(f"secret {secret.name} has fewer than {SHORTEST} characters: it could not be hidden")
             self._redactor.learn(value)
             self._fetched[reference] = value
@@ -106,24 +86,56 @@ def _from_file(_environment: Mapping[str, str], secret: Secret) -> str:
 
 
 def _from_command(environment: Mapping[str, str], secret: Secret) -> str:
-    """Its own words on stderr are not repeated: they may hold what it was to keep."""
+    """Its own words on stderr are not kept: they may hold what it was to keep. It sees no credentials of a cluster."""
     argv = list(secret.target)
+    name = f"secret {secret.name}: {argv[0]}"
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             argv,
-            env=dict(environment),
+            env={key: value for key, value in environment.items() if key not in (*CREDENTIALS, *USER_AND_PASSWORD)},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=FETCH_WITHIN,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,  # so that all it started can be ended with it
         )
     except OSError as error:
-        raise SecretError(f"secret {secret.name}: {argv[0]}: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise SecretError(f"secret {secret.name}: {argv[0]} gave nothing within {FETCH_WITHIN:g} s") from None
-    if done.returncode != 0:
-        raise SecretError(f"secret {secret.name}: {argv[0]} ended with {done.returncode}")
-    return done.stdout[: LONGEST + 1].decode("utf-8", "replace").removesuffix("\n")
+        raise SecretError(f"{name}: {error.strerror}") from None
+    with process:
+        try:
+            said = _heard(process.stdout, time.monotonic() + FETCH_WITHIN)  # type: ignore[arg-type]
+            code = process.wait(1.0) if said is not None and len(said) <= LONGEST else None
+        except subprocess.TimeoutExpired:
+            said = None
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    if said is None:
+        raise SecretError(f"{name} did not end within {FETCH_WITHIN:g} s")
+    if len(said) > LONGEST:
+        raise SecretError(f"{name} printed more than {LONGEST // 1024} KiB")
+    if code != 0:
+        raise SecretError(f"{name} ended with {code}")
+    try:
+        return said.decode().removesuffix("\n")
+    except ValueError:
+        raise SecretError(f"{name} printed what is no text") from None
+
+
+def _heard(pipe: IO[bytes], until: float) -> bytes | None:
+    """All that it prints, or a byte more than is allowed; nothing where it has not ended in time."""
+    said = b""
+    with selectors.DefaultSelector() as pipes:
+        pipes.register(pipe, selectors.EVENT_READ)
+        while len(said) <= LONGEST:
+            if not pipes.select(max(0.0, until - time.monotonic())):
+                return None
+            piece = os.read(pipe.fileno(), LONGEST)
+            if not piece:
+                break
+            said += piece
+    return said
 
 
 def _from_vault(environment: Mapping[str, str], secret: Secret) -> str:

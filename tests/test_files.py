@@ -20,7 +20,8 @@ from runbook.files import read_limited, replace_file, replacing
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.playbook.model import Secret
-from runbook.secrets import Redactor, Vault
+from runbook.redaction import Redactor
+from runbook.secrets import Vault
 from runbook.session.run_folders import peers_removed_by_newest_runs
 
 PATIENCE = 5.0

@@ -7,6 +7,7 @@ import errno
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from runbook import __version__
@@ -15,6 +16,7 @@ from runbook.cluster.flight import Flight, GivenUpError
 from runbook.cluster.threads import within
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
+from runbook.redaction import Redactor
 
 if TYPE_CHECKING:
     import requests
@@ -24,7 +26,6 @@ CONNECT_TIMEOUT = 3.0  # seconds: a first packet that got lost is sent again aft
 PROBE_TIMEOUT = 2.0  # seconds; below the second at which the kernel turns an absent neighbour into an error of its own
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
 PIECE = 64 * 1024
-SECRET_LENGTH = 8  # a shorter "secret" may be part of any word, so it is not looked for in replies
 NO_HANDSHAKE = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
 NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 
@@ -56,10 +57,14 @@ class Settings:
 
     def hide_in(self, body: bytes) -> bytes:
         """What a server or a proxy echoes of our secrets is not for logs (I13)."""
-        for secret in (text.encode() for text in self.secrets):
-            if len(secret) >= SECRET_LENGTH:
-                body = body.replace(secret, b"(secret)")
-        return body
+        return self._redactor.hide_bytes(body)
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        redactor = Redactor()
+        for secret in self.secrets:
+            redactor.learn(secret)
+        return redactor
 
 
 @dataclass(frozen=True)

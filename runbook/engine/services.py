@@ -11,7 +11,8 @@ from typing import Protocol
 from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.events import Emit
-from runbook.secrets import Redactor, Vault
+from runbook.redaction import Redactor
+from runbook.secrets import Vault
 from runbook.steps.context import Agreement, Choose, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change

@@ -14,7 +14,7 @@ from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.events import Waiting
 from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
-from runbook.playbook.model import Playbook, Secret, StepSpec, Value
+from runbook.playbook.model import Effect, Playbook, Secret, StepSpec, Value
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import CATALOG
@@ -51,7 +51,7 @@ def run_rounds(
     if spec.assertion is not None and not _holds(spec.assertion.condition, after):
         told = spec.assertion.message
         raise unexpected(str(resolve(told, after)) if told else f"not so: {spec.assertion.condition.text}")
-    undo = resolve(spec.undo, _with_secrets(playbook, services, [spec.undo], after)) if spec.undo else ""
+    undo = resolve(spec.undo, _with_secrets(playbook, services, spec, [spec.undo], after)) if spec.undo else ""
     return StepDone(result.message, result.output, str(undo))
 
 
@@ -61,7 +61,7 @@ def _round(
     """All attempts together: one result."""
     declaration = CATALOG[spec.uses]
     arguments = {field.name: field.default for field in declaration.parameters}
-    known = _with_secrets(playbook, services, spec.arguments.values(), scope)
+    known = _with_secrets(playbook, services, spec, spec.arguments.values(), scope)
     arguments |= {name: resolve(value, known) for name, value in spec.arguments.items()}
     attempts = Attempts(context.clock, services.emit, services.random_fraction)
     done = attempts.of(context.step, partial(act, context, arguments), spec.retry)
@@ -78,8 +78,12 @@ def _holds(condition: Expression, scope: Scope) -> bool:
     return evaluate_condition(condition, scope) in (True, UNKNOWN)
 
 
-def _with_secrets(playbook: Playbook, services: RunServices, values: Iterable[Value], scope: Scope) -> Scope:
-    """Just those that are read, just before they are."""
+def _with_secrets(
+    playbook: Playbook, services: RunServices, spec: StepSpec, values: Iterable[Value], scope: Scope
+) -> Scope:
+    """Just those that are read, just before they are; a step that a dry run only foretells needs none."""
+    is_done = not services.dry_run or spec.effect is Effect.READ
+    fetch = services.vault.fetch if is_done else services.vault.foretell
     wanted = {name for value in values for name in value.secrets}
     declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}
-    return inside(scope, {"secrets": {name: services.vault.fetch(declared[name]) for name in sorted(wanted)}})
+    return inside(scope, {"secrets": {name: fetch(declared[name]) for name in sorted(wanted)}})

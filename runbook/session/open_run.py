@@ -16,14 +16,16 @@ from runbook import __version__
 from runbook.clock import Clock
 from runbook.cluster.environment import cluster_from
 from runbook.engine.plan import Plan, bound
-from runbook.errors import JournalError, NotStartedError
+from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
 from runbook.files import is_shared, make_folder, read_limited, replace_file
 from runbook.journal.store import Journal
 from runbook.playbook.params import NO_FILE, gather_params, read_params_file
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
+from runbook.redaction import Redactor
 from runbook.run_state import RunState
+from runbook.secrets import Vault
 from runbook.session.run_folders import JOURNAL
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.session.state_folder import state_folder
@@ -54,15 +56,18 @@ def user_name(environment: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def open_run(request: RunRequest, environment: Mapping[str, str], clock: Clock) -> Iterator[RunSession]:
-    """A new run.
+def open_run(
+    request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor | None = None
+) -> Iterator[RunSession]:
+    """A new run. Whoever prints anything of it gives the ``redactor``, which learns its secrets.
 
     Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError or :class:`NotStartedError`,
     and then nothing was asked of anybody.
     """
     request = replace(request, playbook=located(request.playbook))
     text = _read(request.playbook)
-    plan, sources = _plan(request, text, environment, clock)
+    vault = Vault(environment, redactor or Redactor.of(environment))
+    plan, sources = _plan(request, text, environment, clock, vault)
     options = request.options
     cluster = cluster_from(environment, read_only=options.dry_run or not plan.changes)
     state = state_folder(environment)
@@ -82,7 +87,7 @@ def open_run(request: RunRequest, environment: Mapping[str, str], clock: Clock) 
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
     )
     with _record(state / "runs" / plan.run, text) as journal:
-        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock)
+        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, vault)
 
 
 def lock_holds_for(state: Path, who: str) -> str:
@@ -99,15 +104,21 @@ def _read(path: str) -> bytes:
 
 
 def _plan(
-    request: RunRequest, text: bytes, environment: Mapping[str, str], clock: Clock
+    request: RunRequest, text: bytes, environment: Mapping[str, str], clock: Clock, vault: Vault
 ) -> tuple[Plan, Mapping[str, str]]:
-    """And where the value of each param came from."""
+    """And where the value of each param came from. A value that does not fit may be a secret, and is not repeated."""
     playbook = parse_playbook(text, request.playbook, CATALOG)
-    file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
-    params = gather_params(playbook, request.params, file, environment)
+    vault.foresee(playbook.secrets)
     stamp = clock.now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
     run = f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}"
-    plan = bound(playbook, run, {name: param.value for name, param in params.items()})
+    try:
+        file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
+        params = gather_params(playbook, request.params, file, environment)
+        plan = bound(playbook, run, {name: param.value for name, param in params.items()})
+    except ParamError as error:
+        raise ParamError(tuple(vault.hide(list(error.messages)))) from None
+    except ExpressionError as error:
+        raise ExpressionError(vault.hide(str(error))) from None
     return plan, {name: param.origin for name, param in params.items()}
 
 

@@ -11,14 +11,15 @@ from runbook.changes import Change
 from runbook.clock import Clock
 from runbook.cluster.environment import cluster_from
 from runbook.engine.plan import Plan, bound
-from runbook.errors import NotStartedError
+from runbook.errors import NotStartedError, PlaybookError
 from runbook.events import FORMAT, RunAcknowledged, RunResumed
 from runbook.files import read_limited
 from runbook.journal.store import Journal
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
+from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState, fold
-from runbook.secrets import HIDDEN
+from runbook.secrets import Vault
 from runbook.session.open_run import PLAYBOOK, user_name
 from runbook.session.run_folders import JOURNAL, last_change
 from runbook.session.run_session import RunOptions, RunSession
@@ -28,9 +29,11 @@ from runbook.steps.registry import CATALOG
 
 @contextlib.contextmanager
 def open_resumed(
-    folder: Path, options: RunOptions, environment: Mapping[str, str], clock: Clock
+    folder: Path, options: RunOptions, environment: Mapping[str, str], clock: Clock, redactor: Redactor | None = None
 ) -> Iterator[RunSession | RunState]:
     """The run of this folder, ready to go on; only its state where it is completed, and nothing is left to do.
+
+    Whoever prints anything of it gives the ``redactor``, which learns its secrets.
 
     Raises AtWorkError, JournalError, TransitionError, PlaybookError, SettingsError or :class:`NotStartedError`.
     """
@@ -47,7 +50,8 @@ def open_resumed(
         cluster = cluster_from(environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
         first = RunResumed(user_name(environment), cluster.name, record.torn)
-        yield RunSession(plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock)
+        vault = Vault(environment, redactor or Redactor.of(environment))
+        yield RunSession(plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock, vault)
 
 
 def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], clock: Clock) -> str:
@@ -62,7 +66,10 @@ def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], cloc
             newest = f"the newest run that did is {run}" if run else "no run here has changed anything"
             raise NotStartedError(f"{folder.name} changed nothing, so no cool-down waits for it; {newest}")
         who = user_name(environment)
-        journal.append({"at": clock.now(), **RunAcknowledged(who, comment).record()})
+        vault = Vault(environment, Redactor.of(environment))
+        with contextlib.suppress(OSError, PlaybookError):  # a word of a person counts, whatever became of the playbook
+            vault.foresee(parse_playbook(read_limited(folder / PLAYBOOK, MAX_BYTES), "", CATALOG).secrets)
+        journal.append({"at": clock.now(), **vault.hide(RunAcknowledged(who, comment).record())})
     return who
 
 

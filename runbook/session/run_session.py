@@ -21,7 +21,7 @@ from runbook.engine.services import RunServices
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
-from runbook.secrets import Redactor, Vault
+from runbook.secrets import Vault
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import Interrupts
@@ -84,6 +84,7 @@ class RunSession:
     options: RunOptions
     environment: Mapping[str, str] = field(repr=False)
     clock: Clock
+    vault: Vault
 
     @property
     def folder(self) -> Path:
@@ -92,26 +93,21 @@ class RunSession:
     def run(self, operator: Operator, show: Show) -> RunResult:
         """To one of its endings. Raises JournalError where no record can be kept any more."""
         interrupts, claimed_before = Interrupts(), self.state.peers
-        redactor = Redactor()
-        for secret in self.cluster.secrets:
-            redactor.learn(secret)
-        vault = Vault(self.environment, redactor)
-        vault.foresee(self.plan.playbook.secrets)
+        self.vault.learn(self.cluster.secrets)
+        self.vault.foresee(self.plan.playbook.secrets)
         with interrupts.caught(), note_process(self.folder):
-            emit = self._emitting(redactor, interrupts, show)
+            emit = self._emitting(interrupts, show)
             lock = ClusterLock(
                 self.plan.run, self.state_folder, operator.name, emit, self.options.overrides, self.clock
             )
             with interrupts.allowed():
                 emit(self.first)
-            ending = execute(self.plan, self._services(operator, emit, lock, vault, interrupts), self.state)
+            ending = execute(self.plan, self._services(operator, emit, lock, interrupts), self.state)
         with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
             lock.release(claimed_before)
         return RunResult(ending, self.state, self.folder)
 
-    def _services(
-        self, operator: Operator, emit: Emit, lock: ClusterLock, vault: Vault, interrupts: Interrupts
-    ) -> RunServices:
+    def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: Interrupts) -> RunServices:
         cooldown = CooldownGuard(self.plan, self.state_folder, lock.set_aside, self.clock)
         return RunServices(
             cluster=self.cluster,
@@ -129,16 +125,16 @@ class RunSession:
             choose=operator.choose,
             set_aside=lock.set_aside,
             answers=self.options.answers,
-            vault=vault,
+            vault=self.vault,
             interrupts=interrupts,
         )
 
-    def _emitting(self, redactor: Redactor, interrupts: Interrupts, show: Show) -> Emit:
+    def _emitting(self, interrupts: Interrupts, show: Show) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
 
         def emit(event: Event) -> None:
             with interrupts.held():
-                record = {"at": self.clock.now(), **redactor.hide(event.record())}
+                record = {"at": self.clock.now(), **self.vault.hide(event.record())}
                 self.journal.append(record, durable=event.durable)
                 self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())
                 with contextlib.suppress(OSError, ValueError):
