@@ -11,10 +11,10 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import StepResult
 from runbook.steps.text import shown
 
-__all__ = ["Effect", "ErrorKind", "Field", "StepContext", "StepDeclaration", "StepError", "StepResult", "shown"]
+__all__ = ["Effect", "ErrorKind", "ExtensionContext", "Field", "StepDeclaration", "StepError", "StepResult", "shown"]
 
 
-class StepContext(Protocol):
+class ExtensionContext(Protocol):
     """What a step is given beside its arguments.
 
     ``step`` is where it stands in the playbook, for messages. ``folder`` is the run's own, which stays after it; a file

@@ -22,7 +22,7 @@ AT_HAND = ("env", "file")
 FETCH_WITHIN = 30.0  # seconds for a command that prints a secret
 
 
-class Vault:
+class SecretStore:
     """Fetches secrets by reference, each once and as late as it is needed, and tells the redactor first of all."""
 
     def __init__(self, environment: Mapping[str, str], redactor: Redactor) -> None:

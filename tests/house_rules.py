@@ -175,6 +175,16 @@ def a_name_has_one_place(path: str, text: str) -> list[str]:
     return [f"{path}:{line}: exports {name} again" for line, name in again + listed]
 
 
+def production_asserts_nothing(path: str, text: str) -> list[str]:
+    """``python -O`` leaves them out, and to an operator one is a traceback without a word."""
+    return [f"{path}:{node.lineno}: assert" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
+
+
+def classes_of(text: str) -> list[str]:
+    """The classes at the top level of a module."""
+    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+
+
 def functions_are_short(path: str, text: str) -> list[str]:
     coded = _lines_of_code(text)
     functions = [item for item in ast.walk(ast.parse(text)) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -244,6 +254,7 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     yaml_is_composed,
     files_have_one_door,
     a_name_has_one_place,
+    production_asserts_nothing,
     a_server_is_not_a_node,
 )
 PYTHON_RULES: tuple[Rule, ...] = (functions_are_short, files_are_short)

@@ -21,7 +21,7 @@ from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.playbook.model import Secret
 from runbook.redaction import Redactor
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 from runbook.session.run_folders import peers_removed_by_newest_runs
 
 PATIENCE = 5.0
@@ -151,7 +151,7 @@ def test_every_other_reader_refuses_a_pipe(fifo: Path, tmp_path: Path) -> None:
     readers: list[tuple[type[Exception], Callable[[], object]]] = [
         (OSError, lambda: read(fifo)),
         (JournalError, lambda: Journal.reopen(fifo)),
-        (SecretError, lambda: Vault({}, Redactor()).fetch(secret)),
+        (SecretError, lambda: SecretStore({}, Redactor()).fetch(secret)),
         (SettingsError, lambda: cluster_from(consul, read_only=True)),
         (SettingsError, lambda: cluster_from({"NOMAD_CACERT": str(fifo)}, read_only=True)),
     ]

@@ -9,20 +9,20 @@ import pytest
 from runbook.errors import Mark, SecretError
 from runbook.playbook.model import Secret
 from runbook.redaction import Redactor
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 
 MARK = Mark("a.yaml", 1, 1)
 
 
 def test_one_name_in_two_playbooks_is_two_secrets() -> None:
     """A playbook within another declares its own: what it names is fetched, and not what the outer one fetched."""
-    vault = Vault({"OUTER": "outer-secret", "INNER": "inner-secret"}, Redactor())
-    found = [vault.fetch(Secret("hook", "env", (variable,), MARK)) for variable in ("OUTER", "INNER")]
+    secret_store = SecretStore({"OUTER": "outer-secret", "INNER": "inner-secret"}, Redactor())
+    found = [secret_store.fetch(Secret("hook", "env", (variable,), MARK)) for variable in ("OUTER", "INNER")]
     assert found == ["outer-secret", "inner-secret"]
 
 
 def fetched(environment: dict[str, str], *argv: str) -> str:
-    return Vault(environment, Redactor()).fetch(Secret("key", "exec", argv, MARK))
+    return SecretStore(environment, Redactor()).fetch(Secret("key", "exec", argv, MARK))
 
 
 def test_a_command_that_prints_a_secret_sees_no_credentials_of_a_cluster() -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 
-from runbook.extension import Effect, ErrorKind, Field, StepContext, StepDeclaration, StepError, StepResult
+from runbook.extension import Effect, ErrorKind, ExtensionContext, Field, StepDeclaration, StepError, StepResult
 
 DECLARATION = StepDeclaration(
     "disk.free",
@@ -26,7 +26,7 @@ DECLARATION = StepDeclaration(
 )
 
 
-def run(_context: StepContext, arguments: dict) -> StepResult:
+def run(_context: ExtensionContext, arguments: dict) -> StepResult:
     """Say how much is free, or raise a StepError. What ``retry.only_on`` names is the error's class."""
     try:
         usage = shutil.disk_usage(arguments["path"])

@@ -10,7 +10,7 @@ import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from runbook.engine.services import AGREE_WITHIN
 from runbook.report import colour
@@ -18,7 +18,9 @@ from runbook.report.screen import LABEL_WIDTH, Screen, wrapped
 from runbook.steps.context import Agreement
 from runbook.steps.text import clean
 
-EventWriter = Callable[[Mapping[str, Any]], None]
+if TYPE_CHECKING:
+    from runbook.session.run_session import EventWriter
+
 Pause = Callable[[], AbstractContextManager[None]]
 """Inside it a person can be asked, as no event is written meanwhile."""
 

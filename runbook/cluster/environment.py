@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
-from runbook.cluster.http import Settings
+from runbook.cluster.http import HttpSettings
 from runbook.cluster.port import Cluster
 from runbook.errors import SettingsError
 from runbook.files import read_limited
@@ -55,10 +55,10 @@ def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster
 
 def _settings(
     environment: Mapping[str, str], prefix: str, headers: dict[str, str], skip_verify: bool, read_only: bool
-) -> Settings:
+) -> HttpSettings:
     http = "NOMAD_HTTP_AUTH" if prefix == "NOMAD" else "CONSUL_HTTP_AUTH"
     user, colon, password = _secret(http, environment.get(http)).partition(":")
-    return Settings(
+    return HttpSettings(
         headers=headers,
         basic_auth=(user, password) if user or colon else None,
         verify=_verify(environment, prefix, skip_verify),

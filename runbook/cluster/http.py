@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import seconds as now
-from runbook.cluster.flight import Flight, GivenUpError
+from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.cluster.threads import within
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
@@ -31,7 +31,7 @@ NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDO
 
 
 @dataclass(frozen=True)
-class Settings:
+class HttpSettings:
     """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``.
 
     ``plain`` are headers that are no secrets, so that a reply may repeat them. ``server_name`` is the name that TLS
@@ -92,10 +92,10 @@ class _Request:
     changes: bool
 
 
-class Door:
+class HttpClient:
     """Requests to one base URL. Not for two threads at once."""
 
-    def __init__(self, base: str, settings: Settings) -> None:
+    def __init__(self, base: str, settings: HttpSettings) -> None:
         self.base = base.rstrip("/")
         self._settings = settings
         self._adapter: HTTPAdapter | None = None
@@ -124,55 +124,52 @@ class Door:
         )
         if self._settings.read_only and request.changes:
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
-        flight = Flight(timeout)
+        guard = RequestGuard(timeout)
         try:
-            return within(timeout, lambda: self._exchange(flight, request, limit, into))
+            return within(timeout, lambda: self._exchange(guard, request, limit, into))
         except (TimeoutError, GivenUpError):
-            flight.give_up()
-            raise _gave_up(flight, request, timeout) from None
+            guard.give_up()
+            raise _gave_up(guard, request, timeout) from None
         except KeyboardInterrupt:
-            flight.give_up()
+            guard.give_up()
             raise
 
-    def _exchange(self, flight: Flight, request: _Request, limit: int, into: IO[bytes] | None) -> Reply:
+    def _exchange(self, guard: RequestGuard, request: _Request, limit: int, into: IO[bytes] | None) -> Reply:
         import requests
         from urllib3.exceptions import HTTPError
 
-        from runbook.cluster.connections import tethered, this_thread
+        from runbook.cluster.connections import guarded_adapter, this_thread
 
-        this_thread.flight = flight
-        adapter = tethered(self._settings) if request.changes else self._kept()
-        left = max(0.001, flight.until - now())
+        this_thread.guard = guard
+        adapter = None if request.changes else self._adapter
+        if adapter is None:
+            checks, name = self._settings.verify is not False, self._settings.server_name
+            adapter = guarded_adapter(check_name=checks, server_name=name)
+        if not request.changes:  # a change has a connection of its own: one that was kept may be closed under it
+            self._adapter = adapter
+        left = max(0.001, guard.until - now())
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
                 requests.Request(
                     request.method, request.url, headers={**self._headers, **request.headers}, data=request.body
                 ).prepare(),
-                timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the flight's own end comes first
+                timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the guard's own end comes first
                 stream=True,
                 verify=self._settings.verify,
                 cert=self._settings.certificate,
             ) as answer:
                 sink = into if answer.status_code == 200 else None
-                read = self._settings.hide_in(b"".join(_pieces(answer, flight, limit, sink)))
+                read = self._settings.hide_in(b"".join(_pieces(answer, guard, limit, sink)))
                 return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, read)
         except _TooMuchError as error:
-            raise ClusterError(_fate(flight, request, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
+            raise ClusterError(_fate(guard, request, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
-            raise self._explain(flight, request, error) from None
+            raise self._explain(guard, request, error) from None
         finally:
-            flight.land()
+            guard.close()
             if adapter is not self._adapter:
                 adapter.close()
-
-    def _kept(self) -> HTTPAdapter:
-        """For reads. A change has a connection of its own: one that was kept may be closed under it."""
-        if self._adapter is None:
-            from runbook.cluster.connections import tethered
-
-            self._adapter = tethered(self._settings)
-        return self._adapter
 
     @property
     def _headers(self) -> Mapping[str, str]:
@@ -185,11 +182,11 @@ class Door:
             **basic,
         }
 
-    def _explain(self, flight: Flight, request: _Request, error: Exception) -> NoAnswerError:
+    def _explain(self, guard: RequestGuard, request: _Request, error: Exception) -> NoAnswerError:
         """Which of the many ways to fail it was, and what to check (never the token)."""
-        reach, what, next_action = _what_happened(flight, error)
+        reach, what, next_action = _what_happened(guard, error)
         words = self._settings.hide_in(what.encode()).decode()
-        kind = _fate(flight, request, ErrorKind.TIMEOUT if flight.sent else ErrorKind.UNREACHABLE)
+        kind = _fate(guard, request, ErrorKind.TIMEOUT if guard.sent else ErrorKind.UNREACHABLE)
         return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
 
 
@@ -197,13 +194,13 @@ class _TooMuchError(Exception):
     """A body over its limit."""
 
 
-def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[bytes] | None) -> Iterator[bytes]:
+def _pieces(answer: requests.Response, guard: RequestGuard, limit: int, sink: IO[bytes] | None) -> Iterator[bytes]:
     size = 0
     for piece in answer.iter_content(PIECE):
         size += len(piece)
         if size > limit:
             raise _TooMuchError(f"{answer.url} sent more than {limit // 1024**2} MiB")
-        if now() > flight.until:
+        if now() > guard.until:
             raise GivenUpError
         if sink is None:
             yield piece
@@ -211,23 +208,23 @@ def _pieces(answer: requests.Response, flight: Flight, limit: int, sink: IO[byte
             sink.write(piece)
 
 
-def _fate(flight: Flight, request: _Request, otherwise: ErrorKind) -> ErrorKind:
-    return ErrorKind.AMBIGUOUS if request.changes and flight.sent else otherwise
+def _fate(guard: RequestGuard, request: _Request, otherwise: ErrorKind) -> ErrorKind:
+    return ErrorKind.AMBIGUOUS if request.changes and guard.sent else otherwise
 
 
-def _gave_up(flight: Flight, request: _Request, timeout: float) -> NoAnswerError:
-    if not flight.connected:
+def _gave_up(guard: RequestGuard, request: _Request, timeout: float) -> NoAnswerError:
+    if not guard.connected:
         reach, what, advice = Reach.SILENT, "no connection", "Check DNS, routes and firewalls; nothing was sent"
-    elif not flight.sent:
+    elif not guard.sent:
         reach, what, advice = NO_HANDSHAKE
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
     unsent = ErrorKind.UNREACHABLE if request.changes else ErrorKind.TIMEOUT
     sentence = f"{request.method} {request.url}: {what} within {timeout:.3g} s"
-    return NoAnswerError(reach, _fate(flight, request, unsent), sentence, advice)
+    return NoAnswerError(reach, _fate(guard, request, unsent), sentence, advice)
 
 
-def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:
+def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, str]:
     """By the types in the chain of causes, as words differ between versions and hold the address itself."""
     import ssl
 
@@ -236,15 +233,15 @@ def _what_happened(flight: Flight, error: Exception) -> tuple[Reach, str, str]:
         return Reach.ACCEPTED, f"TLS failed ({_short(error)})", "Check https://, the CA, the names and the client key"
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
         return Reach.UNREACHABLE, "the name does not resolve", "Check the name and DNS"
-    if not flight.connected and any(isinstance(cause, TimeoutError) for cause in causes):
+    if not guard.connected and any(isinstance(cause, TimeoutError) for cause in causes):
         return Reach.SILENT, "no packet came back", "Check routes and firewalls"
-    if not flight.connected and any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+    if not guard.connected and any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return Reach.REFUSED, "nothing listens there", "Check the address, and that the agent runs"
-    if not flight.sent and any(isinstance(cause, TimeoutError) for cause in causes):
+    if not guard.sent and any(isinstance(cause, TimeoutError) for cause in causes):
         return NO_HANDSHAKE
     if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
         return Reach.UNREACHABLE, "no route", "Check the network"
-    if not flight.connected:
+    if not guard.connected:
         return Reach.UNREACHABLE, f"no connection ({_short(error)})", "Check the address"
     return Reach.ACCEPTED, f"the connection broke ({_short(error)})", "Look again"
 

@@ -9,7 +9,7 @@ from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
-from runbook.cluster.http import Door, Reply, Settings
+from runbook.cluster.http import HttpClient, HttpSettings, Reply
 from runbook.raft.model import Reach
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Network(Protocol):
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:
-        """As :meth:`runbook.cluster.http.Door.ask` of the door at ``url``."""
+        """As :meth:`runbook.cluster.http.HttpClient.ask` of the server at ``url``."""
 
     def probe(self, address: str) -> Reach:
         """Can this host open it? Accepting proves neither life nor death: docs/servers/raft.md#what-a-port-tells."""
@@ -49,9 +49,9 @@ class Network(Protocol):
 class SystemNetwork:
     """This machine's own: a door to each server, kept open between requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
-        self._doors: dict[str, Door] = {}
+        self._clients: dict[str, HttpClient] = {}
 
     def monotonic(self) -> float:
         return now()
@@ -69,8 +69,8 @@ class SystemNetwork:
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:
-        door = self._doors.setdefault(url, Door(url, self._settings))
-        return door.ask(
+        client = self._clients.setdefault(url, HttpClient(url, self._settings))
+        return client.ask(
             method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
         )
 

@@ -59,12 +59,12 @@ def gather(
     return asked
 
 
-class _Hand:
+class _WorkerThread:
     """A daemon thread that is used again, as starting one costs as much as the request it is for."""
 
     def __init__(self) -> None:
         self.tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="hand", daemon=True).start()
+        threading.Thread(target=self._work, name="worker", daemon=True).start()
 
     def _work(self) -> None:
         while True:
@@ -72,16 +72,16 @@ class _Hand:
             _idle.append(self)
 
 
-_idle: deque[_Hand] = deque()  # a hand that hangs never comes back to it, so it holds nobody up
+_idle: deque[_WorkerThread] = deque()  # one that hangs never comes back to it, so it holds nobody up
 
 
 def _begin(task: Callable[[], None]) -> None:
-    """At once, in a thread of its own: with an idle hand, or with a new one. ``task`` does not raise."""
+    """At once, in a thread of its own: an idle one, or a new one. ``task`` does not raise."""
     try:
-        hand = _idle.pop()
+        worker = _idle.pop()
     except IndexError:
-        hand = _Hand()
-    hand.tasks.put(task)
+        worker = _WorkerThread()
+    worker.tasks.put(task)
 
 
 def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:

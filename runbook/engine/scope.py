@@ -41,9 +41,7 @@ def inside(scope: Scope, names: dict[str, Any]) -> Scope:
 
 def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
-    holds = True if spec.condition is None else evaluate_condition(spec.condition, scope)
-    if holds is not True:
-        assert spec.condition is not None  # noqa: S101 -- True where there is none
+    if spec.condition is not None and (holds := evaluate_condition(spec.condition, scope)) is not True:
         return [], f"{'not known yet' if holds is UNKNOWN else 'not so'}: {spec.condition.text}"
     if spec.for_each is None:
         return [None], ""

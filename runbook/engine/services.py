@@ -12,7 +12,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.events import Emit
 from runbook.redaction import Redactor
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
@@ -66,5 +66,5 @@ class RunServices:
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     answers: Mapping[str, str] = field(default_factory=dict)
-    vault: Vault = field(default_factory=lambda: Vault({}, Redactor()))
+    secret_store: SecretStore = field(default_factory=lambda: SecretStore({}, Redactor()))
     interrupts: Interrupts = field(default_factory=NoInterrupts)

@@ -69,7 +69,7 @@ def _round(
     if services.dry_run:  # what the change would have given, a dry run cannot know
         output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
     return StepResult(
-        done.message, services.vault.hide(output)
+        done.message, services.secret_store.hide(output)
     )  # before any other step reads it, or writes it to a file
 
 
@@ -83,7 +83,7 @@ def _with_secrets(
 ) -> Scope:
     """Just those that are read, just before they are; a step that a dry run only foretells needs none."""
     is_done = not services.dry_run or spec.effect is Effect.READ
-    fetch = services.vault.fetch if is_done else services.vault.foretell
+    fetch = services.secret_store.fetch if is_done else services.secret_store.foretell
     wanted = {name for value in values for name in value.secrets}
     declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}
     return inside(scope, {"secrets": {name: fetch(declared[name]) for name in sorted(wanted)}})

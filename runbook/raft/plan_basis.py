@@ -26,10 +26,9 @@ class PlanBasis:
     removals: frozenset[str]
 
 
-def plan_basis_of(view: ClusterView, removals: Iterable[str]) -> PlanBasis:
-    """The basis of a plan that removes the peers with the ids ``removals``, made on a view that has a leader."""
-    assert view.configuration is not None  # noqa: S101 -- nothing is planned without a leader
-    return PlanBasis(view.leader_id or "", leader_term(view), view.configuration.fingerprint, frozenset(removals))
+def plan_basis_of(view: ClusterView, configuration: Configuration, removals: Iterable[str]) -> PlanBasis:
+    """The basis of a plan that removes the peers with the ids ``removals``, made on this view of a leader's words."""
+    return PlanBasis(view.leader_id or "", leader_term(view), configuration.fingerprint, frozenset(removals))
 
 
 def plan_basis_to_dict(basis: PlanBasis) -> dict[str, Any]:

@@ -89,10 +89,10 @@ def _refusal_for_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer
 def _refusal_for_quorum(
     view: ClusterView, verdicts: Mapping[str, Verdict], peer: Peer, policy: Policy
 ) -> Refusal | None:
-    assert view.configuration is not None  # noqa: S101 -- the caller has just refused a view without one
-    voters = len(view.configuration.voters)
+    configured = view.configuration.voters if view.configuration else ()
+    voters = len(configured)
     alive = {peer_id for peer_id, verdict in verdicts.items() if verdict.liveness is Liveness.ALIVE}
-    live = sum(voter.id in alive for voter in view.configuration.voters if voter.id != peer.id)
+    live = sum(voter.id in alive for voter in configured if voter.id != peer.id)
     if live < quorum(voters):
         sentence = f"{live} of {voters} voters are proven alive, {quorum(voters)} needed"
         return Refusal("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")

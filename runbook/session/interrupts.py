@@ -11,7 +11,7 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupts:
+class SignalInterrupts:
     """Turns the signals into KeyboardInterrupt inside :meth:`allowed`. Elsewhere, and inside :meth:`held`, they wait:
     what the engine notes between two steps and what is being written is whole.
     """

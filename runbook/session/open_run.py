@@ -25,7 +25,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 from runbook.session.run_folders import JOURNAL
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.session.state_folder import state_folder
@@ -66,8 +66,8 @@ def open_run(
     """
     request = replace(request, playbook=located(request.playbook))
     text = _read(request.playbook)
-    vault = Vault(environment, redactor or Redactor.of(environment))
-    plan, sources = _plan(request, text, environment, clock, vault)
+    secret_store = SecretStore(environment, redactor or Redactor.of(environment))
+    plan, sources = _plan(request, text, environment, clock, secret_store)
     options = request.options
     cluster = cluster_from(environment, read_only=options.dry_run or not plan.changes)
     state = state_folder(environment)
@@ -87,7 +87,7 @@ def open_run(
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
     )
     with _record(state / "runs" / plan.run, text) as journal:
-        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, vault)
+        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store)
 
 
 def lock_holds_for(state: Path, who: str) -> str:
@@ -104,11 +104,11 @@ def _read(path: str) -> bytes:
 
 
 def _plan(
-    request: RunRequest, text: bytes, environment: Mapping[str, str], clock: Clock, vault: Vault
+    request: RunRequest, text: bytes, environment: Mapping[str, str], clock: Clock, secret_store: SecretStore
 ) -> tuple[Plan, Mapping[str, str]]:
     """And where the value of each param came from. A value that does not fit may be a secret, and is not repeated."""
     playbook = parse_playbook(text, request.playbook, CATALOG)
-    vault.foresee(playbook.secrets)
+    secret_store.foresee(playbook.secrets)
     stamp = clock.now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
     run = f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}"
     try:
@@ -116,9 +116,9 @@ def _plan(
         params = gather_params(playbook, request.params, file, environment)
         plan = bound(playbook, run, {name: param.value for name, param in params.items()})
     except ParamError as error:
-        raise ParamError(tuple(vault.hide(list(error.messages)))) from None
+        raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:
-        raise ExpressionError(vault.hide(str(error))) from None
+        raise ExpressionError(secret_store.hide(str(error))) from None
     return plan, {name: param.origin for name, param in params.items()}
 
 

@@ -19,7 +19,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState, fold
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 from runbook.session.open_run import PLAYBOOK, user_name
 from runbook.session.run_folders import JOURNAL, last_change
 from runbook.session.run_session import RunOptions, RunSession
@@ -50,8 +50,10 @@ def open_resumed(
         cluster = cluster_from(environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
         first = RunResumed(user_name(environment), cluster.name, record.torn)
-        vault = Vault(environment, redactor or Redactor.of(environment))
-        yield RunSession(plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock, vault)
+        secret_store = SecretStore(environment, redactor or Redactor.of(environment))
+        yield RunSession(
+            plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock, secret_store
+        )
 
 
 def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], clock: Clock) -> str:
@@ -66,10 +68,10 @@ def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], cloc
             newest = f"the newest run that did is {run}" if run else "no run here has changed anything"
             raise NotStartedError(f"{folder.name} changed nothing, so no cool-down waits for it; {newest}")
         who = user_name(environment)
-        vault = Vault(environment, Redactor.of(environment))
+        secret_store = SecretStore(environment, Redactor.of(environment))
         with contextlib.suppress(OSError, PlaybookError):  # a word of a person counts, whatever became of the playbook
-            vault.foresee(parse_playbook(read_limited(folder / PLAYBOOK, MAX_BYTES), "", CATALOG).secrets)
-        journal.append({"at": clock.now(), **vault.hide(RunAcknowledged(who, comment).record())})
+            secret_store.foresee(parse_playbook(read_limited(folder / PLAYBOOK, MAX_BYTES), "", CATALOG).secrets)
+        journal.append({"at": clock.now(), **secret_store.hide(RunAcknowledged(who, comment).record())})
     return who
 
 

@@ -21,14 +21,15 @@ from runbook.engine.services import RunServices
 from runbook.events import Emit, Event
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
-from runbook.secrets import Vault
+from runbook.secrets import SecretStore
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
-from runbook.session.interrupts import Interrupts
+from runbook.session.interrupts import SignalInterrupts
 from runbook.session.running_process import note_process
 from runbook.steps.context import Agreement
 
-Show = Callable[[Mapping[str, Any]], None]  # told of every event, as the journal holds it
+EventWriter = Callable[[Mapping[str, Any]], None]
+"""Called with every event, as the journal holds it."""
 
 
 class Operator(Protocol):
@@ -84,19 +85,19 @@ class RunSession:
     options: RunOptions
     environment: Mapping[str, str] = field(repr=False)
     clock: Clock
-    vault: Vault
+    secret_store: SecretStore
 
     @property
     def folder(self) -> Path:
         return self.state_folder / "runs" / self.plan.run
 
-    def run(self, operator: Operator, show: Show) -> RunResult:
+    def run(self, operator: Operator, write: EventWriter) -> RunResult:
         """To one of its endings. Raises JournalError where no record can be kept any more."""
-        interrupts, claimed_before = Interrupts(), self.state.peers
-        self.vault.learn(self.cluster.secrets)
-        self.vault.foresee(self.plan.playbook.secrets)
+        interrupts, claimed_before = SignalInterrupts(), self.state.peers
+        self.secret_store.learn(self.cluster.secrets)
+        self.secret_store.foresee(self.plan.playbook.secrets)
         with interrupts.caught(), note_process(self.folder):
-            emit = self._emitting(interrupts, show)
+            emit = self._emitting(interrupts, write)
             lock = ClusterLock(
                 self.plan.run, self.state_folder, operator.name, emit, self.options.overrides, self.clock
             )
@@ -107,7 +108,7 @@ class RunSession:
             lock.release(claimed_before)
         return RunResult(ending, self.state, self.folder)
 
-    def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: Interrupts) -> RunServices:
+    def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: SignalInterrupts) -> RunServices:
         cooldown = CooldownGuard(self.plan, self.state_folder, lock.set_aside, self.clock)
         return RunServices(
             cluster=self.cluster,
@@ -125,19 +126,19 @@ class RunSession:
             choose=operator.choose,
             set_aside=lock.set_aside,
             answers=self.options.answers,
-            vault=self.vault,
+            secret_store=self.secret_store,
             interrupts=interrupts,
         )
 
-    def _emitting(self, interrupts: Interrupts, show: Show) -> Emit:
+    def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
 
         def emit(event: Event) -> None:
             with interrupts.held():
-                record = {"at": self.clock.now(), **self.vault.hide(event.record())}
+                record = {"at": self.clock.now(), **self.secret_store.hide(event.record())}
                 self.journal.append(record, durable=event.durable)
                 self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())
                 with contextlib.suppress(OSError, ValueError):
-                    show(record)
+                    write(record)
 
         return emit

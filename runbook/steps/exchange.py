@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runbook.cluster.http import Door, Reply, Settings
+from runbook.cluster.http import HttpClient, HttpSettings, Reply
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError, StepError, unexpected
 
 LIMIT = (
@@ -47,10 +47,10 @@ class Request:
 def exchange(request: Request, seconds: float) -> Reply:
     """Sent once. Raises StepError with the origin alone, as a path or a query may be a secret."""
     _check(request)
-    door = Door(request.origin, Settings(plain=request.headers, verify=request.ca or True))
+    client = HttpClient(request.origin, HttpSettings(plain=request.headers, verify=request.ca or True))
     place = f"{request.method} {request.origin}"
     try:
-        return door.ask(request.method, request.path, timeout=seconds, limit=LIMIT, body=request.body)
+        return client.ask(request.method, request.path, timeout=seconds, limit=LIMIT, body=request.body)
     except NoAnswerError as error:
         words = error.sentence.removeprefix(f"{place}{request.path}: ")
         raise _failed(place, request.method, words, error) from None

@@ -14,7 +14,7 @@ import pytest
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
-from runbook.cluster.http import Settings
+from runbook.cluster.http import HttpSettings
 from runbook.errors import ClusterError, ErrorKind
 from tests.cluster.stub import Answer, Stub, reply, stub
 
@@ -24,7 +24,7 @@ DIGEST = "Digest: sha-256=" + base64.b64encode(hashlib.sha256(STATE).digest()).d
 
 def save(path: Path, answer: Answer) -> str:
     with stub(lambda *_: answer) as server:
-        return HashiCorpCluster(NOMAD, (server.url,), Settings(), None).save_state(path)
+        return HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None).save_state(path)
 
 
 @pytest.mark.parametrize("headers", [(DIGEST,), ()], ids=["with a Digest", "without, as Consul"])
@@ -71,6 +71,6 @@ def test_another_server_is_asked_when_one_breaks_off(tmp_path: Path) -> None:
     """A read may be asked again; it begins a new file."""
     path = tmp_path / "state.snap"
     with stub(lambda *_: broken_off) as bad, stub(lambda *_: reply(STATE)) as good:
-        HashiCorpCluster(CONSUL, (bad.url, good.url), Settings(), None).save_state(path)
+        HashiCorpCluster(CONSUL, (bad.url, good.url), HttpSettings(), None).save_state(path)
         assert good.asked("GET") == ["/v1/snapshot"]
     assert path.read_bytes() == STATE

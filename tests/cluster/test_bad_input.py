@@ -13,7 +13,7 @@ import pytest
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
-from runbook.cluster.http import BODY_LIMIT, Settings
+from runbook.cluster.http import BODY_LIMIT, HttpSettings
 from runbook.errors import ClusterError
 from runbook.raft.model import ClusterView, Peer
 from tests.cluster import stub as stubs
@@ -21,7 +21,7 @@ from tests.cluster.stub import MEMBERS, RAFT, SELF, Answer, Server, reply, stub
 
 TOKEN = "5ec2e700-feed-4bad-cafe-000000000001"
 USER, PASSWORD = "monitor", "hunter2hunter2"
-SECRETS = Settings(headers={"X-Nomad-Token": TOKEN}, basic_auth=(USER, PASSWORD))
+SECRETS = HttpSettings(headers={"X-Nomad-Token": TOKEN}, basic_auth=(USER, PASSWORD))
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 PEER = Peer("s3-id", "127.0.0.3:4647", voter=True, protocol=3)
 DONE = "done"
@@ -75,7 +75,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def cluster(*urls: str, settings: Settings = SECRETS) -> HashiCorpCluster:
+def cluster(*urls: str, settings: HttpSettings = SECRETS) -> HashiCorpCluster:
     return HashiCorpCluster(NOMAD, urls, settings, None)
 
 

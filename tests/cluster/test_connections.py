@@ -6,8 +6,8 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from runbook.cluster import http
-from runbook.cluster.connections import tethered
-from runbook.cluster.http import Door, Settings
+from runbook.cluster.connections import guarded_adapter
+from runbook.cluster.http import HttpClient, HttpSettings
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from tests.cluster.stub import reply, stub
@@ -20,13 +20,13 @@ def test_a_handshake_that_the_library_gives_up_first_is_told_alike(monkeypatch: 
     monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.1)
     with stub(lambda *_: reply(), tls_delay=0.4) as late:
         with pytest.raises(NoAnswerError, match="nothing was sent") as caught:
-            Door(late.url, Settings(verify=False)).ask("DELETE", DELETE, timeout=5)
+            HttpClient(late.url, HttpSettings(verify=False)).ask("DELETE", DELETE, timeout=5)
         assert (caught.value.kind, caught.value.reach) == (ErrorKind.UNREACHABLE, Reach.ACCEPTED)
 
 
 def test_connections_rest_on_what_their_library_promises() -> None:
     """A release of urllib3 may rename what begins with an underscore, and a removal would no longer be held back."""
-    for pool in tethered(Settings()).poolmanager.pool_classes_by_scheme.values():
+    for pool in guarded_adapter().poolmanager.pool_classes_by_scheme.values():
         ours = [part for part in pool.ConnectionCls.__mro__ if part.__module__.startswith("runbook")]
         overridden = {name for part in ours for name in vars(part) if hasattr(HTTPConnection, name)}
         assert {"connect", "putrequest", "send"} <= overridden
@@ -36,33 +36,33 @@ def test_connections_rest_on_what_their_library_promises() -> None:
 def test_a_removal_never_uses_a_connection_that_was_kept() -> None:
     """One that the server has closed meanwhile would make the removal's fate unknown for nothing."""
     with stub(lambda *_: reply()) as server:
-        door = Door(server.url, Settings())
+        client = HttpClient(server.url, HttpSettings())
         for method in ("GET", "GET", "DELETE", "DELETE"):
-            door.ask(method, DELETE, timeout=2)
+            client.ask(method, DELETE, timeout=2)
         assert server.connections == 3  # the two reads share one
 
 
 def test_a_read_after_the_server_closed_its_connection_is_answered() -> None:
     """A restarted server is not taken for a broken one."""
     with stub(lambda *_: reply(b"", 200, "Keep-Alive: yes")) as server:
-        door = Door(server.url, Settings())
-        door.ask("GET", "/", timeout=2)
+        client = HttpClient(server.url, HttpSettings())
+        client.ask("GET", "/", timeout=2)
         port = server.port
     with stub(lambda *_: reply(), port=port):
-        assert door.ask("GET", "/", timeout=2).status == 200
+        assert client.ask("GET", "/", timeout=2).status == 200
 
 
 def test_a_cookie_is_not_kept() -> None:
     """A load balancer's cookie would tie every later read to the one server that it chose."""
     with stub(lambda *_: reply(b"", 200, "Set-Cookie: route=s1")) as server:
-        door = Door(server.url, Settings())
+        client = HttpClient(server.url, HttpSettings())
         for _ in range(2):
-            door.ask("GET", "/", timeout=2)
+            client.ask("GET", "/", timeout=2)
         assert [head for _, head in server.heads if "cookie" in head.lower()] == []
 
 
 def test_a_redirect_is_not_followed() -> None:
     """The token and the removal go to the server that was named, and nowhere else."""
     with stub(lambda *_: reply()) as elsewhere, stub(lambda *_: reply(b"", 307, f"Location: {elsewhere.url}/")) as here:
-        assert Door(here.url, Settings()).ask("DELETE", DELETE, timeout=2).status == 307
+        assert HttpClient(here.url, HttpSettings()).ask("DELETE", DELETE, timeout=2).status == 307
         assert elsewhere.connections == 0

@@ -9,7 +9,7 @@ import pytest
 
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
-from runbook.cluster.http import Door, Settings
+from runbook.cluster.http import HttpClient, HttpSettings
 from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import Cluster
 from runbook.errors import ClusterError, SettingsError
@@ -26,11 +26,11 @@ def entries(environment: dict[str, str]) -> tuple[str, ...]:
     return cluster._entries
 
 
-def settings(environment: dict[str, str]) -> Settings:
+def settings(environment: dict[str, str]) -> HttpSettings:
     return settings_of(cluster_from(environment, read_only=True))
 
 
-def settings_of(cluster: Cluster) -> Settings:
+def settings_of(cluster: Cluster) -> HttpSettings:
     assert isinstance(cluster, HashiCorpCluster)
     assert isinstance(cluster._network, SystemNetwork)
     return cluster._network._settings
@@ -229,7 +229,7 @@ def test_ipv6_is_spoken() -> None:
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
     with pytest.raises(ClusterError, match="nothing listens there"):
-        Door("http://[::1]:9", Settings()).ask("GET", "/", timeout=1)
+        HttpClient("http://[::1]:9", HttpSettings()).ask("GET", "/", timeout=1)
 
 
 def test_a_dry_run_sends_no_removal() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
-from runbook.cluster.http import Reply, Settings
+from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.network import SystemNetwork
 from runbook.errors import ClusterError, ErrorKind
 from runbook.lab.simulated import SimulatedLab
@@ -42,7 +42,7 @@ def servers(
 
 
 def cluster(*urls: str) -> HashiCorpCluster:
-    return HashiCorpCluster(NOMAD, urls, Settings(headers={"X-Nomad-Token": "t"}), None)
+    return HashiCorpCluster(NOMAD, urls, HttpSettings(headers={"X-Nomad-Token": "t"}), None)
 
 
 def hung(*names: str) -> dict[str, dict[str, Answer]]:
@@ -224,7 +224,7 @@ class Recorder:
 
 def test_the_raft_ports_are_tried_last_and_a_looks_age_counts_from_its_beginning(impatient: float) -> None:
     """I15: a server that came back while the leader was slow is seen; what follows knows how old the rest is."""
-    settings = Settings(headers={"X-Nomad-Token": "t"})
+    settings = HttpSettings(headers={"X-Nomad-Token": "t"})
     with servers("s1", "s2", "s3", down=("s3",)) as running:
         network = Recorder(SystemNetwork(settings), 0.2, HOSTS["s3"])
         target = HashiCorpCluster(NOMAD, (running["s1"].url,), settings, None, network)
@@ -238,7 +238,7 @@ def test_the_raft_ports_are_tried_last_and_a_looks_age_counts_from_its_beginning
 
 def test_where_a_raft_port_is_silent_the_machines_are_asked_whether_they_are_up(impatient: float) -> None:
     """A frozen process with a full listen queue is told apart from a machine that is off, by its other ports."""
-    settings = Settings(headers={"X-Nomad-Token": "t"})
+    settings = HttpSettings(headers={"X-Nomad-Token": "t"})
     with servers("s1", "s2", "s3", down=("s3",)) as running:
         network = Recorder(SystemNetwork(settings), 0.0, HOSTS["s3"])
         view = HashiCorpCluster(NOMAD, (running["s1"].url,), settings, None, network).look()

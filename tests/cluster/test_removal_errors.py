@@ -9,7 +9,7 @@ import pytest
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
-from runbook.cluster.http import Settings
+from runbook.cluster.http import HttpSettings
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Peer
 from tests.cluster.stub import Answer, reply, stub
@@ -57,7 +57,7 @@ def ask(
 ) -> tuple[str, ClusterError | None]:
     """The path that was asked, and the error."""
     with stub(lambda *_: answer) as server:
-        target = HashiCorpCluster(dialect, (server.url,), Settings(), region)
+        target = HashiCorpCluster(dialect, (server.url,), HttpSettings(), region)
         error = None
         try:
             target.remove_peer(peer)
@@ -73,7 +73,7 @@ def test_a_refusal_has_its_class(status: int, text: str, trouble: ErrorKind) -> 
     by_id = Peer(UUID, "127.0.0.12:4647", voter=True, protocol=3)
     answers = [prefix + text for prefix in PREFIXES] if text else [""]
     with stub(lambda *_: reply(answers[len(server.heads) - 1], status)) as server:
-        target = HashiCorpCluster(NOMAD, (server.url,), Settings(), None)
+        target = HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None)
         for answer in answers:
             with pytest.raises(ClusterError) as caught:
                 target.remove_peer(by_id)

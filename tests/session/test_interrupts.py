@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runbook.session.interrupts import SIGNALS, Interrupts
+from runbook.session.interrupts import SIGNALS, SignalInterrupts
 
 
 @pytest.fixture(params=SIGNALS, ids=lambda number: number.name)
@@ -24,7 +24,7 @@ def test_every_signal_stops_a_run_but_a_lost_terminal_under_nohup(
 ) -> None:
     """``nohup runbook execute`` outlives its terminal; ``runbook stop`` and Ctrl-C still reach it."""
     signal.signal(number, before)
-    interrupts = Interrupts()
+    interrupts = SignalInterrupts()
     with interrupts.caught():
         os.kill(os.getpid(), number)
     assert interrupts.pending() is not (number == signal.SIGHUP and before is signal.SIG_IGN)

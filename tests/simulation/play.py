@@ -11,7 +11,7 @@ from random import Random
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
-from runbook.cluster.http import Settings
+from runbook.cluster.http import HttpSettings
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind
 from runbook.engine.services import RunServices
@@ -164,7 +164,7 @@ class _Performance:
         passes = not run.name.startswith("tool") or stream(incident.seed, f"takes over {run.name}").random() < 0.75
         over = past is None and passes
         network = ToolNetwork(stage.ether, stage.timeline, stage.weather, fate, checks, TOKEN, own)
-        inner = HashiCorpCluster(NOMAD, incident.addresses, Settings({"X-Nomad-Token": TOKEN}), None, network)
+        inner = HashiCorpCluster(NOMAD, incident.addresses, HttpSettings({"X-Nomad-Token": TOKEN}), None, network)
         folder = self._folder / run.name
         folder.mkdir(exist_ok=True)
         services = RunServices(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.extension import StepContext
+from runbook.extension import ExtensionContext
 from tests.steps.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,8 +146,8 @@ def test_an_extension_needs_one_module_of_runbook_and_that_is_light() -> None:
 
 def test_what_a_step_is_given_is_what_is_promised(world: World) -> None:
     """The type checker holds the names and types; here, that they are there."""
-    context: StepContext = world.context()
-    assert {name for name in dir(StepContext) if not name.startswith("_")} <= set(dir(context))
+    context: ExtensionContext = world.context()
+    assert {name for name in dir(ExtensionContext) if not name.startswith("_")} <= set(dir(context))
     assert context.left(1.0) <= 1.0
 
 

@@ -13,7 +13,7 @@ from runbook.cluster import http
 from runbook.cluster.hashicorp import adapter, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD, error_of
-from runbook.cluster.http import Reply, Settings
+from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.port import Cluster
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
@@ -57,7 +57,7 @@ def test_trap_22_nobody_is_made_to_leave_by_a_name_that_may_be_wrong() -> None:
         return reply()
 
     with stub(table) as server:
-        HashiCorpCluster(NOMAD, (server.url,), Settings(), None).remove_peer(Peer("i d", "10.0.0.1:1", voter=True))
+        HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None).remove_peer(Peer("i d", "10.0.0.1:1", voter=True))
     assert asked == ["DELETE /v1/operator/raft/peer?id=i%20d"]
 
 
@@ -112,7 +112,7 @@ def test_trap_32_a_missing_permission_is_found_before_anything_is_changed() -> N
     own = Server("s1", {"s1": "127.0.0.1:1"}).answers[SELF]
     table: Callable[[str, str], Any] = lambda _, path: own if path == SELF else reply("Permission denied", 403)  # noqa: E731
     with stub(table) as server:
-        view = HashiCorpCluster(NOMAD, (server.url,), Settings(), None).look()
+        view = HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None).look()
     assert (view.trouble, view.configuration) == ("forbidden", None)
     assert RAFT in str(view.trouble_text)
     assert "a management token in NOMAD_TOKEN" in str(view.trouble_text)
@@ -121,7 +121,7 @@ def test_trap_32_a_missing_permission_is_found_before_anything_is_changed() -> N
 def test_trap_33_a_token_is_in_no_view_and_no_error() -> None:
     """Not even when the server echoes it."""
     token = "11111111-2222-3333-4444-555555555555"
-    settings = Settings(headers={"X-Nomad-Token": token})
+    settings = HttpSettings(headers={"X-Nomad-Token": token})
     with stub(lambda *_: reply(f"bad token {token}", 403)) as server:
         view = HashiCorpCluster(NOMAD, (server.url,), settings, None).look()
     assert token not in repr(view) + repr(settings)
@@ -146,5 +146,5 @@ def test_trap_40_a_snapshot_that_is_not_whole_is_not_kept(tmp_path: Path) -> Non
     """The status came before the body, so only the digest and the archive itself can tell."""
     answer = reply(b"\x1f\x8b half an archive", 200, "Digest: sha-256=AAAA")
     with stub(lambda *_: answer) as server, pytest.raises(ClusterError):
-        HashiCorpCluster(NOMAD, (server.url,), Settings(), None).save_state(tmp_path / "state.snap")
+        HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None).save_state(tmp_path / "state.snap")
     assert list(tmp_path.iterdir()) == []

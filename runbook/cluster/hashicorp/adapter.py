@@ -16,7 +16,7 @@ from runbook.cluster.hashicorp.client import Client
 from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, interview
 from runbook.cluster.hashicorp.seen import Seen, one_each, why_nobody, worth
-from runbook.cluster.http import Settings
+from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
 from runbook.errors import ClusterError, ErrorKind
@@ -40,7 +40,7 @@ class HashiCorpCluster:
         self,
         dialect: Dialect,
         addresses: tuple[str, ...],
-        settings: Settings,
+        settings: HttpSettings,
         region: str | None,
         network: Network | None = None,
     ) -> None:

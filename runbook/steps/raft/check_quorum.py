@@ -50,7 +50,7 @@ def check_quorum(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         view = view_without(view, context.state.gone)
     configuration = require_leader_configuration(view)
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
-    basis = plan_basis_of(view, wanted)
+    basis = plan_basis_of(view, configuration, wanted)
     lines = []
     for place, peer in enumerate(order):
         reason = reason_against_removal(context, view, peer, changes_so_far=place)

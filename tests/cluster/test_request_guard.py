@@ -12,15 +12,15 @@ import pytest
 
 from runbook.clock import SystemClock
 from runbook.cluster import http
-from runbook.cluster.flight import Flight, GivenUpError
-from runbook.cluster.http import Door, Settings
+from runbook.cluster.http import HttpClient, HttpSettings
 from runbook.cluster.network import SystemNetwork
+from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from tests.cluster.stub import Stub, no_reply, reply, reset, silence, stub
 
 DELETE = "/v1/operator/raft/peer?id=s3-id"
-NO_CHECK = Settings(verify=False)
+NO_CHECK = HttpSettings(verify=False)
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def idle() -> Iterator[tuple[socket.socket, socket.socket]]:
             yield near, far
 
 
-def removal_fails(door: Door, timeout: float = 0.2) -> NoAnswerError:
+def removal_fails(client: HttpClient, timeout: float = 0.2) -> NoAnswerError:
     with pytest.raises(NoAnswerError) as caught:
-        door.ask("DELETE", DELETE, timeout=timeout)
+        client.ask("DELETE", DELETE, timeout=timeout)
     return caught.value
 
 
 def test_a_handshake_that_ends_too_late_sends_no_removal() -> None:
     """The server shakes hands after we have given up: it gets no request, and we say that surely nothing was sent."""
     with stub(lambda *_: reply(), tls_delay=0.4) as late:
-        error = removal_fails(Door(late.url, NO_CHECK))
+        error = removal_fails(HttpClient(late.url, NO_CHECK))
         time.sleep(0.4)
         assert late.connections == 1
         assert late.heads == []
@@ -53,7 +53,7 @@ def test_a_handshake_that_ends_too_late_sends_no_removal() -> None:
 def test_a_handshake_in_time_sends_the_removal_once() -> None:
     """The counterpart: the same server, asked with patience, gets the request."""
     with stub(lambda *_: reply(), tls_delay=0.1) as server:
-        assert Door(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=3).status == 200
+        assert HttpClient(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=3).status == 200
         assert server.asked("DELETE") == [DELETE]
 
 
@@ -67,7 +67,7 @@ def test_a_name_that_resolves_too_late_sends_no_removal(monkeypatch: pytest.Monk
 
     with stub(lambda *_: reply()) as server:
         monkeypatch.setattr(socket, "getaddrinfo", late)
-        error = removal_fails(Door(server.url, Settings()))
+        error = removal_fails(HttpClient(server.url, HttpSettings()))
         time.sleep(0.4)
         assert (error.kind, error.reach) == (ErrorKind.UNREACHABLE, Reach.SILENT)
         assert server.heads == []
@@ -76,7 +76,7 @@ def test_a_name_that_resolves_too_late_sends_no_removal(monkeypatch: pytest.Monk
 def test_a_removal_without_an_answer_is_ambiguous_and_its_connection_ends() -> None:
     """Its fate is not known, and it is not sent again to find out."""
     with stub(lambda *_: read_on) as server:
-        error = removal_fails(Door(server.url, Settings()))
+        error = removal_fails(HttpClient(server.url, HttpSettings()))
         assert (error.kind, error.reach) == (ErrorKind.AMBIGUOUS, Reach.ACCEPTED)
         deadline = time.monotonic() + 2
         while not server.ends and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ def read_on(server: Stub, line: socket.socket) -> None:
 def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
     """No library may try again by itself: the first one may have been carried out."""
     with stub(lambda *_: ending) as server:  # type: ignore[arg-type]
-        assert removal_fails(Door(server.url, Settings()), 2).kind is ErrorKind.AMBIGUOUS
+        assert removal_fails(HttpClient(server.url, HttpSettings()), 2).kind is ErrorKind.AMBIGUOUS
         time.sleep(0.1)
         assert server.asked("DELETE") == [DELETE]
 
@@ -102,14 +102,14 @@ def test_a_removal_whose_connection_breaks_is_sent_once(ending: object) -> None:
 def test_a_post_that_only_reads_is_sent_in_a_dry_run_and_is_never_ambiguous() -> None:
     """etcd and some web services read by POST: what changes is said, and not guessed from the method alone."""
     with stub(lambda *_: reply()) as server:
-        door = Door(server.url, Settings(read_only=True))
-        assert door.ask("POST", "/read", timeout=1, body=b"{}", headers={"X-A": "b"}, changes=False).status == 200
+        client = HttpClient(server.url, HttpSettings(read_only=True))
+        assert client.ask("POST", "/read", timeout=1, body=b"{}", headers={"X-A": "b"}, changes=False).status == 200
         assert server.asked("POST") == ["/read"]
         assert any("X-A: b" in head for _, head in server.heads)
         with pytest.raises(ClusterError, match="dry run"):
-            door.ask("POST", "/write", timeout=1)
+            client.ask("POST", "/write", timeout=1)
     with stub(lambda *_: read_on) as server, pytest.raises(NoAnswerError) as caught:
-        Door(server.url, Settings()).ask("POST", "/read", timeout=0.2, changes=False)
+        HttpClient(server.url, HttpSettings()).ask("POST", "/read", timeout=0.2, changes=False)
     assert caught.value.kind is ErrorKind.TIMEOUT
 
 
@@ -117,55 +117,55 @@ def test_a_dry_run_opens_no_connection_for_a_change() -> None:
     """Not one request with a changing method, not even a TCP connection for it."""
     with stub(lambda *_: reply()) as server:
         with pytest.raises(ClusterError, match="dry run") as caught:
-            Door(server.url, Settings(read_only=True)).ask("DELETE", DELETE, timeout=1)
+            HttpClient(server.url, HttpSettings(read_only=True)).ask("DELETE", DELETE, timeout=1)
         assert caught.value.kind is ErrorKind.REJECTED
         time.sleep(0.1)
         assert server.connections == 0
 
 
-def test_a_flight_leaves_once() -> None:
+def test_a_request_leaves_once() -> None:
     """Whatever a library does, a second departure is refused."""
-    once = Flight(5)
-    once.depart()
+    once = RequestGuard(5)
+    once.begin_sending()
     with pytest.raises(GivenUpError):
-        once.depart()
+        once.begin_sending()
 
 
 def test_the_rest_of_a_body_leaves_only_while_there_is_time() -> None:
     """A large body leaves in pieces, all of one request; none of them leaves once it was given up."""
-    body = Flight(5)
-    body.depart()
-    body.go_on()
+    body = RequestGuard(5)
+    body.begin_sending()
+    body.continue_sending()
     body.give_up()
     with pytest.raises(GivenUpError):
-        body.go_on()
+        body.continue_sending()
 
 
-def test_a_flight_does_not_leave_after_its_time() -> None:
+def test_a_request_does_not_leave_after_its_time() -> None:
     """Even before anybody has noticed that the time is over."""
-    late = Flight(0)
+    late = RequestGuard(0)
     with pytest.raises(GivenUpError):
-        late.depart()
+        late.begin_sending()
     assert not late.sent
 
 
-def test_a_flight_does_not_leave_once_given_up(idle: tuple[socket.socket, socket.socket]) -> None:
+def test_a_request_does_not_leave_once_given_up(idle: tuple[socket.socket, socket.socket]) -> None:
     """And a connection that opens later is of no use to it."""
-    given_up = Flight(5)
+    given_up = RequestGuard(5)
     given_up.give_up()
     with pytest.raises(GivenUpError):
         given_up.connect(idle[0])
     with pytest.raises(GivenUpError):
-        given_up.depart()
+        given_up.begin_sending()
     assert not given_up.sent
 
 
 def test_giving_up_stops_even_bytes_that_were_about_to_be_written(idle: tuple[socket.socket, socket.socket]) -> None:
     """The thread was held up between its permission and its write: the write fails."""
     near, far = idle
-    leaving = Flight(5)
+    leaving = RequestGuard(5)
     leaving.connect(near)
-    leaving.depart()
+    leaving.begin_sending()
     leaving.give_up()
     with pytest.raises(OSError, match="pipe|reset"):
         near.sendall(b"DELETE")
@@ -174,9 +174,9 @@ def test_giving_up_stops_even_bytes_that_were_about_to_be_written(idle: tuple[so
 def test_giving_up_throws_away_what_the_kernel_has_not_sent(idle: tuple[socket.socket, socket.socket]) -> None:
     """Bytes in the sending queue would otherwise go on being sent for minutes, as soon as the network heals."""
     near, far = idle
-    leaving = Flight(5)
+    leaving = RequestGuard(5)
     leaving.connect(near)
-    leaving.depart()
+    leaving.begin_sending()
     near.setblocking(False)
     queued = 0
     with contextlib.suppress(BlockingIOError):
@@ -195,29 +195,31 @@ def test_giving_up_throws_away_what_the_kernel_has_not_sent(idle: tuple[socket.s
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system cannot limit resending")
 def test_the_kernel_does_not_send_again_after_the_deadline(idle: tuple[socket.socket, socket.socket]) -> None:
     """Should this very process be killed, the kernel gives up when we would have."""
-    leaving = Flight(5)
+    leaving = RequestGuard(5)
     leaving.connect(idle[0])
-    leaving.depart()
+    leaving.begin_sending()
     assert 0 < idle[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 5000
-    leaving.land()
+    leaving.close()
 
 
 def test_exactly_one_of_departing_and_giving_up_wins() -> None:
     """From two threads at once, many times: what was given up first never leaves."""
     for _ in range(300):
-        contested = Flight(5)
+        contested = RequestGuard(5)
         left: list[bool] = []
         both = threading.Barrier(2)
 
-        def depart(contested: Flight = contested, left: list[bool] = left, both: threading.Barrier = both) -> None:
+        def begin_sending(
+            contested: RequestGuard = contested, left: list[bool] = left, both: threading.Barrier = both
+        ) -> None:
             both.wait()
             try:
-                contested.depart()
+                contested.begin_sending()
                 left.append(True)
             except GivenUpError:
                 left.append(False)
 
-        thread = threading.Thread(target=depart)
+        thread = threading.Thread(target=begin_sending)
         thread.start()
         both.wait()
         contested.give_up()
@@ -227,19 +229,19 @@ def test_exactly_one_of_departing_and_giving_up_wins() -> None:
 
 
 def test_a_hung_read_leaves_no_thread_behind() -> None:
-    """A run may look hundreds of times at a server that hangs: giving up frees the hand that waited for it."""
+    """A run may look hundreds of times at a server that hangs: giving up frees the thread that waited for it."""
     with stub(lambda *_: silence) as server:
         before = hands()
         for _ in range(8):
             with pytest.raises(NoAnswerError):
-                Door(server.url, Settings()).ask("GET", "/", timeout=0.1)
+                HttpClient(server.url, HttpSettings()).ask("GET", "/", timeout=0.1)
             time.sleep(0.05)
         assert hands() <= before + 1
 
 
 def hands() -> int:
     """The threads that ask, busy or idle."""
-    return [thread.name for thread in threading.enumerate()].count("hand")
+    return [thread.name for thread in threading.enumerate()].count("worker")
 
 
 def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +255,7 @@ def test_interrupting_a_removal_stops_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
         monkeypatch.setattr(http, "within", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            Door(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=5)
+            HttpClient(server.url, NO_CHECK).ask("DELETE", DELETE, timeout=5)
         time.sleep(0.3)
         assert server.heads == []
 
@@ -265,8 +267,8 @@ def quietly(work: object) -> None:
 
 def test_a_machine_that_slept_sends_nothing_that_it_wanted_to_send_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux's monotonic clock stands still in a suspended machine; ours goes on, for requests, looks and waits."""
-    flight, slept = Flight(20.0), time.clock_gettime(time.CLOCK_BOOTTIME) + 3600
+    guard, slept = RequestGuard(20.0), time.clock_gettime(time.CLOCK_BOOTTIME) + 3600
     monkeypatch.setattr(time, "clock_gettime", lambda _which: slept)
     with pytest.raises(GivenUpError):
-        flight.depart()
-    assert SystemNetwork(Settings()).monotonic() == SystemClock().monotonic() == slept
+        guard.begin_sending()
+    assert SystemNetwork(HttpSettings()).monotonic() == SystemClock().monotonic() == slept

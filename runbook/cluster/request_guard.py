@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -16,7 +17,7 @@ class GivenUpError(Exception):
     """Its time was over, or it had been sent already: these bytes do not leave."""
 
 
-class Flight:
+class RequestGuard:
     """A request that leaves at most once and never after its time.
 
     The thread that sends and the one that gives up meet at a lock. ``sent`` says that bytes may have left; while it is
@@ -28,63 +29,55 @@ class Flight:
         self.connected = False
         self.sent = False
         self._over = False
-        self._turn = threading.Lock()
-        self._line: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
 
-    def connect(self, line: socket.socket) -> None:
+    def connect(self, opened: socket.socket) -> None:
         """A connection is open. A handle of our own is kept, as TLS takes the given one apart."""
-        with self._turn:
+        with self._lock:
             self.connected = True
             self._refuse_if_over()
-            if self._line is None:
-                self._line = socket.socket(fileno=os.dup(line.fileno()))
+            if self._socket is None:
+                self._socket = socket.socket(fileno=os.dup(opened.fileno()))
 
-    def depart(self) -> None:
+    def begin_sending(self) -> None:
         """Just before the first byte. Raises :class:`GivenUpError` when it is too late, or for a second time."""
-        with self._turn:
+        with self._lock:
             self._refuse_if_over()
             if self.sent:
                 raise GivenUpError("a request is sent once")
-            self._limit_resending()
+            if self._socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+                # Unacknowledged bytes die at the deadline even if this process dies before it.
+                left = max(1, int((self.until - now()) * 1000))
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, left)
             self.sent = True
 
-    def go_on(self) -> None:
+    def continue_sending(self) -> None:
         """Before each further piece of the same request. Raises :class:`GivenUpError` when it is too late."""
-        with self._turn:
+        with self._lock:
             self._refuse_if_over()
 
     def give_up(self) -> None:
         """From now on nothing leaves: not what waits for a handshake, and not what the kernel would send again."""
-        with self._turn:
+        with self._lock:
             self._over = True
-            if self._line is not None:
-                self._cut(self._line)
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # the other side was first
+                    # Wakes the thread that reads or writes; its closing then resets the connection.
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                    self._socket.shutdown(socket.SHUT_RDWR)
             self._drop_handle()
 
-    def land(self) -> None:
+    def close(self) -> None:
         """The exchange is over, well or badly."""
-        with self._turn:
+        with self._lock:
             self._drop_handle()
 
     def _refuse_if_over(self) -> None:
         if self._over or now() >= self.until:
             raise GivenUpError("its time is over")
 
-    def _limit_resending(self) -> None:
-        """Unacknowledged bytes die at the deadline even if this process dies before it."""
-        if self._line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            left = max(1, int((self.until - now()) * 1000))
-            self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, left)
-
-    def _cut(self, line: socket.socket) -> None:
-        """Wakes the thread that reads or writes; its closing then resets the connection."""
-        try:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            line.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
-
     def _drop_handle(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
