@@ -22,7 +22,7 @@ from runbook.playbook.types import NUMBERS, format_duration
 
 Schema = dict[str, Any]
 
-_DURATION = r"([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}(\.[0-9]{1,9})?s)?([0-9]{1,9}ms)?"
+_DURATION = r"([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}(\.[0-9]{1,9})?s)?([0-9]{1,9}ms)?"
 _EXPRESSION: Schema = {"type": "string", "pattern": r"\$\{\{"}
 _BARE: Schema = {"type": ["string", "boolean", "number"]}
 _IDENTIFIER: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$", "not": {"enum": keyword.kwlist}}

@@ -1,5 +1,5 @@
 """The types of the language: does a value fit a declared field? One answer for literals, defaults, the command line,
-and values computed during a run. Durations (``500ms``, ``30s``, ``1h30m``) are float seconds once they are read.
+and values computed during a run. Durations (``500ms``, ``1h30m``, ``7d``) are float seconds once they are read.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MAX_DURATION = 366 * 86400.0
 """Seconds. Nothing in an incident waits a year, and the platform's sleeps overflow far above it."""
 
 _DURATION = re.compile(
-    r"(?:(?P<h>[0-9]{1,9})h)?(?:(?P<m>[0-9]{1,9})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,9})?)s)?(?:(?P<ms>[0-9]{1,9})ms)?"
+    r"(?:(?P<d>[0-9]{1,9})d)?(?:(?P<h>[0-9]{1,9})h)?(?:(?P<m>[0-9]{1,9})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,9})?)s)?(?:(?P<ms>[0-9]{1,9})ms)?"
 )
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _URL = re.compile(r"https?://(?P<authority>[^\s/?#]+)(?:[/?#]\S*)?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _UNQUOTED = {
@@ -39,7 +39,7 @@ _NAMES: Mapping[str, str] = {
     "int": "an int",
     "float": "a number",
     "bool": "true or false",
-    "duration": "a duration such as 500ms, 30s, 5m or 1h",
+    "duration": "a duration such as 500ms, 30s, 5m, 1h or 7d",
     "list": "a list",
     "map": "a mapping",
 }
@@ -87,10 +87,10 @@ def describe_field(field: Field) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``500ms``, ``30s``, ``1.5s``, ``5m``, ``1h``, ``1h30m``; ``ValueError`` with a sentence otherwise."""
+    """Seconds of ``500ms``, ``30s``, ``1.5s``, ``5m``, ``1h30m``, ``7d``; ``ValueError`` with a sentence otherwise."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not match.group():
-        raise ValueError("a duration is written like 500ms, 30s, 5m or 1h")
+        raise ValueError("a duration is written like 500ms, 30s, 5m, 1h or 7d")
     seconds = sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict().items() if number)
     if seconds > MAX_DURATION:
         raise ValueError("a duration may be a year at most")
@@ -105,7 +105,8 @@ def format_duration(seconds: float) -> str:
         return f"{sign}{milliseconds}ms" if milliseconds else "0s"
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
-    text = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
+    days, hours = divmod(hours, 24)
+    text = "".join(f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if count)
     return sign + text + (f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s" if rest else "")
 
 

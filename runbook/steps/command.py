@@ -19,8 +19,8 @@ INPUT = Field("input", "string", "its standard input; nothing where nothing is s
 EXITS = Field("exits", "list", "the exit codes that are good; 0 where nothing is said")
 RESULTS = (
     Field("exit_code", "int", "its exit code"),
-    Field("stdout", "string", "its output, at most the first and the last 32 KiB"),
-    Field("stderr", "string", "its error output, at most the first and the last 32 KiB"),
+    Field("stdout", "string", "its output without the line break at its end; at most the first and the last 32 KiB"),
+    Field("stderr", "string", "its error output, in the same way"),
     Field("left_out", "int", "how many bytes of both were not kept"),
 )
 
@@ -129,8 +129,14 @@ def judge_end(name: str, ended: Ended, good: list[int], seconds: float) -> StepR
         raise unexpected(f"{name} was killed by {_signal_name(-ended.code)}{tail}", unsettled=True)
     if ended.code not in good:
         raise unexpected(f"{name} ended with {ended.code}{tail}")
-    output = {"exit_code": ended.code, "stdout": ended.stdout, "stderr": ended.stderr, "left_out": ended.left_out}
+    stdout, stderr = (_without_line_break(text) for text in (ended.stdout, ended.stderr))
+    output = {"exit_code": ended.code, "stdout": stdout, "stderr": stderr, "left_out": ended.left_out}
     return StepResult(f"{name} ended with {ended.code}", output)
+
+
+def _without_line_break(text: str) -> str:
+    """Less the one that ends its last line, as ``$( )`` has it: what is compared is what is seen."""
+    return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def foretell_command(what: str, arguments: Mapping[str, Any]) -> StepResult:

@@ -63,7 +63,7 @@ def test_what_is_given_becomes_typed(declaration: str, text: str, value: object)
         ("type: float", "nan", 'must be a number, not "nan"'),
         ("type: float", "1e999", 'must be a number, not "1e999"'),
         ("type: bool", "yes", 'must be true or false, not "yes"'),
-        ("type: duration", "30", 'must be a duration such as 500ms, 30s, 5m or 1h, not "30"'),
+        ("type: duration", "30", 'must be a duration such as 500ms, 30s, 5m, 1h or 7d, not "30"'),
         ("type: duration, min: 1s, max: 1h", "2h", "must be at most 1h, not 2h"),
         ("type: enum, choices: [fast, slow]", "fats", 'must be one of "fast", "slow", not the string "fats"'),
         ("type: list", "[1", 'must be a list, not "[1"'),
@@ -180,7 +180,7 @@ def test_every_error_names_its_source() -> None:
     assert caught.value.messages == (
         'params.yaml:2:1: playbook "x" has no param "look"; its params are looks, wait, host. Did you mean "looks"?',
         'params.yaml:1:1: param "looks" must be at least 2, not 1.',
-        'RUNBOOK_PARAM_WAIT: param "wait" must be a duration such as 500ms, 30s, 5m or 1h, not "soon".',
+        'RUNBOOK_PARAM_WAIT: param "wait" must be a duration such as 500ms, 30s, 5m, 1h or 7d, not "soon".',
         'param "host" must match [a-z]+[0-9], not the string "S1".',
     )
 

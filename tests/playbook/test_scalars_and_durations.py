@@ -80,6 +80,9 @@ def test_numbers_beyond_use(text: str) -> None:
         ("1h", 3600.0, "1h"),
         ("1h30m", 5400.0, "1h30m"),
         ("1h0m1s500ms", 3601.5, "1h1.5s"),
+        ("7d", 604800.0, "7d"),
+        ("1d12h", 129600.0, "1d12h"),
+        ("48h", 172800.0, "2d"),
         ("0s", 0.0, "0s"),
         (" 2s ", 2.0, "2s"),
     ],
@@ -91,11 +94,11 @@ def test_a_duration_is_read_and_written(text: str, seconds: float, canonical: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "5", "5 s", "-5s", "5S", "1m1h", "5d", "1e3s", "٣s", "1.5h", "inf", "9" * 10 + "s"]
+    "text", ["", "s", "5", "5 s", "-5s", "5S", "1m1h", "1h1d", "1e3s", "٣s", "1.5h", "inf", "9" * 10 + "s"]
 )
 def test_what_is_no_duration(text: str) -> None:
     """A unit is never guessed."""
-    with pytest.raises(ValueError, match="a duration is written like 500ms, 30s, 5m or 1h"):
+    with pytest.raises(ValueError, match="a duration is written like 500ms, 30s, 5m, 1h or 7d"):
         parse_duration(text)
 
 

@@ -30,7 +30,16 @@ def failure(world: World, **arguments: Any) -> StepError:
 def test_what_it_prints_is_kept_and_its_end_is_told(world: World) -> None:
     message, output = world.run("command.run", argv=["sh", "-c", "echo out; echo err >&2"])
     assert message == "sh ended with 0"
-    assert output == {"exit_code": 0, "stdout": "out\n", "stderr": "err\n", "left_out": 0}
+    assert output == {"exit_code": 0, "stdout": "out", "stderr": "err", "left_out": 0}
+
+
+@pytest.mark.parametrize(
+    ("printed", "kept"),
+    [("active\\n", "active"), ("a\\n\\n", "a\n"), ("a\\r\\n", "a"), ("a", "a"), ("\\n", ""), (" a \\n", " a ")],
+)
+def test_one_line_break_at_the_end_is_not_part_of_the_output(world: World, printed: str, kept: str) -> None:
+    """So that ``result.stdout == "active"`` means what it says, and nobody writes ``in``, which ``inactive`` fits."""
+    assert world.run("command.run", argv=["printf", printed])[1]["stdout"] == kept
 
 
 def test_no_shell_reads_an_argument(world: World) -> None:
@@ -40,11 +49,11 @@ def test_no_shell_reads_an_argument(world: World) -> None:
 
 
 def test_numbers_are_arguments_too(world: World) -> None:
-    assert world.run("command.run", argv=["echo", 3, 2.5])[1]["stdout"] == "3 2.5\n"
+    assert world.run("command.run", argv=["echo", 3, 2.5])[1]["stdout"] == "3 2.5"
 
 
 def test_a_shell_runs_only_where_it_is_asked_for_by_name(world: World) -> None:
-    assert world.run("command.run", shell="echo a | tr a b")[1]["stdout"] == "b\n"  # noqa: S604
+    assert world.run("command.run", shell="echo a | tr a b")[1]["stdout"] == "b"  # noqa: S604
 
 
 @pytest.mark.parametrize(
@@ -191,7 +200,7 @@ def test_of_much_output_the_beginning_and_the_end_are_kept(world: World) -> None
     script = "print('first'); print('middle\\n' * 200000); print('last')"
     output = world.run("command.run", argv=[PYTHON, "-c", script])[1]
     assert output["stdout"].startswith("first\n")
-    assert output["stdout"].endswith("last\n")
+    assert output["stdout"].endswith("last")
     assert len(output["stdout"]) <= 2 * HALF + 100
     assert output["left_out"] == len("first\n" + "middle\n" * 200000 + "\nlast\n") - 2 * HALF
     assert f"({output['left_out']} bytes are left out here)" in output["stdout"]
@@ -224,7 +233,7 @@ def test_no_secret_is_cut_through_in_the_words_of_a_failure(world: World) -> Non
 
 def test_bytes_that_are_no_text_are_kept_as_text_that_can_be_recorded(world: World) -> None:
     output = world.run("command.run", argv=["printf", r"\377\376\000\033[31mred\n"])[1]
-    assert output["stdout"] == "\ufffd\ufffd\x00\x1b[31mred\n"
+    assert output["stdout"] == "\ufffd\ufffd\x00\x1b[31mred"
 
 
 def test_nothing_that_a_terminal_obeys_is_in_the_words_of_a_failure(world: World) -> None:
@@ -255,7 +264,7 @@ def test_a_dry_run_runs_nothing_and_says_all_that_would_be_run(world: World, tmp
 
 
 def test_a_dry_run_runs_what_says_that_it_reads_once_all_of_it_is_known(world: World) -> None:
-    assert world.dry("command.run", argv=["echo", "hi"], reads=True)[1]["stdout"] == "hi\n"
+    assert world.dry("command.run", argv=["echo", "hi"], reads=True)[1]["stdout"] == "hi"
     message, output = world.dry("command.run", argv=["echo", UNKNOWN], reads=True)
     assert (message, output) == ("would run [echo, (known when it runs)]", {})
     assert world.dry("command.run", argv=UNKNOWN, env=UNKNOWN, input=UNKNOWN)[1] == {}

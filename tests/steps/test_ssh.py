@@ -74,7 +74,7 @@ def test_ssh_is_told_the_host_as_nothing_but_a_host_and_each_argument_quoted(wor
     message, output = world.run("ssh.run", host="admin@s1.example.org", argv=["df", "a b", "$(id)", "it's", "-x"])
     line = """df 'a b' '$(id)' 'it'"'"'s' -x"""
     assert ssh.told == [["ssh", "-T", *OPTIONS, "--", "admin@s1.example.org", line]]
-    assert (message, output["stdout"]) == ("df on admin@s1.example.org ended with 0", "42%\n")
+    assert (message, output["stdout"]) == ("df on admin@s1.example.org ended with 0", "42%")
 
 
 def test_a_line_for_the_shell_over_there_is_sent_as_it_is(world: World, ssh: StandIn) -> None:
