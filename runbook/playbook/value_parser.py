@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runbook.errors import InvalidValueError
 from runbook.playbook.diagnostics import Diagnostics, quoted
-from runbook.playbook.expressions.checker import check_expression
+from runbook.playbook.expressions.checker import check_condition, check_expression
 from runbook.playbook.expressions.model import Expression, Template
+from runbook.playbook.expressions.name_checker import Report
 from runbook.playbook.expressions.static_scope import StaticScope
-from runbook.playbook.expressions.static_types import ANY, MAPPING_ENTRY, STRING, StaticType
+from runbook.playbook.expressions.static_types import ANY, STRING, StaticType
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.expressions.templates import OPEN, Part, Unclosed, split_template, whole_expression
 from runbook.playbook.model import Field, Value
@@ -21,6 +23,8 @@ MAX_SIZE = 120_000
 """Parts (names, constants, operators) of all expressions of a file, where each expression counts four more: fifteen
 thousand of usual length. Bounds the time of checking them.
 """
+Check = Callable[[ParsedExpression, StaticScope, Report], StaticType]
+"""How an expression is checked: as a value, or as a condition."""
 _MISSPELT_TEMPLATE = re.compile(
     r"(?<!\$)\{\{\s*(?P<a>[A-Za-z_]\w*)\.|\$\{\s*(?P<b>[A-Za-z_]\w*)\.|\$(?P<c>[A-Za-z_]\w*)\."
 )
@@ -57,21 +61,20 @@ class ValueParser:
 
     def condition(self, node: Node, key: str) -> Expression | None:
         """The expression of ``if`` and its kin."""
-        found = self._bare_expression(node, key)
+        found = self._bare_expression(node, key, check_condition)
         return found[0] if found else None
 
     def items(self, node: Node) -> tuple[Expression, StaticType] | None:
         """The expression of ``for_each``, and the type of one item: of a mapping, ``{key, value}``."""
-        found = self._bare_expression(node, "for_each")
+        found = self._bare_expression(node, "for_each", check_expression)
         if found is None:
             return None
         expression, found_type = found
-        is_record = found_type.type == "map" and found_type.fields is not None
-        if found_type.type not in ("list", "map", "any") or is_record:
+        item, _ = found_type.each()
+        if item is None:
             message = f"for_each needs a list, not {found_type.compared_as}"
             self._diagnostics.add(node.mark, message, _list_inside(node, found_type))
-            return expression, ANY
-        return expression, MAPPING_ENTRY if found_type.type == "map" else found_type.items or ANY
+        return expression, item or ANY
 
     # -- values
 
@@ -136,7 +139,9 @@ class ValueParser:
 
     # -- expressions
 
-    def _expression(self, scalar: Scalar, part: Part) -> tuple[Expression, StaticType] | None:
+    def _expression(
+        self, scalar: Scalar, part: Part, check: Check = check_expression
+    ) -> tuple[Expression, StaticType] | None:
         """The expression ``part`` of a scalar, and the type of its value."""
         parsed = parse_expression(part.text)
         self._scope.size += 4 + (parsed.size if isinstance(parsed, ParsedExpression) else 0)
@@ -151,11 +156,11 @@ class ValueParser:
         def report(offset: int, message: str, suggestion: str | None) -> None:
             self._diagnostics.add(scalar.at(part.start + offset), message, suggestion)
 
-        found_type = check_expression(parsed, self._scope, report)
+        found_type = check(parsed, self._scope, report)
         mark = scalar.at(part.start + parsed.offset(parsed.tree))
         return parsed.at(mark, found_type.type), found_type
 
-    def _bare_expression(self, node: Node, key: str) -> tuple[Expression, StaticType] | None:
+    def _bare_expression(self, node: Node, key: str, check: Check) -> tuple[Expression, StaticType] | None:
         """An expression that needs no ``${{ }}`` around it, but may have it."""
         if not isinstance(node, Scalar):
             in_quotes = "Put it in quotes, and each string in it in single ones: \"['a', 'b']\"."
@@ -167,7 +172,7 @@ class ValueParser:
         self._scope.visible_place = f'"{key}"'
         whole = whole_expression(node.text)
         if whole or OPEN not in node.text:
-            return self._expression(node, whole or Part(node.text, 0, is_expression=True))
+            return self._expression(node, whole or Part(node.text, 0, is_expression=True), check)
         self._scope.use_mentioned(node.text)
         self._diagnostics.add(node.mark, f"{key} takes one expression", "Write the whole without ${{ and }}.")
         return None

@@ -18,9 +18,26 @@ def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
     ("text", "column", "message"),
     [
         ("", 9, "an expression is missing here"),
-        ("1 + ", 9, "not a valid expression"),
-        ("a b", 11, "not a valid expression"),
-        ("(" * 500, None, "not a valid expression"),
+        ("1 + ", 11, 'a value is missing after "+"'),
+        ("1 + * 2", 13, 'a value is missing between "+" and "*"'),
+        ("== 2", 9, 'a value is missing before "=="'),
+        ("a b", 11, 'nothing joins "a" and "b"'),
+        ("a 'b'", 11, "nothing joins"),
+        ("a and", 11, 'a value is missing after "and"'),
+        ("not", 9, 'a value is missing after "not"'),
+        ("a.", 10, 'a value is missing after "."'),
+        ("a if b", 11, '"if" needs "else" here'),
+        ("(1 + 2", 9, '"(" is never closed'),
+        ("len(dead.peers > 0", 12, '"(" is never closed'),
+        ("[1, (2]", 15, '"]" does not close the "("'),
+        ("1 + 2)", 14, '")" closes nothing'),
+        ("a == 'b", 14, "the text that begins with ' here is never closed"),
+        ("(" * 500, None, '"(" is never closed'),
+        ("'&&' && b", 14, '"&&" is not'),
+        ("a ? b : c", 11, '"?" is not'),
+        ("a AND b", 11, '"AND" is not'),
+        ("a <> b", 11, '"<>" is not'),
+        ("\\", 9, "not a valid expression"),
         ("-" * 900 + "1", None, "too large"),
         ("not " * 41 + "true", None, "too large"),
         ("[" + "1," * 200 + "]", None, "too large"),
@@ -38,13 +55,14 @@ def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
         ("a @ b", 9, '"@" is not'),
         ("1 << 3", 9, '"<<" is not'),
         ("~1", 9, '"~" is not'),
-        ("{1: 2}", 9, "a mapping is not"),
+        ("{**a}", 9, '"**" is not'),
+        ("{a: 1 for a in b}", 9, '"for ... in" in braces is not'),
+        ("{a for a in b}", 9, '"for ... in" in braces is not'),
+        ("[x for x, y in a]", 9, 'one name stands between "for" and "in"'),
         ("{1, 2}", 9, "a set is not"),
         ("(1, 2)", 9, "a tuple is not"),
         ("f'{a}'", 9, "an f-string is not"),
         ("lambda: 1", 9, '"lambda" is not'),
-        ("[x for x in a]", 9, '"for ... in" is not'),
-        ("(x for x in a)", 9, '"for ... in" is not'),
         ("b'x'", 9, "this is not part"),
         ("1j", 9, "this is not part"),
         ("...", 9, "this is not part"),
@@ -54,6 +72,8 @@ def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
         ("len()", 9, "len takes one argument"),
         ("len(a, b)", 9, "len takes one argument"),
         ("min()", 9, "min takes one argument or more"),
+        ("split()", 9, "split takes 1 or 2 arguments"),
+        ("replace(a, b)", 9, "replace takes 3 arguments"),
         ("sorted(a, reverse=true)", 9, "sorted takes one argument"),
         ("sorted(a, **b)", 9, "sorted takes one argument"),
         ("a.b()", 9, "only functions can be called"),
@@ -88,3 +108,25 @@ def test_every_error_of_an_expression_is_reported() -> None:
         for diagnostic in diagnostics_of("lenn(a) > 2 and (b is 3 or c | d)")
     }
     assert found == {(9, 'Did you mean "len"?'), (26, 'Write "==".'), (36, 'Write "or".')}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a = 1", 'Write "==".'),
+        ("a && b", 'Write "and".'),
+        ("!a", 'Write "not".'),
+        ("a ? b : c", "Write yes if condition else no."),
+        ("(a", 'Add ")".'),
+        ("(a]", 'Write ")" before it.'),
+        ("map(a, lambda p: p.id)", "Write a list: [peer.id for peer in dead.peers if peer.voter]."),
+        ("result.stdout.strip()", "Write trim(…) around what is before the dot."),
+        ("name.startsWith('a')", "Write startswith(…) around what is before the dot."),
+        ("peers | length", "Write len(…) around what is before it."),
+        ("a | default('b')", "Write default(…) around what is before it."),
+        ("(1, 2)", "Write a list: [a, b]."),
+    ],
+)
+def test_what_was_probably_meant(text: str, meant: str) -> None:
+    """By somebody who knows another language."""
+    assert diagnostics_of(text)[0].suggestion == meant

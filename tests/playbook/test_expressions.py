@@ -207,9 +207,16 @@ def test_an_expression_that_cannot_be_computed_says_why(text: str, sentence: str
 def test_a_text_cannot_grow_without_limit() -> None:
     """Doubling needs few parts and much memory."""
     doubled = expression("params.a + params.a")
-    assert evaluate(doubled, {"params": {"a": "x" * 5_000}}) == "x" * 10_000
-    with pytest.raises(ExpressionError, match="longer than 10,000 characters"):
-        evaluate(doubled, {"params": {"a": "x" * 5_001}})
+    assert evaluate(doubled, {"params": {"a": "x" * 100_000}}) == "x" * 200_000
+    with pytest.raises(ExpressionError, match="longer than 200,000 characters"):
+        evaluate(doubled, {"params": {"a": "x" * 100_001}})
+    for text in (
+        "replace(params.a, 'x', 'xxx')",
+        "join([params.a, params.a, params.a])",
+        "to_json([params.a, params.a])",
+    ):
+        with pytest.raises(ExpressionError, match="longer than 200,000 characters"):
+            evaluate(expression(text), {"params": {"a": "x" * 100_001}})
 
 
 def test_a_number_of_any_size_may_come_from_a_server() -> None:

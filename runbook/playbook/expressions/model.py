@@ -40,7 +40,8 @@ class Expression:
 
     ``text`` alone is enough to parse it again; ``mark`` is where it begins, for errors. ``type`` is what was found out
     about its value at load: the type of a :class:`Field`, ``null``, or ``any``. ``secrets`` are the names after
-    ``secrets.`` in it, ``outcomes`` the steps of which it asks ``outcome(…)``.
+    ``secrets.`` in it, ``outcomes`` the steps of which it asks ``outcome(…)``; ``reads_item`` says that it reads
+    ``item`` or ``loop``.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Expression:
     type: str = "any"
     secrets: frozenset[str] = frozenset()
     outcomes: frozenset[str] = frozenset()
+    reads_item: bool = False
 
 
 @dataclass(frozen=True)

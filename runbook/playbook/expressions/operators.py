@@ -15,10 +15,14 @@ from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.types import is_number
 from runbook.playbook.yaml_scalars import MAX_INT
 
-MAX_STRING = 10_000
-"""Characters of a string made by an expression: more than any message needs, far less than memory holds."""
+MAX_STRING = 200_000
+"""Characters of a string made by an expression: the output of a command and more, far less than memory holds."""
 MAX_ITEMS = 100_000
 """Values in one value, all levels together. Lists of lists of one list double with every step that names them."""
+
+
+class NotThereError(ExpressionError):
+    """What was asked for is not in the data, or has no value in this run: ``default`` has another value for it."""
 
 
 def member(base: Any, key: Any) -> Any:
@@ -29,12 +33,13 @@ def member(base: Any, key: Any) -> Any:
         if isinstance(key, str) and key in base:
             return base[key]
         there = ", ".join(sorted(str(k) for k in base)[:8]) or "nothing"
-        raise ExpressionError(f"there is no {_format_key(key)} (there is {there})")
+        raise NotThereError(f"there is no {_format_key(key)} (there is {there})")
     if isinstance(base, list | tuple) and is_number(key) and isinstance(key, int):
         if -len(base) <= key < len(base):
             return base[key]
-        raise ExpressionError(f"the list has {len(base)} items, so there is no item {key}")
-    raise ExpressionError(f"{describe_value(base)} has no {_format_key(key)}")
+        raise NotThereError(f"the list has {len(base)} items, so there is no item {key}")
+    missing = NotThereError if base is None else ExpressionError
+    raise missing(f"{describe_value(base)} has no {_format_key(key)}")
 
 
 def _format_key(key: Any) -> str:
@@ -56,9 +61,16 @@ def equal(left: Any, right: Any) -> Any:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
+def asked(value: Any) -> Any:
+    """``value`` where it is to be true or false: of a text nobody knows, as ``"false"`` is a text as well."""
+    if isinstance(value, str):
+        raise ExpressionError(f"{describe_value(value)} is neither true nor false: compare it with a text")
+    return value
+
+
 def negation(value: Any) -> Any:
     """``not``: of UNKNOWN it is UNKNOWN."""
-    return UNKNOWN if value is UNKNOWN else not value
+    return UNKNOWN if value is UNKNOWN else not asked(value)
 
 
 def conjunction(operands: Iterable[Any]) -> Any:
@@ -154,9 +166,14 @@ def sign(symbol: str, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def bounded_string(text: str) -> str:
     """``text``, if it is not longer than :data:`MAX_STRING`."""
-    if len(text) > MAX_STRING:
-        raise ExpressionError(f"the string is longer than {MAX_STRING:,} characters")
+    bounded_length(len(text))
     return text
+
+
+def bounded_length(length: int) -> None:
+    """Raises :class:`ExpressionError` for that of a string too long to be made."""
+    if length > MAX_STRING:
+        raise ExpressionError(f"the string is longer than {MAX_STRING:,} characters")
 
 
 def bounded_data(value: Any) -> Any:

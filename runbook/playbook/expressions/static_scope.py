@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from runbook.playbook.expressions.functions import FUNCTIONS
 from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.static_types import INT, STRING, StaticType
-from runbook.playbook.expressions.syntax import CONSTANTS, OUTCOME
+from runbook.playbook.expressions.tree import CONSTANTS, OUTCOME
 
 RUN_OUTCOMES = ("success", "failed", "refused", "interrupted")
 RUN = StaticType("map", {"id": STRING, "name": STRING}, origin="run")
@@ -63,6 +63,7 @@ class StaticScope:
         used_params, used_secrets: what some expression reads.
         steps: the type of the result of each step that has one here.
         later: the line of each step that comes further down.
+        shared: names that several steps without an id would have, with their lines: none of these can be read.
         closed: ids inside blocks and handlers that are over, each with where it was known.
         missing: why a step may have no result.
         asked: the steps whose outcome is asked for by an ``if`` around this place.
@@ -70,6 +71,7 @@ class StaticScope:
         enclosing: ids of the steps around this place, the one that is being read last.
         run, item, result: the types of these names; item and result are None where they do not exist.
         no_item: why there is no ``item`` here.
+        bound: the types of the names that the ``for ... in`` around this place gives.
         visible_place: where this value is shown or recorded, so that it may hold no secret.
         size: parts of all expressions so far.
     """
@@ -80,6 +82,7 @@ class StaticScope:
     used_secrets: set[str] = field(default_factory=set)
     steps: dict[str, StaticType] = field(default_factory=dict)
     later: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, list[int]] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
     missing: dict[str, MissingResult] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
@@ -88,6 +91,7 @@ class StaticScope:
     run: StaticType = RUN
     item: StaticType | None = None
     no_item: str = NO_ITEM
+    bound: Mapping[str, StaticType] = field(default_factory=dict)
     result: StaticType | None = None
     visible_place: str | None = None
     size: int = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from runbook.playbook.diagnostics import quoted
-from runbook.playbook.expressions.syntax import OPERATORS
+from runbook.playbook.expressions.refused import OPERATORS
 from runbook.playbook.model import Field, StepDeclaration
 from runbook.playbook.types import NUMBERS, STRINGS
 
@@ -47,6 +47,18 @@ class StaticType(NamedTuple):
             "float": NUMBERS,
         }
         return self.type in takes.get(declared.type, {declared.type})
+
+    def each(self) -> tuple[StaticType | None, str | None]:
+        """The type of one item, as a list is gone through, of a mapping ``{key, value}``; or None, and what was meant.
+
+        A result is a mapping of its fields, each of another kind: nobody means to go through these.
+        """
+        if self.type == "list":
+            return self.items or ANY, None
+        if self.type == "map" and self.fields is None:
+            return MAPPING_ENTRY, None
+        lists = [name for name, inner in (self.fields or {}).items() if inner.type == "list"]
+        return (ANY, None) if self.type == "any" else (None, lists[0] if lists else None)
 
 
 _COMPARED_AS = {**dict.fromkeys(NUMBERS, "a number"), **dict.fromkeys(STRINGS, "a string")}
@@ -103,3 +115,9 @@ def comparison_error(op: ast.cmpop, left: StaticType, right: StaticType) -> tupl
         return None if possible else (f"{one} never equals {other}", suggestion)
     possible = one == other and one in ("a number", "a string")
     return None if possible else (f"{symbol} cannot compare {one} with {other}", suggestion)
+
+
+def format_known(known: Iterable[str]) -> str:
+    """`` (there is a, b)``, where they are few."""
+    names = sorted(known)
+    return f" (there is {', '.join(names)})" if 0 < len(names) <= 10 else ""

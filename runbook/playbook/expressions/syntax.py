@@ -7,85 +7,19 @@ looks at it. Names and types are not looked at.
 from __future__ import annotations
 
 import ast
-import math
-import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from runbook.errors import Mark
-from runbook.playbook.diagnostics import did_you_mean, quoted
-from runbook.playbook.expressions.functions import FUNCTIONS
 from runbook.playbook.expressions.model import Expression
-from runbook.playbook.yaml_scalars import MAX_INT
+from runbook.playbook.expressions.refused import why_refused
+from runbook.playbook.expressions.syntax_errors import INVALID, SyntaxProblem, explain_syntax_error
+from runbook.playbook.expressions.tree import OUTCOME, asked_step, children, literal_key
 
 MAX_LENGTH = 1000
 MAX_PARTS = 200
 MAX_NESTING = 40
 """Limits of one expression: what a person can still read, and far below where a parser or the stack gives in."""
-
-CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
-"""Names that mean a value, as in YAML; Python's own ``True``, ``False`` and ``None`` are read as well."""
-
-OUTCOME = "outcome"
-"""``outcome(ID)`` looks like a function, but takes a step and not its result, as that may be missing."""
-
-OPERATORS: Mapping[type[ast.AST], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.USub: "-",
-    ast.UAdd: "+",
-    ast.Not: "not",
-    ast.And: "and",
-    ast.Or: "or",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.In: "in",
-    ast.NotIn: "not in",
-}
-"""What the language has; everything else of Python is refused."""
-
-_REFUSED_OPERATORS: Mapping[type[ast.AST], tuple[str, str | None]] = {
-    ast.Pow: ("**", None),
-    ast.MatMult: ("@", None),
-    ast.BitOr: ("|", "or"),
-    ast.BitAnd: ("&", "and"),
-    ast.BitXor: ("^", None),
-    ast.LShift: ("<<", None),
-    ast.RShift: (">>", None),
-    ast.Invert: ("~", "not"),
-    ast.Is: ("is", "=="),
-    ast.IsNot: ("is not", "!="),
-}
-_REFUSED_NODES: Mapping[type[ast.AST], str] = {
-    ast.JoinedStr: "an f-string",
-    ast.Dict: "a mapping",
-    ast.Tuple: "a tuple",
-    ast.Set: "a set",
-    ast.Lambda: '"lambda"',
-    ast.Starred: '"*"',
-    ast.NamedExpr: '":="',
-    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), '"for ... in"'),
-}
-_ALWAYS_FINE = (ast.Name, ast.Attribute, ast.BoolOp, ast.IfExp, ast.List)
-_OTHER_LANGUAGES = (("&&", "and"), ("||", "or"), ("===", "=="))
-_INVALID = "this is not a valid expression"
-
-
-class SyntaxProblem(NamedTuple):
-    """What is wrong at ``offset`` (in characters) of an expression's text."""
-
-    offset: int
-    message: str
-    suggestion: str | None = None
 
 
 class ParsedExpression(NamedTuple):
@@ -125,9 +59,18 @@ class ParsedExpression(NamedTuple):
             and node.value.id == "secrets"
         )
 
+    @property
+    def reads_item(self) -> bool:
+        """Whether it is another one for each item of a ``for_each``."""
+        if "item" not in self.text and "loop" not in self.text:
+            return False
+        return any(isinstance(node, ast.Name) and node.id in ("item", "loop") for node in ast.walk(self.tree))
+
     def at(self, mark: Mark, value_type: str = "any") -> Expression:
         """The expression as a playbook holds it: ``mark`` is its place, ``value_type`` what is known of its value."""
-        return Expression(self.text.strip(), mark, self.tree, value_type, self.secrets(), self.outcomes())
+        return Expression(
+            self.text.strip(), mark, self.tree, value_type, self.secrets(), self.outcomes(), self.reads_item
+        )
 
 
 @lru_cache(maxsize=512)
@@ -153,34 +96,13 @@ def _parse_python(flat: str, indent: int) -> ast.expr | SyntaxProblem:
             warnings.simplefilter("ignore")  # Python's advice about odd literals is not for an operator
             tree = ast.parse(flat, mode="eval").body
     except SyntaxError as error:
-        at, message, suggestion = _explain_syntax_error(flat, (error.offset or 1) - 1)
-        return SyntaxProblem(indent + at, message, suggestion)
+        problem = explain_syntax_error(flat, (error.offset or 1) - 1)
+        return problem._replace(offset=indent + problem.offset)
     except (ValueError, RecursionError, MemoryError):
-        return SyntaxProblem(indent, _INVALID)
+        return SyntaxProblem(indent, INVALID)
     if b"#" in flat.encode()[tree.end_col_offset or 0 :]:
         return SyntaxProblem(indent + flat.rindex("#"), "an expression cannot hold a comment")
     return tree
-
-
-def _explain_syntax_error(flat: str, offset: int) -> SyntaxProblem:
-    """Python's own words and places differ between its versions and speak of Python; ours do not."""
-    for theirs, ours in _OTHER_LANGUAGES:
-        if theirs in flat:
-            return SyntaxProblem(flat.index(theirs), *_not_in_the_language(theirs, ours))
-    upper_case = re.search(r"\b(AND|OR|NOT|IN)\b", flat)
-    if upper_case:
-        return SyntaxProblem(upper_case.start(), *_not_in_the_language(upper_case[0], upper_case[0].lower()))
-    for at, character in enumerate(flat):
-        neighbours = flat[max(at - 1, 0) : at] + flat[at + 1 : at + 2]
-        if character == "=" and not set(neighbours) & set("=<>!"):
-            return SyntaxProblem(at, *_not_in_the_language("=", "=="))
-        if character == "!" and flat[at + 1 : at + 2] != "=":
-            return SyntaxProblem(at, *_not_in_the_language("!", "not"))
-    return SyntaxProblem(min(max(offset, 0), len(flat) - 1), _INVALID)
-
-
-def _not_in_the_language(symbol: str, ours: str | None) -> tuple[str, str | None]:
-    return f"{quoted(symbol)} is not part of the expression language", f"Write {quoted(ours)}." if ours else None
 
 
 def _check_language(parsed: ParsedExpression) -> ParsedExpression | list[SyntaxProblem]:
@@ -193,86 +115,9 @@ def _check_language(parsed: ParsedExpression) -> ParsedExpression | list[SyntaxP
         if size > MAX_PARTS or depth > MAX_NESTING:
             limits = f"{MAX_PARTS} parts and {MAX_NESTING} levels"
             return [*problems, SyntaxProblem(parsed.offset(node), f"the expression is too large; it may have {limits}")]
-        refused = _why_refused(node)
+        refused = why_refused(node)
         if refused:
             problems.append(SyntaxProblem(parsed.offset(node), *refused))
         else:
             pending += [(child, depth + 1) for child in children(node)]
     return problems or parsed._replace(size=size)
-
-
-def _why_refused(node: ast.expr) -> tuple[str, str | None] | None:
-    """Why this node cannot stand in an expression, and what to write instead; its children are not looked at."""
-    if isinstance(node, ast.Name) and node.id == "steps":
-        return '"steps" needs the id of a step after it', "Write it like steps.dead.peers."
-    if isinstance(node, _ALWAYS_FINE):
-        return None
-    if isinstance(node, ast.Constant):
-        value = node.value
-        if (isinstance(value, int) and value > MAX_INT) or (isinstance(value, float) and not math.isfinite(value)):
-            return "this number is too large", None
-        fine = value is None or isinstance(value, str | int | float)
-        return None if fine else ("this is not part of the expression language", None)
-    if isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare):
-        operators: list[Any] = [*node.ops] if isinstance(node, ast.Compare) else [node.op]
-        for op in operators:
-            if type(op) not in OPERATORS:
-                return _not_in_the_language(*_REFUSED_OPERATORS[type(op)])
-        return None
-    if isinstance(node, ast.Call):
-        return _why_call_refused(node)
-    if isinstance(node, ast.Subscript):
-        sliced = isinstance(node.slice, ast.Slice | ast.Tuple | ast.Starred)
-        return ("slices are not part of the expression language", None) if sliced else None
-    return f"{_REFUSED_NODES.get(type(node), 'this')} is not part of the expression language", None
-
-
-def _why_call_refused(node: ast.Call) -> tuple[str, str | None] | None:
-    known = ", ".join((*FUNCTIONS, OUTCOME))
-    if not isinstance(node.func, ast.Name):
-        return f"only functions can be called: {known}", None
-    name = node.func.id
-    if name == OUTCOME:
-        wrong = "outcome takes the id of one step"
-        return (wrong, "Write it like outcome(dead).") if asked_step(node) is None else None
-    if name not in FUNCTIONS:
-        return f"there is no function {quoted(name)}; there are {known}", did_you_mean(name, (*FUNCTIONS, OUTCOME))
-    takes, given = FUNCTIONS[name].arguments, len(node.args)
-    if node.keywords or not given or (takes is not None and given != takes):
-        count = {None: "one argument or more", 1: "one argument"}.get(takes, f"{takes} arguments")
-        return f"{name} takes {count}", None
-    return None
-
-
-def children(node: ast.expr) -> list[ast.expr]:
-    """The parts of ``node`` that have a value of their own: not a function's name, nor ``steps`` in ``steps.ID``."""
-    if isinstance(node, ast.Constant | ast.Name) or is_step_reference(node) or asked_step(node) is not None:
-        return []
-    if isinstance(node, ast.Call):
-        return node.args
-    return [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
-
-
-def literal_key(node: ast.AST) -> str | None:
-    """``id`` of ``x.id`` and of ``x["id"]``; nothing for every other node."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return node.slice.value
-    return None
-
-
-def is_step_reference(node: ast.expr) -> bool:
-    """Whether this is ``steps.ID``, which means the same as ``ID``."""
-    base = getattr(node, "value", None)
-    return isinstance(base, ast.Name) and base.id == "steps" and literal_key(node) is not None
-
-
-def asked_step(node: ast.AST) -> str | None:
-    """``ID`` of ``outcome(ID)``; nothing for every other node."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != OUTCOME:
-        return None
-    if len(node.args) != 1 or node.keywords:
-        return None
-    step = node.args[0]
-    return step.id if isinstance(step, ast.Name) else literal_key(step) if is_step_reference(step) else None

@@ -1,19 +1,16 @@
-"""Text with ``${{ … }}`` in it: where each expression stands, and how a value reads inside a text."""
+"""Text with ``${{ … }}`` in it: where each expression stands."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from runbook.errors import ExpressionError
-from runbook.playbook.diagnostics import describe_value
-from runbook.playbook.expressions.operators import bounded_data
 from runbook.playbook.expressions.syntax import MAX_LENGTH
-from runbook.playbook.types import format_duration
 
 OPEN = "${{"
-_TEMPLATE = re.compile(r"""\$\{\{((?:[^'"}]|'[^']*'|"[^"]*"|\}(?!\}))*)\}\}""")
+_TEMPLATE = re.compile(r"""\$\{\{((?:[^'"{}]|'[^']*'|"[^"]*"|\}(?!\}))*)\}\}""")
+_PIECE = re.compile(r"""[^'"{}]+|'[^']*'|"[^"]*"|[{}]""")
 
 
 class Part(NamedTuple):
@@ -22,6 +19,11 @@ class Part(NamedTuple):
     text: str
     start: int
     is_expression: bool = False
+
+    @property
+    def end(self) -> int:
+        """The offset of what follows it: behind the ``}}`` of an expression."""
+        return self.start + len(self.text) + (2 if self.is_expression else 0)
 
 
 class Unclosed(NamedTuple):
@@ -32,49 +34,43 @@ class Unclosed(NamedTuple):
     suggestion: str | None
 
 
+def _match(text: str, begin: int) -> Part | None:
+    """The expression that begins with ``${{`` at ``begin``; nothing where it does not end. A mapping in it may end
+    with ``}}`` as well, which then closes no more than the mapping.
+    """
+    match = _TEMPLATE.match(text, begin, begin + MAX_LENGTH + 10)
+    if match:
+        return Part(match[1], match.start(1), is_expression=True)
+    start, depth = begin + len(OPEN), 0
+    for piece in _PIECE.finditer(text, start, begin + MAX_LENGTH + 10):
+        if piece[0] == "}" and depth == 0 and text.startswith("}}", piece.start()):
+            return Part(text[start : piece.start()], start, is_expression=True)
+        depth += {"{": 1, "}": -1 if depth else 0}.get(piece[0], 0)
+    return None
+
+
 def whole_expression(text: str) -> Part | None:
     """The expression of a text that is one ``${{ … }}`` and nothing else."""
     begin = len(text) - len(text.lstrip())
-    match = _TEMPLATE.match(text, begin, begin + MAX_LENGTH + 10)
-    if match is None or text[match.end() :].strip():
-        return None
-    return Part(match[1], match.start(1), is_expression=True)
+    part = _match(text, begin) if text.startswith(OPEN, begin) else None
+    return None if part is None or text[part.end :].strip() else part
 
 
 def split_template(text: str) -> Iterator[Part | Unclosed]:
     """The expressions in a text, and the text before, between and after them."""
     at = 0
     while (begin := text.find(OPEN, at)) >= 0:
-        match = _TEMPLATE.match(text, begin, begin + MAX_LENGTH + 10)
-        if match is None and "}}" in text[begin:]:
-            yield Unclosed(begin, f"holds an open quote, or more than {MAX_LENGTH:,} characters", None)
+        part = _match(text, begin)
+        if part is None and "}}" in text[begin:]:
+            why = f"holds an open quote or brace, or more than {MAX_LENGTH:,} characters"
+            yield Unclosed(begin, why, None)
             return
-        if match is None:
+        if part is None:
             yield Unclosed(begin, "is never closed", "Close it with }}.")
             return
         if begin > at:
             yield Part(text[at:begin], at)
-        yield Part(match[1], match.start(1), is_expression=True)
-        at = match.end()
+        yield part
+        at = part.end
     if text[at:]:
         yield Part(text[at:], at)
-
-
-def format_value(value: Any, type_name: str) -> str:
-    """How a value of this type reads inside a text: a duration as ``30s``, lists and mappings as JSON, else as YAML."""
-    if isinstance(value, str):
-        return value
-    if value is None or isinstance(value, bool):
-        return describe_value(value)
-    if isinstance(value, int | float) and type_name == "duration":
-        return format_duration(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, int):
-        return str(value)
-    import json
-
-    try:
-        return json.dumps(bounded_data(value), ensure_ascii=False, default=str)
-    except RecursionError:
-        raise ExpressionError("the data is nested too deeply for a text") from None
