@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-PRIVATE = 0o600
+PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 SHARED, SHARED_FOLDER = 0o660, 0o2770  # in a folder that a team shares: its group's, and so is all that comes into it
+RUNS = "runs"  # in the state folder, with a folder a run
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
@@ -35,9 +36,8 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):  # somebody else was faster
-        folder.mkdir(mode=0o700)
-        if is_shared(folder.parent):
-            folder.chmod(SHARED_FOLDER)  # mkdir's own mode is cut by the umask
+        folder.mkdir(mode=PRIVATE_FOLDER)
+        folder.chmod(SHARED_FOLDER if is_shared(folder.parent) else PRIVATE_FOLDER)  # mkdir's own is cut by the umask
 
 
 def file_mode(folder: Path) -> int:
@@ -95,7 +95,10 @@ def sync_folder(folder: Path) -> None:
 def read_limited(path: str | Path, limit: int) -> bytes:
     """The file, or one byte more than ``limit`` of it: as much as shows that it is too large. Raises OSError."""
     with os.fdopen(open_regular(path), "rb") as file:
-        return file.read(limit + 1)
+        data = file.read(limit + 1)
+    if data is None:  # a file of the kernel's that has nothing to say yet
+        raise OSError(errno.EAGAIN, "not a regular file but one that waits", str(path))
+    return data
 
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:

@@ -16,7 +16,7 @@ from runbook.cli.main import main
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.threads import within
 from runbook.errors import JournalError, Mark, SecretError, SettingsError
-from runbook.files import read_limited, replace_file, replacing
+from runbook.files import make_folder, read_limited, replace_file, replacing
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.playbook.model import Secret
@@ -99,6 +99,34 @@ def test_a_link_to_a_file_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")
     assert read_limited(tmp_path / "link", 3) == b"1234"
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o277, 0o777])
+def test_folders_and_files_of_ours_are_private_under_any_umask(mask: int, tmp_path: Path) -> None:
+    """0700 and 0600, neither more nor less: one that nobody could enter would end the run."""
+    before = os.umask(mask)
+    try:
+        make_folder(tmp_path / "state" / "runs" / "run")
+        replace_file(tmp_path / "state" / "runs" / "run" / "kept", b"new")
+        Journal.begin(tmp_path / "state" / "runs" / "run" / "journal.jsonl").close()
+        lock = Lock(tmp_path / "state" / "locks", {"run": "r"})
+        lock.take("peer", ["p"])
+        lock.release()
+    finally:
+        os.umask(before)
+    made = list((tmp_path / "state").rglob("*"))
+    assert {mode_of(path) for path in made if path.is_dir()} == {0o700}
+    assert {mode_of(path) for path in made if path.is_file()} == {0o600}
+
+
+def test_a_file_of_the_kernel_that_waits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that it is a regular file, and a read of it waits for the next message."""
+    begin, end = os.pipe()
+    os.set_blocking(begin, False)
+    monkeypatch.setattr("runbook.files.open_regular", lambda _path: begin)
+    with pytest.raises(OSError, match="not a regular file but one that waits"):
+        within(PATIENCE, lambda: read_limited("/proc/kmsg", 100))
+    os.close(end)
 
 
 @pytest.fixture

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from runbook.errors import JournalError, NoRunError, TransitionError
-from runbook.journal.store import read
+from runbook.errors import NoRunError
+from runbook.files import RUNS
 from runbook.report.screen import Screen, summary
-from runbook.run_state import fold
-from runbook.session.run_folders import JOURNAL, run_folders
+from runbook.session.run_folders import UNREADABLE, read_run, run_folders
 
 
 def format_runs(state_folder: Path) -> list[str]:
     """A line for each run, the newest last."""
     lines = [_format_run(folder) for folder in run_folders(state_folder)]
-    return lines or [f"there are no runs in {state_folder / 'runs'}"]
+    return lines or [f"there are no runs in {state_folder / RUNS}"]
 
 
 def _format_run(folder: Path) -> str:
     try:
-        run = fold(read(folder / JOURNAL).events)
-    except (JournalError, TransitionError, OSError) as error:
+        _, run = read_run(folder)
+    except UNREADABLE as error:
         return f"{folder.name}  unreadable: {error}"
     state = "no ending" if run.state == "running" else run.state
     cluster = run.started["cluster"] if run.started else "?"
@@ -37,9 +36,8 @@ def format_run_history(folder: Path, form: str) -> list[str]:
         NoRunError: The record cannot be trusted.
     """
     try:
-        record = read(folder / JOURNAL)
-        run = fold(record.events)
-    except (JournalError, TransitionError, OSError) as error:
+        record, run = read_run(folder)
+    except UNREADABLE as error:
         raise NoRunError(f"{error}. What it says is not to be relied on") from None
     if form == "json":
         return [json.dumps(event, ensure_ascii=False) for event in record.events]

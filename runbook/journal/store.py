@@ -21,6 +21,8 @@ from runbook.files import file_mode, make_folder, open_regular, sync_folder
 
 START = "0" * 64
 LINE_LIMIT = 64 * 1024 * 1024  # bytes; a view of a thousand servers stays far below
+FILE_LIMIT = 8 * LINE_LIMIT
+LEVELS = 100  # of lists and mappings within each other; what a step returns has at most 60
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,13 @@ def _taken_up(path: Path, handle: int) -> Record:
 
 
 def read(path: Path) -> Record:
-    """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow."""
+    """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow, and OSError."""
     events: list[Mapping[str, Any]] = []
     previous, length = START, 0
     with os.fdopen(open_regular(path), "rb") as file:
         while data := file.readline(LINE_LIMIT):
+            if length + len(data) > FILE_LIMIT:
+                raise JournalError(f"{path} has more than {FILE_LIMIT // 1024**2} MiB", events)
             event = _parsed(data) if data.endswith(b"\n") else None
             if event is None and not file.readline(1):
                 return Record(tuple(events), torn=True, length=length, last=previous)
@@ -132,11 +136,28 @@ def read(path: Path) -> Record:
 
 
 def _parsed(data: bytes) -> dict[str, Any] | None:
+    """Nothing where it is none of ours: what is nested deeply could neither be hashed nor shown."""
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        return None
+    return event if data.count(b"[") + data.count(b"{") <= LEVELS or _is_flat(event) else None
+
+
+def _is_flat(event: dict[str, Any]) -> bool:
+    level: list[Any] = [event]
+    for _ in range(LEVELS):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _follows(event: dict[str, Any], index: int, previous: str) -> bool:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from runbook.errors import LabError
-from runbook.files import read_limited, replace_file
+from runbook.files import make_folder, read_limited, replace_file
 from runbook.lab.agent_api import gossip_status, leader_seen_by
 from runbook.lab.agent_layout import AgentKind, AgentLayout, find_layout
 from runbook.lab.process import LabProcess, ServerStatus, tail
@@ -86,7 +86,7 @@ class AgentLab:
     def start(self) -> None:
         """Start every server that is not running. Raises LabError, OSError, with none left running."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
         except OSError as error:
             raise LabError(f"cannot make {self.folder}: {error.strerror}") from None
         try:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runbook.errors import LabError
-from runbook.files import read_limited
+from runbook.files import make_folder, read_limited
 from runbook.lab.agent_layout import AgentKind
 from runbook.lab.agents import STATE_FILE, STATE_LIMIT, AgentLab
 from runbook.lab.detached import DetachedLab
@@ -85,7 +85,7 @@ def _recorded(folder: Path) -> Lab | None:
 @contextmanager
 def _vacant(folder: Path) -> Iterator[None]:
     """Make the folder and hold it while a lab is started there. Raises LabError where one is, OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

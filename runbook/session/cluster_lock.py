@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook.clock import Clock
-from runbook.errors import JournalError, LockedError, RefusedError, TransitionError
+from runbook.errors import JournalError, LockedError, RefusedError
 from runbook.events import Emit
+from runbook.files import RUNS
 from runbook.journal.lock import Lock
-from runbook.journal.store import Journal, read
+from runbook.journal.store import Journal
 from runbook.lock_events import GuardOverridden, LockFreed, LockTakenOver
 from runbook.raft.removal import Refusal
-from runbook.run_state import RunState, fold
+from runbook.run_state import RunState
+from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run
 
 PEER = "peer"  # what is locked
 
@@ -110,15 +112,15 @@ class ClusterLock:
         """In both journals, the dead run's first: a lock is never taken silently."""
         event = LockTakenOver(run, self._run, self._who, self._overrides.reason)
         with contextlib.suppress(JournalError):  # its record may be gone or broken: ours still says it
-            journal, _ = Journal.reopen(self._state / "runs" / run / "journal.jsonl")
+            journal, _ = Journal.reopen(self._state / RUNS / run / JOURNAL)
             with contextlib.closing(journal):
                 journal.append({"at": self._clock.now(), **event.record()})
         self._emit(event)
 
     def _progress_of(self, run: str) -> RunState | None:
         try:
-            return fold(read(self._state / "runs" / run / "journal.jsonl").events)
-        except (OSError, JournalError, TransitionError):
+            return read_run(self._state / RUNS / run)[1]
+        except UNREADABLE:
             return None
 
 

@@ -5,7 +5,6 @@ Nothing that lies on the disk holds a run up for longer than the cool-down, or w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,16 +12,17 @@ from typing import Any
 
 from runbook.clock import Clock
 from runbook.engine.plan import Plan
-from runbook.errors import JournalError, RefusedError
+from runbook.errors import JournalError, RefusedError, TransitionError
 from runbook.journal.store import read
 from runbook.raft.removal import Refusal
-from runbook.run_state import RunState, fold
+from runbook.recorded import fold_recorded
+from runbook.run_state import RunState
+from runbook.session.run_folders import JOURNAL, began_at, run_folders
 from runbook.steps.context import SetAside
 from runbook.steps.text import clean
 
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 OVERRIDE = "or run with --override cooldown --reason TEXT"
-_STAMP = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-")
 
 
 class CooldownGuard:
@@ -30,7 +30,7 @@ class CooldownGuard:
 
     def __init__(self, plan: Plan, state: Path, set_aside: SetAside, clock: Clock) -> None:
         self._plan = plan
-        self._runs = state / "runs"
+        self._state = state
         self._set_aside = set_aside
         self._clock = clock
 
@@ -39,34 +39,28 @@ class CooldownGuard:
         if self._plan.cooldown <= 0 or not peers:
             return
         now = datetime.fromisoformat(self._clock.now())
-        reason = reason_in_cooldown(self._runs, self._plan.run, peers, self._plan.cooldown, now)
+        reason = reason_in_cooldown(self._state, self._plan.run, peers, self._plan.cooldown, now)
         if reason is not None and not self._set_aside("cooldown", reason.sentence):
             raise RefusedError(reason)
 
 
-def reason_in_cooldown(runs: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:
+def reason_in_cooldown(state: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:
     """Why the run ``own`` must wait before it changes the cluster that has these ``peers``; of several, the newest."""
     cooldown = timedelta(seconds=seconds)
     oldest = (now - cooldown - LONGEST_RUN).astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    try:
-        recent = [folder for folder in runs.iterdir() if folder.name >= oldest and folder.name != own]
-    except OSError:
-        return None
-    reasons = (_reason_in(folder, peers, cooldown, now) for folder in sorted(recent, reverse=True))
+    recent = [folder for folder in run_folders(state) if folder.name >= oldest and folder.name != own]
+    reasons = (_reason_in(folder, peers, cooldown, now) for folder in reversed(recent))
     return next((reason for reason in reasons if reason is not None), None)
 
 
 def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Refusal | None:
-    path = folder / "journal.jsonl"
-    events: tuple[Mapping[str, Any], ...] = ()
-    if not path.is_file():  # it began nothing; or it is a pipe, which would be read for ever
-        return None
+    events: Sequence[Mapping[str, Any]] = ()
     try:
-        events = read(path).events
-        return _reason_in_run(folder.name, fold(events), peers, cooldown, now)
+        events = read(folder / JOURNAL).events
+        return _reason_in_run(folder.name, fold_recorded(events), peers, cooldown, now)
     except JournalError as error:
         return _reason_in_unreadable(folder, error.before, error, peers, cooldown, now)
-    except Exception as error:  # whatever the record of another run holds
+    except (TransitionError, OSError) as error:
         return _reason_in_unreadable(folder, events, error, peers, cooldown, now)
 
 
@@ -93,7 +87,7 @@ def _reason_in_unreadable(
     now: datetime,
 ) -> Refusal | None:
     """What can still be read may tell that it was a dry run, or another cluster; else it may have been this one."""
-    began = _beginning(folder.name)
+    began = began_at(folder.name)
     claimed = {
         peer for event in events if event.get("kind") == "cluster.claimed" for peer in _texts(event.get("peers"))
     }
@@ -101,17 +95,8 @@ def _reason_in_unreadable(
     if began is None or abs(now - began) >= cooldown or of_another or any(event.get("dry_run") for event in events):
         return None
     what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
-    sentence = f"{what} ({_told(error)}), so it counts as a change of this cluster that nobody acknowledged"
+    sentence = f"{what} ({error}), so it counts as a change of this cluster that nobody acknowledged"
     return Refusal("CoolDown", clean(sentence), f"Look into {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
-
-
-def _beginning(name: str) -> datetime | None:
-    """When the run of this name began; nothing where no run has such a name."""
-    stamp = _STAMP.match(name)
-    try:
-        return datetime.strptime(f"{stamp[1]}+0000", "%Y%m%dT%H%M%S%z") if stamp else None
-    except ValueError:
-        return None
 
 
 def _texts(peers: Any) -> list[str]:
@@ -120,7 +105,3 @@ def _texts(peers: Any) -> list[str]:
 
 def _minutes(ago: timedelta) -> str:
     return f"{ago.total_seconds() / 60:.0f}"
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ from runbook.cluster.environment import cluster_from
 from runbook.engine.plan import Plan, bound
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
-from runbook.files import is_shared, make_folder, read_limited, replace_file
+from runbook.files import RUNS, is_shared, make_folder, read_limited, replace_file
 from runbook.journal.store import Journal
 from runbook.playbook.params import NO_FILE, gather_params, read_params_file
 from runbook.playbook.parser import parse_playbook
@@ -86,7 +86,7 @@ def open_run(
         format=FORMAT,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
     )
-    with _record(state / "runs" / plan.run, text) as journal:
+    with _record(state / RUNS / plan.run, text) as journal:
         yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store)
 
 

@@ -17,8 +17,9 @@ from runbook.files import read_limited
 from runbook.journal.store import Journal
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
+from runbook.recorded import fold_recorded
 from runbook.redaction import HIDDEN, Redactor
-from runbook.run_state import RunState, fold
+from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.open_run import PLAYBOOK, user_name
 from runbook.session.run_folders import JOURNAL, last_change
@@ -40,7 +41,7 @@ def open_resumed(
     journal, record = Journal.reopen(folder / JOURNAL)
     with contextlib.closing(journal):
         _refuse_other_format(folder, record.events[:1])
-        state = fold(record.events)
+        state = fold_recorded(record.events)
         if state.state == "completed":
             _refuse_needless_answers(options.answers, ())
             yield state
@@ -63,7 +64,7 @@ def acknowledge(folder: Path, comment: str, environment: Mapping[str, str], cloc
     """
     journal, record = Journal.reopen(folder / JOURNAL)
     with contextlib.closing(journal):
-        if not fold(record.events).has_changed:
+        if not fold_recorded(record.events).has_changed:
             run = last_change(state_folder(environment))
             newest = f"the newest run that did is {run}" if run else "no run here has changed anything"
             raise NotStartedError(f"{folder.name} changed nothing, so no cool-down waits for it; {newest}")

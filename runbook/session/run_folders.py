@@ -3,22 +3,64 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+from datetime import datetime
 from pathlib import Path
 
 from runbook.errors import JournalError, NoRunError, TransitionError
-from runbook.journal.store import read
-from runbook.run_state import fold
+from runbook.files import RUNS
+from runbook.journal.store import Record, read
+from runbook.recorded import fold_recorded
+from runbook.run_state import RunState
 
 JOURNAL = "journal.jsonl"
 NEWEST_RUNS = 20
+UNREADABLE = (JournalError, TransitionError, OSError)  # all that :func:`read_run` raises
+_NAME = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-[\w.-]+", re.ASCII)
 
 
 def run_folders(state: Path) -> list[Path]:
-    """The folders of all runs, the newest last; none where there is no such place."""
+    """The folders of all runs, the newest last; none where there is no such place.
+
+    Whoever put something else there: it has no name of a run, or no journal, and is no run.
+    """
     try:
-        return sorted(folder for folder in (state / "runs").iterdir() if (folder / JOURNAL).exists())
+        names = sorted(name for name in os.listdir(state / RUNS) if began_at(name))
     except OSError:
         return []
+    return [state / RUNS / name for name in names if _may_hold_a_journal(state / RUNS / name)]
+
+
+def began_at(name: str) -> datetime | None:
+    """When the run of this name began; nothing where no run has such a name."""
+    stamp = _NAME.fullmatch(name)
+    try:
+        return datetime.strptime(f"{stamp[1]}+0000", "%Y%m%dT%H%M%S%z") if stamp else None
+    except ValueError:
+        return None
+
+
+def _may_hold_a_journal(folder: Path) -> bool:
+    """Also where this user may not look."""
+    try:
+        os.lstat(folder / JOURNAL)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def read_run(folder: Path) -> tuple[Record, RunState]:
+    """What the journal of a run holds, and where the run stands. Raises JournalError, TransitionError and OSError for
+    whatever lies there.
+    """
+    record = read(folder / JOURNAL)
+    try:
+        return record, fold_recorded(record.events)
+    except TransitionError as error:
+        raise TransitionError(f"{folder / JOURNAL}: {error}") from None
 
 
 def folder_of(state: Path, name: str) -> Path:
@@ -30,7 +72,7 @@ def folder_of(state: Path, name: str) -> Path:
         return (exact or fit)[0]
     if fit:
         raise NoRunError(f"{len(fit)} runs begin with {name}: {', '.join(folder.name for folder in fit)}")
-    raise NoRunError(f"there is no run {name} in {state / 'runs'}; `runbook runs` lists them")
+    raise NoRunError(f"there is no run {name} in {state / RUNS}; `runbook runs` lists them")
 
 
 def newest_to_resume(state: Path) -> Path:
@@ -40,7 +82,7 @@ def newest_to_resume(state: Path) -> Path:
         if not _why_not_resumed(folder):
             return folder
     if not folders:
-        raise NoRunError(f"there are no runs in {state / 'runs'}, so there is none to resume")
+        raise NoRunError(f"there are no runs in {state / RUNS}, so there is none to resume")
     newest = folders[-1]
     raise NoRunError(
         f"no run can be resumed: the newest, {newest.name}, {_why_not_resumed(newest)}. `runbook runs` lists them"
@@ -49,8 +91,8 @@ def newest_to_resume(state: Path) -> Path:
 
 def _why_not_resumed(folder: Path) -> str:
     try:
-        return fold(read(folder / JOURNAL).events).not_resumable
-    except (JournalError, TransitionError, OSError):
+        return read_run(folder)[1].not_resumable
+    except UNREADABLE:
         return "cannot be read"
 
 
@@ -61,8 +103,8 @@ def peers_removed_by_newest_runs(state: Path) -> frozenset[str]:
     """
     removed: set[str] = set()
     for folder in run_folders(state)[-NEWEST_RUNS:]:
-        with contextlib.suppress(JournalError, TransitionError, OSError):
-            removals = fold(read(folder / JOURNAL).events).removals
+        with contextlib.suppress(*UNREADABLE):
+            removals = read_run(folder)[1].removals
             removed |= {removal.peer for removal in removals if removal.state == "gone" and removal.asked_at}
     return frozenset(removed)
 
@@ -70,7 +112,7 @@ def peers_removed_by_newest_runs(state: Path) -> frozenset[str]:
 def last_change(state: Path) -> str:
     """The newest run that changed something; empty where there is none."""
     for folder in reversed(run_folders(state)):
-        with contextlib.suppress(JournalError, TransitionError, OSError):
-            if fold(read(folder / JOURNAL).events).has_changed:
+        with contextlib.suppress(*UNREADABLE):
+            if read_run(folder)[1].has_changed:
                 return folder.name
     return ""

@@ -19,6 +19,7 @@ from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import Emit, Event
+from runbook.files import RUNS
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
@@ -89,7 +90,7 @@ class RunSession:
 
     @property
     def folder(self) -> Path:
-        return self.state_folder / "runs" / self.plan.run
+        return self.state_folder / RUNS / self.plan.run
 
     def run(self, operator: Operator, write: EventWriter) -> RunResult:
         """To one of its endings. Raises JournalError where no record can be kept any more."""

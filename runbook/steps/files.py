@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
-from runbook.files import read_limited, replace_file
+from runbook.files import RUNS, make_folder, read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.text import beginning, clean, shown
@@ -88,25 +88,30 @@ RUN_FILES = "files"  # the folder of a run that belongs to its playbook; what li
 
 def writable_path(run: Path, path: str) -> Path:
     """The absolute path meant; its folder exists if it is the run's. Raises StepError."""
-    base = (run / RUN_FILES).resolve()
-    target = (base / path).resolve()
-    inside = base in target.parents
-    if not inside and (not Path(path).is_absolute() or run.resolve() in target.parents):
-        raise unexpected(f"{path} leads out of the run's files", "Use a relative path without .., or an absolute one")
     try:
+        base = (run / RUN_FILES).resolve()
+        target = (base / path).resolve()
+        inside = base in target.parents
+        if not inside and (not Path(path).is_absolute() or _records_of(run) in target.parents):
+            hint = "Use a relative path without .., or an absolute one outside of the folder of runs"
+            raise unexpected(f"{path} leads out of the run's files", hint)
         if inside:
-            _make_folders(run.resolve(), target.parent)
+            make_folder(target.parent)
         if target.is_dir() or not target.parent.is_dir():
             raise unexpected(f"{path} is a folder, or its folder is not there", "Name a file in a folder that exists")
+        if target.exists() and not target.is_file():
+            raise unexpected(f"{path} is not a regular file, and is not replaced", "Name another one")
     except OSError as error:
         raise unexpected(f"{path}: {error.strerror}") from None
+    except (ValueError, RuntimeError):  # a NUL in it; links in a circle
+        raise unexpected(f"{shown(path)} is no path of a file") from None
     return target
 
 
-def _make_folders(run: Path, folder: Path) -> None:
-    """Each of them for its owner alone, as ``parents=True`` would make those between readable to all."""
-    for part in reversed([one for one in (folder, *folder.parents) if run in one.parents]):
-        part.mkdir(mode=0o700, exist_ok=True)
+def _records_of(run: Path) -> Path:
+    """The state folder with the records of all runs, and their locks; of a run that is elsewhere its own folder."""
+    resolved = run.resolve()
+    return resolved.parent.parent if resolved.parent.name == RUNS else resolved
 
 
 STEPS = (Step(FILE_WRITE, write_file),)

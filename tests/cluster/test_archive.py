@@ -74,3 +74,17 @@ def test_another_server_is_asked_when_one_breaks_off(tmp_path: Path) -> None:
         HashiCorpCluster(CONSUL, (bad.url, good.url), HttpSettings(), None).save_state(path)
         assert good.asked("GET") == ["/v1/snapshot"]
     assert path.read_bytes() == STATE
+
+
+def test_an_archive_that_unpacks_without_end_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small reply of zeros: in size, and in time."""
+    bomb = gzip.compress(bytes(64 * 1024**2), 1)
+    monkeypatch.setattr("runbook.cluster.archive.UNPACKED", 32 * 1024**2)
+    with pytest.raises(ClusterError, match="unpacks to more than 0 GiB"):
+        save(tmp_path / "state.snap", reply(bomb))
+    ticks = iter([0.0, *[1.0] * 3])
+    monkeypatch.setattr("runbook.cluster.archive.now", lambda: next(ticks, 1000.0))
+    with pytest.raises(ClusterError, match="could not be verified in time") as caught:
+        save(tmp_path / "state.snap", reply(bomb))
+    assert caught.value.kind is ErrorKind.TIMEOUT
+    assert list(tmp_path.iterdir()) == []

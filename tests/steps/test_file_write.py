@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,40 @@ def test_a_dry_run_writes_nothing_and_tells_it_all(world: World) -> None:
     assert (message, output) == ("would write x, mode 0644\na\nb", {})
     assert world.dry("file.write", path=UNKNOWN, content=UNKNOWN)[1] == {}
     assert list(world.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket"])
+def test_what_is_no_regular_file_is_not_replaced(world: World, tmp_path: Path, kind: str) -> None:
+    """A device in its place would be gone for the whole machine."""
+    odd = tmp_path / "odd"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(os.path.relpath(odd))
+    else:
+        odd.symlink_to("/dev/null")
+    before = odd.lstat()
+    with pytest.raises(StepError, match="not a regular file"):
+        write(world, odd)
+    assert odd.lstat().st_ino == before.st_ino
+
+
+def test_nothing_is_written_among_the_records_of_other_runs(tmp_path: Path) -> None:
+    """Nor over the locks; a link does not help."""
+    runs = tmp_path / "state" / "runs"
+    (runs / "own").mkdir(parents=True)
+    (runs / "other").mkdir()
+    (tmp_path / "state" / "locks").mkdir()
+    (tmp_path / "link").symlink_to(runs / "other")
+    world = World(runs / "own")
+    for path in (
+        runs / "other" / "x",
+        tmp_path / "state" / "locks" / "x.lock",
+        tmp_path / "state" / "x",
+        tmp_path / "link" / "x",
+    ):
+        with pytest.raises(StepError, match="leads out of the run's files"):
+            write(world, path)
+    write(world, runs / "own" / "files" / "x")
+    write(world, tmp_path / "x")

@@ -102,7 +102,9 @@ class HashiCorpCluster:
         asked = self._dialect.snapshot_path
 
         def save(url: str, left: float) -> str:
-            return keep_archive(path, lambda file: self._client.checked(url, "GET", asked, left, STATE_LIMIT, file))
+            return keep_archive(
+                path, lambda file: self._client.checked(url, "GET", asked, left, STATE_LIMIT, file), left
+            )
 
         return self._client.first(self._route, min(STATE_TIMEOUT, within), save)
 
