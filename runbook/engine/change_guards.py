@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
-from runbook.engine.open_changes import wherever
+from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
@@ -40,7 +40,7 @@ class ChangeGuards:
 
     def was_done(self, change: Key, done: frozenset[Key]) -> bool:
         """Whether a person has said so of what an earlier process began."""
-        return (wherever(change[0]), change[1]) in done
+        return (without_process_number(change[0]), change[1]) in done
 
     def observed(self, view: ClusterView) -> None:
         """A run that is resumed must meet the cluster that it began with, and one that may change it must find it free.

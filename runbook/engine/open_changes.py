@@ -18,8 +18,8 @@ from runbook.steps.registry import CATALOG
 _PROCESS = re.compile(r"~\d+\.")
 
 
-def wherever(place: str) -> str:
-    """The place of a step without the number of the process, which is in those of handlers."""
+def without_process_number(place: str) -> str:
+    """The place of a step as every process of the run has it: those of handlers hold the number of the process."""
     return _PROCESS.sub("", place)
 
 
@@ -28,7 +28,7 @@ def settle_open_changes(run: str, services: RunServices, state: RunState) -> fro
 
     Raises RefusedError, and then nothing may be done.
     """
-    done = {(wherever(change.step), change.item) for change in state.changes if change.state == "done"}
+    done = {(without_process_number(change.step), change.item) for change in state.changes if change.state == "done"}
     unanswered = []
     for change in state.open_changes:
         answer, how = services.answers.get(change.name), "--answer"
@@ -39,30 +39,28 @@ def settle_open_changes(run: str, services: RunServices, state: RunState) -> fro
             continue
         services.emit(ChangeAnswered(change.step, change.item, answer, how))
         if answer == "stop":
-            what = f"stopped by a person's word: {_begun(change)}"
-            raise RefusedError(Refusal("Stopped", what, _next(run, [change])))
+            what = f"stopped by a person's word: {_format_open_change(change)}"
+            raise RefusedError(Refusal("Stopped", what, _next_action(run, [change])))
         if answer == "done":
-            done.add((wherever(change.step), change.item))
+            done.add((without_process_number(change.step), change.item))
     if unanswered:
-        raise RefusedError(_cannot_tell(run, unanswered))
+        raise RefusedError(
+            Refusal("CannotTell", "; ".join(map(_format_open_change, unanswered)), _next_action(run, unanswered))
+        )
     return frozenset(done)
 
 
 def _question(change: Change) -> str:
     """With what the step type says about finding out."""
     found = f" {CATALOG[change.uses].observe}" if change.uses in CATALOG else ""
-    return f"{_begun(change)}.{found}\nWas it done?"
+    return f"{_format_open_change(change)}.{found}\nWas it done?"
 
 
-def _begun(change: Change) -> str:
+def _format_open_change(change: Change) -> str:
     return f"step {change.name} ({change.uses}) was begun at {change.at}, and its end was not seen"
 
 
-def _cannot_tell(run: str, unanswered: list[Change]) -> Refusal:
-    return Refusal("CannotTell", "; ".join(map(_begun, unanswered)), _next(run, unanswered))
-
-
-def _next(run: str, changes: list[Change]) -> str:
+def _next_action(run: str, changes: list[Change]) -> str:
     given = " ".join(f"--answer {shlex.quote(change.name)}=WORD" for change in changes)
     words = "done (it was made), again (it was not: make it) or stop"
     return f"Find out, then type runbook resume {run} {given}, where WORD is {words}"

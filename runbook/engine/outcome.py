@@ -45,10 +45,10 @@ def failure_of(step: str, error: BaseException, *, keep_traceback: bool) -> Fail
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", step, "signal", "stopped by a signal")
     detail = "".join(traceback.format_exception(error)) if keep_traceback else ""
-    return Failure("failed", step, *_told(error), detail)
+    return Failure("failed", step, *_code_and_sentence(error), detail)
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def _code_and_sentence(error: BaseException) -> tuple[str, str]:
     """The code of the failure, and the sentence. A step's own kind of error says nothing of the cluster."""
     if isinstance(error, ClusterError):
         return error.kind.value, str(error)
@@ -56,4 +56,4 @@ def _told(error: BaseException) -> tuple[str, str]:
         return f"step.{error.kind.value}", str(error)
     if isinstance(error, ExpressionError | InvalidValueError | SecretError):
         return "playbook", str(error)
-    return "bug", f"{type(error).__name__}: {error}. This is a fault of runbook, not of the cluster"
+    return "bug", f"{type(error).__name__}: {error}. This is a bug in runbook, not of the cluster"

@@ -1,16 +1,26 @@
-"""A playbook bound to its params: everything that can be known before anything is asked of the cluster."""
+"""A playbook bound to its params: everything that can be known before anything is asked of the cluster.
+
+A playbook within a step (``playbook.run``) is bound in the same way. It may narrow what is allowed, never widen it.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from runbook.engine.scope import Scope, beginning
-from runbook.errors import ExpressionError
+from runbook.errors import ExpressionError, ParamError, PlaybookError, unexpected
+from runbook.files import read_limited
 from runbook.playbook.expressions.evaluate import resolve
 from runbook.playbook.model import Effect, Field, Guards, Playbook, Value
 from runbook.playbook.params import bind_params
+from runbook.playbook.parser import parse_playbook
+from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.removal import Policy
+from runbook.steps.registry import CATALOG
 
 
 @dataclass(frozen=True)
@@ -53,14 +63,14 @@ def bound(playbook: Playbook, run: str, params: Mapping[str, object], within: Po
     param = None if within else next((p for p in playbook.params if _is_min_voters(p, guards, plan)), None)
     if param is not None:
         policy = replace(policy, min_voters_param=param.name, min_voters_lowest=int(param.min or 1))
-    return replace(plan, policy=policy, cooldown=float(_told(guards.cooldown, 0, scope)))
+    return replace(plan, policy=policy, cooldown=float(_number(guards.cooldown, 0, scope)))
 
 
 def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Policy:
     return Policy(
-        min_voters=int(_told(guards.min_voters, default.min_voters, scope)),
-        max_changes=int(_told(guards.max_changes, default.max_changes, scope)),
-        never_worse=bool(_told(guards.never_worse, default.never_worse, scope)),
+        min_voters=int(_number(guards.min_voters, default.min_voters, scope)),
+        max_changes=int(_number(guards.max_changes, default.max_changes, scope)),
+        never_worse=bool(_number(guards.never_worse, default.never_worse, scope)),
         stated=frozenset(name for name in ("min_voters", "never_worse") if getattr(guards, name) is not None),
     )
 
@@ -69,11 +79,52 @@ def _is_min_voters(param: Field, guards: Guards, plan: Plan) -> bool:
     """Whether the guard is just this param: it is what the param is, whatever that is."""
     tried = (replace(plan, params={**plan.params, param.name: number}).scope for number in (101, 202))
     try:
-        return param.type == "int" and [_told(guards.min_voters, 0, scope) for scope in tried] == [101, 202]
+        return param.type == "int" and [_number(guards.min_voters, 0, scope) for scope in tried] == [101, 202]
     except ExpressionError:  # of another number it makes no sense
         return False
 
 
-def _told(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:
+def _number(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:
     found = otherwise if value is None else resolve(value, scope)
     return found if isinstance(found, int | float) else otherwise
+
+
+def bind_nested(playbook: Playbook, run: str, given: Mapping[str, Any], policy: Policy) -> Plan:
+    """With params as if they had been typed: a param is read in one way, whoever gives it. Raises StepError."""
+    types = {param.name: param.type for param in playbook.params}
+    try:
+        params = bind_params(playbook, {name: _as_typed(value, types.get(name, "")) for name, value in given.items()})
+    except ParamError as error:
+        raise unexpected("; ".join(error.messages)) from None
+    return bound(playbook, run, params, policy)
+
+
+def stricter(own: Policy, inner: Policy) -> Policy:
+    """A playbook within another may narrow what is allowed while it runs, and never widen it."""
+    narrower = (
+        replace(own, min_voters=inner.min_voters, min_voters_param="") if inner.min_voters > own.min_voters else own
+    )
+    return replace(
+        narrower,
+        max_changes=min(own.max_changes, inner.max_changes),
+        never_worse=own.never_worse or inner.never_worse,
+        stated=own.stated | inner.stated,
+    )
+
+
+def read_nested(path: str) -> Playbook:
+    """Raises StepError for a file that cannot be read, or has errors."""
+    try:
+        return parse_playbook(read_limited(Path(path), MAX_BYTES), path, CATALOG)
+    except OSError as error:
+        raise unexpected(f"{path}: {error.strerror}") from None
+    except PlaybookError as error:
+        raise unexpected("; ".join(str(each.mark) + ": " + each.message for each in error.diagnostics)) from None
+
+
+def _as_typed(value: Any, kind: str) -> str:
+    """The param as it would stand on a command line."""
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value)
+    return f"{text}s" if kind == "duration" and isinstance(value, int | float) else text

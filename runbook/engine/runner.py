@@ -17,12 +17,10 @@ from typing import Any
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.deadline import BoundedClock
-from runbook.engine.nested import bind_nested, read_nested, stricter
 from runbook.engine.outcome import Failure, StoppedError, failure_of
-from runbook.engine.plan import Plan
+from runbook.engine.plan import Plan, bind_nested, read_nested, stricter
 from runbook.engine.scope import Scope, for_handlers, in_round, items_of, plain, result_of_block
-from runbook.engine.services import RunServices
+from runbook.engine.services import BoundedClock, RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
 from runbook.errors import unexpected
 from runbook.events import Event, ItemCompleted, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted

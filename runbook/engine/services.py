@@ -1,4 +1,4 @@
-"""Every door that a run may use, in one frozen value."""
+"""What a run may use of the world, in one frozen value; and the time of a step, past which nothing in it sleeps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from runbook.clock import Clock
+from runbook.clock import Clock, Deadline
 from runbook.cluster.port import Cluster
+from runbook.errors import TimeIsUpError
 from runbook.events import Emit
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
@@ -68,3 +69,26 @@ class RunServices:
     answers: Mapping[str, str] = field(default_factory=dict)
     secret_store: SecretStore = field(default_factory=lambda: SecretStore({}, Redactor()))
     interrupts: Interrupts = field(default_factory=NoInterrupts)
+
+
+class BoundedClock:
+    """A clock on which nobody sleeps past the deadline, and from which a signal wakes whoever does."""
+
+    def __init__(self, clock: Clock, deadline: Deadline, interrupts: Interrupts) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._interrupts = interrupts
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def now(self) -> str:
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Raises :class:`TimeIsUpError` at the end of the step's time, and at once when it is over already."""
+        left = self._deadline.at - self._clock.monotonic()
+        with self._interrupts.allowed():
+            self._clock.sleep(min(seconds, max(0.0, left)))
+        if left <= seconds:
+            raise TimeIsUpError(self._deadline.whose)

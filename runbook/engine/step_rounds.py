@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from runbook.engine.retry import Attempts
+from runbook.clock import Clock
 from runbook.engine.scope import Scope, inside
 from runbook.engine.services import RunServices
-from runbook.errors import ErrorKind, StepError, unexpected
-from runbook.events import Waiting
+from runbook.errors import ClusterError, ErrorKind, StepError, TimeIsUpError, unexpected
+from runbook.events import AttemptFailed, Waiting
 from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
-from runbook.playbook.model import Effect, Playbook, Secret, StepSpec, Value
+from runbook.playbook.model import RETRYABLE, Effect, Playbook, Retry, Secret, StepSpec, Value
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import CATALOG
 
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
 Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with these arguments
 
 
@@ -63,8 +67,8 @@ def _round(
     arguments = {field.name: field.default for field in declaration.parameters}
     known = _with_secrets(playbook, services, spec, spec.arguments.values(), scope)
     arguments |= {name: resolve(value, known) for name, value in spec.arguments.items()}
-    attempts = Attempts(context.clock, services.emit, services.random_fraction)
-    done = attempts.of(context.step, partial(act, context, arguments), spec.retry)
+    work = partial(act, context, arguments)
+    done = retry_attempts(context.step, work, spec.retry, services, context.clock) if spec.retry else work()
     output = done.output
     if services.dry_run:  # what the change would have given, a dry run cannot know
         output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
@@ -87,3 +91,53 @@ def _with_secrets(
     wanted = {name for value in values for name in value.secrets}
     declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}
     return inside(scope, {"secrets": {name: fetch(declared[name]) for name in sorted(wanted)}})
+
+
+# To a playbook, a change without an answer is a time-out: every attempt begins with a look, which settles it.
+_WORDS = {ErrorKind.AMBIGUOUS: "timeout"}
+
+
+def retry_attempts(step: str, work: Callable[[], T], retry: Retry, services: RunServices, clock: Clock) -> T:
+    """The result of the first attempt that succeeds, or what the last one raised. Each that failed is an event.
+
+    A refusal is never retried. No pause outlives ``within`` or the step's deadline, at which ``clock`` wakes.
+    """
+    from tenacity import Retrying, retry_if_exception
+
+    until = clock.monotonic() + retry.within if retry.within is not None else float("inf")
+
+    def wait(state: RetryCallState) -> float:
+        """Doubled each time from the shortest to the longest; jitter takes a part away, never below the shortest."""
+        longest = min(retry.wait_max, retry.wait_min * float(2 ** min(state.attempt_number - 1, 30)))
+        jittered = retry.wait_min + (longest - retry.wait_min) * services.random_fraction()
+        return max(0.0, min(jittered if retry.jitter else longest, until - clock.monotonic()))
+
+    def is_over(state: RetryCallState) -> bool:
+        enough = retry.times is not None and state.attempt_number >= retry.times
+        return enough or clock.monotonic() >= until
+
+    def record_failure(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ClusterError | StepError):
+            services.emit(AttemptFailed(step, state.attempt_number, error.kind.value, str(error)))
+
+    def record_pause(state: RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        services.emit(Waiting(step, round(seconds, 1), f"attempt {state.attempt_number + 1} follows"))
+
+    return Retrying(
+        retry=retry_if_exception(lambda error: _is_retried(error, retry)),
+        stop=is_over,
+        wait=wait,
+        sleep=clock.sleep,
+        after=record_failure,
+        before_sleep=record_pause,
+        reraise=True,
+    )(work)
+
+
+def _is_retried(error: BaseException, retry: Retry) -> bool:
+    wanted = retry.only_on if retry.only_on is not None else frozenset(RETRYABLE)
+    if isinstance(error, ClusterError):
+        return _WORDS.get(error.kind, error.kind.value) in wanted
+    return isinstance(error, StepError) and not isinstance(error, TimeIsUpError) and error.kind.value in wanted

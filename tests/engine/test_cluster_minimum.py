@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from runbook.engine.nested import stricter
-from runbook.engine.plan import bind
+from runbook.engine.plan import bind, stricter
 from runbook.events import RunCompleted, RunRefused
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings
