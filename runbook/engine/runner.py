@@ -179,22 +179,22 @@ class PlaybookRunner:
         done = [StepDone(str(record["message"]), dict(record["output"])) for record in records]
         for number, item in enumerate(items[len(done) :], start=len(done) + 1):
             inner = replace(frame, scope=in_round(spec, frame.scope, item, number))
-            done.append(self._do_one(spec, inner, place, None if spec.for_each is None else number - 1))
+            key = (place, None if spec.for_each is None else number - 1)
+            if self._guards.was_done(key, self._done):
+                done.append(StepDone("done before, by a person's word", {}))
+            else:
+                act, context = partial(self._act, spec, inner, key), self._context(spec, inner, place)
+                done.append(run_rounds(spec, context, inner.scope, inner.playbook, self._services, act))
             if spec.for_each is not None:
                 self._emit(ItemCompleted(place, number - 1, done[-1].message, plain(done[-1].output)))
-                self._raise_if_interrupted()
+                if self._interrupted:
+                    self._interrupted = False
+                    raise KeyboardInterrupt
         if spec.for_each is None:
             return done[0]
         results = [each.output for each in done]
         undo = "\n".join(each.undo for each in done if each.undo)
         return StepDone("\n".join(each.message for each in done), {"results": results, "count": len(results)}, undo)
-
-    def _do_one(self, spec: StepSpec, frame: Frame, place: str, item: int | None) -> StepDone:
-        key = (place, item)
-        if self._guards.was_done(key, self._done):
-            return StepDone("done before, by a person's word", {})
-        act = partial(self._act, spec, frame, key)
-        return run_rounds(spec, self._context(spec, frame, place), frame.scope, frame.playbook, self._services, act)
 
     def _act(
         self, spec: StepSpec, frame: Frame, key: Key, context: StepContext, arguments: dict[str, Any]
@@ -283,8 +283,3 @@ class PlaybookRunner:
             return None
         self._interrupted = False
         return self._failure(place, KeyboardInterrupt())
-
-    def _raise_if_interrupted(self) -> None:
-        if self._interrupted:
-            self._interrupted = False
-            raise KeyboardInterrupt

@@ -127,11 +127,13 @@ def read(path: Path) -> Record:
             event = _parsed(data) if data.endswith(b"\n") else None
             if event is None and not file.readline(1):
                 return Record(tuple(events), torn=True, length=length, last=previous)
-            if event is None or not _follows(event, len(events), previous):
+            line = {key: value for key, value in (event or {}).items() if key != "hash"}
+            chained = line.get("index") == len(events) and line.get("previous") == previous
+            if event is None or not chained or event.get("hash") != _digest(line):
                 what = f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out"
                 raise JournalError(what, events)
             previous, length = str(event["hash"]), length + len(data)
-            events.append({key: value for key, value in event.items() if key not in ("hash", "previous")})
+            events.append({key: value for key, value in line.items() if key != "previous"})
     return Record(tuple(events), torn=False, length=length, last=previous)
 
 
@@ -158,11 +160,6 @@ def _is_flat(event: dict[str, Any]) -> bool:
         if not level:
             return True
     return False
-
-
-def _follows(event: dict[str, Any], index: int, previous: str) -> bool:
-    line = {key: value for key, value in event.items() if key != "hash"}
-    return event.get("index") == index and event.get("previous") == previous and event.get("hash") == _digest(line)
 
 
 def _digest(line: Mapping[str, Any]) -> str:

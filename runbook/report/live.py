@@ -41,7 +41,7 @@ class LiveScreen:
         self._began = monotonic()
         self._awaited = self._step = ""
         self._since = self._began
-        self._turn = threading.Lock()  # the run tells, and the ticker redraws
+        self._lock = threading.Lock()  # the run tells, and the ticker redraws
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class LiveScreen:
     def __exit__(self, *_: object) -> None:
         """The live line goes; what follows begins at the left."""
         self._over.set()
-        with self._turn, contextlib.suppress(OSError, ValueError):
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self._put(ERASE)
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -59,14 +59,14 @@ class LiveScreen:
         lines = [] if record["kind"] == "step.waiting" else self._screen.lines(record)
         columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
         shown = [part for line in lines for part in wrapped(line, columns - 1, indent)]
-        with self._turn:
+        with self._lock:
             self._note(record)
             self._put(ERASE + "".join(f"{self._paint(line)}\n" for line in shown) + self._line())
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
         """No live line meanwhile: a person is asked, and types."""
-        with self._turn:
+        with self._lock:
             with contextlib.suppress(OSError, ValueError):
                 self._put(ERASE)
             yield
@@ -93,12 +93,9 @@ class LiveScreen:
 
     def _tick(self) -> None:
         while not self._over.wait(EVERY):
-            with self._turn, contextlib.suppress(OSError, ValueError):
-                self._redraw()
-
-    def _redraw(self) -> None:
-        if self._awaited and not self._over.is_set():
-            self._put(ERASE + self._line())
+            with self._lock, contextlib.suppress(OSError, ValueError):
+                if self._awaited and not self._over.is_set():
+                    self._put(ERASE + self._line())
 
     def _put(self, text: str) -> None:
         self._stream.write(text)

@@ -38,13 +38,8 @@ def json_log(stream: TextIO, run: str) -> Callable[[Mapping[str, Any]], None]:
 
     def write(event: Mapping[str, Any]) -> None:
         data = {key: value for key, value in event.items() if key not in ("kind", "at", "run", "detail")}
-        level = _level(str(event["kind"]))
-        getattr(logger, level)(str(event["kind"]), timestamp=event["at"], **data)
+        kind = str(event["kind"])
+        level = "error" if kind in _ERRORS else "warning" if kind in _WARNINGS else "info"
+        getattr(logger, level)(kind, timestamp=event["at"], **data)
 
     return write
-
-
-def _level(kind: str) -> str:
-    if kind in _ERRORS:
-        return "error"
-    return "warning" if kind in _WARNINGS else "info"

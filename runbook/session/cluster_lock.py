@@ -85,7 +85,9 @@ class ClusterLock:
 
     def _locked(self, error: LockedError) -> Refusal:
         holder, run = error.holder, error.holder.get("run", "a run that has not said its name yet")
-        whose = f"{run}, by {holder.get('who', 'somebody')} since {_minute(holder.get('since', ''))}"
+        stamp = holder.get("since", "")
+        since = f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
+        whose = f"{run}, by {holder.get('who', 'somebody')} since {since}"
         progress = self._progress_of(run)
         at = f", at step {progress.step}" if progress and progress.step else ""
         if not error.dead:
@@ -127,8 +129,3 @@ class ClusterLock:
 def free_what_is_left(state: Path, run: str, peers: frozenset[str]) -> int:
     """In the lock of how many peers the name of a run that is over still stood. Raises OSError for the disk."""
     return Lock(state / "locks", {"run": run}).wipe(PEER, peers)
-
-
-def _minute(stamp: str) -> str:
-    """``2026-11-24 14:31 UTC``: a person does not read milliseconds."""
-    return f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
