@@ -5,11 +5,13 @@ The ``.told`` beside it is its record, a line an event; ``pytest --rewrite`` wri
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunResumed
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
@@ -157,3 +159,21 @@ def test_a_playbook_that_is_run_again_in_a_step_leaves_a_record_that_can_be_read
         again.emit(RunResumed("ann", "nomad:fake", False))
         again.execute(past)
         assert again.progress().state in ("completed", "failed"), length
+
+
+class HungCluster(FakeCluster):
+    """Answers no call before its time is over; how long each one was given is kept."""
+
+    def save_state(self, path: Path, *, within: float = inf) -> str:
+        self.given = within
+        self.clock.sleep(within)
+        raise ClusterError(ErrorKind.TIMEOUT, "no whole answer")
+
+
+def test_the_timeout_of_a_step_bounds_the_calls_in_it(tmp_path: Path) -> None:
+    """I10: a state snapshot may take two minutes, unless the playbook gives its step less."""
+    text = b"runbook: 1\nname: short\nsteps:\n  - id: keep\n    uses: raft.snapshot\n    timeout: 5s\n"
+    cluster = HungCluster(FakeClock(), dead={5})
+    Run(cluster, tmp_path, text=text).execute()
+    assert 0 < cluster.given <= 5
+    assert cluster.clock.monotonic() <= 5.1
