@@ -27,15 +27,17 @@ STEP = "  - id: s{0}\n    uses: set\n    with: {{ values: {{ number: {0} }} }}\n
 def run_once(path: str, folder: str) -> None:
     """For a process of its own: prints seconds a step, and by how many megabytes it grew while it ran."""
     from runbook.engine.execute import execute
-    from runbook.engine.plan import bind
+    from runbook.engine.plan import bind_plan
     from runbook.events import Event, RunCompleted, RunStarted
     from runbook.journal.store import Journal
+    from runbook.playbook.params import bind_params
     from runbook.playbook.parser import parse_playbook
     from runbook.playbook.reader import MAX_BYTES
     from runbook.run_state import RunState
     from runbook.steps.registry import CATALOG
 
-    plan = bind(parse_playbook(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG), "bench", {})
+    playbook = parse_playbook(Path(path).read_bytes()[:MAX_BYTES], path, CATALOG)
+    plan = bind_plan(playbook, "bench", bind_params(playbook, {}))
     journal, state = Journal.begin(Path(folder) / "journal.jsonl"), RunState()
 
     def emit(event: Event) -> None:

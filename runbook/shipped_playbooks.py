@@ -11,7 +11,7 @@ SUFFIX = ".yaml"
 PATHS = (SUFFIX, ".yml")
 
 
-def names() -> tuple[str, ...]:
+def shipped_names() -> tuple[str, ...]:
     """In alphabetical order."""
     try:
         return tuple(sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX)))
@@ -19,9 +19,9 @@ def names() -> tuple[str, ...]:
         return ()
 
 
-def path_of(name: str) -> str:
+def shipped_path(name: str) -> str:
     """Of the shipped playbook with this name. Raises :class:`NoPlaybookError`."""
-    known = names()
+    known = shipped_names()
     if name in known:
         return os.path.join(FOLDER, f"{name}{SUFFIX}")  # noqa: PTH118
     from runbook.playbook.diagnostics import did_you_mean, quoted
@@ -32,7 +32,7 @@ def path_of(name: str) -> str:
     raise NoPlaybookError(f"{told}. {did_you_mean(name, known) or 'Name a file by its path'}")
 
 
-def located(word: str, folder: str = "") -> str:
+def find_playbook(word: str, folder: str = "") -> str:
     """A path as it stands (in ``folder``, where it is relative), or the path of the shipped playbook with this name.
 
     What is there wins, and what has a slash or a YAML suffix is a path whether it is there or not.
@@ -42,6 +42,6 @@ def located(word: str, folder: str = "") -> str:
     if "/" in word or word.endswith(PATHS) or os.path.exists(path):  # noqa: PTH110
         return path
     try:
-        return path_of(word)
+        return shipped_path(word)
     except NoPlaybookError as error:
         raise NoPlaybookError(f"there is no such file, and {error}") from None

@@ -110,7 +110,7 @@ def test_folders_and_files_of_ours_are_private_under_any_umask(mask: int, tmp_pa
         replace_file(tmp_path / "state" / "runs" / "run" / "kept", b"new")
         Journal.begin(tmp_path / "state" / "runs" / "run" / "journal.jsonl").close()
         lock = Lock(tmp_path / "state" / "locks", {"run": "r"})
-        lock.take("peer", ["p"])
+        lock.acquire("peer", ["p"])
         lock.release()
     finally:
         os.umask(before)
@@ -187,10 +187,10 @@ def test_every_other_reader_refuses_a_pipe(fifo: Path, tmp_path: Path) -> None:
         with pytest.raises(expected, match="not a regular file"):
             within(PATIENCE, reader)
     lock = Lock(tmp_path, {"run": "r"})
-    lock.take("peer", ["p"])
+    lock.acquire("peer", ["p"])
     lock.release()
     (path,) = tmp_path.glob("*.lock")
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(OSError, match="not a regular file"):
-        within(PATIENCE, lambda: lock.take("peer", ["p"]))
+        within(PATIENCE, lambda: lock.acquire("peer", ["p"]))

@@ -14,7 +14,7 @@ from runbook.playbook.model import Field, StepDeclaration
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.playbook.types import format_duration, is_number
-from runbook.shipped_playbooks import names, path_of
+from runbook.shipped_playbooks import shipped_names, shipped_path
 from runbook.steps.registry import CATALOG, NAMES
 
 OURS = "runbook"
@@ -98,10 +98,9 @@ def format_type(field: Field) -> str:
 
 def format_playbooks() -> list[str]:
     """A line for each playbook that is shipped: its name and its summary."""
-    width = max(map(len, names()), default=0)
-    return [
-        f"{name:<{width}}  {parse_playbook(_read(name), path_of(name), CATALOG).summary}".rstrip() for name in names()
-    ]
+    playbooks = {name: parse_playbook(_read(name), shipped_path(name), CATALOG) for name in shipped_names()}
+    width = max(map(len, playbooks), default=0)
+    return [f"{name:<{width}}  {playbook.summary}".rstrip() for name, playbook in playbooks.items()]
 
 
 def playbook_text(name: str) -> str:
@@ -110,7 +109,7 @@ def playbook_text(name: str) -> str:
 
 
 def _read(name: str) -> bytes:
-    return read_limited(Path(path_of(name)), MAX_BYTES)
+    return read_limited(Path(shipped_path(name)), MAX_BYTES)
 
 
 def format_schema() -> str:

@@ -13,7 +13,7 @@ from runbook.cli.terminal import Person, Terminal, format_for, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.screen import summary
-from runbook.session.cluster_lock import free_what_is_left
+from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed
 from runbook.session.run_folders import folder_of, newest_to_resume
@@ -44,7 +44,7 @@ def resume_run(
         # A process that died between its ending and its release still stands in the lock; its record frees the next
         # run too.
         with contextlib.suppress(OSError):
-            if left := free_what_is_left(state, folder.name, run.peers):
+            if left := remove_leftover_name(state, folder.name, run.peers):
                 count = format_count(left, "server")
                 print(f"runbook: its name still stood in the lock of {count}, and is taken out", file=sys.stderr)
         print("\n".join(summary(run, str(folder))))

@@ -167,7 +167,7 @@ def run_demo() -> int:
     from runbook.cli.terminal import Terminal
     from runbook.lab.simulated import SimulatedLab
     from runbook.session.open_run import RunRequest
-    from runbook.shipped_playbooks import path_of
+    from runbook.shipped_playbooks import shipped_path
 
     with SimulatedLab(servers=5, gossip_delay=2.0, seed=secrets.randbits(32)) as lab:
         victim = next(name for name in lab.names if name != lab.wait_for_leader())
@@ -181,4 +181,4 @@ def run_demo() -> int:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "CONSUL_"))}
         agreed = Terminal(yes=True)  # whoever typed `runbook demo` wants to see the server go
         environment = {**kept, "NOMAD_ADDR": lab.addresses[-1]}
-        return execute_playbook(RunRequest(path_of(DEMO_PLAYBOOK), DEMO_PARAMS), agreed, environment)
+        return execute_playbook(RunRequest(shipped_path(DEMO_PLAYBOOK), DEMO_PARAMS), agreed, environment)

@@ -12,7 +12,7 @@ from runbook.errors import Diagnostic, Mark, NoPlaybookError, PlaybookError
 from runbook.files import read_limited
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
-from runbook.shipped_playbooks import located
+from runbook.shipped_playbooks import find_playbook
 from runbook.steps.registry import CATALOG
 
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
@@ -65,7 +65,7 @@ def _validate_file(path: str) -> tuple[Diagnostic, ...]:
 
 def _playbooks_in(path: str) -> Iterator[str]:
     if not os.path.isdir(path):  # noqa: PTH112
-        yield located(path)
+        yield find_playbook(path)
         return
     found = 0
     for seen, file in enumerate(_yaml_files_in(path)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runbook.engine.scope import Scope, beginning
+from runbook.engine.scope import Scope, initial_scope
 from runbook.errors import ExpressionError, ParamError, PlaybookError, unexpected
 from runbook.files import read_limited
 from runbook.playbook.expressions.evaluate import resolve
@@ -39,7 +39,7 @@ class Plan:
     @property
     def scope(self) -> Scope:
         """The names that every expression may read."""
-        return beginning(self.run, self.playbook.name, self.params)
+        return initial_scope(self.run, self.playbook.name, self.params)
 
     @property
     def changes(self) -> bool:
@@ -47,13 +47,8 @@ class Plan:
         return any(step.effect is not Effect.READ for step in self.playbook.every_step())
 
 
-def bind(playbook: Playbook, run: str, given: Mapping[str, str]) -> Plan:
-    """With params from the command line and the defaults alone. Raises :class:`ParamError` with every fault."""
-    return bound(playbook, run, bind_params(playbook, given))
-
-
-def bound(playbook: Playbook, run: str, params: Mapping[str, object], within: Policy | None = None) -> Plan:
-    """With params that are bound already: from every source, or as a journal keeps them.
+def bind_plan(playbook: Playbook, run: str, params: Mapping[str, object], within: Policy | None = None) -> Plan:
+    """The plan of a playbook with these params, which are bound already: from every source, or as a journal keeps them.
 
     ``within``: the policy of the playbook that runs this one, which stands where this one writes no guard.
     """
@@ -96,7 +91,7 @@ def bind_nested(playbook: Playbook, run: str, given: Mapping[str, Any], policy: 
         params = bind_params(playbook, {name: _as_typed(value, types.get(name, "")) for name, value in given.items()})
     except ParamError as error:
         raise unexpected("; ".join(error.messages)) from None
-    return bound(playbook, run, params, policy)
+    return bind_plan(playbook, run, params, policy)
 
 
 def stricter(own: Policy, inner: Policy) -> Policy:

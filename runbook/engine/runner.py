@@ -19,7 +19,7 @@ from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
 from runbook.engine.outcome import Failure, StoppedError, failure_of
 from runbook.engine.plan import Plan, bind_nested, read_nested, stricter
-from runbook.engine.scope import Scope, for_handlers, in_round, items_of, plain, result_of_block
+from runbook.engine.scope import Scope, items_of_step, result_of_block, scope_in_handlers, scope_in_round, to_plain_data
 from runbook.engine.services import BoundedClock, RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
 from runbook.errors import unexpected
@@ -95,11 +95,11 @@ class PlaybookRunner:
         """In the time of nobody's ``timeout``, and also after a signal. The first failure is the one that counts."""
         pending, self._interrupted = self._interrupted or self._services.interrupts.pending(), False
         prefix = f"{frame.prefix}~{generation}." if generation else frame.prefix
-        scope = for_handlers(frame.scope, failure)
+        scope = scope_in_handlers(frame.scope, failure)
         inner = replace(frame, prefix=prefix, scope=scope, deadline=NO_DEADLINE, in_handler=True)
         if failure is not None and failure.outcome != "interrupted":
             self._run_steps(on_failure, inner)  # its own failure is told, and hides nothing
-        later = self._run_steps(finally_, replace(inner, scope=for_handlers(frame.scope, failure)))
+        later = self._run_steps(finally_, replace(inner, scope=scope_in_handlers(frame.scope, failure)))
         self._interrupted |= pending
         return failure or later
 
@@ -134,7 +134,7 @@ class PlaybookRunner:
     def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Any] | None, Failure | None]:
         """What it is to be done for; nothing where it is skipped, which is then on record."""
         try:
-            items, why = items_of(spec, frame.scope)
+            items, why = items_of_step(spec, frame.scope)
         except Exception as error:
             return None, self._failure(place, error)
         if items:
@@ -150,7 +150,7 @@ class PlaybookRunner:
         try:
             done = self._run_block(spec, inner, place, items) if spec.steps else self._do(spec, inner, place, items)
             self._keep(spec, frame.scope, done.output)
-            self._emit(StepCompleted(place, done.message, plain(done.output), done.undo))
+            self._emit(StepCompleted(place, done.message, to_plain_data(done.output), done.undo))
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
             if failure.outcome != "interrupted":
@@ -163,7 +163,7 @@ class PlaybookRunner:
         results = []
         for number, item in enumerate(items, start=1):
             prefix = f"{place}.{number}." if spec.for_each else frame.prefix
-            inner = replace(frame, scope=in_round(spec, frame.scope, item, number), prefix=prefix)
+            inner = replace(frame, scope=scope_in_round(spec, frame.scope, item, number), prefix=prefix)
             failure = self._run_steps(spec.steps, inner)
             if failure is not None:
                 raise StoppedError(failure)
@@ -178,7 +178,7 @@ class PlaybookRunner:
         records = self._state.items.get(place, ())
         done = [StepDone(str(record["message"]), dict(record["output"])) for record in records]
         for number, item in enumerate(items[len(done) :], start=len(done) + 1):
-            inner = replace(frame, scope=in_round(spec, frame.scope, item, number))
+            inner = replace(frame, scope=scope_in_round(spec, frame.scope, item, number))
             key = (place, None if spec.for_each is None else number - 1)
             if self._guards.was_done(key, self._done):
                 done.append(StepDone("done before, by a person's word", {}))
@@ -186,7 +186,7 @@ class PlaybookRunner:
                 act, context = partial(self._act, spec, inner, key), self._context(spec, inner, place)
                 done.append(run_rounds(spec, context, inner.scope, inner.playbook, self._services, act))
             if spec.for_each is not None:
-                self._emit(ItemCompleted(place, number - 1, done[-1].message, plain(done[-1].output)))
+                self._emit(ItemCompleted(place, number - 1, done[-1].message, to_plain_data(done[-1].output)))
                 if self._interrupted:
                     self._interrupted = False
                     raise KeyboardInterrupt

@@ -14,32 +14,32 @@ from runbook.playbook.model import StepSpec
 Scope = MutableMapping[str, Any]
 
 
-def beginning(run: str, name: str, params: Mapping[str, object]) -> Scope:
+def initial_scope(run: str, name: str, params: Mapping[str, object]) -> Scope:
     """Before the first step."""
     return {"params": params, "run": {"id": run, "name": name}, "outcomes": {}, "secrets": {}}
 
 
-def in_round(spec: StepSpec, scope: Scope, item: Any, number: int) -> Scope:
+def scope_in_round(spec: StepSpec, scope: Scope, item: Any, number: int) -> Scope:
     """Inside one round of ``for_each``; without one, whatever is around it. ``number`` counts from 1."""
-    return inside(scope, {"item": item, "loop": {"index": number}} if spec.for_each else {})
+    return extend_scope(scope, {"item": item, "loop": {"index": number}} if spec.for_each else {})
 
 
-def for_handlers(scope: Scope, failure: Failure | None) -> Scope:
+def scope_in_handlers(scope: Scope, failure: Failure | None) -> Scope:
     """What ``on_failure`` and ``finally`` know of how it ended."""
     ended = {
         "outcome": failure.outcome if failure else "success",
         "failed_step": failure.step if failure else None,
         "error": failure.message if failure else None,
     }
-    return inside(scope, {"run": {**scope["run"], **ended}})
+    return extend_scope(scope, {"run": {**scope["run"], **ended}})
 
 
-def inside(scope: Scope, names: dict[str, Any]) -> Scope:
+def extend_scope(scope: Scope, names: dict[str, Any]) -> Scope:
     """More names in front of those that are there, which are not copied: there may be ten thousand."""
     return ChainMap(names, scope)
 
 
-def items_of(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
+def items_of_step(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
     if spec.condition is not None and (holds := evaluate_condition(spec.condition, scope)) is not True:
         return [], f"{'not known yet' if holds is UNKNOWN else 'not so'}: {spec.condition.text}"
@@ -58,10 +58,10 @@ def result_of_block(spec: StepSpec, results: list[dict[str, Any]]) -> Any:
     return {"results": results, "count": len(results)} if spec.for_each else results[0]
 
 
-def plain(result: Any) -> Any:
+def to_plain_data(result: Any) -> Any:
     """As JSON can hold it: what a dry run cannot know is said in words."""
     if isinstance(result, Mapping):
-        return {str(key): plain(value) for key, value in result.items()}
+        return {str(key): to_plain_data(value) for key, value in result.items()}
     if isinstance(result, list | tuple):
-        return [plain(value) for value in result]
+        return [to_plain_data(value) for value in result]
     return str(result) if result is UNKNOWN else result

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runbook.clock import Clock
-from runbook.engine.scope import Scope, inside
+from runbook.engine.scope import Scope, extend_scope
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, StepError, TimeIsUpError, unexpected
 from runbook.events import AttemptFailed, Waiting
@@ -42,7 +42,7 @@ def run_rounds(
     clock, began = context.clock, context.clock.monotonic()
     while True:
         result = _round(spec, context, scope, playbook, services, act)
-        after = inside(scope, {"result": result.output})
+        after = extend_scope(scope, {"result": result.output})
         if spec.until is None or _holds(spec.until.condition, after):
             break
         left = began + spec.until.within - clock.monotonic()
@@ -90,7 +90,7 @@ def _with_secrets(
     fetch = services.secret_store.fetch if is_done else services.secret_store.foretell
     wanted = {name for value in values for name in value.secrets}
     declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}
-    return inside(scope, {"secrets": {name: fetch(declared[name]) for name in sorted(wanted)}})
+    return extend_scope(scope, {"secrets": {name: fetch(declared[name]) for name in sorted(wanted)}})
 
 
 # To a playbook, a change without an answer is a time-out: every attempt begins with a look, which settles it.

@@ -24,7 +24,7 @@ TRIES, TRY_AGAIN = 5, 0.05  # how often, and after how many seconds, a file is t
 
 
 class Lock:
-    """Held from :meth:`take` to :meth:`release`, or to the death of this process."""
+    """Held from :meth:`acquire` to :meth:`release`, or to the death of this process."""
 
     def __init__(self, folder: Path, holder: Mapping[str, str]) -> None:
         """``holder`` must name its ``run``; the rest (who, since) is for people."""
@@ -32,7 +32,7 @@ class Lock:
         self._holder = dict(holder)
         self._handles: list[int] = []
 
-    def take(
+    def acquire(
         self, kind: str, peers: Iterable[str], *, may_take: Callable[[str], bool] = lambda _run: False
     ) -> tuple[str, ...]:
         """Hold all peers or none. Returns the runs that died and left their names, from which ``may_take`` let it go.
@@ -44,7 +44,7 @@ class Lock:
             undo.callback(self._close)
             for peer in sorted(peers):
                 self._handles.append(self._open(f"{kind}:{peer}"))
-            dead = {left["run"]: left for left in map(_holder_in, self._handles) if left}
+            dead = {left["run"]: left for left in map(_read_holder, self._handles) if left}
             dead.pop(self._holder["run"], None)
             barred = next((left for run, left in dead.items() if not may_take(run)), None)
             if barred is not None:
@@ -54,10 +54,10 @@ class Lock:
             undo.pop_all()
         return tuple(dead)
 
-    def barring(
+    def find_holder(
         self, kind: str, peers: Iterable[str], *, may_take: Callable[[str], bool] = lambda _run: False
     ) -> LockedError | None:
-        """What :meth:`take` would raise just now. Nothing is held or written; an odd file bars nobody yet."""
+        """What :meth:`acquire` would raise just now. Nothing is held or written; an odd file bars nobody yet."""
         for peer in sorted(peers):
             try:
                 handle = self._open(f"{kind}:{peer}", create=False, how=fcntl.LOCK_SH)
@@ -65,7 +65,7 @@ class Lock:
                 return error if error.holder.get("run") != self._holder["run"] else None
             except OSError:
                 continue
-            left = _holder_in(handle)
+            left = _read_holder(handle)
             os.close(handle)
             if left and left["run"] != self._holder["run"] and not may_take(left["run"]):
                 return LockedError(left, dead=True)
@@ -77,7 +77,7 @@ class Lock:
             _write(handle, b"")
         self._close()
 
-    def wipe(self, kind: str, peers: Iterable[str]) -> int:
+    def remove_name(self, kind: str, peers: Iterable[str]) -> int:
         """In how many files an earlier process of this run had left its name; it stands there no more.
 
         A file that another run holds, or has its name in, is left alone. Raises OSError for the disk.
@@ -87,7 +87,7 @@ class Lock:
             with contextlib.suppress(LockedError, FileNotFoundError):
                 handle = self._open(f"{kind}:{peer}", create=False)
                 try:
-                    if _holder_in(handle).get("run") == self._holder["run"]:
+                    if _read_holder(handle).get("run") == self._holder["run"]:
                         _write(handle, b"")
                         wiped += 1
                 finally:
@@ -104,7 +104,7 @@ class Lock:
                 fcntl.flock(handle, how | fcntl.LOCK_NB)
                 return handle
             except BlockingIOError:
-                holder = _holder_in(handle)
+                holder = _read_holder(handle)
             if holder or not tries_left:
                 break
             time.sleep(TRY_AGAIN)  # it has no name in it yet: somebody may only be asking whether it is free
@@ -116,7 +116,7 @@ class Lock:
             os.close(self._handles.pop())
 
 
-def _holder_in(handle: int) -> Mapping[str, str]:
+def _read_holder(handle: int) -> Mapping[str, str]:
     """Who wrote its name there; empty for a free lock. A torn or odd name is some unknown run's."""
     data = os.pread(handle, 64 * 1024, 0)
     if not data:

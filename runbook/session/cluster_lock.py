@@ -46,14 +46,14 @@ class ClusterLock:
         """A question, which holds nothing. Raises :class:`RefusedError`, with code ``Locked``, while another run holds
         any of the peers.
         """
-        holder = self._lock.barring(PEER, peers, may_take=self._may_take)
+        holder = self._lock.find_holder(PEER, peers, may_take=self._may_take)
         if holder is not None:
             raise RefusedError(self._locked(holder))
 
     def acquire(self, peers: frozenset[str]) -> None:
         """Hold the cluster from now on. Raises :class:`RefusedError`, with code ``Locked``, where another run does."""
         try:
-            left = self._lock.take(PEER, peers, may_take=self._may_take)
+            left = self._lock.acquire(PEER, peers, may_take=self._may_take)
         except LockedError as error:
             raise RefusedError(self._locked(error)) from None
         except OSError as error:
@@ -70,7 +70,7 @@ class ClusterLock:
     def release(self, claimed_before: frozenset[str]) -> None:
         """Everything: what an earlier process of this run claimed may be in no configuration any more."""
         self._lock.release()
-        self._lock.wipe(PEER, claimed_before)
+        self._lock.remove_name(PEER, claimed_before)
 
     def set_aside(self, guard: str, refusal: str) -> bool:
         """Whether a person has set this guard aside by name; what it would have refused is on record once."""
@@ -126,6 +126,6 @@ class ClusterLock:
             return None
 
 
-def free_what_is_left(state: Path, run: str, peers: frozenset[str]) -> int:
+def remove_leftover_name(state: Path, run: str, peers: frozenset[str]) -> int:
     """In the lock of how many peers the name of a run that is over still stood. Raises OSError for the disk."""
-    return Lock(state / "locks", {"run": run}).wipe(PEER, peers)
+    return Lock(state / "locks", {"run": run}).remove_name(PEER, peers)

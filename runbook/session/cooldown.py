@@ -39,32 +39,32 @@ class CooldownGuard:
         if self._plan.cooldown <= 0 or not peers:
             return
         now = datetime.fromisoformat(self._clock.now())
-        reason = reason_in_cooldown(self._state, self._plan.run, peers, self._plan.cooldown, now)
+        reason = refusal_in_cooldown(self._state, self._plan.run, peers, self._plan.cooldown, now)
         if reason is not None and not self._set_aside("cooldown", reason.sentence):
             raise RefusedError(reason)
 
 
-def reason_in_cooldown(state: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:
+def refusal_in_cooldown(state: Path, own: str, peers: frozenset[str], seconds: float, now: datetime) -> Refusal | None:
     """Why the run ``own`` must wait before it changes the cluster that has these ``peers``; of several, the newest."""
     cooldown = timedelta(seconds=seconds)
     oldest = (now - cooldown - LONGEST_RUN).astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     recent = [folder for folder in run_folders(state) if folder.name >= oldest and folder.name != own]
-    reasons = (_reason_in(folder, peers, cooldown, now) for folder in reversed(recent))
+    reasons = (_refusal_in(folder, peers, cooldown, now) for folder in reversed(recent))
     return next((reason for reason in reasons if reason is not None), None)
 
 
-def _reason_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Refusal | None:
+def _refusal_in(folder: Path, peers: frozenset[str], cooldown: timedelta, now: datetime) -> Refusal | None:
     events: Sequence[Mapping[str, Any]] = ()
     try:
         events = read(folder / JOURNAL).events
-        return _reason_in_run(folder.name, fold_recorded(events), peers, cooldown, now)
+        return _refusal_in_run(folder.name, fold_recorded(events), peers, cooldown, now)
     except JournalError as error:
-        return _reason_in_unreadable(folder, error.before, error, peers, cooldown, now)
+        return _refusal_in_unreadable(folder, error.before, error, peers, cooldown, now)
     except (TransitionError, OSError) as error:
-        return _reason_in_unreadable(folder, events, error, peers, cooldown, now)
+        return _refusal_in_unreadable(folder, events, error, peers, cooldown, now)
 
 
-def _reason_in_run(
+def _refusal_in_run(
     run: str, progress: RunState, peers: frozenset[str], cooldown: timedelta, now: datetime
 ) -> Refusal | None:
     if not progress.has_changed or progress.acknowledged or not progress.peers & peers:
@@ -78,7 +78,7 @@ def _reason_in_run(
     return Refusal("CoolDown", sentence, f"{look}; {OVERRIDE}")
 
 
-def _reason_in_unreadable(
+def _refusal_in_unreadable(
     folder: Path,
     events: Sequence[Mapping[str, Any]],
     error: Exception,

@@ -15,7 +15,7 @@ from pathlib import Path
 from runbook import __version__
 from runbook.clock import Clock
 from runbook.cluster.environment import cluster_from
-from runbook.engine.plan import Plan, bound
+from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
 from runbook.files import RUNS, is_shared, make_folder, read_limited, replace_file
@@ -29,7 +29,7 @@ from runbook.secrets import SecretStore
 from runbook.session.run_folders import JOURNAL
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.session.state_folder import state_folder
-from runbook.shipped_playbooks import located
+from runbook.shipped_playbooks import find_playbook
 from runbook.steps.registry import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
@@ -64,7 +64,7 @@ def open_run(
     Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError or :class:`NotStartedError`,
     and then nothing was asked of anybody.
     """
-    request = replace(request, playbook=located(request.playbook))
+    request = replace(request, playbook=find_playbook(request.playbook))
     text = _read(request.playbook)
     secret_store = SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
@@ -114,7 +114,7 @@ def _plan(
     try:
         file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
         params = gather_params(playbook, request.params, file, environment)
-        plan = bound(playbook, run, {name: param.value for name, param in params.items()})
+        plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
     except ParamError as error:
         raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from runbook.changes import Change
 from runbook.clock import Clock
 from runbook.cluster.environment import cluster_from
-from runbook.engine.plan import Plan, bound
+from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
 from runbook.events import FORMAT, RunAcknowledged, RunResumed
 from runbook.files import read_limited
@@ -102,7 +102,7 @@ def _plan_of(folder: Path, state: RunState) -> Plan:
     if hidden:
         raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = state.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
-    return bound(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
+    return bind_plan(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
 
 
 def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Change]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import NoPlaybookError, RefusedError, unexpected
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.shipped_playbooks import located
+from runbook.shipped_playbooks import find_playbook
 from runbook.steps.base import Step, StepResult
 from runbook.steps.text import beginning, shown
 
@@ -165,7 +165,7 @@ def refuse_recursion(running: tuple[str, ...], path: str) -> str:
     """The absolute path of the playbook meant, which is none of the ``running`` ones, the outermost first."""
     folder = Path(running[-1]).parent if running else Path()
     try:
-        target = Path(located(path, str(folder))).resolve()
+        target = Path(find_playbook(path, str(folder))).resolve()
     except NoPlaybookError as error:
         raise unexpected(str(error)) from None
     chain = [Path(one).resolve() for one in running]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import NoPlaybookError, StepError
-from runbook.shipped_playbooks import FOLDER, located, names
+from runbook.shipped_playbooks import FOLDER, find_playbook, shipped_names
 from runbook.steps.flow import refuse_recursion
 from tests.command_line import PLAYBOOK, ROOT, runbook
 
@@ -25,7 +25,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_shipped_playbooks_are_those_at_the_top() -> None:
     """One text, wherever it is read."""
-    assert names() == tuple(sorted(path.stem for path in (ROOT / "playbooks").iterdir()))
+    assert shipped_names() == tuple(sorted(path.stem for path in (ROOT / "playbooks").iterdir()))
     assert (Path(FOLDER) / "remove-dead-peers.yaml").read_bytes() == Path(PLAYBOOK).read_bytes()
 
 
@@ -45,11 +45,11 @@ WORDS = {  # what is typed: which file is meant, where there are files own, own.
 def test_a_file_wins_and_a_path_is_no_name(word: str, empty: Path) -> None:
     for name in ("own", "own.yaml", "health-check"):
         (empty / name).write_text(OWN, encoding="utf-8")
-    assert located(word) == WORDS[word]
+    assert find_playbook(word) == WORDS[word]
     (empty / "inside").mkdir()
     (empty / "inside" / "own").write_text(OWN, encoding="utf-8")
-    assert located("own", "inside") == "inside/own"
-    assert located("health-check", "inside") == f"{FOLDER}/health-check.yaml", "it is looked for in that folder alone"
+    assert find_playbook("own", "inside") == "inside/own"
+    assert find_playbook("health-check", "inside") == f"{FOLDER}/health-check.yaml", "looked for there alone"
 
 
 WRONG = {
@@ -76,7 +76,7 @@ def test_an_installation_without_playbooks_says_so(monkeypatch: pytest.MonkeyPat
     """As one that was made from an archive without links."""
     monkeypatch.setattr("runbook.shipped_playbooks.FOLDER", str(tmp_path / "shipped"))
     with pytest.raises(NoPlaybookError, match="this installation came without any, so install it anew"):
-        located("remove-dead-peers")
+        find_playbook("remove-dead-peers")
 
 
 def test_validate_takes_names_among_paths(empty: Path) -> None:
@@ -87,7 +87,7 @@ def test_validate_takes_names_among_paths(empty: Path) -> None:
 def test_playbooks_lists_and_prints() -> None:
     """What is printed is the file, so that it can be a beginning: `runbook playbooks NAME > own.yaml`."""
     listed = runbook({}, "playbooks")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(names())
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(shipped_names())
     assert "Take dead servers out" in listed.stdout
     assert runbook({}, "playbooks", "remove-dead-peers").stdout == Path(PLAYBOOK).read_text(encoding="utf-8")
     wrong = runbook({}, "playbooks", "remove-dead")

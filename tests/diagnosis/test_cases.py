@@ -15,7 +15,7 @@ from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_from_dict, view_to_dict
 from runbook.report.diagnosis import WIDTH, format_diagnosis
-from runbook.shipped_playbooks import names
+from runbook.shipped_playbooks import shipped_names
 
 HERE = Path(__file__).parent
 TRANSCRIPTS = HERE.parent / "transcripts" / "diagnose"
@@ -130,7 +130,7 @@ def test_a_finding_is_whole(case: str) -> None:
         assert finding.evidence
         assert all(finding.evidence)
         assert finding.next_action
-        assert finding.playbook is None or finding.playbook in names()
+        assert finding.playbook is None or finding.playbook in shipped_names()
     if view_of(case).leader_id is None:
         assert {finding.playbook for finding in found} == {None}
     severities = [list(Severity).index(finding.severity) for finding in found]

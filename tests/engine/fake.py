@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from runbook.engine.execute import Ending, execute
-from runbook.engine.plan import bind
+from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Event, RunStarted
+from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
@@ -186,7 +187,8 @@ class Run:
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
-        plan = bind(parse_playbook(self.text, self.path, CATALOG), "run-1", self.params)
+        playbook = parse_playbook(self.text, self.path, CATALOG)
+        plan = bind_plan(playbook, "run-1", bind_params(playbook, self.params))
         if past is None:
             self.state = RunState()
             started = RunStarted("run-1", plan.playbook.name, "", self.cluster.name, "ann", dry_run, plan.params)

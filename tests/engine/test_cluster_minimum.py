@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from runbook.engine.plan import bind, stricter
+from runbook.engine.plan import bind_plan, stricter
 from runbook.events import RunCompleted, RunRefused
+from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.model import AutopilotSettings
 from runbook.raft.removal import Policy
@@ -16,6 +17,11 @@ from runbook.steps.registry import CATALOG
 from tests.engine.fake import PLAYBOOK, UNREAD, FakeClock, FakeCluster, Run
 
 FOUR = AutopilotSettings(cleanup_dead_servers=False, min_quorum=4)
+
+
+def policy_of(text: bytes) -> Policy:
+    playbook = parse_playbook(text, "own.yaml", CATALOG)
+    return bind_plan(playbook, "run-1", bind_params(playbook, {})).policy
 
 
 def run(folder: Path, **cluster: Any) -> Run:
@@ -98,13 +104,13 @@ guards:
 steps:
   - uses: raft.find_dead
 """
-    policy = bind(parse_playbook(text.encode(), "own.yaml", CATALOG), "run-1", {}).policy
+    policy = policy_of(text.encode())
     assert (policy.min_voters_param, policy.min_voters_lowest) == (param, 2 if param else 1)
 
 
 def test_the_floor_of_a_playbook_within_another_is_no_param_of_the_command_line() -> None:
     """Only the outer one's is, and only where it is the one that binds."""
-    outer = bind(parse_playbook(PLAYBOOK.read_bytes(), "x.yaml", CATALOG), "run-1", {}).policy
+    outer = policy_of(PLAYBOOK.read_bytes())
     assert outer.min_voters_param == "min_voters"
     assert stricter(outer, Policy(min_voters=4)).min_voters_param == ""
     assert stricter(outer, Policy(min_voters=2)).min_voters_param == "min_voters"

@@ -21,7 +21,7 @@ from runbook.errors import RefusedError
 from runbook.journal.lock import Lock
 from runbook.lab.simulated import SimulatedLab
 from runbook.session.cluster_lock import ClusterLock, Overrides
-from runbook.session.cooldown import reason_in_cooldown
+from runbook.session.cooldown import refusal_in_cooldown
 from runbook.session.run_folders import folder_of, run_folders
 from tests.command_line import PLAYBOOK, QUICK, environment, followers, runbook
 from tests.engine.fake import FakeClock
@@ -114,7 +114,7 @@ def lay(state: Path, number: int, journal: bytes, playbook: bytes) -> str:
 def hold(state: Path, run: str, peers: list[str]) -> None:
     """Its name stands in the lock of every peer, as of one that died."""
     dead = Lock(state / "locks", {"run": run, "who": "ann", "since": "2026-01-01T00:00:00.000+00:00"})
-    dead.take("peer", peers, may_take=lambda _run: True)
+    dead.acquire("peer", peers, may_take=lambda _run: True)
     dead._close()
 
 
@@ -142,7 +142,7 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
         command(figures, "diagnose")
         for name in names:
             with bounded("cool-down"):
-                reason = reason_in_cooldown(state_dir, "own", frozenset(peers), 3600, datetime.now(timezone.utc))
+                reason = refusal_in_cooldown(state_dir, "own", frozenset(peers), 3600, datetime.now(timezone.utc))
             figures["cool-down holds" if reason else "cool-down passes"] += 1
             hold(state_dir, name, peers)
             lock = ClusterLock("own", state_dir, "ann", lambda _event: None, Overrides(), FakeClock())
@@ -204,7 +204,7 @@ def test_what_is_odd_among_the_runs_is_named_and_passed_over(
         folder = state_dir / "runs" / f"{stamp}-odd-0000"
         folder.mkdir(parents=True)
         ODD[kind](folder, json.loads(json.dumps(recorded[0])))
-        reason = reason_in_cooldown(state_dir, "own", peers, 3600, datetime.now(timezone.utc))
+        reason = refusal_in_cooldown(state_dir, "own", peers, 3600, datetime.now(timezone.utc))
         assert (reason is not None) == holds
         assert reason is None or "cannot be read" in reason.sentence
         assert f"{folder.name}  unreadable: " in command(figures, "runs")
@@ -235,5 +235,5 @@ def test_a_run_of_another_user_counts_as_unreadable(state_dir: Path, recorded: t
     folder = state_dir / "runs" / lay(state_dir, 0, mutations.chained(recorded[0]), recorded[1])
     folder.chmod(0)
     assert "unreadable: " in command(Counter(), "runs")
-    assert reason_in_cooldown(state_dir, "own", frozenset("a"), 3600, datetime.now(timezone.utc)) is not None
+    assert refusal_in_cooldown(state_dir, "own", frozenset("a"), 3600, datetime.now(timezone.utc)) is not None
     folder.chmod(0o700)

@@ -18,33 +18,33 @@ def lock(folder: Path, run: str) -> Lock:
 def test_a_second_run_on_any_of_the_peers_is_told_who_holds_them(tmp_path: Path) -> None:
     """Two addresses of one cluster are one cluster: its peers are what is held."""
     first = lock(tmp_path, "first")
-    first.take("peer", ["a", "b", "c"])
+    first.acquire("peer", ["a", "b", "c"])
     with pytest.raises(LockedError) as told:
-        lock(tmp_path, "second").take("peer", ["c", "d"])
+        lock(tmp_path, "second").acquire("peer", ["c", "d"])
     assert (told.value.holder["run"], told.value.dead) == ("first", False)
 
 
 def test_who_loses_holds_nothing(tmp_path: Path) -> None:
     """A half-taken lock would keep a third run out for no reason."""
     first = lock(tmp_path, "first")
-    first.take("peer", ["c"])
+    first.acquire("peer", ["c"])
     with pytest.raises(LockedError):
-        lock(tmp_path, "second").take("peer", ["a", "b", "c"])
-    lock(tmp_path, "third").take("peer", ["a", "b"])
+        lock(tmp_path, "second").acquire("peer", ["a", "b", "c"])
+    lock(tmp_path, "third").acquire("peer", ["a", "b"])
 
 
 def test_another_cluster_is_free_and_so_is_this_one_after_its_release(tmp_path: Path) -> None:
     """The files are this user's alone."""
     first = lock(tmp_path, "first")
-    first.take("peer", ["a"])
-    lock(tmp_path, "second").take("peer", ["b"])
+    first.acquire("peer", ["a"])
+    lock(tmp_path, "second").acquire("peer", ["b"])
     first.release()
-    lock(tmp_path, "third").take("peer", ["a"])
+    lock(tmp_path, "third").acquire("peer", ["a"])
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
 
 
 def die_with_it(folder: Path) -> None:
-    lock(folder, "dead").take("peer", ["a", "b"])
+    lock(folder, "dead").acquire("peer", ["a", "b"])
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -60,19 +60,19 @@ def died(tmp_path: Path) -> Path:
 def test_a_lock_whose_holder_died_is_not_free(died: Path) -> None:
     """Who, and that it is dead; nothing is stolen in silence."""
     with pytest.raises(LockedError) as told:
-        lock(died, "second").take("peer", ["a"])
+        lock(died, "second").acquire("peer", ["a"])
     assert (told.value.holder["who"], told.value.dead) == ("ann@dead", True)
 
 
 def test_taking_over_names_the_dead_run_once_and_the_run_itself_needs_no_leave(died: Path) -> None:
     """The dead run may go on with its own lock; another one takes it over by name, and then holds it."""
     own = lock(died, "dead")
-    assert own.take("peer", ["a", "b"]) == ()
+    assert own.acquire("peer", ["a", "b"]) == ()
     own._close()  # as if it had died again
     second = lock(died, "second")
-    assert second.take("peer", ["a", "b"], may_take=lambda run: run == "dead") == ("dead",)
+    assert second.acquire("peer", ["a", "b"], may_take=lambda run: run == "dead") == ("dead",)
     second.release()
-    assert lock(died, "third").take("peer", ["a", "b"]) == ()
+    assert lock(died, "third").acquire("peer", ["a", "b"]) == ()
 
 
 ODD = [
@@ -90,9 +90,9 @@ ODD = [
 def test_a_holder_that_was_torn_off_in_writing_is_somebody(tmp_path: Path, data: bytes) -> None:
     """Half a name, or one that no run can have, is no free lock; nor does it end the run that reads it."""
     first = lock(tmp_path, "first")
-    first.take("peer", ["a"])
+    first.acquire("peer", ["a"])
     first._close()
     next(tmp_path.iterdir()).write_bytes(data)
     with pytest.raises(LockedError) as told:
-        lock(tmp_path, "second").take("peer", ["a"])
+        lock(tmp_path, "second").acquire("peer", ["a"])
     assert told.value.holder == {"run": "unknown"}

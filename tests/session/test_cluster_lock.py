@@ -23,7 +23,7 @@ from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
 from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.run_state import fold
-from runbook.session.cluster_lock import ClusterLock, Overrides, free_what_is_left
+from runbook.session.cluster_lock import ClusterLock, Overrides, remove_leftover_name
 from tests.engine.fake import FakeClock
 
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -55,7 +55,7 @@ def record(state: Path, run: str, events: Iterable[Event]) -> None:
 def name_left(state: Path, run: str, peers: Iterable[str] = PEERS) -> None:
     """As of a process that died with the lock: nobody holds the files, and its name stands in them."""
     dead = Lock(state / "locks", {"run": run, "who": "ann", "since": AT})
-    dead.take("peer", peers)
+    dead.acquire("peer", peers)
     dead._close()
 
 
@@ -148,10 +148,10 @@ def test_what_is_left_of_a_finished_run_is_freed_and_nothing_else(tmp_path: Path
     """What another run holds now is its own."""
     name_left(tmp_path, "old")
     held = Lock(tmp_path / "locks", {"run": "at work"})
-    held.take("peer", ["c"], may_take=lambda _run: True)
-    assert free_what_is_left(tmp_path, "old", frozenset(PEERS)) == 2
+    held.acquire("peer", ["c"], may_take=lambda _run: True)
+    assert remove_leftover_name(tmp_path, "old", frozenset(PEERS)) == 2
     assert names_in(tmp_path) == ["at work"]
-    assert free_what_is_left(tmp_path / "no state", "old", frozenset(PEERS)) == 0
+    assert remove_leftover_name(tmp_path / "no state", "old", frozenset(PEERS)) == 0
 
 
 def test_a_record_knows_every_peer_that_its_run_ever_claimed(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_asking_whether_a_cluster_is_free_holds_nothing_and_writes_nothing(tmp_p
     asking.check_free(frozenset(PEERS))
     assert (told, (tmp_path / "locks").exists()) == ([], False)
     held = Lock(tmp_path / "locks", {"run": "at work"})
-    held.take("peer", ["c"])
+    held.acquire("peer", ["c"])
     with pytest.raises(RefusedError, match="another run holds this cluster: at work"):
         asking.check_free(frozenset(PEERS))
     held.release()

@@ -13,10 +13,11 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.engine.execute import Ending, execute
-from runbook.engine.plan import Plan, bind
+from runbook.engine.plan import Plan, bind_plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
 from runbook.playbook.model import Playbook
+from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
@@ -250,4 +251,5 @@ def _playbook(orders: Orders | None) -> Playbook:
 
 @lru_cache(maxsize=1000)
 def _plan(params: tuple[tuple[str, str], ...], run: str, orders: Orders | None) -> Plan:
-    return bind(_playbook(orders), run, dict(params))
+    playbook = _playbook(orders)
+    return bind_plan(playbook, run, bind_params(playbook, dict(params)))

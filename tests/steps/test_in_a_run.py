@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from runbook.engine.execute import execute
-from runbook.engine.plan import bind
+from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
 from runbook.events import Event, RunCompleted, RunStarted, StepCompleted
 from runbook.playbook.parser import parse_playbook
@@ -70,7 +70,7 @@ def test_what_one_step_gives_the_next_one_reads_and_all_of_it_can_be_recorded(wo
         dry_run=False,
         keep_tracebacks=True,
     )
-    ending = execute(bind(playbook, "a-run", {"url": server.url}), services, state)
+    ending = execute(bind_plan(playbook, "a-run", {"url": server.url}), services, state)
     assert isinstance(ending, RunCompleted), ending
     completed = {event.step: event for event in world.events if isinstance(event, StepCompleted)}
     assert [event.message for event in completed.values()][-1] == "7 of generic"
