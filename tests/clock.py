@@ -52,4 +52,5 @@ def leaping() -> Iterator[None]:
         for name in ("monotonic", "now", "sleep"):
             patches.enter_context(patch.object(clock.SystemClock, name, getattr(CLOCK, name)))
         patches.enter_context(patch.object(SystemNetwork, "monotonic", CLOCK.monotonic))
+        patches.enter_context(patch.object(SystemNetwork, "sleep", CLOCK.sleep))
         yield

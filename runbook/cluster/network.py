@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Protocol, TypeVar
 
@@ -21,6 +22,9 @@ class Network(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only rise."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many of them pass."""
 
     def ask(
         self,
@@ -55,6 +59,9 @@ class SystemNetwork:
 
     def monotonic(self) -> float:
         return now()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def ask(
         self,

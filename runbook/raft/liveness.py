@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, Vantage, same_place
+from runbook.raft.model import ClusterView, Peer, Reach, Vantage
+from runbook.raft.opinions import OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 
 MAX_GAP = 15.0  # seconds between the end of one look and the beginning of the next: less than a server's restart
 SILENT_MACHINE = 120.0  # seconds; clouds pause a guest for half a minute, and then it is as silent as one that is off
-
-GONE = (MemberStatus.FAILED, MemberStatus.LEFT)
 
 
 class Liveness(Enum):
@@ -33,6 +32,7 @@ class Verdict:
 
     ``lasting`` is how many seconds this kind of death must be seen for at least, whatever ``confirm_for`` says.
     ``returned``: it looks dead now, and a look that the verdict needs shows a sign of life: it comes and goes.
+    ``settled_by`` is, of who is unknown, what a person can do about it.
     """
 
     peer: Peer
@@ -40,15 +40,19 @@ class Verdict:
     evidence: tuple[str, ...]
     lasting: float = 0.0
     returned: bool = False
+    settled_by: str = ""
 
 
-def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least_looks: int = 2) -> Verdict:
+def judge(
+    looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least_looks: int = 2, confirmed_off: bool = False
+) -> Verdict:
     """Judge one peer over the looks of a run, oldest first, whichever step took them.
 
     Args:
         looks: all looks of the run so far.
         confirm_for: seconds for which death must be seen, from the end of the first look to the start of the last.
         least_looks: how many looks must agree.
+        confirmed_off: a person says that it is off: that takes the place of a probe that is blind, and of no more.
 
     Alive is decided by the newest look alone. Dead needs an unbroken row of looks that say so, up to the newest:
     at least ``least_looks``, spread over ``confirm_for`` seconds, no more than ``MAX_GAP`` apart. A machine that is
@@ -57,10 +61,10 @@ def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least
     """
     if not looks:
         return Verdict(peer, Liveness.UNKNOWN, ("no look has been taken yet",))
-    newest = judge_once(looks[-1], peer)
+    newest = judge_once(looks[-1], peer, confirmed_off=confirmed_off)
     if newest.liveness is not Liveness.DEAD:
         return newest
-    row, before = _dead_row(looks, peer)
+    row, before = _dead_row(looks, peer, confirmed_off=confirmed_off)
     if _is_confirmed(row, confirm_for, least_looks):
         return Verdict(peer, Liveness.DEAD, (f"{len(row)} looks over {_spread(row):.0f} s agree", *newest.evidence))
     needed = max(confirm_for, newest.lasting)
@@ -68,19 +72,22 @@ def judge(looks: Sequence[ClusterView], peer: Peer, *, confirm_for: float, least
     seen = f"not confirmed yet: {many} say dead, {least_looks} over {needed:.0f} s are needed"
     if before is None:
         return Verdict(peer, Liveness.UNKNOWN, (seen, *newest.evidence), newest.lasting)
-    then = f"{looks[-1].taken_at - before.taken_at:.0f} s ago: {judge_once(before, peer).evidence[0]}"
+    other = judge_once(before, peer, confirmed_off=confirmed_off).evidence[0]
+    then = f"{looks[-1].taken_at - before.taken_at:.0f} s ago: {other}"
     returned = shows_life(before, peer)
     return Verdict(peer, Liveness.UNKNOWN, (seen, then, *newest.evidence), newest.lasting, returned)
 
 
-def _dead_row(looks: Sequence[ClusterView], peer: Peer) -> tuple[list[tuple[ClusterView, Verdict]], ClusterView | None]:
+def _dead_row(
+    looks: Sequence[ClusterView], peer: Peer, *, confirmed_off: bool
+) -> tuple[list[tuple[ClusterView, Verdict]], ClusterView | None]:
     """The looks up to the newest that all say dead, oldest first; and the one before them that says something else.
 
     A look without a leader is void, neither for nor against, but for a sign of life in it.
     """
     row: list[tuple[ClusterView, Verdict]] = []
     for view in reversed(looks):
-        verdict = judge_once(view, peer)
+        verdict = judge_once(view, peer, confirmed_off=confirmed_off)
         if view.configuration is None and not shows_life(view, peer):
             continue
         if verdict.liveness is not Liveness.DEAD:
@@ -107,36 +114,57 @@ def _spread(row: Sequence[tuple[ClusterView, Verdict]]) -> float:
     return max(0.0, last.taken_at - (first.taken_at + first.seconds))
 
 
-def judge_once(view: ClusterView, peer: Peer) -> Verdict:
+def judge_once(view: ClusterView, peer: Peer, *, confirmed_off: bool = False) -> Verdict:
     """Judge one peer by a single look. Any sign of life, or anything that does not fit, is decisive against *dead*.
 
     A look does not change, so neither does its verdict: every later look of a run asks for those of all before it.
     """
-    verdict = view.judged.get(peer)
+    verdict = view.judged.get((peer, confirmed_off))
     if not isinstance(verdict, Verdict):
-        verdict = view.judged[peer] = _judge_look(view, peer)
+        verdict = view.judged[peer, confirmed_off] = _judge_look(view, peer, confirmed_off=confirmed_off)
     return verdict
 
 
-def _judge_look(view: ClusterView, peer: Peer) -> Verdict:
+def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdict:
+    heard = words_of_life(view, peer)
+    if heard is not None:
+        return Verdict(peer, Liveness.ALIVE, (heard,))
+    probe = probe_evidence(view, peer)
+    doubt = _doubt_from_here(view, peer, probe) or _doubt_of_others(view, peer)
+    if doubt is not None:
+        return Verdict(peer, Liveness.UNKNOWN, (doubt,), settled_by=_what_settles(view, peer))
+    if not probe.allows_dead and not (probe.is_blind and confirmed_off):
+        return Verdict(peer, Liveness.UNKNOWN, (probe.words,), settled_by=CONFIRM_OFF.format(name=peer.label))
+    lasting = SILENT_MACHINE if probe.meaning is ProbeMeaning.NO_MACHINE else 0.0
+    word = "" if probe.allows_dead else "; a person has confirmed that it is off"
+    return Verdict(peer, Liveness.DEAD, (f"{probe.words}{word}", _opinions_in_words(view, peer)), lasting)
+
+
+def words_of_life(view: ClusterView, peer: Peer) -> str | None:
+    """Who heard from the peer, and how: this host, or a server that can be believed; None where nobody did."""
     own = view.vantage_of(peer)
     if own is not None:
-        return Verdict(peer, Liveness.ALIVE, (f"its own HTTP API answers at {own.url}",))
-    probe = probe_evidence(view, peer)
-    doubt = _doubt_from_here(view, peer, probe) or _doubt_from_gossip(view, peer)
-    if doubt is None and not probe.allows_dead:
-        doubt = probe.words
-    if doubt is not None:
-        return Verdict(peer, Liveness.UNKNOWN, (doubt,))
-    lasting = SILENT_MACHINE if probe.meaning is ProbeMeaning.NO_MACHINE else 0.0
-    return Verdict(peer, Liveness.DEAD, (probe.words, _gossip_words(view, peer)), lasting)
+        return f"its own HTTP API answers at {own.url}"
+    for by, opinion in view.opinions_of(peer).items():
+        if opinion.kind is OpinionKind.HEARD:
+            return opinion.words if by == peer.id else f"{view.label_of(by)} heard from it: {opinion.words}"
+    return None
 
 
 def shows_life(view: ClusterView, peer: Peer) -> bool:
     """Whether a look shows any sign of life of the peer, even where it lacks too much for a verdict."""
     listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS
-    in_gossip = any(_doubt_of(vantage, peer) for vantage in _gossiping(view))
-    return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or in_gossip
+    held = any(not opinion.says_gone for opinion in view.opinions_of(peer).values())
+    return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or held
+
+
+def is_only_out_of_sight(view: ClusterView, peer: Peer) -> bool:
+    """Whether a peer is unknown only as nobody could be asked: no server misses it, and nothing here looks frozen."""
+    opinions = view.opinions_of(peer)
+    nobody_misses_it = view.leader_id in opinions and all(o.kind is OpinionKind.PRESENT for o in opinions.values())
+    meaning = probe_evidence(view, peer).meaning
+    fits = meaning in (ProbeMeaning.LISTENS, ProbeMeaning.BLIND, ProbeMeaning.UNTRIED)
+    return nobody_misses_it and fits and mute_listener(view, peer) is None
 
 
 def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
@@ -161,44 +189,58 @@ def unidentified_listener(view: ClusterView, peer: Peer) -> Vantage | None:
     )
 
 
-def _doubt_from_gossip(view: ClusterView, peer: Peer) -> str | None:
-    """What gossip says that forbids the verdict *dead*; so does gossip of the leader that cannot be read."""
-    leader = next((v for v in _gossiping(view) if _is_leader(view, v)), None)
-    if leader is None:
-        return "the leader's own gossip could not be read"
-    for vantage in _gossiping(view):
-        doubt = _doubt_of(vantage, peer)
-        if doubt is not None:
-            return f"gossip of {vantage.name or vantage.url}: {doubt}"
-    if peer.name is not None and leader.member_for(peer) is None:
-        return f"the leader names it {peer.name}, but its member list lacks it: does an ACL hide it?"
-    return None
+def mute_listener(view: ClusterView, peer: Peer) -> Vantage | None:
+    """The same, if it accepts connections there and says nothing at all: a frozen process does so."""
+    listener = unidentified_listener(view, peer)
+    return listener if listener is not None and listener.reach is Reach.ACCEPTED else None
 
 
-def _doubt_of(vantage: Vantage, peer: Peer) -> str | None:
-    members = vantage.members or ()
-    if sum(member.id == peer.id for member in members) > 1:
-        return "two members have its id: a cloned machine?"
-    there = [m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)]
-    other = next((m for m in there if m.status not in GONE), None)  # a new id that is gone too is no sign of life
-    if other is not None and peer.id != peer.address:
-        return f"its address now belongs to another server, {other.name} ({other.id}): wait for the leader to reconcile"
-    member = vantage.member_for(peer)
-    if member is not None and member.status not in GONE:
-        return f"{member.status.value}"
-    return None
+def _doubt_of_others(view: ClusterView, peer: Peer) -> str | None:
+    """What any server holds of it that forbids the verdict *dead*; so does a leader whose opinion cannot be had."""
+    opinions = view.opinions_of(peer)
+    if view.leader_id is None or view.leader_id not in opinions:
+        return "the leader's own opinion of it could not be read"
+    return next(
+        (
+            f"{opinion.source} of {view.label_of(by)}: {opinion.words}"
+            for by, opinion in opinions.items()
+            if not opinion.says_gone
+        ),
+        None,
+    )
 
 
-def _gossiping(view: ClusterView) -> tuple[Vantage, ...]:
-    return tuple(v for v in view.answering if v.members is not None)
+def _opinions_in_words(view: ClusterView, peer: Peer) -> str:
+    """As in "gossip of 4 servers, the leader's among them: failed or absent"."""
+    opinions = view.opinions_of(peer).values()
+    sources = " and ".join(sorted({opinion.source for opinion in opinions}))
+    words = " or ".join(sorted({opinion.words for opinion in opinions}))
+    return f"{sources} of {len(opinions)} servers, the leader's among them: {words}"
 
 
-def _is_leader(view: ClusterView, vantage: Vantage) -> bool:
-    leader = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
-    return leader is not None and view.vantage_of(leader) == vantage
+# -- what a person can do about who is unknown
+
+CONFIRM_OFF = (
+    "Look on its host whether it runs. If it is off for sure, run again with --confirmed-off {name} --because TEXT: "
+    "that takes the place of what this host cannot see"
+)
+GIVE_ADDRESS = (
+    "It may be well: give the address of its own API too, separated by commas (with TLS, perhaps also a server name)"
+)
+MAY_BE_FROZEN = "Look at it on its host, and stop its process only if it stays frozen"
+GIVE_LEADER = (
+    "Give this host access to the leader's own API, or a token that may read its opinion of the others: "
+    "no server is judged dead without it"
+)
+WAIT = "Run runbook diagnose again in a minute: the servers make up their minds late"
 
 
-def _gossip_words(view: ClusterView, peer: Peer) -> str:
-    known = [vantage.member_for(peer) for vantage in _gossiping(view)]
-    words = sorted({member.status.value if member else "absent" for member in known})
-    return f"gossip of {len(known)} servers, the leader's among them: {' or '.join(words)}"
+def _what_settles(view: ClusterView, peer: Peer) -> str:
+    """By what forbids a verdict: no leader's opinion, a sign of a frozen process, nobody to ask, or just too early."""
+    opinions = view.opinions_of(peer)
+    if view.leader_id not in opinions:
+        return GIVE_LEADER
+    if is_only_out_of_sight(view, peer):
+        return GIVE_ADDRESS
+    listens = probe_evidence(view, peer).meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
+    return MAY_BE_FROZEN if listens or mute_listener(view, peer) else WAIT

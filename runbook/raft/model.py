@@ -8,6 +8,8 @@ from enum import Enum
 from functools import cached_property
 from ipaddress import IPv6Address
 
+from runbook.raft.opinions import Opinion
+
 
 def same_place(one: str, other: str) -> bool:
     """Whether two ``IP:PORT`` are one place: IPv6 has many spellings of an address."""
@@ -103,8 +105,9 @@ class Vantage:
 
     ``server_id`` is who *answered* (``/v1/agent/self``), never who we meant to ask: behind a load balancer they differ.
     ``state``, ``term``, ``last_log_term`` and ``last_log_index`` are its own Raft numbers; ``leader_address`` is the
-    leader it believes in. ``other_id`` is a second server that answered at the same address when it was asked again,
-    so what else was said there is nobody's in particular. ``forbidden`` says that a token was refused.
+    leader it believes in, and ``last_contact`` the seconds since it heard from that one. ``other_id`` is a second
+    server that answered at the same address when it was asked again, so what else was said there is nobody's in
+    particular. ``forbidden`` says that a token was refused.
     """
 
     url: str
@@ -119,6 +122,7 @@ class Vantage:
     configuration: Configuration | None = None
     members: tuple[Member, ...] | None = None
     leader_address: str | None = None
+    last_contact: float | None = None
     expected_id: str | None = None
     other_id: str | None = None
     forbidden: bool = False
@@ -162,6 +166,9 @@ class ClusterView:
     ``probes`` is this host's own try at each peer's Raft port, by the peer's address; it is made last.
     ``hosts`` is filled where a Raft port was silent: this host's try at other ports of that peer's machine, and of the
     machines of the living, by the peer's address and the port's number.
+    ``opinions`` are what each server whose words could be had holds of the peers, by its id and the peer's; those of
+    the leader may come through another server's door. ``leader_term`` is its term by its own words, through any door.
+    ``quorum_proof`` says by which read the product itself has proven that this leader has a quorum behind it.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
@@ -180,6 +187,9 @@ class ClusterView:
     trouble_text: str | None = None
     autopilot_trouble: str | None = None
     seconds: float = 0.0
+    opinions: Mapping[str, Mapping[str, Opinion]] = field(default_factory=dict)
+    leader_term: int | None = None
+    quorum_proof: str | None = None
 
     @property
     def ended_at(self) -> float:
@@ -191,8 +201,22 @@ class ClusterView:
             return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
         return next((v for v in self.answering if v.server_id == peer.id), None)
 
+    def opinions_of(self, peer: Peer) -> dict[str, Opinion]:
+        """What the others hold of this peer, by their ids; the leader also of itself, as its own reply is heard."""
+        return {by: held[peer.id] for by, held in self.opinions.items() if peer.id in held}
+
     @cached_property
-    def judged(self) -> dict[Peer, object]:
+    def leader(self) -> Peer | None:
+        return self.configuration.peer(self.leader_id) if self.configuration and self.leader_id else None
+
+    def label_of(self, server_id: str) -> str:
+        """How a person calls the server with this id, listed or not."""
+        listed = self.best_configuration.peer(server_id) if self.best_configuration else None
+        met = next((vantage.name or vantage.url for vantage in self.answering if vantage.server_id == server_id), None)
+        return listed.label if listed else met or server_id
+
+    @cached_property
+    def judged(self) -> dict[tuple[Peer, bool], object]:
         """The verdicts on this look that were asked for already; no part of what was seen."""
         return {}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.opinions import OpinionKind
 
 HEARD_BY_HOST = (Reach.ACCEPTED, Reach.ANSWERED, Reach.REFUSED)  # any of these is a machine that is up
 
@@ -37,9 +38,13 @@ class ProbeEvidence:
     def allows_dead(self) -> bool:
         return self.meaning in (ProbeMeaning.NO_PROCESS, ProbeMeaning.NO_MACHINE)
 
+    @property
+    def is_blind(self) -> bool:
+        return self.meaning in (ProbeMeaning.BLIND, ProbeMeaning.UNTRIED)
+
 
 def probe_evidence(view: ClusterView, peer: Peer) -> ProbeEvidence:
-    """Judge this host's probe of the peer's Raft port by its probes of the servers that answered in the same look."""
+    """Judge this host's probe of the peer's Raft port by its probes of the living in the same look."""
     reach = view.probes.get(peer.address)
     if reach is None:
         return ProbeEvidence(ProbeMeaning.UNTRIED, f"port {peer.address} was not probed")
@@ -53,16 +58,17 @@ def probe_evidence(view: ClusterView, peer: Peer) -> ProbeEvidence:
 
 
 def _refused(view: ClusterView, peer: Peer) -> ProbeEvidence:
-    answering = _answering(view, peer)
-    also_refused = [other for other in answering if view.probes.get(other.address) is Reach.REFUSED]
+    living = _heard_from(view, peer)
+    also_refused = [other for other in living if view.probes.get(other.address) is Reach.REFUSED]
     if also_refused:
-        words = f"port {peer.address} is refused, and so is that of {also_refused[0].label}, which answers: a firewall?"
+        living_too = f"and so is that of {also_refused[0].label}, which is alive"
+        words = f"port {peer.address} is refused, {living_too}: a firewall?"
         return ProbeEvidence(ProbeMeaning.BLIND, words)
-    accepting = sum(view.probes.get(other.address) is Reach.ACCEPTED for other in answering)
+    accepting = sum(view.probes.get(other.address) is Reach.ACCEPTED for other in living)
     if not accepting:
-        words = f"port {peer.address} is refused, and no Raft port of a server that answers could be opened to compare"
+        words = f"port {peer.address} is refused, and no Raft port of a living server could be opened to compare"
         return ProbeEvidence(ProbeMeaning.BLIND, words)
-    words = f"port {peer.address} is refused; {accepting} of {len(answering)} servers that answer accept on theirs"
+    words = f"port {peer.address} is refused; {accepting} of {len(living)} living servers accept on theirs"
     return ProbeEvidence(ProbeMeaning.NO_PROCESS, words)
 
 
@@ -72,7 +78,7 @@ def _silent(view: ClusterView, peer: Peer) -> ProbeEvidence:
     if up:
         words = f"port {peer.address} is silent and its machine answers on port {up[0]}: the process may be frozen"
         return ProbeEvidence(ProbeMeaning.HOST_UP, words)
-    for other in _answering(view, peer):
+    for other in _heard_from(view, peer):
         theirs = view.hosts.get(other.address, {})
         shared = sorted(port for port in theirs if theirs[port] in HEARD_BY_HOST and asked.get(port) is Reach.SILENT)
         if shared:
@@ -86,7 +92,12 @@ def _silent(view: ClusterView, peer: Peer) -> ProbeEvidence:
     return ProbeEvidence(ProbeMeaning.BLIND, words)
 
 
-def _answering(view: ClusterView, peer: Peer) -> list[Peer]:
-    """The other peers that answered this host themselves in this look."""
+def _heard_from(view: ClusterView, peer: Peer) -> list[Peer]:
+    """The other peers that somebody heard from in this look: this host, or the leader."""
     seen = view.best_configuration
-    return [each for each in (seen.peers if seen else ()) if each.id != peer.id and view.vantage_of(each) is not None]
+    return [each for each in (seen.peers if seen else ()) if each.id != peer.id and _is_heard(view, each)]
+
+
+def _is_heard(view: ClusterView, peer: Peer) -> bool:
+    heard = any(opinion.kind is OpinionKind.HEARD for opinion in view.opinions_of(peer).values())
+    return heard or view.vantage_of(peer) is not None

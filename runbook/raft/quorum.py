@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runbook.raft.model import Configuration, Vantage
+from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
+from runbook.raft.opinions import OpinionKind
+
+CONTACT = 5.0  # seconds since a follower heard from its leader: above twice the usual lease, below an election's end
+PULSE = 8.0  # seconds: a sign of life that may be older than that counts for nobody's quorum
 
 
 def quorum(voters: int) -> int:
@@ -69,3 +73,30 @@ def reason_not_leading(configuration: Configuration, leader_id: str, answering: 
     if rival is not None:
         return f"{named.name} (term {term}) and {rival.name} (term {rival.term}) both call themselves leader"
     return None
+
+
+def voters_in_contact(view: ClusterView) -> frozenset[str]:
+    """The voters that are seen to follow this leader, and the leader itself. A server may be alive and not among them.
+
+    Either the leader heard from it within ``PULSE`` seconds, or it says so itself: in the leader's term, following it,
+    and having heard from it within ``CONTACT`` seconds. What does not fit is not counted.
+    """
+    leader = view.leader
+    if view.configuration is None or leader is None:
+        return frozenset()
+    return frozenset(peer.id for peer in view.configuration.voters if _is_in_contact(view, leader, peer))
+
+
+def _is_in_contact(view: ClusterView, leader: Peer, peer: Peer) -> bool:
+    opinion = view.opinions.get(leader.id, {}).get(peer.id)
+    if opinion is not None and opinion.kind is OpinionKind.HEARD and opinion.follows and opinion.age <= PULSE:
+        return True
+    own, its_leader = view.vantage_of(peer), view.vantage_of(leader)
+    if own is None:
+        return False
+    if peer == leader:
+        return True
+    term = its_leader.term if its_leader else view.leader_term
+    follows = own.leader_address is None or same_place(own.leader_address, leader.address)
+    lately = own.last_contact is not None and own.last_contact < CONTACT
+    return own.state == "Follower" and follows and lately and term is not None and own.term == term

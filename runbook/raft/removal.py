@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.quorum import VoterCounts, quorum
+from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
 
 CLUSTER_MINIMUM = "cluster-minimum"  # the guard's name, by which a person sets it aside where it cannot be read
 MINIMUM_UNREAD = "MinimumUnread"
@@ -77,9 +77,9 @@ def _refusal_for_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer
     verdict = verdicts.get(peer.id)
     if verdict is None or verdict.liveness is Liveness.UNKNOWN:
         why = "; ".join(verdict.evidence) if verdict else "no look has judged it"
-        return Refusal(
-            "TargetUnknown", f"{peer.label} is not proven dead: {why}", "Run runbook diagnose, or stop its process"
-        )
+        settled_by = verdict.settled_by if verdict else ""
+        sentence = f"{peer.label} is not proven dead: {why}"
+        return Refusal("TargetUnknown", sentence, settled_by or "Run runbook diagnose again in a minute")
     if verdict.liveness is Liveness.ALIVE:
         why = "; ".join(verdict.evidence)
         return Refusal("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
@@ -92,9 +92,9 @@ def _refusal_for_quorum(
     configured = view.configuration.voters if view.configuration else ()
     voters = len(configured)
     alive = {peer_id for peer_id, verdict in verdicts.items() if verdict.liveness is Liveness.ALIVE}
-    live = sum(voter.id in alive for voter in configured if voter.id != peer.id)
-    if live < quorum(voters):
-        sentence = f"{live} of {voters} voters are proven alive, {quorum(voters)} needed"
+    live = len(voters_in_contact(view) & alive - {peer.id})
+    if live < quorum(voters) and not view.quorum_proof:
+        sentence = f"{live} of {voters} voters are proven alive and in contact with the leader, {quorum(voters)} needed"
         return Refusal("QuorumLost", sentence, "Send no removal: it would stay uncommitted and make recovery harder")
     return _refusal_for_minimum(view, policy, voters - 1) if peer.voter else None
 

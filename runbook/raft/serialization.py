@@ -17,13 +17,19 @@ from runbook.raft.model import (
     Reach,
     Vantage,
 )
+from runbook.raft.opinions import Opinion, OpinionKind
 
 Data = dict[str, Any]
 
 
 def view_to_dict(view: ClusterView) -> Data:
     """Turn the whole view into plain data for JSON; what is unknown is left out, so that a person can read it."""
-    return _plain(asdict(view))  # type: ignore[no-any-return]
+    data: Data = _plain(asdict(view))
+    usual = {"source": "gossip", "age": 0.0}
+    for held in data["opinions"].values():
+        for peer_id, opinion in held.items():
+            held[peer_id] = {key: each for key, each in opinion.items() if usual.get(key) != each}
+    return data
 
 
 def _plain(value: Any) -> Any:
@@ -52,6 +58,11 @@ def view_from_dict(data: Mapping[str, Any]) -> ClusterView:
     }
     fields["unhealthy"] = frozenset(fields["unhealthy"]) if "unhealthy" in fields else None
     fields["autopilot"] = _autopilot(fields["autopilot"]) if "autopilot" in fields else None
+    if "opinions" not in fields:
+        raise ValueError("it has no opinions: an older release wrote this look, and it cannot be judged again")
+    fields["opinions"] = {
+        by: {peer_id: _opinion(each) for peer_id, each in held.items()} for by, held in fields["opinions"].items()
+    }
     return ClusterView(leader_id=fields.pop("leader_id", None), **fields)
 
 
@@ -70,6 +81,10 @@ def _configuration(data: Mapping[str, Any] | None) -> Configuration | None:
 
 def _member(data: Mapping[str, Any]) -> Member:
     return Member(data["name"], MemberStatus(data["status"]), data.get("id"), data["raft_address"])
+
+
+def _opinion(data: Mapping[str, Any]) -> Opinion:
+    return Opinion(**{**data, "kind": OpinionKind(data["kind"])})
 
 
 def _autopilot(data: Mapping[str, Any]) -> AutopilotSettings:

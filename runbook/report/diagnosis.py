@@ -64,9 +64,9 @@ def _describe(view: ClusterView, peer: Peer) -> str:
     role = "leader" if peer.id == view.leader_id else "voter" if peer.voter else "non-voter"
     observation = observe_peer(view, peer)
     if own is not None:
-        return f"{peer.address}; {role}{_numbers(own)}; {observation.gossip_words}"
+        return f"{peer.address}; {role}{_numbers(own)}; {observation.opinions_in_words}"
     looks = "looks dead: " if observation.looks_dead else ""
-    return f"{peer.address}; {role}; {looks}{observation.words}; {observation.gossip_words}"
+    return f"{peer.address}; {role}; {looks}{observation.words}; {observation.opinions_in_words}"
 
 
 def _numbers(vantage: Vantage) -> str:

@@ -204,9 +204,13 @@ class Recorder:
     def __init__(self, inner: SystemNetwork, slow: float, silent: str) -> None:
         self.inner, self.slow, self.silent = inner, slow, silent
         self.asked: list[str] = []
+        self.slept = 0.0
 
     def monotonic(self) -> float:
         return self.inner.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
 
     def ask(self, url: str, method: str, path: str, **more: Any) -> Reply:
         self.asked.append(path)

@@ -45,7 +45,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "autopilot_calls_a_living_voter_unhealthy": "LaggingVoter possible",
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": "DeadFollower likely",
     "a_server_is_frozen": "HungServer likely",
-    "one_http_api_is_out_of_reach": "Unreachable likely",
+    "one_http_api_is_out_of_reach": "Unreachable possible",
     "a_removed_server_was_added_back_as_a_non_voter": "ZombiePeer certain",
     "a_removed_server_is_alive_in_gossip": "ZombiePeer certain",
     "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": "ZombiePeer likely",

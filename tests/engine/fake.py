@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
@@ -93,7 +94,7 @@ class FakeCluster:
         leader = self.leader if self.leader in alive else None
         status = {n: MemberStatus.FAILED if n in self.dead else MemberStatus.ALIVE for n in self.held}
         members = tuple(Member(f"s{n}", status[n], peer(n).id, peer(n).address) for n in self.held)
-        return ClusterView(
+        view = ClusterView(
             cluster=self.name,
             taken_at=began,
             seconds=self.clock.monotonic() - began,
@@ -105,6 +106,7 @@ class FakeCluster:
             autopilot=self.autopilot,
             autopilot_trouble=UNREAD if self.autopilot is None else None,
         )
+        return replace(view, opinions=opinions_in(view))
 
     def _vantage(self, number: int, members: tuple[Member, ...]) -> Vantage:
         who, held = peer(number), self._configuration(number)
@@ -118,6 +120,7 @@ class FakeCluster:
             term=self.term,
             configuration=held,
             members=members,
+            last_contact=0.02,
         )
 
     def _configuration(self, number: int) -> Configuration:

@@ -14,6 +14,7 @@ from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Policy, refusal_to_remove
+from tests.raft.worlds import with_gossip
 
 GOSSIP = {"a": MemberStatus.ALIVE, "d": MemberStatus.FAILED, "f": MemberStatus.FAILED, "g": MemberStatus.ALIVE}
 LOOKS = (0.0, 15.0, 30.0, 45.0)
@@ -30,13 +31,24 @@ def world(letters: str, at: float = 0.0) -> ClusterView:
         Member(f"s{n}", GOSSIP[c], p.id, p.address) for n, (p, c) in enumerate(zip(peers, letters, strict=True), 1)
     )
     vantages = tuple(
-        Vantage(f"http://{p.address}", Reach.ANSWERED, p.id, p.name, p.address, members=members)
+        Vantage(
+            f"http://{p.address}",
+            Reach.ANSWERED,
+            p.id,
+            p.name,
+            p.address,
+            members=members,
+            state="Leader" if p is peers[0] else "Follower",
+            term=2,
+            last_contact=0.02,
+        )
         for p, c in zip(peers, letters, strict=True)
         if c == "a"
     )
     probes = {p.address: PROBE[c] for p, c in zip(peers, letters, strict=True)}
     autopilot = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
-    return ClusterView("nomad:x", at, Configuration(peers), peers[0].id, vantages, probes, autopilot=autopilot)
+    view = ClusterView("nomad:x", at, Configuration(peers), peers[0].id, vantages, probes, autopilot=autopilot)
+    return with_gossip(replace(view, leader_term=2))
 
 
 def verdicts(letters: str, confirm_for: float = 30) -> dict[str, Verdict]:
@@ -88,7 +100,7 @@ def test_a_server_that_was_replaced_at_its_address_is_left_to_the_leader(
     newcomer = Member("s3", status, "id-new", peer(3).address)
     vantages = tuple(replace(v, members=(*(v.members or ())[:2], newcomer)) for v in view.vantages)
     peers = Configuration((peer(1), peer(2), replace(peer(3), name=None)))
-    looks = [replace(view, configuration=peers, vantages=vantages, taken_at=at) for at in LOOKS]
+    looks = [with_gossip(replace(view, configuration=peers, vantages=vantages, taken_at=at)) for at in LOOKS]
     assert judge(looks, peers.peers[2], confirm_for=30).liveness is expected
 
 
@@ -97,7 +109,8 @@ def test_on_protocol_2_gossip_is_found_by_address(letter: str, expected: Livenes
     """The peer's id is its address there, and the member's tag ``id`` still a UUID."""
     view = world("aa" + letter)
     peers = tuple(replace(peer(n), id=peer(n).address, protocol=2) for n in (1, 2, 3))
-    looks = [replace(view, configuration=Configuration(peers), leader_id=peers[0].id, taken_at=at) for at in LOOKS]
+    old = with_gossip(replace(view, configuration=Configuration(peers), leader_id=peers[0].id))
+    looks = [replace(old, taken_at=at) for at in LOOKS]
     verdict = judge(looks, peers[2], confirm_for=30)
     assert verdict.liveness is expected
     assert GOSSIP[letter].value in " ".join(verdict.evidence)

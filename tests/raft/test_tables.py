@@ -13,7 +13,7 @@ from runbook.raft.liveness import Verdict, judge
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
 from runbook.raft.removal import Policy, refusal_to_remove
-from tests.raft.worlds import PORT, Kind, peer, verdicts_of, view_of
+from tests.raft.worlds import PORT, Kind, peer, verdicts_of, view_of, with_gossip
 
 TABLES = Path(__file__).parents[1] / "tables"
 SIGHTS = ("answers", "accepts", "mute", "refused", "rejected", "off", "full", "silent", "unreachable", "untried")
@@ -48,7 +48,7 @@ def liveness(sight: str, leader: str, other: str) -> Verdict:
     if sight == "untried":
         del probes[target.address]
     peers = Configuration((peer(1), peer(2), target))
-    seen = replace(view, configuration=peers, vantages=tuple(vantages), probes=probes)
+    seen = with_gossip(replace(view, configuration=peers, vantages=tuple(vantages), probes=probes))
     return judge([replace(seen, taken_at=15.0 * number) for number in range(9)], target, confirm_for=30)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from runbook.raft.liveness import Verdict
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration
+from runbook.raft.opinions import Opinion, OpinionKind
 from runbook.raft.removal import Policy, refusal_to_remove
 from tests.raft.worlds import Kind, peer, verdicts_of, view_of
 
@@ -55,7 +56,9 @@ def test_every_unordered_world_of_a_few_servers(summarize: Callable[[str], None]
         placed = list(zip(world, range(1, MOST + 1), strict=False))
         configuration = Configuration(tuple(peers[place] for place in placed))
         leader_id = None if leader is None else f"id-{leader + 1}"
-        view = ClusterView("x", 30.0, configuration if leader_id else None, leader_id, (), autopilot=NO_MINIMUM)
+        heard = {f"id-{place}": HEARD for kind, place in placed if kind.sight == "answers"}
+        led = configuration if leader_id else None
+        view = ClusterView("x", 30.0, led, leader_id, (), autopilot=NO_MINIMUM, opinions={leader_id or "": heard})
         judged = {f"id-{place[1]}": verdicts[place] for place in placed}
         for target in {kind: n for n, kind in enumerate(world)}.values():  # one of each kind
             asked += 1
@@ -68,6 +71,7 @@ def test_every_unordered_world_of_a_few_servers(summarize: Callable[[str], None]
     summarize(f"worlds of up to {MOST} servers: {worlds}, asked {asked} times, let go {allowed}, 0 violations")
 
 
+HEARD = Opinion(OpinionKind.HEARD, "it answers", follows=True)
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
 TIGHT, LOOSE = Policy(min_voters=3), Policy(min_voters=1)
 

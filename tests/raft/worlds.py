@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.raft.liveness import Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 
@@ -44,7 +45,7 @@ def view_of(kinds: Iterable[Kind], at: float = 0.0, leader: int | None = 1) -> C
     vantages = tuple(
         Vantage(f"http://10.0.0.{number}:4646", Reach.ANSWERED, each.id, f"s{number}.global", each.address,
                 state="Leader" if number == leader else "Follower", term=7, configuration=configuration,
-                members=_own(members, each))
+                members=_own(members, each), last_contact=0.02)
         for each, (number, kind) in zip(peers, numbered, strict=True)
         if kind.sight == "answers"
     )  # fmt: skip
@@ -54,7 +55,7 @@ def view_of(kinds: Iterable[Kind], at: float = 0.0, leader: int | None = 1) -> C
              if kind.sight in MACHINE}  # fmt: skip
     led = configuration if leader else None
     autopilot = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
-    return ClusterView(
+    view = ClusterView(
         "nomad:x",
         at,
         led,
@@ -64,6 +65,12 @@ def view_of(kinds: Iterable[Kind], at: float = 0.0, leader: int | None = 1) -> C
         hosts,
         autopilot=autopilot if led else None,
     )
+    return with_gossip(view)
+
+
+def with_gossip(view: ClusterView) -> ClusterView:
+    """The opinions that the members of its vantages amount to, as the adapter fills them in."""
+    return replace(view, opinions=opinions_in(view))
 
 
 def _own(members: tuple[Member, ...], each: Peer) -> tuple[Member, ...]:

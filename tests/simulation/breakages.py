@@ -18,6 +18,7 @@ from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.raft import liveness, plan_basis, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
+from runbook.raft.opinions import Opinion
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
@@ -113,11 +114,11 @@ def _in_earnest(context: StepContext, arguments: dict[str, Any]) -> Any:
     return remove_peer(replace(context, dry_run=False), arguments)
 
 
-def _only_the_leaders(view: ClusterView) -> tuple[Vantage, ...]:
-    return tuple(v for v in gossiping(view) if liveness._is_leader(view, v))
+_opinions_of = ClusterView.opinions_of
 
 
-gossiping = liveness._gossiping
+def _only_the_leaders(self: ClusterView, peer: Peer) -> dict[str, Opinion]:
+    return {by: opinion for by, opinion in _opinions_of(self, peer).items() if by == self.leader_id}
 
 
 def _stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _seen: Any, _until: float) -> Any:
@@ -214,8 +215,8 @@ BREAKAGES = (
     Breakage(
         "one look is enough", ((run_state, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))
     ),
-    Breakage("gossip is not asked", ((liveness, "_doubt_from_gossip", _no_life_here),), 51),
-    Breakage("only the leader's gossip counts", ((liveness, "_gossiping", _only_the_leaders),), 53),
+    Breakage("gossip is not asked", ((liveness, "_doubt_of_others", _no_life_here),), 51),
+    Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", _only_the_leaders),), 53),
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
     Breakage("a frozen process with a full queue is dead", ((liveness, "probe_evidence", _silence_is_death),), 9),
     Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),), 9),

@@ -32,6 +32,9 @@ def life_in(view: ClusterView, peer: Peer) -> str | None:
             ours = member.id == peer.id or member.raft_address == peer.address
             if ours and member.status not in (MemberStatus.FAILED, MemberStatus.LEFT):
                 return f"gossip of {vantage.name} says {member.status.value}"
+    for by, held in view.opinions.items():
+        if peer.id in held and held[peer.id].kind.value not in ("gone", "absent"):
+            return f"{by} holds it {held[peer.id].kind.value}"
     machine = view.hosts.get(peer.address, {}).values()
     if view.probes.get(peer.address) is Reach.SILENT and any(said in (*LISTENING, Reach.REFUSED) for said in machine):
         return "its port is silent and its machine is not"
@@ -40,16 +43,16 @@ def life_in(view: ClusterView, peer: Peer) -> str | None:
 
 def tells(view: ClusterView, peer: Peer) -> bool:
     """Whether a look says enough for silence to mean something: a probe that differs from those of the living, and the
-    leader's gossip.
+    leader's opinion.
     """
     leader = view.leader_id
-    heard = any(leader in (v.server_id, v.raft_address) and v.members is not None for v in view.answering)
-    return leader is not None and view.configuration is not None and heard and differs(view, peer)
+    heard = leader is not None and peer.id in view.opinions.get(leader, {})
+    return view.configuration is not None and heard and differs(view, peer)
 
 
 def differs(view: ClusterView, peer: Peer) -> bool:
     peers = view.configuration.peers if view.configuration else ()
-    living = [each.address for each in peers if each.id != peer.id and any(is_own(v, each) for v in view.answering)]
+    living = [each.address for each in peers if each.id != peer.id and is_alive(view, each)]
     reach = view.probes.get(peer.address)
     if reach is Reach.REFUSED:
         theirs = [view.probes.get(address) for address in living]
@@ -82,4 +85,10 @@ def reason_not_dead(views: Sequence[ClusterView], peer: Peer, confirm_for: float
 
 def live_voters(view: ClusterView, without: str) -> int:
     voters = [peer for peer in (view.configuration.peers if view.configuration else ()) if peer.voter]
-    return sum(peer.id != without and any(is_own(v, peer) for v in view.answering) for peer in voters)
+    return sum(peer.id != without and is_alive(view, peer) for peer in voters)
+
+
+def is_alive(view: ClusterView, peer: Peer) -> bool:
+    """It answered this host, or the leader."""
+    heard = any(peer.id in held and held[peer.id].kind.value == "heard" for held in view.opinions.values())
+    return heard or any(is_own(vantage, peer) for vantage in view.answering)

@@ -104,6 +104,9 @@ class ToolNetwork:
     def monotonic(self) -> float:
         return EPOCH + self._timeline.now
 
+    def sleep(self, seconds: float) -> None:
+        self._timeline.wait(self._timeline.now + seconds)
+
     def ask(
         self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None, **_: Any
     ) -> Reply:

@@ -13,14 +13,14 @@ from runbook.raft.liveness import Liveness, judge, judge_once
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage, same_place
 from runbook.raft.quorum import failure_tolerance
 from runbook.raft.removal import Policy, refusal_to_remove
-from tests.raft.worlds import Kind, peer, verdicts_of, view_of
+from tests.raft.worlds import Kind, peer, verdicts_of, view_of, with_gossip
 
 ALIVE, DEAD = Kind(), Kind(sight="refused", gossip="failed")
 LOOSE = Policy(min_voters=1)
 
 
 def at(view: ClusterView, *seconds: float) -> list[ClusterView]:
-    return [replace(view, taken_at=second) for second in seconds]
+    return [with_gossip(replace(view, taken_at=second)) for second in seconds]
 
 
 def verdict(view: ClusterView, number: int) -> Liveness:
@@ -39,7 +39,7 @@ def names(view: ClusterView, **more: Any) -> set[str]:
 def saying(view: ClusterView, number: int, **words: Any) -> ClusterView:
     """The view with one vantage's words changed."""
     changed = tuple(replace(v, **words) if v.server_id == f"id-{number}" else v for v in view.vantages)
-    return replace(view, vantages=changed)
+    return with_gossip(replace(view, vantages=changed))
 
 
 def gossip(view: ClusterView, *, of: int, says: MemberStatus, by: int) -> ClusterView:

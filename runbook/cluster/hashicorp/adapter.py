@@ -12,25 +12,29 @@ from urllib.parse import quote, urlsplit
 from runbook.cluster import http
 from runbook.cluster.archive import keep_archive
 from runbook.cluster.hashicorp import replies
+from runbook.cluster.hashicorp.autopilot import AUTOPILOT, Pulse, ask_for_proof, ask_health, ask_settings, needs_pulse
 from runbook.cluster.hashicorp.client import Client
 from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, interview
+from runbook.cluster.hashicorp.opinions import opinions_in
+from runbook.cluster.hashicorp.pulse import HealthSample
 from runbook.cluster.hashicorp.seen import Seen, one_each, why_nobody, worth
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
 from runbook.errors import ClusterError, ErrorKind
-from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
+from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
 STATE_LIMIT = 4 * 1024**3
-AUTOPILOT = "/v1/operator/autopilot"
 
 T = TypeVar("T")
-Question = tuple[Literal["http", "raft", "autopilot", "host"], str]  # a server's URL, or an address with a port
+Question = tuple[
+    Literal["http", "raft", "settings", "health", "proof", "host"], str
+]  # a server's URL, or an address with a port
 
 
 class HashiCorpCluster:
@@ -43,12 +47,17 @@ class HashiCorpCluster:
         settings: HttpSettings,
         region: str | None,
         network: Network | None = None,
+        *,
+        patient: bool = True,
     ) -> None:
+        """``patient``: a look may wait 2.5 s for a second sample of the leader's pulse, where it needs one."""
         self.name = f"{dialect.kind}:{addresses[0]}"
         self._dialect = dialect
         self._settings = settings
         self._network = network or SystemNetwork(settings)
         self._client = Client(dialect, self._network, region)
+        self._pulse = Pulse(self._client)
+        self._patient = patient
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
 
@@ -76,7 +85,8 @@ class HashiCorpCluster:
             trouble=error.kind.value if error else None,
             trouble_text=str(error) if error else None,
         )
-        view = self._with_last_answers(view, answering, until)
+        view = self._with_last_answers(replace(view, opinions=opinions_in(view)), answering, until)
+        view = self._with_opinions(view)
         self._route = self._route_by(view)
         return replace(view, seconds=self._network.monotonic() - began)
 
@@ -125,14 +135,17 @@ class HashiCorpCluster:
 
     def _ask(self, question: Question) -> Any:
         kind, place = question
-        if kind == "autopilot":
-            return self._ask_autopilot(place)
+        until = self._network.monotonic() + STALE_TIMEOUT
         if kind == "http":
-            return interview(self._client, place, self._network.monotonic() + STALE_TIMEOUT)
-        return self._network.probe(place)
+            return interview(self._client, place, until)
+        if kind == "settings":
+            return ask_settings(self._client, place, until)
+        if kind == "health":
+            return ask_health(self._client, place, until)
+        return ask_for_proof(self._client, place, until) if kind == "proof" else self._network.probe(place)
 
     def _with_last_answers(self, view: ClusterView, answering: list[Vantage], until: float) -> ClusterView:
-        """The view with what is asked last: autopilot of a leader's cluster, and every Raft port.
+        """The view with what is asked last: what the leader says through any door, and every Raft port.
 
         Where one is silent and nobody there answers, other ports of its machine and of the machines of the living are
         tried too: a machine that is off is told apart from a process that is frozen by what its neighbours do.
@@ -152,32 +165,32 @@ class HashiCorpCluster:
 
         questions: list[Question] = [("raft", address) for address in sorted(peers)]
         if view.configuration is not None:
-            questions.append(("autopilot", answering[0].url))
+            door = answering[0].url
+            if self._patient and needs_pulse(view):
+                self._pulse.wait_for_a_beat(door, min(until, self._network.monotonic() + STALE_TIMEOUT))
+            questions += [("settings", door), ("health", door), ("proof", door)]
         if silent and any(vantage.reach is Reach.SILENT for vantage in view.vantages):
             questions.extend(machines())  # its Raft port will be silent too, so nobody waits for that first
         said = self._network.gather(questions, self._ask, follow, self._client.left(until, 2 * http.PROBE_TIMEOUT + 1))
-        late = None, None, f"GET {AUTOPILOT}/configuration: no answer in time"
-        settings, unhealthy, unread = next((a for (kind, _), a in said.items() if kind == "autopilot" and a), late)
+        by_kind = {kind: answer for (kind, _), answer in said.items() if answer is not None}
+        health: HealthSample | None = by_kind.get("health")
+        self._pulse.keep(health)
+        settings, unread = by_kind.get("settings", (None, f"GET {AUTOPILOT}/configuration: no answer in time"))
         return replace(
             view,
             probes={place: reach for (kind, place), reach in said.items() if kind == "raft" and reach is not None},
             hosts=by_machine(peers, {place: reach for (kind, place), reach in said.items() if kind == "host"}),
-            unhealthy=unhealthy,
+            unhealthy=health.unhealthy if health else None,
             autopilot=settings,
             autopilot_trouble=None if view.configuration is None else unread,
+            quorum_proof=by_kind.get("proof"),
         )
 
-    def _ask_autopilot(self, url: str) -> tuple[AutopilotSettings | None, frozenset[str] | None, str | None]:
-        """The leader's settings and its opinion of the servers, as far as it tells them in time; why no settings."""
-        until = self._network.monotonic() + STALE_TIMEOUT
-        place = f"{AUTOPILOT}/configuration"  # not ?stale: a follower that lags holds an older minimum
-        settings = opinion = unread = None
-        try:
-            settings = replies.autopilot_settings(self._client.get(url, place, until), url + place)
-            opinion = replies.unhealthy(self._client.get(url, f"{AUTOPILOT}/health", until, (200, 429)))
-        except ClusterError as error:
-            unread = error.sentence if settings is None else None  # the opinion is one voice among several
-        return settings, opinion, unread
+    def _with_opinions(self, view: ClusterView) -> ClusterView:
+        samples = self._pulse.samples if view.configuration is not None else ()
+        newest = samples[-1].leader if samples else None
+        term = newest.term if newest and newest.server_id == view.leader_id else None
+        return replace(view, opinions=opinions_in(view, samples), leader_term=term)
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
         """HTTP addresses are published nowhere: gossip's IP and the port we used, believed if its id fits."""
@@ -218,8 +231,7 @@ class HashiCorpCluster:
 
     def _route_by(self, view: ClusterView) -> tuple[str, ...]:
         """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
-        peer = view.configuration.peer(view.leader_id) if view.configuration and view.leader_id else None
-        leader = view.vantage_of(peer) if peer else None
+        leader = view.vantage_of(view.leader) if view.leader else None
         answering = [vantage.url for vantage in view.answering]
         given = [url for url in self._entries if url in answering]
         return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries

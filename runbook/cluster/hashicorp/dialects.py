@@ -12,7 +12,8 @@ from runbook.errors import ClusterError, ErrorKind
 class Dialect:
     """What one product calls things. ``port`` is that of the HTTP API where an address names none.
 
-    ``gossip_port`` is gossip's usual one.
+    ``gossip_port`` is gossip's usual one. ``consistent_read`` is a small read before which the leader makes sure that
+    a majority of voters follows it; empty where the product has none.
     """
 
     kind: str
@@ -23,6 +24,7 @@ class Dialect:
     port: int
     gossip_port: int
     variable: str
+    consistent_read: str = ""
 
 
 NOMAD = Dialect(
@@ -44,6 +46,7 @@ CONSUL = Dialect(
     port=8500,
     gossip_port=8301,
     variable="CONSUL_HTTP_ADDR",
+    consistent_read="/v1/catalog/node/no-such-server?consistent",
 )
 
 _MEANINGS = (  # what an error's text contains, in lower case: docs/servers/nomad.md#errors-of-a-removal

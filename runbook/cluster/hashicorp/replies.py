@@ -15,6 +15,8 @@ from runbook.raft.model import AutopilotSettings, Configuration, Member, MemberS
 
 CONSUL_STATUS = ("none", "alive", "leaving", "left", "failed")
 SERVERS_LIMIT = 100  # far above any Raft cluster; each one named is asked, so a broken reply must not name thousands
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(s|ms|us|µs|μs|ns))?")
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 _PORT = re.compile(r".:\d{1,5}$")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _TOO_LARGE = 10**19
@@ -112,6 +114,7 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
             last_log_term=number(raft.get("last_log_term")),
             last_log_index=number(raft.get("last_log_index")),
             leader_address=text_of((stats.get(role) or {}).get("leader_addr")),
+            last_contact=go_seconds(raft.get("last_contact")),
         )
         return vantage, region
     except ODD as error:
@@ -126,6 +129,15 @@ def number(told: Any) -> int | None:
     if type(told) is int:
         return told if 0 <= told < _TOO_LARGE else None
     return int(told) if isinstance(told, str) and _DIGITS.fullmatch(told) else None
+
+
+def go_seconds(told: Any) -> float | None:
+    """A duration as Go writes it, ``1m2.5s`` or ``15.357523ms``, in seconds; None for anything else, as ``-1ns``."""
+    found = _DURATION.fullmatch(told) if isinstance(told, str) and len(told) < 40 else None
+    if not told or found is None:
+        return None
+    hours, minutes, rest, unit = found.groups()
+    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(rest or 0) * _SECONDS.get(unit or "s", 1.0)
 
 
 def text_of(told: Any) -> str | None:

@@ -50,18 +50,23 @@ class DiagnosisContext:
 
     @property
     def missing(self) -> tuple[PeerObservation, ...]:
-        """Voters whose own HTTP API does not answer."""
-        return tuple(o for o in self.voters if not o.answers)
+        """Voters of which neither this host nor a server that can be believed heard, and that the leader misses."""
+        return tuple(o for o in self.voters if not o.alive and o.appearance is not Appearance.OUT_OF_SIGHT)
 
     @property
     def live(self) -> int:
-        """How many voters answer."""
+        """How many voters are alive, or are so by all that the leader knows."""
         return len(self.voters) - len(self.missing)
 
     @property
     def needed(self) -> int:
         """How many voters are a quorum."""
         return quorum(len(self.voters))
+
+    @property
+    def proves_quorum(self) -> bool:
+        """Whether the voters that somebody heard from are a quorum, or the product itself has proven that there is."""
+        return sum(o.alive for o in self.voters) >= self.needed or bool(self.view.quorum_proof)
 
     @property
     def tolerance(self) -> int:
@@ -97,9 +102,11 @@ class DiagnosisContext:
     def former_leaders(self) -> tuple[PeerObservation, ...]:
         """Peers that do not answer and are still named leader by a server that does: it has not heard of another."""
         addresses = {vantage.leader_address for vantage in self.listed_vantages} - {None}
-        return tuple(o for o in self.observations if not o.answers and o.peer.address in addresses)
+        return tuple(o for o in self.observations if not o.alive and o.peer.address in addresses)
 
     @property
     def voter_counts(self) -> str:
-        """``3 of 5 voters answer, 3 needed``."""
-        return f"{self.live} of {len(self.voters)} voters answer, {self.needed} needed"
+        """``3 of 5 voters answer, 3 needed``; of those that do not answer this host, by whose word they live."""
+        others = self.live - sum(o.answers for o in self.voters)
+        live = f"answer or are alive by the leader's word ({others})" if others else "answer"
+        return f"{self.live} of {len(self.voters)} voters {live}, {self.needed} needed"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from runbook.raft.diagnosis.context import DiagnosisContext
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
-from runbook.raft.quorum import failure_tolerance, quorum
+from runbook.raft.quorum import failure_tolerance
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)  # a monitoring plugin's exit codes
 LEVEL_OF_FINDING = {  # what a finding is worth by itself; any other is a hint beside what the numbers say
@@ -45,9 +46,10 @@ def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> Clust
     seen = view.best_configuration
     verdicts: tuple[Verdict, ...] = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
     voting = [verdict for verdict in verdicts if verdict.peer.voter]
-    live = sum(verdict.liveness is Liveness.ALIVE for verdict in voting)
+    context = DiagnosisContext(view, frozenset(removed))
+    live = context.live
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
-    by_numbers, sentence = _level_and_sentence(view, len(voting), live, dead)
+    by_numbers, sentence = _level_and_sentence(context, dead)
     findings = diagnose(view, removed=removed)
     level = level_of(by_numbers, findings) if voting else UNKNOWN
     return ClusterHealth(
@@ -84,10 +86,11 @@ def _format_sentence(findings: Collection[Finding], numbers: str, *, decides: bo
     return f"{numbers}; {name}; next: {command}"
 
 
-def _level_and_sentence(view: ClusterView, voters: int, live: int, dead: int) -> tuple[int, str]:
+def _level_and_sentence(context: DiagnosisContext, dead: int) -> tuple[int, str]:
+    view, voters, live = context.view, len(context.voters), context.live
     if voters == 0:
         return UNKNOWN, view.trouble_text or "no server returned a Raft configuration"
-    needed = f"{live} of {voters} voters answer, {quorum(voters)} needed"
+    needed = context.voter_counts
     if view.leader_id is None and view.trouble not in ("no_leader", "unavailable"):
         return UNKNOWN, view.trouble_text or "the leader could not be asked"
     if view.leader_id is None:

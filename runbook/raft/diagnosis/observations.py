@@ -7,12 +7,14 @@ by server, at 3 a.m. So *looks dead* is said here, and nothing that removes ever
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.liveness import GONE, unidentified_listener
+from runbook.raft.liveness import is_only_out_of_sight, unidentified_listener, words_of_life
 from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.opinions import Opinion, OpinionKind
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 
 
@@ -20,6 +22,8 @@ class Appearance(Enum):
     """How a peer looks from this host. Ordered by how much of it was seen."""
 
     ANSWERS = "answers"  # its own HTTP API says its name
+    HEARD = "is alive"  # a server that can be believed heard from it
+    OUT_OF_SIGHT = "cannot be asked from here"  # nobody misses it, and nobody could be asked
     REPLACED = "was replaced"  # another id answers at its address: this one's data were wiped
     HANGS = "does not answer"  # connections open and get no reply: a frozen process, or an HTTP API out of our reach
     REFUSES_US = "answers and refuses this token"  # a server runs there; which one, it does not say
@@ -30,16 +34,20 @@ class Appearance(Enum):
 
 @dataclass(frozen=True)
 class PeerObservation:
-    """One peer as it looks, with the words it rests on. ``gossip`` counts what answering servers say of it."""
+    """One peer as it looks, with the words it rests on. ``opinions`` are what the other servers hold of it, by id."""
 
     peer: Peer
     appearance: Appearance
     words: str
-    gossip: tuple[tuple[str, int], ...]
+    opinions: Mapping[str, Opinion]
 
     @property
     def answers(self) -> bool:
         return self.appearance is Appearance.ANSWERS
+
+    @property
+    def alive(self) -> bool:
+        return self.appearance in (Appearance.ANSWERS, Appearance.HEARD)
 
     @property
     def silent(self) -> bool:
@@ -47,41 +55,47 @@ class PeerObservation:
         return self.appearance in (Appearance.SILENT, Appearance.UNTRIED)
 
     @property
-    def gossip_says_gone(self) -> bool:
-        """Every server that answers says failed or left, or does not know it; at least one was asked."""
-        gone = {"absent", *(status.value for status in GONE)}
-        return bool(self.gossip) and all(status in gone for status, _ in self.gossip)
+    def all_say_gone(self) -> bool:
+        """Every server whose opinion was read says failed or left, or does not know it; at least one was asked."""
+        return bool(self.opinions) and all(opinion.says_gone for opinion in self.opinions.values())
 
     @property
-    def gossip_says_alive(self) -> bool:
-        """Some say alive, and none says failed or left."""
-        said = {status for status, _ in self.gossip}
-        return "alive" in said and not said & {status.value for status in GONE}
+    def nobody_misses_it(self) -> bool:
+        """Some have nothing against it, and none says that it is gone."""
+        held = self.opinions.values()
+        return any(o.kind is OpinionKind.PRESENT for o in held) and not any(o.kind is OpinionKind.GONE for o in held)
 
     @property
     def left_or_unknown(self) -> bool:
-        """It left on purpose, or no gossip knows it: gone for days, or the others were started after it had gone."""
-        return bool(self.gossip) and all(status in ("absent", "left") for status, _ in self.gossip)
+        """It left on purpose, or nobody knows it: gone for days, or the others were started after it had gone."""
+        held = self.opinions.values()
+        return bool(held) and all(opinion.kind is OpinionKind.ABSENT or opinion.left for opinion in held)
+
+    @property
+    def is_unknown_to_all(self) -> bool:
+        held = self.opinions.values()
+        return bool(held) and all(opinion.kind is OpinionKind.ABSENT for opinion in held)
 
     @property
     def looks_dead(self) -> bool:
-        """For a person's eyes: its machine says that nothing listens, and all gossip agrees. Silence may be a cut."""
-        return self.gossip_says_gone and self.appearance is Appearance.DOWN
+        """For a person's eyes: its machine says that nothing listens, and all others agree. Silence may be a cut."""
+        return self.all_say_gone and self.appearance is Appearance.DOWN
 
     @property
-    def gossip_words(self) -> str:
+    def opinions_in_words(self) -> str:
         """``gossip of 4 servers: 3 failed, 1 alive``."""
-        if not self.gossip:
-            return "no server's gossip could be read"
-        servers = format_count(sum(number for _, number in self.gossip), "server")
-        counted = ", ".join(f"{number} {status}" for status, number in self.gossip)
-        return f"gossip of {servers}: {counted if len(self.gossip) > 1 else self.gossip[0][0]}"
+        if not self.opinions:
+            return "no other server's opinion of it could be read"
+        sources = " and ".join(sorted({opinion.source for opinion in self.opinions.values()}))
+        counted = sorted(Counter(opinion.words for opinion in self.opinions.values()).items())
+        words = ", ".join(f"{number} {said}" for said, number in counted) if len(counted) > 1 else counted[0][0]
+        return f"{sources} of {format_count(len(self.opinions), 'server')}: {words}"
 
     @property
     def evidence(self) -> str:
         """``s3.global cannot be reached: its Raft port does not reply; gossip of 2 servers: failed``."""
         look = "looks dead" if self.looks_dead else self.appearance.value
-        return f"{self.peer.label} {look}: {self.words}; {self.gossip_words}"
+        return f"{self.peer.label} {look}: {self.words}; {self.opinions_in_words}"
 
 
 def observe_peers(view: ClusterView) -> tuple[PeerObservation, ...]:
@@ -94,15 +108,16 @@ def observe_peers(view: ClusterView) -> tuple[PeerObservation, ...]:
 def observe_peer(view: ClusterView, peer: Peer) -> PeerObservation:
     """How one peer looks in one view."""
     appearance, words = _appearance(view, peer)
-    known = [vantage.member_for(peer) for vantage in view.answering if vantage.members is not None]
-    gossip = Counter(member.status.value if member else "absent" for member in known)
-    return PeerObservation(peer, appearance, words, tuple(sorted(gossip.items())))
+    return PeerObservation(peer, appearance, words, view.opinions_of(peer))
 
 
 def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     own = view.vantage_of(peer)
     if own is not None:
         return Appearance.ANSWERS, f"its own HTTP API answers at {own.url}"
+    heard = words_of_life(view, peer)
+    if heard is not None:
+        return Appearance.HEARD, heard
     other = next((v for v in view.answering if v.raft_address == peer.address and v.server_id != peer.id), None)
     if other is not None:
         return Appearance.REPLACED, f"server {other.server_id} now answers at its address"
@@ -110,6 +125,8 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     if listener is not None and listener.forbidden:
         return Appearance.REFUSES_US, f"{listener.url} refuses this token"
     probe = probe_evidence(view, peer)
+    if is_only_out_of_sight(view, peer) and (probe.meaning is ProbeMeaning.LISTENS or view.quorum_proof):
+        return Appearance.OUT_OF_SIGHT, _why_unasked(view, peer)
     if probe.meaning is ProbeMeaning.LISTENS:
         return Appearance.HANGS, "its Raft port accepts connections, but its HTTP API does not answer"
     if listener is not None:
@@ -129,3 +146,9 @@ def _unreached(reach: Reach | None, probe_words: str) -> tuple[Appearance, str]:
     if reach is Reach.REFUSED:
         return Appearance.SILENT, probe_words
     return Appearance.UNTRIED, "its Raft port was not probed"
+
+
+def _why_unasked(view: ClusterView, peer: Peer) -> str:
+    """What was tried to ask it, and what became of it."""
+    tried = [vantage for vantage in view.vantages if vantage.expected_id == peer.id and vantage.trouble]
+    return tried[0].trouble or "" if tried else "no address of its own API is known"

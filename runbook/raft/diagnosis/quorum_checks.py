@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
-from runbook.raft.liveness import Liveness, judge_once
+from runbook.raft.liveness import GIVE_ADDRESS, Liveness, judge_once
 from runbook.raft.quorum import failure_tolerance, quorum
 
 PEERS_JSON = "only if their disks are lost, recover with peers.json on the survivors"
@@ -151,6 +151,16 @@ def _leader_and_too_few_voters(context: DiagnosisContext) -> Finding:
             f"Start {context.needed - context.live} of {format_names(peers)} again with the existing data",
             tuple(server_of(peer) for peer in peers),
         )
+    if context.view.quorum_proof:
+        return Finding(
+            "Unreachable",
+            Severity.WARNING,
+            Certainty.CERTAIN,
+            f"the leader has a quorum, but who belongs to it this host cannot tell: {context.voter_counts}",
+            (context.view.quorum_proof, *_evidence(context.missing)),
+            GIVE_ADDRESS,
+            tuple(server_of(peer) for peer in peers),
+        )
     return Finding(
         "MinorityPartition",
         Severity.CRITICAL,
@@ -182,7 +192,7 @@ def _quorum_at_risk(context: DiagnosisContext) -> Finding:
         (*_evidence(context.missing), f"{len(context.voters)} voters need {quorum(len(context.voters))}"),
         next_action,
         tuple(server_of(o.peer) for o in context.missing),
-        REMOVE_DEAD_PEERS if context.missing and after > 0 else None,
+        REMOVE_DEAD_PEERS if context.missing and after > 0 and context.proves_quorum else None,
     )
 
 

@@ -14,20 +14,18 @@ from runbook.raft.diagnosis.findings import (
     server_of,
 )
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
-from runbook.raft.liveness import GONE, Liveness, judge_once
-from runbook.raft.model import MemberStatus, Peer, Vantage
+from runbook.raft.liveness import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN, Liveness, judge_once
+from runbook.raft.model import Peer, Vantage
+from runbook.raft.opinions import OpinionKind
 
 MAX_TRAILING = 250  # log entries: what autopilot itself tolerates by default
 AGAIN = "Run runbook diagnose again in a minute: gossip takes up to 48 s to mark a server failed"
 START_OR_REMOVE = (
     "Start {it} again. If that is not possible, run the playbook: it confirms the failure, then removes {it}"
 )
-LEADER_UNREAD = (
-    "Give this host access to the leader's own HTTP API, or run this on the leader's machine: "
-    "no server is judged dead without the leader's gossip"
-)
 TOO_FEW_LEFT = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
 MINIMUM_UNREAD = "Start {it} again: a removal is refused while the cluster's own minimum of voters cannot be read"
+QUORUM_UNPROVEN = "Start {it} again; for a removal, give the addresses of more servers' own APIs, to prove the quorum"
 LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
 
@@ -55,16 +53,19 @@ def _servers_without_answer(context: DiagnosisContext) -> Iterator[Finding]:
 
 def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certainty] | None:
     """The finding that a server which does not answer belongs to, and how sure that is; None where it has another."""
-    if o.answers or o.appearance is Appearance.REPLACED:
+    if o.alive or o.appearance is Appearance.REPLACED:
         return None
     if o.appearance is Appearance.REFUSES_US:
         return None  # it has a finding of its own, Forbidden
     if judge_once(context.view, o.peer).liveness is Liveness.DEAD:
         return _name_of_dead(context, o), Certainty.LIKELY
+    if o.appearance is Appearance.OUT_OF_SIGHT:
+        return "Unreachable", Certainty.POSSIBLE
     if o.appearance is Appearance.HANGS:
-        ill = o.gossip_says_gone or o.peer.id in (context.view.unhealthy or ())
+        missed = o.all_say_gone or any(opinion.kind is OpinionKind.UNSURE for opinion in o.opinions.values())
+        ill = missed or o.peer.id in (context.view.unhealthy or ())
         return ("HungServer", Certainty.LIKELY) if ill else ("Unreachable", Certainty.LIKELY)
-    if o.silent and o.gossip_says_alive:
+    if o.silent and o.nobody_misses_it:
         return "ObserversDisagree", Certainty.POSSIBLE
     return _name_of_dead(context, o), Certainty.POSSIBLE
 
@@ -72,7 +73,7 @@ def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certa
 def _name_of_dead(context: DiagnosisContext, o: PeerObservation) -> str:
     if o in context.former_leaders:
         return "DeadLeader"
-    if o.gossip and all(status == "absent" for status, _ in o.gossip):
+    if o.is_unknown_to_all:
         return "StalePeer"
     return "DeadFollower" if o.peer.voter else "NonVoterStuck"
 
@@ -87,8 +88,8 @@ SENTENCES = {
     "ObserversDisagree": "this host cannot reach {who}, but gossip says alive",
 }
 _NEXT = {
-    "HungServer": "Stop the process by hand: a frozen one may wake up and go on. Then run runbook diagnose again",
-    "Unreachable": "Nothing, if its HTTP API should not be reachable from here; else check the server and the firewall",
+    "HungServer": MAY_BE_FROZEN,
+    "Unreachable": GIVE_ADDRESS,
     "ObserversDisagree": f"{AGAIN}. If it still says alive then, check the network between this host and the server",
 }
 
@@ -101,16 +102,18 @@ def _finding(
     settings, likely = context.view.autopilot, certainty is Certainty.LIKELY
     left = len(context.voters) - sum(peer.voter for peer in peers)
     any_voter = left < len(context.voters)
-    leader_unread = not likely and all(o.gossip_says_gone for o in observations)
+    leader_unread = not likely and all(o.all_say_gone for o in observations)
     playbook = None
     if name in _NEXT:
         next_action = _NEXT[name]
     elif not likely:
-        next_action = LEADER_UNREAD if leader_unread else AGAIN
+        next_action = GIVE_LEADER if leader_unread else AGAIN
     elif any_voter and left < max(LEAST_VOTERS, settings.min_quorum if settings else 0):
         next_action = TOO_FEW_LEFT
     elif any_voter and settings is None:
         next_action = MINIMUM_UNREAD
+    elif not context.proves_quorum:
+        next_action = QUORUM_UNPROVEN
     else:
         next_action, playbook = START_OR_REMOVE, REMOVE_DEAD_PEERS
     evidence = [o.evidence for o in observations]
@@ -118,9 +121,10 @@ def _finding(
         evidence += sorted({judge_once(context.view, peer).evidence[0] for peer in peers})
     evidence += _autopilot_evidence(context, voters=likely and any_voter, removable=playbook is not None)
     leader = context.leader.label if context.leader else "another"
+    unasked = all(o.appearance is Appearance.OUT_OF_SIGHT for o in observations)
     return Finding(
         name,
-        Severity.WARNING,
+        Severity.NOTICE if unasked else Severity.WARNING,
         certainty,
         SENTENCES[name].format(who=format_names(peers), leader=leader),
         tuple(evidence),
@@ -231,17 +235,13 @@ def _disagreements(context: DiagnosisContext) -> Iterator[Finding]:
 
 
 def _gossip_conflict(context: DiagnosisContext, o: PeerObservation) -> str | None:
-    said: dict[MemberStatus, list[str]] = {}
-    for vantage in context.listed_vantages:
-        member = vantage.member_for(o.peer)
-        if member is not None and vantage.server_id != o.peer.id:
-            said.setdefault(member.status, []).append(vantage.name or vantage.url)
-    gone = sorted(name for status in GONE for name in said.get(status, ()))
-    alive = sorted(said.get(MemberStatus.ALIVE, ()))
+    names = {by: context.view.label_of(by) for by in o.opinions if by != o.peer.id}
+    gone = sorted(names[by] for by in names if o.opinions[by].kind is OpinionKind.GONE)
+    alive = sorted(names[by] for by in names if o.opinions[by].kind in (OpinionKind.PRESENT, OpinionKind.HEARD))
     if gone and alive:
-        return f"{o.peer.label}: alive in gossip of {', '.join(alive)}; failed or left in gossip of {', '.join(gone)}"
+        return f"{o.peer.label}: alive for {', '.join(alive)}; failed or left for {', '.join(gone)}"
     if gone and o.answers:
-        return f"{o.peer.label} answers this host, but is failed or left in gossip of {', '.join(gone)}"
+        return f"{o.peer.label} answers this host, but is failed or left for {', '.join(gone)}"
     return None
 
 

@@ -11,6 +11,7 @@ from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
+from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import VoterCounts, quorum
 from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Refusal, refusal_to_remove
 from runbook.steps.context import StepContext
@@ -85,13 +86,18 @@ def require_leader_configuration(view: ClusterView) -> Configuration:
 
 
 def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
-    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice."""
-    parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
-    if parted is not None:
-        return ErrorKind.QUORUM_LOST, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
+    """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice.
+
+    Where those that answer and those that at least accept connections are a quorum, an election may be under way.
+    """
     seen = view.best_configuration
     voters = seen.voters if seen else ()
     live = sum(judge_once(view, peer).liveness is Liveness.ALIVE for peer in voters)
+    listening = sum(probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS for peer in voters)
+    parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
+    if parted is not None:
+        kind = ErrorKind.NO_LEADER if listening >= quorum(len(voters)) else ErrorKind.QUORUM_LOST
+        return kind, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
     if not voters or live >= quorum(len(voters)):
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
         return ErrorKind.NO_LEADER, what, "Wait for an election and run again"

@@ -1,0 +1,107 @@
+"""What Nomad's and Consul's servers hold of each other: gossip of each that could be read, and the leader's pulse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runbook.cluster.hashicorp.pulse import BEAT, Beat, HealthSample, beats
+from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Vantage, same_place
+from runbook.raft.opinions import Opinion, OpinionKind
+from runbook.raft.quorum import CONTACT
+
+GONE = (MemberStatus.FAILED, MemberStatus.LEFT)
+_WORDS = {status.value: status for status in MemberStatus}
+Opinions = dict[str, dict[str, Opinion]]
+
+
+def opinions_in(view: ClusterView, samples: Sequence[HealthSample] = ()) -> Opinions:
+    """The opinions of every server whose gossip was read, and of the leader through any door, by their ids.
+
+    ``samples`` are of autopilot's health, oldest first; those of another leader say nothing.
+    """
+    peers = view.best_configuration.peers if view.best_configuration else ()
+    held: Opinions = {}
+    for vantage in view.answering:
+        if vantage.members is not None and vantage.server_id is not None:
+            by = _id_in_raft(vantage, peers)
+            leads = by == view.leader_id
+            held[by] = {p.id: gossip_opinion(vantage, p, leads=leads) for p in peers if view.vantage_of(p) != vantage}
+    leader = view.leader
+    if leader is not None:
+        held[leader.id] = _through_any_door(leader, peers, samples, held.get(leader.id, {}))
+    return {by: opinions for by, opinions in held.items() if opinions}
+
+
+def _id_in_raft(vantage: Vantage, peers: Sequence[Peer]) -> str:
+    """On protocol 2 a peer's id is its address, and gossip carries another."""
+    place = vantage.raft_address or ""
+    old = (peer.id for peer in peers if peer.id == peer.address and same_place(peer.address, place))
+    return next(old, str(vantage.server_id))
+
+
+def gossip_opinion(vantage: Vantage, peer: Peer, *, leads: bool) -> Opinion:
+    """What one server's gossip says of a peer. A peer that the leader names and its list lacks was hidden by an ACL."""
+    members = vantage.members or ()
+    if sum(member.id == peer.id for member in members) > 1:
+        return Opinion(OpinionKind.UNSURE, "two members have its id: a cloned machine?")
+    there = [m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)]
+    other = next((m for m in there if m.status not in GONE), None)  # a new id that is gone too is no sign of life
+    if other is not None and peer.id != peer.address:
+        whose = f"its address now belongs to another server, {other.name} ({other.id})"
+        return Opinion(OpinionKind.UNSURE, f"{whose}: wait for the leader to reconcile")
+    return _opinion_of_member(vantage.member_for(peer), peer, leads=leads)
+
+
+def _opinion_of_member(member: Member | None, peer: Peer, *, leads: bool) -> Opinion:
+    if member is None and leads and peer.name is not None:
+        words = f"the leader names it {peer.name}, but its member list lacks it: does an ACL hide it?"
+        return Opinion(OpinionKind.UNSURE, words)
+    return _opinion_of_status(member.status if member else None)
+
+
+def _opinion_of_status(status: MemberStatus | None) -> Opinion:
+    if status is None:
+        return Opinion(OpinionKind.ABSENT, "absent")
+    if status in GONE:
+        return Opinion(OpinionKind.GONE, status.value, left=status is MemberStatus.LEFT)
+    kind = OpinionKind.PRESENT if status is MemberStatus.ALIVE else OpinionKind.UNSURE
+    return Opinion(kind, status.value)
+
+
+def _through_any_door(
+    leader: Peer, peers: Sequence[Peer], samples: Sequence[HealthSample], gossip: Mapping[str, Opinion]
+) -> dict[str, Opinion]:
+    """The leader's opinions: its pulse before its gossip, which its own API gives more exactly than autopilot does."""
+    newest = samples[-1] if samples else None
+    if newest is None or newest.leader is None or newest.leader.server_id != leader.id:
+        return dict(gossip)
+    found = beats(samples)
+    first = next(s for s in samples if s.leader and s.leader.server_id == leader.id)
+    waited = newest.asked_at - first.came_at
+    held = dict(gossip)
+    for peer in peers:
+        row = newest.rows.get(peer.id)
+        if peer.id == leader.id:
+            held[peer.id] = Opinion(OpinionKind.HEARD, "it leads, and its own reply came", "reply", follows=True)
+        elif peer.id in found:
+            held[peer.id] = _of_beat(found[peer.id])
+        elif row is not None:
+            seen = gossip.get(peer.id) or _of_row(row.gossip)
+            missed = seen.kind is OpinionKind.PRESENT and waited >= BEAT
+            words = f"alive in gossip, but it did not answer the leader for {waited:.0f} s"
+            held[peer.id] = Opinion(OpinionKind.UNSURE, words, "pulse") if missed else seen
+    return held
+
+
+def _of_beat(beat: Beat) -> Opinion:
+    words = f"it answered the leader within the last {beat.age:.0f} s"
+    return Opinion(OpinionKind.HEARD, words, "pulse", beat.age, follows=beat.contact < CONTACT)
+
+
+def _of_row(said: str | None) -> Opinion:
+    """``none`` is autopilot's word for who is no member; of what is no word of gossip nothing is known."""
+    if said == MemberStatus.NONE.value:
+        return Opinion(OpinionKind.ABSENT, "absent")
+    if said not in _WORDS:
+        return Opinion(OpinionKind.UNSURE, "nothing that is understood")
+    return _opinion_of_status(_WORDS[said])

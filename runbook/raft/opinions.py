@@ -1,0 +1,37 @@
+"""What one vantage holds of one peer, whatever the product has it from: gossip, heartbeats, open streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class OpinionKind(Enum):
+    """``HEARD`` proves life, ``PRESENT`` and ``UNSURE`` forbid *dead*, ``GONE`` and ``ABSENT`` are needed for it."""
+
+    HEARD = "heard"  # the peer answered this vantage lately
+    PRESENT = "present"  # its failure detector has nothing against the peer, which may be a minute late
+    UNSURE = "unsure"  # something odd: on its way out, two members with one id, a list that was cut
+    GONE = "gone"  # its failure detector says that the peer failed or left
+    ABSENT = "absent"  # it does not know the peer
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The kind, and the vantage's own words for a person.
+
+    ``source`` is what the vantage has it from, as in "gossip of s1.global". ``age``: it was so at some moment of the
+    last ``age`` seconds. ``follows``, of a peer that is heard: it also follows this vantage as its leader, so that it
+    counts for the quorum. ``left``, of one that is gone: it left on purpose.
+    """
+
+    kind: OpinionKind
+    words: str
+    source: str = "gossip"
+    age: float = 0.0
+    follows: bool = False
+    left: bool = False
+
+    @property
+    def says_gone(self) -> bool:
+        return self.kind in (OpinionKind.GONE, OpinionKind.ABSENT)
