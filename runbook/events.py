@@ -143,7 +143,7 @@ class Waiting(_OfStep):
 class AttemptFailed(_OfStep):
     kind = "attempt.failed"
     attempt: int
-    trouble: str
+    error_kind: str
     message: str
 
 
@@ -283,7 +283,7 @@ class RunFailed(_OfStep):
     """``detail`` is a traceback, kept in the journal when somebody asked for it, and shown to nobody."""
 
     kind = "run.failed"
-    trouble: str
+    error_kind: str
     message: str
     detail: str = ""
 

@@ -36,7 +36,7 @@ _CODES = {
 def exit_code_of_ending(ending: RunCompleted | RunRefused | RunFailed | RunInterrupted) -> int:
     """The exit code of a run that ended so."""
     if isinstance(ending, RunFailed):
-        return UNREACHABLE if ending.trouble in {kind.value for kind in _NO_CLUSTER} else FAILED
+        return UNREACHABLE if ending.error_kind in {kind.value for kind in _NO_CLUSTER} else FAILED
     if isinstance(ending, RunRefused):
         return LOCKED if ending.code == "Locked" else REFUSED
     return RECOVERED if isinstance(ending, RunCompleted) else INTERRUPTED

@@ -220,7 +220,7 @@ def test_peers_given_by_hand_that_are_none_are_a_failed_step_in_words(tmp_path: 
     text = text.replace(b"dead.peers", b"params.who")
     played = Run(FakeCluster(FakeClock(), dead={5}), tmp_path, text=text)
     ending = played.execute()
-    assert (getattr(ending, "trouble", ""), played.cluster.changes) == ("step.unexpected", [])
+    assert (getattr(ending, "error_kind", ""), played.cluster.changes) == ("step.unexpected", [])
 
 
 IN_A_ROUND = b"""

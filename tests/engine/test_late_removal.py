@@ -158,7 +158,7 @@ def test_resume_looks_again_at_what_continue_on_failure_led_past(tmp_path: Path,
         late.text = late.text.partition(b"  - id: first")[0] + IN_A_BLOCK
     ending = late.execute()
     assert isinstance(ending, RunFailed), ending
-    assert (ending.trouble, "`runbook resume run-1`, which looks first" in ending.message) == ("ambiguous", True)
+    assert (ending.error_kind, "`runbook resume run-1`, which looks first" in ending.message) == ("ambiguous", True)
     assert "NOT SEEN REMOVED" in told(late)
     late.cluster.clock.sleep(HELD_FOR + 200)
     assert isinstance(resumed(late), RunCompleted)

@@ -10,7 +10,7 @@ from runbook.run_state import fold
 
 RUN = "20261124T030000Z-mine-ab12"
 STARTED = {"kind": "run.started", "playbook": "mine", "cluster": "c", "dry_run": False}
-FAILED = {"kind": "run.failed", "step": "boom", "trouble": "step.unexpected", "message": "ended with 3"}
+FAILED = {"kind": "run.failed", "step": "boom", "error_kind": "step.unexpected", "message": "ended with 3"}
 
 
 def recorded(*events: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def test_a_round_is_told_when_it_is_over_and_not_again_with_its_step() -> None:
 def test_a_wait_for_the_same_thing_is_told_once_until_something_else_was() -> None:
     """Gossip takes forty seconds to notice: twenty lines of it would hide what came before."""
     wait = {"kind": "step.waiting", "step": "dead", "seconds": 2, "reason": "gossip says alive"}
-    retried = {"kind": "attempt.failed", "step": "dead", "attempt": 1, "trouble": "timeout", "message": "no answer"}
+    retried = {"kind": "attempt.failed", "step": "dead", "attempt": 1, "error_kind": "timeout", "message": "no answer"}
     assert [line[17:] for line in lines(wait, wait, wait, retried, wait)] == [
         "waiting 2 s: gossip says alive",
         "attempt 1 failed: no answer",

@@ -42,7 +42,7 @@ class Endings:
             )
             return
         if not led:
-            told = isinstance(ending, RunFailed) and ending.trouble in ("quorum_lost", "no_leader", "unreachable")
+            told = isinstance(ending, RunFailed) and ending.error_kind in ("quorum_lost", "no_leader", "unreachable")
             self._require(told and run.checks.removals == 0, "I11", f"without a leader it ended as {ending}")
             return
         well = isinstance(ending, RunCompleted | RunRefused) or _by_a_command(ending)
@@ -88,7 +88,7 @@ class Endings:
 
 def _by_a_command(ending: Ending | None) -> bool:
     """A command failed or hung, and so the run did: that is no fault of the tool."""
-    return isinstance(ending, RunFailed) and ending.trouble.startswith("step.")
+    return isinstance(ending, RunFailed) and ending.error_kind.startswith("step.")
 
 
 def _end_numbers(run: Run) -> object:

@@ -235,8 +235,8 @@ class _Performance:
             counts["refusals"] += 1
             counts[f"refused {run.ending.code}"] += 1
         if isinstance(run.ending, RunFailed):
-            counts[f"failed {run.ending.trouble}"] += 1
-            if run.ending.trouble == "bug":
+            counts[f"failed {run.ending.error_kind}"] += 1
+            if run.ending.error_kind == "bug":
                 self.stage.story.violated("no bug", run.ending.message)
         counts["removals"] += len(run.of_kind("removal.confirmed"))
         counts["already gone"] += len(run.of_kind("removal.already_gone"))
