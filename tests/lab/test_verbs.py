@@ -24,7 +24,7 @@ from tests.conftest import port_free_on
 WRONG_ARGUMENTS = [
     ["up", "--servers", "0"],
     ["up", "--servers", "10"],
-    ["up", "--kind", "etcd"],
+    ["up", "--kind", "zookeeper"],
     ["up", "--raft-protocol", "4"],
     ["up", "--gossip-delay", "0"],
     ["up", "--http-port", "80"],
