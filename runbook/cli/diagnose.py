@@ -90,7 +90,7 @@ def _cluster_health(timeout: float) -> tuple[ClusterHealth | None, str]:
         cluster = cluster_from(os.environ, read_only=True)
         return within(timeout, lambda: cluster_health(cluster.look(), removed=_removed_peers(os.environ))), ""
     except TimeoutError:
-        return None, f"no whole look within {timeout:g} s"
+        return None, f"the look did not finish within {timeout:g} s"
     except Exception as error:
         return None, " ".join(str(error).split())
 

@@ -46,7 +46,7 @@ def resume_run(
         with contextlib.suppress(OSError):
             if left := remove_leftover_name(state, folder.name, run.peers):
                 count = format_count(left, "server")
-                print(f"runbook: its name still stood in the lock of {count}, and is taken out", file=sys.stderr)
+                print(f"runbook: removed its name from the lock of {count}, where it still stood", file=sys.stderr)
         print("\n".join(summary(run, str(folder))))
         return RECOVERED
 

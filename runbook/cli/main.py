@@ -62,9 +62,7 @@ def main() -> None:
 @click.argument("playbook")
 @run_options(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
-    click.option(
-        "--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param is stronger."
-    ),
+    click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
 def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **common: Any) -> None:

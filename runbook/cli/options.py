@@ -91,7 +91,7 @@ def parse_answers(given: tuple[str, ...]) -> dict[str, str]:
     for answer in given:
         step, _, word = answer.rpartition("=")
         if not step or word not in ANSWERS:
-            raise click.BadParameter(f"{answer} is no answer; write --answer STEP={'|'.join(ANSWERS)}")
+            raise click.BadParameter(f"{answer} is not an answer; write --answer STEP={'|'.join(ANSWERS)}")
         if answers.setdefault(step, word) != word:
             raise click.BadParameter(f"{step} is answered with {answers[step]} and with {word}")
     return answers

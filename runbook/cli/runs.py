@@ -38,7 +38,7 @@ def format_run_history(folder: Path, form: str) -> list[str]:
     try:
         record, run = read_run(folder)
     except UNREADABLE as error:
-        raise NoRunError(f"{error}. What it says is not to be relied on") from None
+        raise NoRunError(f"{error}. Do not rely on what it says") from None
     if form == "json":
         return [json.dumps(event, ensure_ascii=False) for event in record.events]
     screen = Screen()

@@ -70,7 +70,7 @@ def _playbooks_in(path: str) -> Iterator[str]:
     found = 0
     for seen, file in enumerate(_yaml_files_in(path)):
         if seen == MAX_FILES:
-            raise _FolderError(f"this folder holds more than {MAX_FILES:,} YAML files; name one further inside")
+            raise _FolderError(f"this folder holds more than {MAX_FILES:,} YAML files; name a folder inside it")
         if _looks_like_a_playbook(file):
             found += 1
             yield file

@@ -42,7 +42,7 @@ def extend_scope(scope: Scope, names: dict[str, Any]) -> Scope:
 def items_of_step(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
     """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
     if spec.condition is not None and (holds := evaluate_condition(spec.condition, scope)) is not True:
-        return [], f"{'not known yet' if holds is UNKNOWN else 'not so'}: {spec.condition.text}"
+        return [], f"{'not known yet' if holds is UNKNOWN else 'the condition is false'}: {spec.condition.text}"
     if spec.for_each is None:
         return [None], ""
     items = evaluate_items(spec.for_each, scope)

@@ -47,14 +47,18 @@ def run_rounds(
             break
         left = began + spec.until.within - clock.monotonic()
         if left <= 0:
-            what = f"not within {spec.until.within:g} s: {spec.until.condition.text}; the last was: {result.message}"
+            what = (
+                f"still false after {spec.until.within:g} s: {spec.until.condition.text}; last result: {result.message}"
+            )
             raise StepError(ErrorKind.TIMEOUT, what)
         pause = min(spec.until.every, left)
         services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
         clock.sleep(pause)
     if spec.assertion is not None and not _holds(spec.assertion.condition, after):
         told = spec.assertion.message
-        raise unexpected(str(resolve(told, after)) if told else f"not so: {spec.assertion.condition.text}")
+        raise unexpected(
+            str(resolve(told, after)) if told else f"the condition is false: {spec.assertion.condition.text}"
+        )
     undo = resolve(spec.undo, _with_secrets(playbook, services, spec, [spec.undo], after)) if spec.undo else ""
     return StepDone(result.message, result.output, str(undo))
 

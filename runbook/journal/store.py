@@ -83,7 +83,7 @@ class Journal:
         digest = _digest(line)
         data = json.dumps({**line, "hash": digest}, separators=(",", ":")).encode() + b"\n"
         if len(data) > LINE_LIMIT:
-            what = f"{event.get('kind')} has {len(data) // 1024**2} MiB and {LINE_LIMIT // 1024**2} are the most"
+            what = f"{event.get('kind')} has {len(data) // 1024**2} MiB, more than {LINE_LIMIT // 1024**2}"
             raise JournalError(f"{self._path}: {what}. Keep less of what the step returns")
         before = os.fstat(self._handle).st_size
         try:
@@ -130,7 +130,7 @@ def read(path: Path) -> Record:
             line = {key: value for key, value in (event or {}).items() if key != "hash"}
             chained = line.get("index") == len(events) and line.get("previous") == previous
             if event is None or not chained or event.get("hash") != _digest(line):
-                what = f"{path}:{len(events) + 1}: this line was changed, or one before it was taken out"
+                what = f"{path}:{len(events) + 1}: this line was changed, or one before it was removed"
                 raise JournalError(what, events)
             previous, length = str(event["hash"]), length + len(data)
             events.append({key: value for key, value in line.items() if key != "previous"})

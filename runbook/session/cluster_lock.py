@@ -84,7 +84,7 @@ class ClusterLock:
     # -- the lock
 
     def _locked(self, error: LockedError) -> Refusal:
-        holder, run = error.holder, error.holder.get("run", "a run that has not said its name yet")
+        holder, run = error.holder, error.holder.get("run", "a run that is just starting")
         stamp = holder.get("since", "")
         since = f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
         whose = f"{run}, by {holder.get('who', 'somebody')} since {since}"
@@ -94,7 +94,7 @@ class ClusterLock:
             return Refusal(
                 "Locked",
                 f"another run holds this cluster: {whose}{at}",
-                f"Wait for it, or stop it with Ctrl-C where it runs; runbook show {run} tells how far it is",
+                f"Wait for it, or end it with runbook stop {run}; runbook show {run} tells how far it is",
             )
         sentence = f"a run that holds this cluster died: {whose}{at}"
         if progress is None:

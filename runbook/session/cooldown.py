@@ -96,7 +96,7 @@ def _refusal_in_unreadable(
         return None
     what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
     sentence = f"{what} ({error}), so it counts as a change of this cluster that nobody acknowledged"
-    return Refusal("CoolDown", clean(sentence), f"Look into {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
+    return Refusal("CoolDown", clean(sentence), f"Examine {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
 
 
 def _texts(peers: Any) -> list[str]:

@@ -218,7 +218,7 @@ def test_a_record_that_cannot_be_read_counts_as_not_acknowledged(
     refused = runbook(environ, "execute", path, "--yes")
     assert (refused.returncode, done(tmp_path)) == (3, ["first"]), refused.stdout + refused.stderr
     assert f"the record of {run.name}, which began" in refused.stdout
-    assert f"Look into {run}, then move it elsewhere" in refused.stdout
+    assert f"Examine {run}, then move it elsewhere" in refused.stdout
     aside = runbook(environ, "execute", path, "--yes", "--override", "cooldown", "--reason", "its disk is broken")
     assert (aside.returncode, len(done(tmp_path))) == (0, 2), aside.stdout
     assert runbook(environ, "ack", "last", "--comment", "fine").returncode == 0

@@ -26,7 +26,7 @@ def test_a_server_that_never_answers_costs_no_more_than_the_timeout(monkeypatch:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{mute.getsockname()[1]}")
         line, code = run_check(0.3, "nagios")
-    assert (line, code) == ("RAFT UNKNOWN - no whole look within 0.3 s", 3)
+    assert (line, code) == ("RAFT UNKNOWN - the look did not finish within 0.3 s", 3)
 
 
 def test_a_contradiction_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

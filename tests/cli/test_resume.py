@@ -119,7 +119,7 @@ def test_a_run_that_died_between_its_ending_and_its_release_is_freed_by_resume(
     before = kinds(Path(os.environ["RUNBOOK_STATE_DIR"]))
     done = runbook(environment(lab, asked), "resume", run)
     assert (done.returncode, names_in_locks()) == (0, []), done.stderr
-    assert "still stood in the lock of 5 servers" in done.stderr
+    assert "removed its name from the lock of 5 servers" in done.stderr
     assert kinds(Path(os.environ["RUNBOOK_STATE_DIR"])) == before
 
 

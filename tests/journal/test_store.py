@@ -113,7 +113,7 @@ def test_a_line_that_could_not_be_read_back_is_not_written(tmp_path: Path, monke
     monkeypatch.setattr("runbook.journal.store.LINE_LIMIT", 1000)
     journal = Journal.begin(tmp_path / "journal.jsonl")
     journal.append({"kind": "run.started"})
-    with pytest.raises(JournalError, match="step.completed has 0 MiB and 0 are the most"):
+    with pytest.raises(JournalError, match="step.completed has 0 MiB, more than 0"):
         journal.append({"kind": "step.completed", "output": "x" * 1000})
     journal.append({"kind": "run.failed"})
     assert [event["kind"] for event in read(tmp_path / "journal.jsonl").events] == ["run.started", "run.failed"]
