@@ -31,7 +31,7 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 
 @dataclass(frozen=True)
-class _OfStep(Event):
+class _StepEvent(Event):
     """``step`` is its place in the run."""
 
     step: str
@@ -80,7 +80,7 @@ class RunAcknowledged(Event):
 
 
 @dataclass(frozen=True)
-class StepStarted(_OfStep):
+class StepStarted(_StepEvent):
     """``effect`` is read, change or unknown. Nothing is changed yet: that is for ``change.begun`` to say."""
 
     kind = "step.started"
@@ -93,7 +93,7 @@ class StepStarted(_OfStep):
 
 
 @dataclass(frozen=True)
-class ItemCompleted(_OfStep):
+class ItemCompleted(_StepEvent):
     """One round of a step with ``for_each``: what a resumed run need not do again."""
 
     kind = "item.completed"
@@ -103,7 +103,7 @@ class ItemCompleted(_OfStep):
 
 
 @dataclass(frozen=True)
-class Looked(_OfStep):
+class Looked(_StepEvent):
     """One look at the cluster, as the verdicts it led to, by peer label.
 
     ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
@@ -123,7 +123,7 @@ class Looked(_OfStep):
 
 
 @dataclass(frozen=True)
-class VerdictCriteria(_OfStep):
+class VerdictCriteria(_StepEvent):
     """From here on dead is who looked dead for ``confirm_for`` seconds, in at least so many looks."""
 
     kind = "verdict.criteria"
@@ -132,7 +132,7 @@ class VerdictCriteria(_OfStep):
 
 
 @dataclass(frozen=True)
-class Waiting(_OfStep):
+class Waiting(_StepEvent):
     kind = "step.waiting"
     durable = False
     seconds: float
@@ -140,7 +140,7 @@ class Waiting(_OfStep):
 
 
 @dataclass(frozen=True)
-class AttemptFailed(_OfStep):
+class AttemptFailed(_StepEvent):
     kind = "attempt.failed"
     attempt: int
     error_kind: str
@@ -148,7 +148,7 @@ class AttemptFailed(_OfStep):
 
 
 @dataclass(frozen=True)
-class Approved(_OfStep):
+class Approved(_StepEvent):
     """A person agreed to the changes of this run, or to what a step asked. ``how``: at the terminal, or by --yes."""
 
     kind = "change.approved"
@@ -157,14 +157,14 @@ class Approved(_OfStep):
 
 
 @dataclass(frozen=True)
-class _OfPeer(_OfStep):
+class _PeerEvent(_StepEvent):
     """What becomes of one removal, in the order in which it may."""
 
     peer: str
 
 
 @dataclass(frozen=True)
-class RemovalRequested(_OfPeer):
+class RemovalRequested(_PeerEvent):
     """The intent: on disk before the request leaves."""
 
     kind = "removal.requested"
@@ -181,7 +181,7 @@ class RemovalWouldBeRequested(RemovalRequested):
 
 
 @dataclass(frozen=True)
-class RemovalConfirmed(_OfPeer):
+class RemovalConfirmed(_PeerEvent):
     """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
 
     kind = "removal.confirmed"
@@ -190,7 +190,7 @@ class RemovalConfirmed(_OfPeer):
 
 
 @dataclass(frozen=True)
-class AlreadyGone(_OfPeer):
+class AlreadyGone(_PeerEvent):
     """Somebody else was faster: the cluster's own clean-up, or a person."""
 
     kind = "removal.already_gone"
@@ -198,7 +198,7 @@ class AlreadyGone(_OfPeer):
 
 
 @dataclass(frozen=True)
-class RemovalFailed(_OfPeer):
+class RemovalFailed(_PeerEvent):
     """The request surely changed nothing: it never left, or was answered with a no."""
 
     kind = "removal.failed"
@@ -206,7 +206,7 @@ class RemovalFailed(_OfPeer):
 
 
 @dataclass(frozen=True)
-class RemovalStillListed(_OfPeer):
+class RemovalStillListed(_PeerEvent):
     """No answer came, and longer than servers hold a request nobody has seen it done: it is taken for lost.
 
     Nobody can promise it, so it is no :class:`RemovalFailed`: should the peer go yet, it was this run's doing.
@@ -218,7 +218,7 @@ class RemovalStillListed(_OfPeer):
 
 
 @dataclass(frozen=True)
-class RemovalUnsettled(_OfPeer):
+class RemovalUnsettled(_PeerEvent):
     """Nobody knows whether it was done; only a look can tell."""
 
     kind = "removal.unsettled"
@@ -226,7 +226,7 @@ class RemovalUnsettled(_OfPeer):
 
 
 @dataclass(frozen=True)
-class StepCompleted(_OfStep):
+class StepCompleted(_StepEvent):
     """``undo`` tells a person how to take the change back by hand; nothing acts on it (decision 0003)."""
 
     kind = "step.completed"
@@ -236,7 +236,7 @@ class StepCompleted(_OfStep):
 
 
 @dataclass(frozen=True)
-class StepFailed(_OfStep):
+class StepFailed(_StepEvent):
     """``outcome`` is failed or refused; where it ``goes_on`` all the same, nothing in the step is done again.
 
     What ``on_failure`` and ``finally`` do comes after this.
@@ -250,7 +250,7 @@ class StepFailed(_OfStep):
 
 
 @dataclass(frozen=True)
-class PlaybookEntered(_OfStep):
+class PlaybookEntered(_StepEvent):
     """Another playbook is run inside this step; its steps follow, their names behind the step's."""
 
     kind = "playbook.entered"
@@ -260,7 +260,7 @@ class PlaybookEntered(_OfStep):
 
 
 @dataclass(frozen=True)
-class StepSkipped(_OfStep):
+class StepSkipped(_StepEvent):
     kind = "step.skipped"
     message: str
 
@@ -272,14 +272,14 @@ class RunCompleted(Event):
 
 
 @dataclass(frozen=True)
-class RunRefused(_OfStep):
+class RunRefused(_StepEvent):
     kind = "run.refused"
     code: str
     message: str
 
 
 @dataclass(frozen=True)
-class RunFailed(_OfStep):
+class RunFailed(_StepEvent):
     """``detail`` is a traceback, kept in the journal when somebody asked for it, and shown to nobody."""
 
     kind = "run.failed"
@@ -289,6 +289,6 @@ class RunFailed(_OfStep):
 
 
 @dataclass(frozen=True)
-class RunInterrupted(_OfStep):
+class RunInterrupted(_StepEvent):
     kind = "run.interrupted"
     message: str

@@ -12,7 +12,7 @@ from runbook.cli.exit_codes import RECOVERED, exit_code_of_ending
 from runbook.cli.terminal import Person, Terminal, format_for, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
-from runbook.report.screen import summary
+from runbook.report.screen import format_summary
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed
@@ -47,7 +47,7 @@ def resume_run(
             if left := remove_leftover_name(state, folder.name, run.peers):
                 count = format_count(left, "server")
                 print(f"runbook: removed its name from the lock of {count}, where it still stood", file=sys.stderr)
-        print("\n".join(summary(run, str(folder))))
+        print("\n".join(format_summary(run, str(folder))))
         return RECOVERED
 
 
@@ -55,7 +55,7 @@ def _run(session: RunSession, terminal: Terminal) -> int:
     with open_event_writer(terminal.form, session.plan.run) as (write, pause):
         result = session.run(Person(user_name(session.environment), terminal, pause), write)
     with contextlib.suppress(OSError):  # the record says it too
-        print(format_for(sys.stdout, ["", *summary(result.state, str(result.folder))]), flush=True)
+        print(format_for(sys.stdout, ["", *format_summary(result.state, str(result.folder))]), flush=True)
     return exit_code_of_ending(result.ending)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runbook.errors import NoRunError
 from runbook.files import RUNS
-from runbook.report.screen import Screen, summary
+from runbook.report.screen import Screen, format_summary
 from runbook.session.run_folders import UNREADABLE, read_run, run_folders
 
 
@@ -46,8 +46,8 @@ def format_run_history(folder: Path, form: str) -> list[str]:
     sources = started.get("sources", {})
     return [
         *(f"param {name} = {value} ({sources.get(name, 'unknown')})" for name, value in started["params"].items()),
-        *(line for event in record.events for line in screen.lines(event)),
+        *(line for event in record.events for line in screen.format_event(event)),
         *(["the last line of the journal is torn, as a crash leaves it"] if record.torn else []),
         "",
-        *summary(run, str(folder)),
+        *format_summary(run, str(folder)),
     ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from runbook.engine.services import AGREE_WITHIN
 from runbook.report import colour
-from runbook.report.screen import LABEL_WIDTH, Screen, wrapped
+from runbook.report.screen import LABEL_WIDTH, Screen, wrap_line
 from runbook.steps.context import Agreement
 from runbook.steps.text import clean
 
@@ -96,7 +96,7 @@ def open_event_writer(form: str, run: str) -> Iterator[tuple[EventWriter, Pause]
         screen = Screen()
 
         def write(event: Mapping[str, Any]) -> None:
-            for line in screen.lines(event):
+            for line in screen.format_event(event):
                 print(line, file=sys.stderr, flush=True)
 
         yield write, contextlib.nullcontext
@@ -109,7 +109,7 @@ def format_for(stream: TextIO, lines: Iterable[str]) -> str:
     from runbook.report.live import columns_of
 
     columns = columns_of(stream) - 1
-    return colour_for("\n".join(part for line in lines for part in wrapped(line, columns, LABEL_WIDTH)), stream)
+    return colour_for("\n".join(part for line in lines for part in wrap_line(line, columns, LABEL_WIDTH)), stream)
 
 
 def colour_for(text: str, stream: TextIO) -> str:

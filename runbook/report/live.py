@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runbook.report.screen import Screen, wrapped
+from runbook.report.screen import Screen, wrap_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,9 +56,9 @@ class LiveScreen:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Print the lines of this event, and say from now on what the run waits for. Raises OSError."""
-        lines = [] if record["kind"] == "step.waiting" else self._screen.lines(record)
+        lines = [] if record["kind"] == "step.waiting" else self._screen.format_event(record)
         columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
-        shown = [part for line in lines for part in wrapped(line, columns - 1, indent)]
+        shown = [part for line in lines for part in wrap_line(line, columns - 1, indent)]
         with self._lock:
             self._note(record)
             self._put(ERASE + "".join(f"{self._paint(line)}\n" for line in shown) + self._line())

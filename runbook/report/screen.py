@@ -28,7 +28,7 @@ class Screen:
         self._failures: set[str] = set()
         self._uses: dict[str, str] = {}
 
-    def lines(self, record: Record) -> list[str]:
+    def format_event(self, record: Record) -> list[str]:
         """What to print for this event: often nothing, as most looks see what the one before saw."""
         at = datetime.fromisoformat(str(record["at"]))
         self._began = self._began or at
@@ -65,7 +65,7 @@ class Screen:
         return texts
 
 
-def wrapped(line: str, columns: int, indent: int) -> list[str]:
+def wrap_line(line: str, columns: int, indent: int) -> list[str]:
     """Broken between words, and what follows stands under what it belongs to; no word is ever broken."""
     if " " not in line[indent:]:  # a label and one word, such as a path: nothing is gained
         return [line]
@@ -129,7 +129,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
 }
 
 
-def summary(progress: RunState, folder: str) -> list[str]:
+def format_summary(progress: RunState, folder: str) -> list[str]:
     """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
     run = folder.rpartition("/")[2]
     lines = [_headline(progress), *_changed(progress, run)]
@@ -175,7 +175,7 @@ def _next(progress: RunState, run: str) -> list[str]:
 
 def _changed(progress: RunState, run: str) -> list[str]:
     """A line for each removal; where the run did not end well also what else it did, and how that is taken back."""
-    lines = [_told(removal, run) for removal in progress.removals]
+    lines = [_format_removal(removal, run) for removal in progress.removals]
     if progress.state in ("new", "completed"):
         return lines
     lines += _acts(progress, run)
@@ -204,7 +204,7 @@ def _acts(progress: RunState, run: str) -> list[str]:
     return lines
 
 
-def _told(removal: Removal, run: str) -> str:
+def _format_removal(removal: Removal, run: str) -> str:
     who = f"{removal.name} ({removal.address})" if removal.address else removal.name
     if removal.state == "gone":
         return _labelled("removed", who)

@@ -11,7 +11,7 @@ import pytest
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed
 from runbook.raft.model import Peer
-from runbook.report.screen import Screen, summary
+from runbook.report.screen import Screen, format_summary
 from runbook.steps.raft.settling import HELD_FOR
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
@@ -50,8 +50,8 @@ def removals(run: Run) -> list[str]:
 def told(run: Run) -> str:
     """Everything a person is shown of it."""
     screen = Screen()
-    lines = [line for record in run.records for line in screen.lines(record)]
-    return "\n".join([*lines, *summary(run.progress(), "/runs/run-1")])
+    lines = [line for record in run.records for line in screen.format_event(record)]
+    return "\n".join([*lines, *format_summary(run.progress(), "/runs/run-1")])
 
 
 def resumed(first: Run) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runbook.report.screen import Screen, summary, wrapped
+from runbook.report.screen import Screen, format_summary, wrap_line
 from runbook.run_state import fold
 
 RUN = "20261124T030000Z-mine-ab12"
@@ -39,11 +39,11 @@ def failed(step: str) -> dict[str, Any]:
 
 def lines(*events: Mapping[str, Any]) -> list[str]:
     screen = Screen()
-    return [line for event in recorded(*events) for line in screen.lines(event)][1:]
+    return [line for event in recorded(*events) for line in screen.format_event(event)][1:]
 
 
 def told(*events: Mapping[str, Any]) -> list[str]:
-    return summary(fold(recorded(*events)), f"/state/runs/{RUN}")
+    return format_summary(fold(recorded(*events)), f"/state/runs/{RUN}")
 
 
 def test_nothing_changed_is_said_only_of_a_run_in_which_no_step_may_have_changed_anything() -> None:
@@ -134,7 +134,7 @@ def test_a_long_name_moves_the_column_for_what_follows() -> None:
 
 def test_a_line_is_broken_between_words_only() -> None:
     """What follows stands below the text; a word that is too long stays whole, so that it can be copied."""
-    assert wrapped("00:00  a  one two three", 15, 10) == ["00:00  a  one two", "          three"]
-    assert wrapped("", 80, 10) == [""]
-    assert wrapped("record  " + "x" * 90, 40, 8) == ["record  " + "x" * 90]
-    assert wrapped("record  a " + "x" * 90, 40, 8) == ["record  a", "        " + "x" * 90]
+    assert wrap_line("00:00  a  one two three", 15, 10) == ["00:00  a  one two", "          three"]
+    assert wrap_line("", 80, 10) == [""]
+    assert wrap_line("record  " + "x" * 90, 40, 8) == ["record  " + "x" * 90]
+    assert wrap_line("record  a " + "x" * 90, 40, 8) == ["record  a", "        " + "x" * 90]

@@ -8,7 +8,7 @@ from typing import Any
 from runbook.engine.plan import Plan
 from runbook.errors import TransitionError
 from runbook.raft.model import ClusterView, Peer
-from runbook.report.screen import Screen, summary
+from runbook.report.screen import Screen, format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
 from tests.simulation.mishaps import ENDINGS, Mishap
@@ -228,8 +228,8 @@ class Checks:
         try:
             progress = fold(self._records)
             screen = Screen()
-            shown = [line for record in self._records[-1:] for line in screen.lines(record)]
-            told = "\n".join([*shown, *summary(progress, "folder")]) if self._ended else ""
+            shown = [line for record in self._records[-1:] for line in screen.format_event(record)]
+            told = "\n".join([*shown, *format_summary(progress, "folder")]) if self._ended else ""
         except (TransitionError, KeyError, TypeError) as error:
             self._story.violated("I12", f"the record cannot be told: {error!r}")
             return
