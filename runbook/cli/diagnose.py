@@ -18,6 +18,7 @@ from runbook.cluster.environment import cluster_from
 from runbook.cluster.threads import within
 from runbook.errors import SettingsError
 from runbook.files import replace_file
+from runbook.printable import printable
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
@@ -80,7 +81,7 @@ def run_check(timeout: float, form: str, textfile: Path | None = None) -> tuple[
     if form == "json":
         return _format_json(health, error, seconds), health.level if health else UNKNOWN
     if health is None:
-        return f"RAFT UNKNOWN - {error.replace('|', '/')}", UNKNOWN
+        return f"RAFT UNKNOWN - {printable(error.replace('|', '/'))}", UNKNOWN
     return _format_nagios(health, seconds), health.level
 
 
@@ -96,7 +97,7 @@ def _cluster_health(timeout: float) -> tuple[ClusterHealth | None, str]:
 
 
 def _format_nagios(health: ClusterHealth, seconds: float) -> str:
-    sentence = " ".join(health.sentence.replace("|", "/").split())
+    sentence = printable(" ".join(health.sentence.replace("|", "/").split()))
     data = f"seconds={seconds:.3f}s"
     if health.voters:  # else nobody gave a number: a 0 would be a lie, and a graph would believe it
         data = (

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runbook.engine.services import AGREE_WITHIN
+from runbook.printable import printable
 from runbook.report import colour
 from runbook.report.screen import LABEL_WIDTH, Screen, wrap_line
 from runbook.steps.context import Agreement
-from runbook.steps.text import clean
 
 if TYPE_CHECKING:
     from runbook.session.run_session import EventWriter
@@ -73,7 +73,7 @@ class Person:
         with self.pause():
             # What was typed before the question is no answer to it.
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-            print(f"{clean(question)} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
+            print(f"{printable(question)} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
             ready, _, _ = select.select([sys.stdin], [], [], seconds)
             return sys.stdin.readline().strip().lower() if ready else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from runbook.printable import printable_line
 from runbook.raft.diagnosis.findings import Finding, Severity
 from runbook.raft.diagnosis.observations import observe_peer, observe_peers
 from runbook.raft.liveness import judge_once
@@ -18,7 +19,8 @@ def format_diagnosis(view: ClusterView, findings: Sequence[Finding], width: int 
     """Everything, at most ``width`` columns wide where words allow it."""
     shown: set[str] = set()
     found = [line for finding in findings for line in (*_format_finding(finding, shown, width), "")]
-    return [f"{view.cluster}, as this host sees it", "", *found, *_format_servers(view, width)]
+    lines = [f"{view.cluster}, as this host sees it", "", *found, *_format_servers(view, width)]
+    return [printable_line(line) for line in lines]
 
 
 def _format_finding(finding: Finding, shown: set[str], width: int) -> Iterator[str]:

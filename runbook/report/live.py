@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from runbook.printable import printable_line
 from runbook.report.screen import Screen, wrap_line
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LiveScreen:
             self._awaited = ""
         if kind not in _WAITS:
             return
-        step, awaited = str(record["step"]), _WAITS[kind](record)
+        step, awaited = str(record["step"]), printable_line(_WAITS[kind](record))
         if (step, awaited) != (self._step, self._awaited):
             self._step, self._awaited, self._since = step, awaited, self._monotonic()
 

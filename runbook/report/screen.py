@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from runbook.printable import printable_line
 from runbook.removals import Removal
 from runbook.run_state import RunState
 
@@ -40,7 +41,8 @@ class Screen:
         step = str(record.get("step", ""))
         if texts:
             self.step_width = max(self.step_width, min(len(step), WIDEST))
-        return [f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} {text}".rstrip() for text in texts]
+        begin = f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} "
+        return [f"{begin}{printable_line(text)}".rstrip() for text in texts]
 
     def _news(self, kind: str, record: Record) -> list[str]:
         """What was not said before: by the last look, by a round of the step, or where a step inside failed."""
@@ -136,7 +138,8 @@ def format_summary(progress: RunState, folder: str) -> list[str]:
     if progress.unproven:
         why = "not proven dead, so never removed; `runbook diagnose` says why"
         lines.append(_labelled("unknown", f"{', '.join(progress.unproven)}: {why}"))
-    return [*lines, *_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+    lines += [*_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+    return [printable_line(line) for line in lines]
 
 
 def _labelled(label: str, text: str) -> str:

@@ -14,12 +14,12 @@ from runbook.clock import Clock
 from runbook.engine.plan import Plan
 from runbook.errors import JournalError, RefusedError, TransitionError
 from runbook.journal.store import read
+from runbook.printable import printable
 from runbook.raft.removal import Refusal
 from runbook.recorded import fold_recorded
 from runbook.run_state import RunState
 from runbook.session.run_folders import JOURNAL, began_at, run_folders
 from runbook.steps.context import SetAside
-from runbook.steps.text import clean
 
 LONGEST_RUN = timedelta(days=1)  # a run's folder is named after its beginning; its ending may be that much later
 OVERRIDE = "or run with --override cooldown --reason TEXT"
@@ -96,7 +96,9 @@ def _refusal_in_unreadable(
         return None
     what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
     sentence = f"{what} ({error}), so it counts as a change of this cluster that nobody acknowledged"
-    return Refusal("CoolDown", clean(sentence), f"Examine {clean(str(folder))}, then move it elsewhere; {OVERRIDE}")
+    return Refusal(
+        "CoolDown", printable(sentence), f"Examine {printable(str(folder))}, then move it elsewhere; {OVERRIDE}"
+    )
 
 
 def _texts(peers: Any) -> list[str]:

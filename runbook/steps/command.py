@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.printable import printable
 from runbook.steps.base import Step, StepResult
-from runbook.steps.text import beginning, clean, is_known, last_line, shown
+from runbook.steps.text import beginning, is_known, last_line, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -144,7 +145,7 @@ def foretell_command(what: str, arguments: Mapping[str, Any]) -> StepResult:
     lines = [f"would run {what}"]
     lines += [f"with {key}: {shown(arguments[key])}" for key in ("cwd", "env") if arguments.get(key) is not None]
     if arguments.get("input") is not None:
-        lines.append(f"with input: {clean(beginning(shown(arguments['input']), 2000))}")
+        lines.append(f"with input: {printable(beginning(shown(arguments['input']), 2000))}")
     return StepResult("\n".join(lines), {})
 
 

@@ -18,8 +18,9 @@ from runbook.errors import ClusterError, InvalidValueError, RefusedError, StepEr
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import convert, describe_field
+from runbook.printable import printable
 from runbook.steps.base import StepResult
-from runbook.steps.text import beginning, clean, is_known, shown
+from runbook.steps.text import beginning, is_known, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -89,7 +90,7 @@ def _loaded(point: EntryPoint, origin: str) -> Extension | Broken:
         offer = point.load()
         declaration, run = offer.DECLARATION, offer.run
     except (Exception, SystemExit) as error:  # whatever somebody else's module does as it is imported
-        return Broken(point.name, origin, clean(beginning(f"{type(error).__name__}: {error}", 300)))
+        return Broken(point.name, origin, printable(beginning(f"{type(error).__name__}: {error}", 300)))
     reason = _fault(point.name, declaration, run)
     return Broken(point.name, origin, reason) if reason else Extension(point.name, origin, declaration, run)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import unexpected
 from runbook.files import RUNS, make_folder, read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.printable import printable
 from runbook.steps.base import Step, StepResult
-from runbook.steps.text import beginning, clean, shown
+from runbook.steps.text import beginning, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -50,7 +51,7 @@ FILE_WRITE = StepDeclaration(
 def write_file(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One file, or in a dry run the words for it. Raises StepError."""
     if context.dry_run:
-        content = clean(beginning(shown(arguments["content"]), 2000))
+        content = printable(beginning(shown(arguments["content"]), 2000))
         return StepResult(f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {})
     import hashlib
 

@@ -10,9 +10,10 @@ from runbook.errors import unexpected
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.printable import printable
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
-from runbook.steps.text import NOT_KNOWN, beginning, clean, is_known, shown
+from runbook.steps.text import NOT_KNOWN, beginning, is_known, shown
 
 if TYPE_CHECKING:
     from runbook.cluster.http import Reply
@@ -182,7 +183,7 @@ def _foretell_request(arguments: Mapping[str, Any]) -> str:
     elif headers is not None:
         lines += [f"{name}: {shown(value)}" for name, value in headers.items()]
     body = arguments["json"] if arguments["json"] is not None else arguments["body"]
-    return "\n".join(lines if body is None else [*lines, clean(beginning(shown(body), 2000))])
+    return "\n".join(lines if body is None else [*lines, printable(beginning(shown(body), 2000))])
 
 
 NOTIFY_WEBHOOK = StepDeclaration(
@@ -220,7 +221,7 @@ def post_to_webhook(context: StepContext, arguments: dict[str, Any]) -> StepResu
 
     way = command.one_given(arguments, "text", "json")
     if context.dry_run:
-        said = clean(beginning(shown(arguments[way]), 2000))
+        said = printable(beginning(shown(arguments[way]), 2000))
         return StepResult(f"would tell {_host_of(arguments['url'])}: {said}", {})
     content = {"text": arguments["text"]} if way == "text" else arguments["json"]
     headers = {"Content-Type": "application/json"}

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from runbook.playbook.expressions.model import UNKNOWN
+from runbook.printable import printable
 
 NOT_KNOWN = "(known when it runs)"
 WORD = 4096  # characters; a longer word is no secret
-_OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def is_known(value: Any) -> bool:
@@ -36,14 +35,7 @@ def shown(value: Any) -> str:
         return "[" + ", ".join(shown(item) for item in value) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return clean(str(value))
-
-
-def clean(text: str) -> str:
-    """``text`` without what a terminal obeys; line breaks and tabs stay."""
-    import re
-
-    return re.sub(_OBEYED, _REPLACEMENT, text)
+    return printable(str(value))
 
 
 def beginning(text: str, limit: int) -> str:
@@ -63,4 +55,4 @@ def ending(text: str, limit: int) -> str:
 def last_line(text: str) -> str:
     """The last line that says something, fit for a sentence."""
     lines = text.split("\n")
-    return ending(clean(next((line.strip() for line in reversed(lines) if line.strip()), "")), 300)
+    return ending(printable(next((line.strip() for line in reversed(lines) if line.strip()), "")), 300)

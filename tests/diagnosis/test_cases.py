@@ -106,6 +106,15 @@ def test_a_situation_has_its_findings(case: str, rewrite: bool) -> None:
     compare(HERE / case / "expected.json", told + "\n", rewrite)
 
 
+def test_a_name_forges_nothing() -> None:
+    """I17: a name in gossip is whatever its owner typed; it moves no cursor and begins no line."""
+    text = json.dumps(view_to_dict(view_of("a_follower_died"))).replace("s2.global", "s2\\u001b[2J\\r\\n  alive")
+    view = view_from_dict(json.loads(text))
+    lines = format_diagnosis(view, diagnose(view))
+    assert "s2" in "".join(lines)
+    assert not {"\x1b", "\r", "\n"} & set("".join(lines))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_situation_reads_like_this(case: str, rewrite: bool) -> None:
     """The transcript a person sees (Must show 7), within a hundred columns."""

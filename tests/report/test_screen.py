@@ -138,3 +138,14 @@ def test_a_line_is_broken_between_words_only() -> None:
     assert wrap_line("", 80, 10) == [""]
     assert wrap_line("record  " + "x" * 90, 40, 8) == ["record  " + "x" * 90]
     assert wrap_line("record  a " + "x" * 90, 40, 8) == ["record  a", "        " + "x" * 90]
+
+
+OBEYED = {"\x1b", "\r", "\n", "\u202e"}
+HOSTILE = "s5\x1b[2J\r\u202e\n00:09  remove    s1 is gone"
+
+
+def test_a_name_forges_nothing() -> None:
+    """I17: a name in gossip is whatever its owner typed; it moves no cursor and begins no line."""
+    gone = {"kind": "removal.already_gone", "step": "remove", "peer": "id-5", "name": HOSTILE}
+    (line,) = Screen().format_event(recorded(gone)[1])
+    assert not OBEYED & set(line)
