@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
@@ -22,8 +23,11 @@ FORMAT = click.option(
 )
 
 
+LAZY = ("lab", "recover")  # groups, in modules of their names
+
+
 class CommandLine(click.Group):
-    """The verbs. ``lab`` is loaded when it is asked for."""
+    """The verbs. ``lab`` and ``recover`` are loaded when they are asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """The one place that catches what a verb raises: a sentence on stderr, and the exit code."""
@@ -39,14 +43,13 @@ class CommandLine(click.Group):
             sys.exit(report_error(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "lab"])
+        return sorted([*super().list_commands(ctx), *LAZY])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "lab":
+        if cmd_name not in LAZY:
             return super().get_command(ctx, cmd_name)
-        from runbook.cli.lab import lab
-
-        return lab
+        group: click.Command = getattr(import_module(f"runbook.cli.{cmd_name}"), cmd_name)
+        return group
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})

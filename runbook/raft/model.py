@@ -108,6 +108,8 @@ class Vantage:
     leader it believes in, and ``last_contact`` the seconds since it heard from that one. ``other_id`` is a second
     server that answered at the same address when it was asked again, so what else was said there is nobody's in
     particular. ``forbidden`` says that a token was refused.
+    ``commit_index``, ``version`` and ``data_dir`` are for a recovery by hand: the last entry that it knows to be
+    committed, its release, and its data folder on its own host.
     """
 
     url: str
@@ -127,6 +129,9 @@ class Vantage:
     other_id: str | None = None
     forbidden: bool = False
     trouble: str | None = None
+    commit_index: int | None = None
+    version: str | None = None
+    data_dir: str | None = None
 
     def member_for(self, peer: Peer) -> Member | None:
         """This server's gossip entry for a peer: by id first, by address where the entry carries no other id.

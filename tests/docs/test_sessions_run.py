@@ -23,6 +23,7 @@ NOT_ALONE = (
     "show",
     "resume",
     "ack",
+    "recover",  # there is a leader
 )  # these are steps of a session: alone they find nothing, or take its time twice
 
 # The words of the page go to the real command line; only the waiting is cut short, and a yes is given beforehand. Of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from runbook.cluster.hashicorp.dialects import NOMAD, error_of
 from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.port import Cluster
 from runbook.errors import ClusterError, ErrorKind
+from runbook.raft.lost_quorum import RecoveryEvidence, plan_recovery
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
+from runbook.raft.removal import Refusal
 from tests.cluster.stub import RAFT, SELF, Server, reply, stub
-from tests.diagnosis.test_cases import CASES, findings_of
+from tests.diagnosis.test_cases import CASES, findings_of, view_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,13 +136,20 @@ def test_trap_37_two_leaders_in_one_region_are_none() -> None:
     assert findings_of("two_servers_call_themselves_leader")[0].name == "ObserversDisagree"
 
 
-def test_trap_39_peers_json_is_written_by_nobody_and_named_only_where_quorum_is_lost() -> None:
-    """The documentation forbids to automate it; while there is a leader nobody should even think of it."""
+def test_trap_39_peers_json_is_named_only_where_quorum_is_lost_and_silence_allows_no_plan() -> None:
+    """While there is a leader nobody should even think of it; and from a minority, a cut looks like dead machines."""
     told = {found.name for case in CASES for found in findings_of(case) if "peers.json" in found.next_action}
     assert told
     assert told <= {"QuorumLostTransient", "QuorumLostPermanent", "MinorityPartition"}
-    code = [path.read_text(encoding="utf-8") for path in (ROOT / "runbook").rglob("*.py")]
-    assert not [text for text in code if '"peers.json"' in text or "'peers.json'" in text]
+    plans = {case: plan_of(case) for case in CASES}
+    assert {case: plan for case, plan in plans.items() if not isinstance(plan, Refusal)} == {}
+    assert plan_of("three_of_five_are_dead").code == "SilenceProvesNothing"
+    assert plan_of("we_are_on_the_minority_side_of_a_cut").code == "SilenceProvesNothing"
+
+
+def plan_of(case: str) -> Any:
+    """Where the same is seen for a minute, and nobody says anything of those who are missing."""
+    return plan_recovery(RecoveryEvidence([replace(view_of(case), taken_at=15.0 * number) for number in range(5)]))
 
 
 def test_trap_40_a_snapshot_that_is_not_whole_is_not_kept(tmp_path: Path) -> None:

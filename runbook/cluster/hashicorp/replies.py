@@ -115,6 +115,9 @@ def own_words(reply: Any, role: str, url: str) -> tuple[Vantage, str | None]:
             last_log_index=number(raft.get("last_log_index")),
             leader_address=text_of((stats.get(role) or {}).get("leader_addr")),
             last_contact=go_seconds(raft.get("last_contact")),
+            commit_index=number(raft.get("commit_index")),
+            version=text_of(str(tags.get("build") or "").partition(":")[0]),
+            data_dir=text_of(settings.get("DataDir") or (own.get("debugconfig") or {}).get("DataDir")),
         )
         return vantage, region
     except ODD as error:

@@ -21,7 +21,7 @@ from runbook.raft.diagnosis.observations import Appearance, PeerObservation
 from runbook.raft.liveness import GIVE_ADDRESS, Liveness, judge_once
 from runbook.raft.quorum import failure_tolerance, quorum
 
-PEERS_JSON = "only if their disks are lost, recover with peers.json on the survivors"
+PEERS_JSON = "only if their disks are lost, recover with peers.json: runbook recover plan prints how"
 CHECK_FIRST = "first make sure that they are down, and not just unreachable from here"
 NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harder"
 
@@ -132,7 +132,7 @@ def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Fi
             "only a person can tell whether their old disks still exist",
         ),
         f"{NO_REMOVAL}. Look for the old data of {format_names(peers)} first; "
-        "if they are lost, recover with peers.json on all survivors",
+        "if they are lost, recover with peers.json: runbook recover plan prints how",
         tuple(server_of(peer) for peer in peers),
     )
 

@@ -110,7 +110,7 @@ def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
         what,
         (
             f"Send no removal. {start} again with {'its' if len(missing) == 1 else 'their'} data; "
-            "only if their disks are lost, recover with peers.json on the survivors"
+            "only if their disks are lost, recover with peers.json: runbook recover plan prints how"
         ),
     )
 

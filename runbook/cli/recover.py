@@ -1,0 +1,115 @@
+"""``runbook recover plan``: what to do on which host when quorum is lost for good. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runbook.raft.lost_quorum import RecoveryEvidence
+    from runbook.raft.model import ClusterView
+
+LOOK_EVERY = 5.0  # seconds
+PATIENCE = 30.0  # seconds more than needed: a look on a busy machine may miss somebody
+
+
+@click.group()
+def recover() -> None:
+    """When quorum is lost for good."""
+
+
+@recover.command()
+@click.option(
+    "--lost",
+    multiple=True,
+    metavar="NAME",
+    help="A server of which you know that it is gone for good, one at a time; repeatable. If it still runs, what it "
+    "accepted since the cut will be lost without a word.",
+)
+@click.option(
+    "--confirm-for",
+    type=click.FloatRange(min=0, max=3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds for which nobody may lead and nobody come back.",
+)
+@click.option("--unit", help="The servers' systemd unit; nomad or consul unless given.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For a person, or for a machine.",
+)
+def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str) -> None:
+    """Print how to recover by peers.json: whose log is furthest, what may be lost, the file, the commands per host.
+
+    It only reads. It refuses while quorum may come back by itself, and while silence is all there is of a server: then
+    find out on its host that it does not run, and name it with --lost. Nothing that still shows life can be named.
+
+    Exit: 0 a plan was printed, 2 settings, 3 refused.
+    """
+    sys.exit(print_recovery_plan(lost, confirm_for, unit, form, os.environ))
+
+
+def print_recovery_plan(
+    lost: Sequence[str], confirm_for: float, unit: str | None, form: str, environment: Mapping[str, str]
+) -> int:
+    """Returns the exit code. Raises SettingsError; RefusedError where there is no plan."""
+    from runbook.clock import SystemClock, wait
+    from runbook.cluster.environment import cluster_from
+    from runbook.errors import RefusedError
+    from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, RecoveryEvidence, plan_recovery
+    from runbook.raft.lost_quorum_text import format_plan
+    from runbook.raft.removal import Refusal
+
+    cluster, clock = cluster_from(environment, read_only=True), SystemClock()
+    looks: list[ClusterView] = []
+
+    def enough() -> RecoveryEvidence | None:
+        """What was seen, once another look would not change what is decided on it."""
+        looks.append(cluster.look())
+        evidence = RecoveryEvidence(looks, named=named_peers(looks[-1], lost), confirm_for=confirm_for)
+        made = plan_recovery(evidence)
+        return None if isinstance(made, Refusal) and made.code in BY_ANOTHER_LOOK else evidence
+
+    def tell_and_pause(waited: float, _held: int) -> float:
+        left = max(0.0, confirm_for - waited)
+        print(f"runbook: {_told(looks[-1])}; looking for {left:.0f} s more", file=sys.stderr, flush=True)
+        return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
+
+    evidence = wait(clock, enough, every=tell_and_pause, within=confirm_for + PATIENCE)
+    made = plan_recovery(evidence or RecoveryEvidence(looks, confirm_for=confirm_for))
+    if isinstance(made, Refusal):
+        raise RefusedError(made)
+    print(json.dumps(made.record(), indent=2) if form == "json" else "\n".join(format_plan(made, unit)))
+    return 0
+
+
+def named_peers(view: ClusterView, names: Sequence[str]) -> frozenset[str]:
+    """The ids of the servers that are meant. Raises SettingsError for a name that no server has, or several have."""
+    from runbook.errors import SettingsError
+    from runbook.raft.lost_quorum import peers_of
+
+    found, peers = set(), peers_of(view)
+    for name in names if peers else ():
+        meant = [peer for peer in peers if name in (peer.id, peer.address, peer.label, peer.label.partition(".")[0])]
+        if len(meant) != 1:
+            known = ", ".join(sorted(peer.label for peer in peers))
+            raise SettingsError(
+                f"--lost {name} names {'several' if meant else 'none'} of the servers, which are: {known}"
+            )
+        found.add(meant[0].id)
+    return frozenset(found)
+
+
+def _told(view: ClusterView) -> str:
+    seen = view.best_configuration
+    voters = seen.voters if seen else ()
+    return f"{sum(view.vantage_of(peer) is not None for peer in voters)} of {len(voters)} voters answer"

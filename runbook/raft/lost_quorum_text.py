@@ -1,0 +1,159 @@
+"""The plan of a recovery as a person reads it, and the commands to paste on each host, with the file in them."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+
+from runbook.raft.lost_quorum_plan import Ground, LeftOut, RecoveryPlan, Survivor
+from runbook.raft.model import Peer
+from runbook.raft.quorum import quorum
+
+GROUNDS = {
+    Ground.INACTIVE: "its port is refused, and on its host it was seen that it does not run",
+    Ground.FENCED: "it is fenced: it cannot come back by itself",
+    Ground.NAMED: "A PERSON SAYS THAT IT IS LOST; nothing else shows it",
+}
+WIDTH = 100
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+UNKNOWN_FOLDER = "FILL-IN-THE-DATA-FOLDER"
+
+
+def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
+    """The whole plan. Every line that does not begin with ``#`` is for a shell on the host named above it.
+
+    Args:
+        unit: What the servers' systemd unit is called; the product's usual name where it is None.
+    """
+    unit, plan = unit or plan.files.unit, _printable(plan)
+    return [
+        *_summary(plan),
+        "",
+        *_heading("1. On every survivor: stop it, keep a copy, write the file. Start none before all have it."),
+        *(line for one in plan.survivors for line in ("", *_write(plan, one, unit))),
+        "",
+        *_heading("2. Start them, in this order, one right after the other: the furthest log first."),
+        *(line for one in plan.survivors for line in ("", *_start(one, unit))),
+        "",
+        *_heading("3. Look. There is a leader, every survivor is listed, and nobody else is."),
+        "",
+        plan.files.look,
+        "runbook diagnose",
+        "",
+        *_heading("4. On each server left out, as soon as its machine is up, BEFORE the others can reach it."),
+        *(line for one in plan.left_out for line in ("", *_fence(plan, one, unit))),
+        "",
+        "# Then add new servers, one at a time, until there are as many voters as before.",
+    ]
+
+
+def _printable(plan: RecoveryPlan) -> RecoveryPlan:
+    """Servers choose their names, and a line break in one would end a comment, or the part of a host."""
+    survivors = (replace(s, peer=_plain_peer(s.peer), version=_plain(s.version), data_dir=_plain(s.data_dir))
+                 for s in plan.survivors)  # fmt: skip
+    left_out = (replace(one, peer=_plain_peer(one.peer), seen=_plain(one.seen) or "") for one in plan.left_out)
+    losses = tuple(_plain(loss) or "" for loss in plan.losses)
+    name = _plain(plan.cluster) or ""
+    return replace(plan, cluster=name, survivors=tuple(survivors), left_out=tuple(left_out), losses=losses)
+
+
+def _plain_peer(peer: Peer) -> Peer:
+    return replace(peer, id=_plain(peer.id) or "", address=_plain(peer.address) or "", name=_plain(peer.name))
+
+
+def _plain(text: str | None) -> str | None:
+    return text and "".join(c if c.isprintable() else REPLACEMENT for c in text)
+
+
+def _heading(text: str) -> list[str]:
+    return [f"# ---- {text}"]
+
+
+def _summary(plan: RecoveryPlan) -> Iterator[str]:
+    voters = [one for one in plan.survivors if one.voter]
+    told = f"{len(plan.survivors)} servers go on, {len(plan.left_out)} are left out"
+    yield from _wrapped(f"Recovery of {plan.cluster} by peers.json: {told}.", 0)
+    yield from _wrapped(f"Afterwards {len(voters)} voters, quorum {quorum(len(voters))}.", 0)
+    yield "#"
+    for one in plan.survivors:
+        vote = "" if one.voter else ", without a vote"
+        version = f", version {one.version}" if one.version else ""
+        end = f"log ends at {one.log[0]}/{one.log[1]}"
+        yield from _wrapped(f"goes on    {one.peer.label} ({one.peer.address}): {end}{vote}{version}", 11)
+    for out in plan.left_out:
+        ground = GROUNDS[out.ground] if out.ground else "nothing shows that it is lost"
+        yield from _wrapped(f"left out   {out.peer.label} ({out.peer.address}): {ground}. {out.seen}", 11)
+    yield "#"
+    for loss in plan.losses:
+        yield from _wrapped(f"- {loss}.", 2)
+    yield "#"
+    yield from _wrapped(
+        "There is no way back but the copies that step 1 makes. If quorum can be had by starting servers again with "
+        "their data, do that instead.",
+        0,
+    )
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="# ", subsequent_indent=f"# {' ' * indent}", break_on_hyphens=False
+    )
+
+
+def _write(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
+    """One command to paste, which stops at the first thing that is not as it should be."""
+    named, files = shlex.quote(unit), plan.files
+    yield f"# on {survivor.peer.label} ({survivor.peer.address})"
+    yield "sudo sh -eu <<'RECOVERY'"
+    yield from _folder(plan, survivor.data_dir)
+    if survivor.peer.protocol != 2:
+        own = f'[ "$(cat "$data"/{files.id_file})" = {shlex.quote(survivor.peer.id)} ]'
+        yield _check(own, "this is not that server: its id is another one")
+    yield _check('[ -e "$raft/peers.info" ]', "no peers.info: the server would delete peers.json unread")
+    yield _check('[ ! -e "$raft.before-recovery" ]', "there is a copy already: was this done before?")
+    yield f"systemctl stop {named}"
+    yield f"if systemctl is-active --quiet {named}; then echo 'it still runs' >&2; exit 1; fi"
+    yield 'cp -a "$raft" "$raft.before-recovery"'
+    yield "cat > \"$raft/peers.json.new\" <<'PEERS'"
+    yield from plan.text.splitlines()
+    yield "PEERS"
+    yield 'chown --reference="$raft/peers.info" "$raft/peers.json.new"'
+    yield 'chmod 0640 "$raft/peers.json.new"'
+    yield 'sync "$raft/peers.json.new"'
+    yield 'mv "$raft/peers.json.new" "$raft/peers.json"'
+    yield 'sync "$raft"'
+    yield f"echo {shlex.quote(f'{survivor.peer.label}: written')}"
+    yield "RECOVERY"
+
+
+def _folder(plan: RecoveryPlan, data_dir: str | None) -> Iterator[str]:
+    yield f"data={shlex.quote(data_dir or UNKNOWN_FOLDER)}"
+    yield f'raft="$data"/{plan.files.raft}'
+    yield _check('[ -d "$raft" ]', "there is no such Raft folder")
+
+
+def _check(condition: str, otherwise: str) -> str:
+    return f"{condition} || {{ echo {shlex.quote(otherwise)} >&2; exit 1; }}"
+
+
+def _start(survivor: Survivor, unit: str) -> Iterator[str]:
+    yield f"# on {survivor.peer.label} ({survivor.peer.address})"
+    yield f"sudo systemctl start {shlex.quote(unit)}"
+
+
+def _fence(plan: RecoveryPlan, left_out: LeftOut, unit: str) -> Iterator[str]:
+    """It may join anew afterwards, with an empty Raft folder."""
+    peer = left_out.peer
+    yield f"# on {peer.label} ({peer.address})"
+    if not left_out.may_return:
+        yield "# nothing: it is fenced already"
+        return
+    folders = {one.data_dir for one in plan.survivors}
+    yield "sudo sh -eu <<'FENCE'"
+    yield f"systemctl disable --now {shlex.quote(unit)}"
+    yield from _folder(plan, folders.pop() if len(folders) == 1 else None)
+    yield 'mv "$raft" "$raft.left-out"'
+    yield f"echo {shlex.quote(f'{peer.label}: fenced')}"
+    yield "FENCE"

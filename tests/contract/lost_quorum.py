@@ -1,0 +1,54 @@
+"""A lab that loses its quorum, and a key that tells whether its data came through."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from runbook.lab.agents import AgentLab
+
+KEY = "runbook/lost-quorum"
+
+
+def write_key(lab: AgentLab, value: str) -> None:
+    """Into Consul's KV store, or Nomad's variables."""
+    _call(lab, "PUT", value if lab.layout.kind == "consul" else json.dumps({"Path": KEY, "Items": {"v": value}}))
+
+
+def read_key(lab: AgentLab) -> str:
+    text = _call(lab, "GET")
+    return text if lab.layout.kind == "consul" else str(json.loads(text)["Items"]["v"])
+
+
+def _call(lab: AgentLab, method: str, body: str = "", within: float = 20.0) -> str:
+    """A new leader needs a moment before it answers."""
+    door = next(row.address for row in lab.status() if row.state == "running")
+    path = f"/v1/kv/{KEY}?raw" if lab.layout.kind == "consul" else f"/v1/var/{quote(KEY)}"
+    until = time.monotonic() + within
+    while True:
+        try:
+            request = Request(door + path, data=body.encode() or None, method=method)  # noqa: S310 -- loopback
+            with urlopen(request, timeout=10) as reply:  # noqa: S310
+                return str(reply.read().decode())
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+def lose(lab: AgentLab, number: int, *, wipe: bool, frozen: int = 0) -> list[str]:
+    """The last servers of the lab die, after ``frozen`` ones that only hang; returns them all once gossip knows."""
+    *_, victims = lab.names, lab.names[-(number + frozen) :]
+    for place, name in enumerate(victims):
+        if place < frozen:
+            lab.freeze(name)
+            continue
+        lab.kill(name)
+        if wipe:
+            shutil.rmtree(lab.folder / f"{name}.data")
+    for name in victims:
+        lab.wait_for_gossip(name, "failed")
+    return victims
