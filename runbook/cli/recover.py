@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runbook.raft.model import ClusterView
 
 LOOK_EVERY = 5.0  # seconds
-PATIENCE = 30.0  # seconds more than needed: a look on a busy machine may miss somebody
+PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
 
 
 @click.group()
