@@ -170,13 +170,17 @@ def read_secrets(node: Node | None, diagnostics: Diagnostics) -> tuple[tuple[Sec
         error = identifier_error(name, "the name of a secret")
         if error:
             diagnostics.add(key.mark, *error)
-        secret = _read_secret(name, value, diagnostics)
+        secret = read_secret(name, f"secret {quoted(name)}", value, diagnostics)
         if secret:
             found.append(secret)
     return tuple(found), {name: key.mark for name, (key, _) in node.entries.items()}
 
 
-def _read_secret(name: str, node: Node, diagnostics: Diagnostics) -> Secret | None:
+def read_secret(name: str, label: str, node: Node, diagnostics: Diagnostics) -> Secret | None:
+    """The reference at ``node``, called ``name`` where it cannot be fetched; None where it is none, which is reported.
+
+    ``label`` says in errors what stands there. Nothing of a wrong one is shown, as it may be the secret itself (I13).
+    """
     text = node.value if isinstance(node, Scalar) and node.valid else None
     source, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
     known = bool(colon) and source in SECRET_FORMS
@@ -185,10 +189,10 @@ def _read_secret(name: str, node: Node, diagnostics: Diagnostics) -> Secret | No
         return Secret(name, source, target, node.mark)
     diagnostics.hide_line(node.mark)
     if known:
-        message = f"secret {quoted(name)} is not a reference of the form {SECRET_FORMS[source]}"
+        message = f"{label} is not a reference of the form {SECRET_FORMS[source]}"
         diagnostics.add(node.mark, message)
         return None
-    message = f"secret {quoted(name)} must be a reference, such as env:TOKEN, and never the secret itself"
+    message = f"{label} must be a reference, such as env:TOKEN, and never the secret itself"
     suggestion = did_you_mean(source, SECRET_FORMS) if colon and len(source) <= 8 else None
     diagnostics.add(node.mark, message, suggestion or f"Write {'; '.join(SECRET_FORMS.values())}.")
     return None

@@ -26,7 +26,7 @@ _DURATION = r"([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}(\.[0-9]{1,9}
 _EXPRESSION: Schema = {"type": "string", "pattern": r"\$\{\{"}
 _BARE: Schema = {"type": ["string", "boolean", "number"]}
 _IDENTIFIER: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$", "not": {"enum": keyword.kwlist}}
-_REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:~?/.*|exec:.*\S.*|vault:[^#\s]+#[^#\s]+)$"
+REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:~?/.*|exec:.*\S.*|vault:[^#\s]+#[^#\s]+)$"
 _TYPES: Mapping[str, Schema] = {
     "any": {},
     "string": {"type": "string"},
@@ -45,7 +45,7 @@ _TYPES: Mapping[str, Schema] = {
 def playbook_schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
     """The schema of a playbook that may use the steps of ``catalogue``."""
     param = {
-        **_mapping_schema(PARAM_KEYS, {"default": {}}),
+        **mapping_schema(PARAM_KEYS, {"default": {}}),
         "allOf": [_param_type_schema(name) for name in PARAM_TYPES],
     }
     steps: Schema = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
@@ -53,14 +53,14 @@ def playbook_schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
         "runbook": {"const": LANGUAGE_VERSION},
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         "params": {**_named_values_schema({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
-        "secrets": _named_values_schema({"type": "string", "pattern": _REFERENCE, "maxLength": MAX_REFERENCE}),
-        "guards": _mapping_schema(GUARD_KEYS, {field.name: _value_schema(field) for field in GUARD_KEYS}),
+        "secrets": _named_values_schema({"type": "string", "pattern": REFERENCE, "maxLength": MAX_REFERENCE}),
+        "guards": mapping_schema(GUARD_KEYS, {field.name: _value_schema(field) for field in GUARD_KEYS}),
         **dict.fromkeys(LISTS, steps),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Playbook of runbook",
-        **_mapping_schema(PLAYBOOK_KEYS, own),
+        **mapping_schema(PLAYBOOK_KEYS, own),
         "$defs": {"step": _step_schema(catalogue, steps), "param": param},
     }
 
@@ -69,7 +69,7 @@ def _named_values_schema(values: Schema) -> Schema:
     return {"type": "object", "propertyNames": _IDENTIFIER, "additionalProperties": values}
 
 
-def _mapping_schema(keys: Keys, own: Mapping[str, Schema]) -> Schema:
+def mapping_schema(keys: Keys, own: Mapping[str, Schema]) -> Schema:
     """A mapping with these keys and no other; ``own`` says more of some values than their fields do."""
     properties: Schema = {}
     for field in keys:
@@ -112,15 +112,15 @@ def _step_schema(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Sch
         "for_each": {"type": "string"},
         "else": {"type": "string"},
         "retry": {
-            **_mapping_schema(RETRY_KEYS, {"wait": wait, "only_on": errors}),
+            **mapping_schema(RETRY_KEYS, {"wait": wait, "only_on": errors}),
             "anyOf": [{"required": ["times"]}, {"required": ["within"]}],
         },
-        "undo": _mapping_schema(UNDO_KEYS, {"show": {"type": "string"}}),
+        "undo": mapping_schema(UNDO_KEYS, {"show": {"type": "string"}}),
         **dict.fromkeys(LISTS, steps),
     }
     block: Schema = {"required": ["steps"], "properties": dict.fromkeys(("uses", *NOT_OF_A_BLOCK), False)}
     return {
-        **_mapping_schema(STEP_KEYS, own),
+        **mapping_schema(STEP_KEYS, own),
         "oneOf": [{"required": ["uses"], "properties": {"steps": False}}, block],
         "dependentRequired": {"until": ["within"], "every": ["until"], "within": ["until"], "else": ["assert"]},
         "allOf": [_step_type_schema(step) for step in catalogue.values()],
@@ -130,7 +130,7 @@ def _step_schema(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Sch
 def _step_type_schema(step: StepDeclaration) -> Schema:
     """What a step that uses this type must look like."""
     needed = [field.name for field in step.parameters if field.required]
-    given = _mapping_schema(Keys(*step.parameters), {field.name: _value_schema(field) for field in step.parameters})
+    given = mapping_schema(Keys(*step.parameters), {field.name: _value_schema(field) for field in step.parameters})
     if step.exactly_one:
         given["oneOf"] = [{"required": [name]} for name in step.exactly_one]
     if step.at_most_one:
