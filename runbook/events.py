@@ -42,7 +42,7 @@ class RunStarted(Event):
     """``sources`` says where each param came from; ``path`` is the playbook's file, for those beside it.
 
     ``version`` of the program wrote this record, in this ``format``. ``lock_holds_for`` says, of a run that may change
-    something, against whose runs its lock protects.
+    something, against whose runs its lock protects. ``inventory`` is the file that names its cluster, where one does.
     """
 
     kind = "run.started"
@@ -58,6 +58,7 @@ class RunStarted(Event):
     version: str = ""
     format: int = FORMAT
     lock_holds_for: str = ""
+    inventory: str = ""
 
 
 @dataclass(frozen=True)

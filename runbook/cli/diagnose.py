@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
-from runbook.cluster.environment import cluster_from
+from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.cluster.threads import within
 from runbook.errors import SettingsError
 from runbook.files import replace_file
@@ -33,12 +33,12 @@ UNKNOWN = LEVELS.index("UNKNOWN")
 NARROWEST = 60  # columns; a narrower terminal would break words
 
 
-def run_diagnose(form: str, environment: Mapping[str, str] = os.environ) -> int:
+def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice: ClusterChoice = BY_ENVIRONMENT) -> int:
     """Print the diagnosis: as text, or as JSON with the whole view in it, so that it can be looked at again.
 
-    Returns the exit code: 4 where nobody answered, or everybody refused the token. Raises SettingsError.
+    Returns the exit code: 4 where nobody answered, or everybody refused the token. Raises as chosen_cluster does.
     """
-    view = cluster_from(environment, read_only=True).look()
+    view = chosen_cluster(choice, environment, read_only=True).look()
     findings = diagnose(view, removed=_removed_peers(environment))
     phase = DiagnosisContext(view).phase
     if form == "json":
@@ -68,10 +68,12 @@ def _removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
         return frozenset()
 
 
-def run_check(timeout: float, form: str, textfile: Path | None = None) -> tuple[str, int]:
+def run_check(
+    timeout: float, form: str, textfile: Path | None = None, choice: ClusterChoice = BY_ENVIRONMENT
+) -> tuple[str, int]:
     """The line to print and the exit code of a monitoring plugin. Never raises, never longer than ``timeout`` s."""
     started = time.monotonic()
-    health, error = _cluster_health(timeout)
+    health, error = _cluster_health(choice, timeout)
     seconds = time.monotonic() - started
     if textfile is not None:
         try:
@@ -85,15 +87,20 @@ def run_check(timeout: float, form: str, textfile: Path | None = None) -> tuple[
     return _format_nagios(health, seconds), health.level
 
 
-def _cluster_health(timeout: float) -> tuple[ClusterHealth | None, str]:
+def _cluster_health(choice: ClusterChoice, timeout: float) -> tuple[ClusterHealth | None, str]:
     """What one look shows, or why there was none."""
     try:
-        cluster = cluster_from(os.environ, read_only=True)
-        return within(timeout, lambda: cluster_health(cluster.look(), removed=_removed_peers(os.environ))), ""
+        return within(timeout, lambda: _look(choice)), ""
     except TimeoutError:
         return None, f"the look did not finish within {timeout:g} s"
     except Exception as error:
         return None, " ".join(str(error).split())
+
+
+def _look(choice: ClusterChoice) -> ClusterHealth:
+    """With a helper that prints a token, if one is asked, within the same time."""
+    view = chosen_cluster(choice, os.environ, read_only=True).look()
+    return cluster_health(view, removed=_removed_peers(os.environ))
 
 
 def _format_nagios(health: ClusterHealth, seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from runbook import __version__
-from runbook.cli.options import parse_params, parse_run_options, run_options
+from runbook.cli.options import cluster_options, parse_choice, parse_params, parse_run_options, run_options
 
 FORMAT = click.option(
     "--format",
@@ -69,7 +69,7 @@ def main() -> None:
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
 )
 def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **common: Any) -> None:
-    """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that the environment names.
+    """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that --cluster or the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
     or without a leader, 5 another run holds the cluster, 130 interrupted.
@@ -202,27 +202,29 @@ def demo() -> None:
     help="The line of a monitoring plugin, or one object.",
 )
 @click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
-def check(timeout: float, form: str, textfile: str | None) -> None:
+@cluster_options
+def check(timeout: float, form: str, textfile: str | None, **which: Any) -> None:
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
     from pathlib import Path
 
     from runbook.cli.diagnose import run_check
 
-    line, code = run_check(timeout, form, Path(textfile) if textfile else None)
+    line, code = run_check(timeout, form, Path(textfile) if textfile else None, parse_choice(**which))
     click.echo(line)
     sys.exit(code)
 
 
 @main.command()
 @FORMAT
-def diagnose(form: str) -> None:
+@cluster_options
+def diagnose(form: str, **which: Any) -> None:
     """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 
     Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
     """
     from runbook.cli.diagnose import run_diagnose
 
-    sys.exit(run_diagnose(form))
+    sys.exit(run_diagnose(form, choice=parse_choice(**which)))
 
 
 @main.command()

@@ -10,15 +10,51 @@ import click
 
 if TYPE_CHECKING:
     from runbook.cli.terminal import Terminal
+    from runbook.cluster.choice import ClusterChoice
     from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+INVENTORY = click.option(
+    "--inventory", type=click.Path(), metavar="FILE", help="The inventory, where it is none of the usual files."
+)
+CLUSTER_OPTIONS = (
+    click.option("--cluster", metavar="NAME", help="A cluster of the inventory; else the environment says which."),
+    INVENTORY,
+    click.option(
+        "--kind",
+        type=click.Choice(["nomad", "consul"]),
+        help="Which one, where the environment names clusters of several products.",
+    ),
+)
+
+
+def cluster_options(function: F) -> F:
+    """Which cluster is meant."""
+    for option in reversed(CLUSTER_OPTIONS):
+        function = option(function)
+    return function
+
+
+def parse_choice(cluster: str | None, inventory: str | None, kind: str | None) -> ClusterChoice:
+    """From what was typed. Raises click.UsageError where the words do not go together."""
+    if cluster and kind:
+        raise click.UsageError("--kind says which cluster of the environment is meant, so it goes with no --cluster")
+    if inventory and not cluster:
+        raise click.UsageError("--inventory names a file of clusters: say which one with --cluster NAME")
+    from runbook.cluster.choice import ClusterChoice
+
+    return ClusterChoice(cluster, inventory, kind)
+
+
 def run_options(*more: Any) -> Callable[[F], F]:
-    """How a run is shown, who is asked, and what a person sets aside: the same for a new run and a resumed one."""
+    """Which cluster, how a run is shown, who is asked, and what a person sets aside: the same for a new run and a
+    resumed one.
+    """
     options = [
         *more,
+        *CLUSTER_OPTIONS,
         click.option("--yes", is_flag=True, help="Agree to its changes beforehand; without a terminal it is needed."),
         click.option("--step", is_flag=True, help="Ask before every change; needs a terminal."),
         click.option(
@@ -53,6 +89,9 @@ def parse_run_options(
     take_over: bool,
     reason: str,
     *,
+    cluster: str | None = None,
+    inventory: str | None = None,
+    kind: str | None = None,
     dry_run: bool = False,
     step: bool = False,
     answers: tuple[str, ...] = (),
@@ -70,7 +109,12 @@ def parse_run_options(
     form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
     overrides = Overrides(take_over, frozenset(override), reason)
     options = RunOptions(
-        dry_run=dry_run, step_by_step=step, keep_tracebacks=verbose, overrides=overrides, answers=parse_answers(answers)
+        choice=parse_choice(cluster, inventory, kind),
+        dry_run=dry_run,
+        step_by_step=step,
+        keep_tracebacks=verbose,
+        overrides=overrides,
+        answers=parse_answers(answers),
     )
     return options, Terminal(attended, yes, form)
 

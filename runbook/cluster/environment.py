@@ -6,11 +6,10 @@ server whose address was noted down may be the one that died. Any that answers i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from urllib.parse import urlsplit
 
+from runbook.cluster.access import check_readable, header_value, system_authorities
+from runbook.cluster.addresses import split_address
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
 from runbook.cluster.http import HttpSettings
@@ -19,23 +18,32 @@ from runbook.errors import SettingsError
 from runbook.files import read_limited
 
 TOKEN_LIMIT = 64 * 1024  # bytes of a file that holds a token
+VARIABLES = {"nomad": "NOMAD_ADDR", "consul": "CONSUL_HTTP_ADDR"}  # whose address is where, by the kind of cluster
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-def cluster_from(environment: Mapping[str, str], *, read_only: bool) -> Cluster:
-    """Consul when only ``CONSUL_HTTP_ADDR`` is set, else Nomad, by default at ``http://127.0.0.1:4646``.
+def cluster_from(environment: Mapping[str, str], *, read_only: bool, kind: str | None = None) -> Cluster:
+    """The cluster whose address is set, or of this ``kind``; else Nomad, by default at ``http://127.0.0.1:4646``.
 
     Several addresses may be given with commas between. Raises :class:`SettingsError` naming the variable, and never
     showing a secret, before anything is sent.
     """
-    if environment.get("CONSUL_HTTP_ADDR") and not environment.get("NOMAD_ADDR"):
-        return _consul(environment, read_only)
-    return _nomad(environment, read_only)
+    return _CLUSTERS[kind or _kind_named_by(environment)](environment, read_only)
+
+
+def _kind_named_by(environment: Mapping[str, str]) -> str:
+    """Where two products are named nobody can tell which is meant: the wrong one must not lose a server."""
+    named = [kind for kind, variable in VARIABLES.items() if environment.get(variable)]
+    if len(named) < 2:
+        return named[0] if named else "nomad"
+    variables = " and ".join(VARIABLES[kind] for kind in named)
+    kinds = " or ".join(f"--kind {kind}" for kind in named)
+    raise SettingsError(f"{variables} are set, and only one cluster can be meant", f"Say which: {kinds}")
 
 
 def _nomad(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
-    token = _secret("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
+    token = header_value("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
     skip = environment.get("NOMAD_SKIP_VERIFY") in _TRUE
     settings = _settings(environment, "NOMAD", {"X-Nomad-Token": token} if token else {}, skip, read_only)
     addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", NOMAD, _as_given)
@@ -43,21 +51,28 @@ def _nomad(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
 
 
 def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
-    token = _secret("CONSUL_HTTP_TOKEN", environment.get("CONSUL_HTTP_TOKEN"))
+    token = header_value("CONSUL_HTTP_TOKEN", environment.get("CONSUL_HTTP_TOKEN"))
     if environment.get("CONSUL_HTTP_TOKEN_FILE"):
-        token = _secret("CONSUL_HTTP_TOKEN_FILE", _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])) or token
+        token = header_value("CONSUL_HTTP_TOKEN_FILE", _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])) or token
     skip = environment.get("CONSUL_HTTP_SSL_VERIFY") in _FALSE
     settings = _settings(environment, "CONSUL", {"X-Consul-Token": token} if token else {}, skip, read_only)
     with_tls = environment.get("CONSUL_HTTP_SSL") in _TRUE
-    addresses = _addresses(environment["CONSUL_HTTP_ADDR"], CONSUL, _with_tls if with_tls else _without_scheme)
+    addresses = _addresses(
+        environment.get("CONSUL_HTTP_ADDR") or "http://127.0.0.1:8500",
+        CONSUL,
+        _with_tls if with_tls else _without_scheme,
+    )
     return HashiCorpCluster(CONSUL, addresses, settings, None)
+
+
+_CLUSTERS = {"nomad": _nomad, "consul": _consul}
 
 
 def _settings(
     environment: Mapping[str, str], prefix: str, headers: dict[str, str], skip_verify: bool, read_only: bool
 ) -> HttpSettings:
     http = "NOMAD_HTTP_AUTH" if prefix == "NOMAD" else "CONSUL_HTTP_AUTH"
-    user, colon, password = _secret(http, environment.get(http)).partition(":")
+    user, colon, password = (environment.get(http) or "").strip().partition(":")
     return HttpSettings(
         headers=headers,
         basic_auth=(user, password) if user or colon else None,
@@ -83,15 +98,10 @@ def _address(given: str, dialect: Dialect, with_scheme: Callable[[str], str]) ->
     if given.startswith("unix:"):
         raise SettingsError(f"{dialect.variable}: unix:// addresses are not supported; give http://HOST:{dialect.port}")
     address = with_scheme(given).rstrip("/")
-    try:
-        parts = urlsplit(address)
-        whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        whole = False
     if "@" in address:
         auth = dialect.variable.replace("ADDR", "AUTH") if dialect is CONSUL else "NOMAD_HTTP_AUTH"
         raise SettingsError(f"{dialect.variable} must hold no user or password; put them as USER:PASSWORD in {auth}")
-    if not (whole and parts.scheme in ("http", "https") and not parts.query and not parts.fragment):
+    if split_address(address) is None:
         example = f"http://HOST:{dialect.port}"
         raise SettingsError(f"{dialect.variable} must be an http:// or https:// address, such as {example}")
     return address
@@ -113,30 +123,14 @@ def _with_tls(address: str) -> str:
 # -- credentials and TLS
 
 
-def _secret(name: str, text: str | None) -> str:
-    """What can stand in a header: anything else would be told by the library, with the value."""
-    stripped = (text or "").strip()
-    if not (stripped.isascii() and stripped.isprintable()) and not name.endswith("_HTTP_AUTH"):
-        raise SettingsError(f"{name} holds characters that no token has")
-    return stripped
-
-
 def _verify(environment: Mapping[str, str], prefix: str, skip: bool) -> bool | str:
     """The CA file before the folder, as the clusters' own clients choose; else the system's own CAs, as they do."""
     named = [name for name in (f"{prefix}_CACERT", f"{prefix}_CAPATH") if environment.get(name)]
     for name in named:
-        _readable(name, environment[name], is_folder=name.endswith("PATH"))
+        check_readable(name, environment[name], is_folder=name.endswith("PATH"))
     if skip:
         return False
-    return environment[named[0]] if named else _system_authorities()
-
-
-def _system_authorities() -> bool | str:
-    """The library would otherwise trust a list of its own, which lacks what a company added to its machines."""
-    import ssl
-
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.capath or True
+    return environment[named[0]] if named else system_authorities()
 
 
 def _certificate(environment: Mapping[str, str], prefix: str) -> tuple[str, str] | None:
@@ -147,18 +141,8 @@ def _certificate(environment: Mapping[str, str], prefix: str) -> tuple[str, str]
     if not certificate or not key:
         return None
     for name, path in zip(names, (certificate, key), strict=True):
-        _readable(name, path, is_folder=False)
+        check_readable(name, path, is_folder=False)
     return certificate, key
-
-
-def _readable(name: str, path: str, *, is_folder: bool) -> None:
-    there = Path(path).is_dir() if is_folder else Path(path).is_file()
-    if not there:
-        exists = Path(path).exists()
-        kind = "folder" if is_folder else "regular file"
-        raise SettingsError(f"{name}: {path}: {f'not a {kind}' if exists else f'no such {kind.split()[-1]}'}")
-    if not os.access(path, os.R_OK):
-        raise SettingsError(f"{name}: {path}: this user may not read it")
 
 
 def _token_file(path: str) -> str:

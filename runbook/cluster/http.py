@@ -35,7 +35,7 @@ class HttpSettings:
     """How to speak to the servers. Secrets live here and are never shown: see ``repr=False``.
 
     ``plain`` are headers that are no secrets, so that a reply may repeat them. ``server_name`` is the name that TLS
-    asks for and checks instead of the address's host.
+    asks for and checks instead of the address's host; ``server_names`` says another one for single base URLs.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -45,6 +45,11 @@ class HttpSettings:
     read_only: bool = False
     server_name: str | None = None
     plain: Mapping[str, str] = field(default_factory=dict, repr=False)
+    server_names: Mapping[str, str] = field(default_factory=dict)
+
+    def server_name_at(self, base: str) -> str | None:
+        """The name that TLS asks for at this base URL."""
+        return self.server_names.get(base, self.server_name)
 
     @property
     def basic_code(self) -> str:
@@ -143,7 +148,7 @@ class HttpClient:
         this_thread.guard = guard
         adapter = None if request.changes else self._adapter
         if adapter is None:
-            checks, name = self._settings.verify is not False, self._settings.server_name
+            checks, name = self._settings.verify is not False, self._settings.server_name_at(self.base)
             adapter = guarded_adapter(check_name=checks, server_name=name)
         if not request.changes:  # a change has a connection of its own: one that was kept may be closed under it
             self._adapter = adapter

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from runbook.printable import printable_line
-from runbook.raft.diagnosis.findings import Finding, Severity
+from runbook.raft.diagnosis.findings import Finding, Severity, command_for
 from runbook.raft.diagnosis.observations import observe_peer, observe_peers
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Peer, Vantage
@@ -18,12 +18,12 @@ MARKS = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING", Severity.NO
 def format_diagnosis(view: ClusterView, findings: Sequence[Finding], width: int = WIDTH) -> list[str]:
     """Everything, at most ``width`` columns wide where words allow it."""
     shown: set[str] = set()
-    found = [line for finding in findings for line in (*_format_finding(finding, shown, width), "")]
+    found = [line for finding in findings for line in (*_format_finding(finding, view.cluster, shown, width), "")]
     lines = [f"{view.cluster}, as this host sees it", "", *found, *_format_servers(view, width)]
     return [printable_line(line) for line in lines]
 
 
-def _format_finding(finding: Finding, shown: set[str], width: int) -> Iterator[str]:
+def _format_finding(finding: Finding, cluster: str, shown: set[str], width: int) -> Iterator[str]:
     """Evidence that stands under a worse finding is not read again."""
     sure = "" if finding.severity is Severity.OK else f" ({finding.certainty.value})"
     head = f"{MARKS[finding.severity]:<9} {finding.name}{sure}: {finding.sentence}"
@@ -34,7 +34,7 @@ def _format_finding(finding: Finding, shown: set[str], width: int) -> Iterator[s
     if finding.severity is not Severity.OK:
         yield from _wrapped(f"next: {finding.next_action}", " " * 10, " " * 16, width)
     if finding.playbook:
-        yield f"{'':10}run:  runbook execute {finding.playbook}"
+        yield f"{'':10}run:  {command_for(cluster, finding.playbook)}"
 
 
 def _wrapped(text: str, first: str, then: str, width: int) -> list[str]:

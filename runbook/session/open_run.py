@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runbook import __version__
 from runbook.clock import Clock
-from runbook.cluster.environment import cluster_from
+from runbook.cluster.choice import chosen_cluster, settled
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
@@ -69,7 +69,8 @@ def open_run(
     secret_store = SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
     options = request.options
-    cluster = cluster_from(environment, read_only=options.dry_run or not plan.changes)
+    choice = settled(options.choice, environment)
+    cluster = chosen_cluster(choice, environment, read_only=options.dry_run or not plan.changes)
     state = state_folder(environment)
     who = user_name(environment)
     first = RunStarted(
@@ -85,6 +86,7 @@ def open_run(
         version=__version__,
         format=FORMAT,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
+        inventory=choice.inventory or "",
     )
     with _record(state / RUNS / plan.run, text) as journal:
         yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runbook.changes import Change
 from runbook.clock import Clock
-from runbook.cluster.environment import cluster_from
+from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
 from runbook.events import FORMAT, RunAcknowledged, RunResumed
@@ -48,7 +48,7 @@ def open_resumed(
             return
         _refuse_needless_answers(options.answers, state.open_changes)
         plan = _plan_of(folder, state)
-        cluster = cluster_from(environment, read_only=not plan.changes)
+        cluster = chosen_cluster(_choice(options, state), environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
         first = RunResumed(user_name(environment), cluster.name, record.torn)
         secret_store = SecretStore(environment, redactor or Redactor.of(environment))
@@ -112,6 +112,14 @@ def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Chang
         if name not in names:
             those = f"these do: {', '.join(names)}" if names else "none does"
             raise NotStartedError(f"no step {name} of this run waits for an answer; {those}")
+
+
+def _choice(options: RunOptions, state: RunState) -> ClusterChoice:
+    """What was typed now; else the name and the inventory with which the run began."""
+    started = state.started or {}
+    if options.choice != BY_ENVIRONMENT or not started.get("inventory"):
+        return options.choice
+    return ClusterChoice(str(started["cluster"]).partition(":")[2], str(started["inventory"]))
 
 
 def _refuse_other_kind(state: RunState, cluster: str) -> None:

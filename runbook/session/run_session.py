@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runbook.clock import Clock
+from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
@@ -48,12 +49,13 @@ class Operator(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is to be done.
+    """How a run is to be done, and on which cluster: by its ``choice``.
 
     ``answers`` are a person's words on changes whose end was not seen, by their names. ``step_by_step``: every change
     is asked for. ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     """
 
+    choice: ClusterChoice = BY_ENVIRONMENT
     dry_run: bool = False
     step_by_step: bool = False
     keep_tracebacks: bool = False

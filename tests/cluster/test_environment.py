@@ -49,16 +49,33 @@ def settings_of(cluster: Cluster) -> HttpSettings:
         ({"CONSUL_HTTP_ADDR": "c:1", "CONSUL_HTTP_SSL": "true"}, "consul:https://c:1", ("https://c:1",)),
         ({"CONSUL_HTTP_ADDR": "http://c:1", "CONSUL_HTTP_SSL": "1"}, "consul:https://c:1", ("https://c:1",)),
         ({"CONSUL_HTTP_ADDR": "c:1", "NOMAD_ADDR": ""}, "consul:http://c:1", ("http://c:1",)),
-        ({"CONSUL_HTTP_ADDR": "c:1", "NOMAD_ADDR": "http://n:1"}, "nomad:http://n:1", ("http://n:1",)),
     ],
 )
 def test_the_addresses_are_read(environment: dict[str, str], name: str, urls: tuple[str, ...]) -> None:
-    """Several may be given with commas between; Consul only where Nomad is not named."""
+    """Several may be given with commas between."""
     assert cluster_from(environment, read_only=True).name == name
     assert entries(environment) == urls
 
 
+BOTH = {"CONSUL_HTTP_ADDR": "c:1", "NOMAD_ADDR": "http://n:1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind", "name"),
+    [
+        (BOTH, "nomad", "nomad:http://n:1"),
+        (BOTH, "consul", "consul:http://c:1"),
+        ({}, "consul", "consul:http://127.0.0.1:8500"),
+        ({"CONSUL_HTTP_ADDR": "c:1"}, "nomad", "nomad:http://127.0.0.1:4646"),
+    ],
+)
+def test_a_kind_says_which_is_meant(environment: dict[str, str], kind: str, name: str) -> None:
+    """Whatever else is set."""
+    assert cluster_from(environment, read_only=True, kind=kind).name == name
+
+
 WRONG = [
+    (BOTH, "NOMAD_ADDR and CONSUL_HTTP_ADDR are set, and only one cluster can be meant. Say which: --kind nomad or"),
     ({"NOMAD_ADDR": "n:4646"}, "NOMAD_ADDR must be an http:// or https:// address, such as http://HOST:4646"),
     ({"NOMAD_ADDR": "http://"}, "NOMAD_ADDR must be"),
     ({"NOMAD_ADDR": "http://n:port"}, "NOMAD_ADDR must be"),

@@ -46,8 +46,8 @@ class Nobody:
 @contextmanager
 def on(cluster: FakeCluster) -> Iterator[None]:
     with (
-        patch.object(opening, "cluster_from", lambda *_words, **_more: cluster),
-        patch.object(resuming, "cluster_from", lambda *_words, **_more: cluster),
+        patch.object(opening, "chosen_cluster", lambda *_words, **_more: cluster),
+        patch.object(resuming, "chosen_cluster", lambda *_words, **_more: cluster),
     ):
         yield
 

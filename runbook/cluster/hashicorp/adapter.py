@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -18,7 +18,7 @@ from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, interview
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
-from runbook.cluster.hashicorp.seen import Seen, one_each, why_nobody, worth
+from runbook.cluster.hashicorp.seen import Seen, at_its_address, expected_ids, one_each, why_nobody, worth
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
@@ -49,15 +49,20 @@ class HashiCorpCluster:
         network: Network | None = None,
         *,
         patient: bool = True,
+        name: str = "",
+        servers: Mapping[str, str] | None = None,
     ) -> None:
-        """``patient``: a look may wait 2.5 s for a second sample of the leader's pulse, where it needs one."""
-        self.name = f"{dialect.kind}:{addresses[0]}"
+        """``patient``: a look may wait 2.5 s for a second sample of the leader's pulse, where it needs one. ``name`` is
+        what an inventory calls the cluster; ``servers`` says whose own an address is, by a name or an id.
+        """
+        self.name = f"{dialect.kind}:{name or addresses[0]}"
         self._dialect = dialect
         self._settings = settings
         self._network = network or SystemNetwork(settings)
         self._client = Client(dialect, self._network, region)
         self._pulse = Pulse(self._client)
         self._patient = patient
+        self._servers = servers or {}
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
 
@@ -131,6 +136,7 @@ class HashiCorpCluster:
 
         first: list[Question] = [("http", url) for url in self._expected]
         answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * STALE_TIMEOUT))
+        self._expected |= expected_ids(self._servers, [answer for answer in answers.values() if answer])
         return [self._complete(url, answers["http", url]) for _, url in answers]
 
     def _ask(self, question: Question) -> Any:
@@ -204,7 +210,7 @@ class HashiCorpCluster:
     def _complete(self, url: str, answer: Seen | Reach | None) -> Seen:
         expected = self._expected[url]
         if isinstance(answer, Seen):
-            return replace(answer, vantage=replace(answer.vantage, expected_id=expected))
+            return at_its_address(replace(answer, vantage=replace(answer.vantage, expected_id=expected)), self._servers)
         silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
         return Seen(silence, ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
 

@@ -56,6 +56,15 @@ class Finding:
         return {**asdict(self), "severity": self.severity.value, "certainty": self.certainty.value}
 
 
+def command_for(cluster: str, playbook: str | None) -> str:
+    """What to type next on the cluster of this name. One of the inventory is named again; an address is in the
+    environment still.
+    """
+    name = cluster.partition(":")[2]
+    option = f" --cluster {name}" if name and "://" not in name else ""
+    return f"runbook execute {playbook}{option}" if playbook else f"runbook diagnose{option}"
+
+
 def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
     """Sort by severity, then by certainty; what is equal stays in the order in which it was found."""
     bad, sure = list(Severity), list(Certainty)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runbook.raft.diagnosis.context import DiagnosisContext
 from runbook.raft.diagnosis.diagnose import diagnose
-from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, command_for
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import failure_tolerance
@@ -54,7 +54,7 @@ def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> Clust
     level = level_of(by_numbers, findings) if voting else UNKNOWN
     return ClusterHealth(
         level=level,
-        sentence=_format_sentence(findings, sentence, decides=level != by_numbers),
+        sentence=_format_sentence(view.cluster, findings, sentence, decides=level != by_numbers),
         voters=len(voting),
         live_voters=live,
         failure_tolerance=failure_tolerance(len(voting), live),
@@ -73,14 +73,14 @@ def level_of(by_numbers: int, findings: Iterable[Finding]) -> int:
     return max(by_numbers, worst)
 
 
-def _format_sentence(findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
+def _format_sentence(cluster: str, findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
     """The worst finding by name, first where it decides the level, and the command that comes next."""
     problems = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
     if not problems:
         return numbers
     worst = max(problems, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
     name = f"{worst.name} ({worst.certainty.value})"
-    command = f"runbook execute {worst.playbook}" if worst.playbook else "runbook diagnose"
+    command = command_for(cluster, worst.playbook)
     if decides:
         return f"{name}: {worst.sentence}; {numbers.removeprefix('healthy: ')}; next: {command}"
     return f"{numbers}; {name}; next: {command}"

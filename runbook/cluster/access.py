@@ -1,0 +1,38 @@
+"""Secrets and files for TLS, whoever names them: what is wrong with them is told before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runbook.errors import SettingsError
+
+
+def header_value(name: str, text: str | None) -> str:
+    """A secret that can stand in a header: anything else would be told by the library, with the value.
+
+    Raises SettingsError, which holds only its ``name``.
+    """
+    stripped = (text or "").strip()
+    if not (stripped.isascii() and stripped.isprintable()):
+        raise SettingsError(f"{name} holds characters that no token has")
+    return stripped
+
+
+def check_readable(name: str, path: str, *, is_folder: bool) -> None:
+    """Raises SettingsError that begins with ``name`` where this user cannot read the file or folder at ``path``."""
+    there = Path(path).is_dir() if is_folder else Path(path).is_file()
+    if not there:
+        exists = Path(path).exists()
+        kind = "folder" if is_folder else "regular file"
+        raise SettingsError(f"{name}: {path}: {f'not a {kind}' if exists else f'no such {kind.split()[-1]}'}")
+    if not os.access(path, os.R_OK):
+        raise SettingsError(f"{name}: {path}: this user may not read it")
+
+
+def system_authorities() -> bool | str:
+    """The library would otherwise trust a list of its own, which lacks what a company added to its machines."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True

@@ -1,0 +1,46 @@
+"""Which cluster is meant: one of the inventory by its name, else the one that the environment names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from runbook.cluster.environment import cluster_from
+from runbook.cluster.port import Cluster
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """What was typed of it: a name of the inventory, the inventory's file where it is none of the usual ones, and which
+    product is meant where the environment names several.
+    """
+
+    name: str | None = None
+    inventory: str | None = None
+    kind: str | None = None
+
+
+BY_ENVIRONMENT = ClusterChoice()
+
+
+def settled(choice: ClusterChoice, environment: Mapping[str, str]) -> ClusterChoice:
+    """The choice with the whole path of the inventory that has the name, so that a resumed run reads the same one.
+
+    Raises SettingsError where there is no inventory.
+    """
+    if choice.name is None:
+        return choice
+    from runbook.cluster.inventory.locate import find_inventory
+
+    return replace(choice, inventory=str(find_inventory(choice.inventory, environment)))
+
+
+def chosen_cluster(choice: ClusterChoice, environment: Mapping[str, str], *, read_only: bool) -> Cluster:
+    """Ready to be asked; nothing was sent yet. Raises SettingsError, SecretError or PlaybookError."""
+    if choice.name is None:
+        return cluster_from(environment, read_only=read_only, kind=choice.kind)
+    from runbook.cluster.inventory.connect import connect
+    from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
+
+    inventory = read_inventory(find_inventory(choice.inventory, environment))
+    return connect(find_cluster(inventory, choice.name), environment, read_only=read_only)
