@@ -33,6 +33,8 @@ class CommandLine(click.Group):
         """The one place that catches what a verb raises: a sentence on stderr, and the exit code."""
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):  # a usage error and --help are click's own
+            raise
         except (Exception, KeyboardInterrupt) as error:
             from runbook.cli.exit_codes import report_error
             from runbook.errors import RunbookError

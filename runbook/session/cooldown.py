@@ -88,9 +88,8 @@ def _refusal_in_unreadable(
 ) -> Refusal | None:
     """What can still be read may tell that it was a dry run, or another cluster; else it may have been this one."""
     began = began_at(folder.name)
-    claimed = {
-        peer for event in events if event.get("kind") == "cluster.claimed" for peer in _texts(event.get("peers"))
-    }
+    claims = [event.get("peers") for event in events if event.get("kind") == "cluster.claimed"]
+    claimed = {peer for claim in claims if isinstance(claim, list) for peer in claim if isinstance(peer, str)}
     of_another = bool(claimed) and not claimed & peers
     if began is None or abs(now - began) >= cooldown or of_another or any(event.get("dry_run") for event in events):
         return None
@@ -99,10 +98,6 @@ def _refusal_in_unreadable(
     return Refusal(
         "CoolDown", printable(sentence), f"Examine {printable(str(folder))}, then move it elsewhere; {OVERRIDE}"
     )
-
-
-def _texts(peers: Any) -> list[str]:
-    return [peer for peer in peers if isinstance(peer, str)] if isinstance(peers, list) else []
 
 
 def _minutes(ago: timedelta) -> str:

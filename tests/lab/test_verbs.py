@@ -104,11 +104,11 @@ def test_a_broken_state_file_is_told_and_nothing_is_started_over_it(text: str, s
 
 def test_help_loads_nothing_heavy() -> None:
     """`runbook --help` and `runbook lab --help` are typed at 3 a.m. too."""
-    for words in ([], ["lab"], ["lab", "up"]):
+    for words in ([], ["diagnose"], ["lab"], ["lab", "up"]):
         code = (
             "import sys; from runbook.cli.main import main; main([*sys.argv[1:], '--help'], standalone_mode=False);"
             "print(sorted({'requests', 'http.server', 'http.client', 'structlog', 'tenacity', 'yaml', 'hashlib',"
-            " 'socket'} & set(sys.modules)))"
+            " 'socket', 'runbook.errors', 'runbook.events'} & set(sys.modules)))"
         )
         command = [sys.executable, "-c", code, *words]
         result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
