@@ -15,19 +15,23 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.engine import change_guards, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.errors import ClusterError, ErrorKind, RefusedError
+from runbook.events import AlreadyGone
 from runbook.raft import liveness, plan_basis, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
-from runbook.raft.model import ClusterView, Peer, Reach, Vantage
+from runbook.raft.model import AutopilotSettings, ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Refusal
 from runbook.removals import RemovalsFolding
 from runbook.run_state import RunState
 from runbook.steps import registry
+from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.raft import find_dead, looking, settling
 from runbook.steps.raft.remove_peer import remove_peer
 from runbook.steps.raft.settling import Settled
+
+NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,30 @@ def _silence_is_death(view: ClusterView, peer: Peer) -> ProbeEvidence:
     return ProbeEvidence(ProbeMeaning.NO_PROCESS, evidence.words) if silent else evidence
 
 
+def _unread_is_none(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy, **more: Any) -> Refusal | None:
+    return refusal_to_remove(replace(view, autopilot=view.autopilot or NO_MINIMUM), verdicts, peer, policy, **more)
+
+
+refusal_to_remove = removal.refusal_to_remove
+
+
+def _no_server_hangs(view: ClusterView, peer_id: str) -> Settled:
+    return _what_a_look_says(replace(view, vantages=view.answering), peer_id)
+
+
+_what_a_look_says = settling._what_a_look_says
+
+
+def _only_as_it_is(context: StepContext, view: ClusterView, peer: Peer, *, changes_so_far: int) -> Refusal | None:
+    """What was asked for without an answer is not counted as done."""
+    return looking._reason_in_view(context, view, peer, changes_so_far)
+
+
+def _by_somebody_else(context: StepContext, peer_id: str, _by_word: str = "") -> StepResult:
+    context.emit(AlreadyGone(context.step, peer_id, peer_id))
+    return StepResult("", {"id": peer_id, "outcome": "already_gone"})
+
+
 def _no_life_here(_view: ClusterView, _peer: Peer) -> str | None:
     return None
 
@@ -227,7 +255,7 @@ BREAKAGES = (
     Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", _counting_everybody),), 45),
     Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", _only_the_floor),), 125),
     Breakage("min_voters is ignored", ((removal, "_refusal_for_quorum", _without_floor),), 45),
-    Breakage("MinQuorum is not read", ((replies, "autopilot_settings", lambda _: None),), 18),
+    Breakage("MinQuorum is not read", ((replies, "autopilot_settings", lambda *_: NO_MINIMUM),), 18),
     Breakage(
         "a silent leader is not spared",
         ((removal, "_refusal_for_target", _leader_too), (run_state, "judge", _leader_is_dead)),
@@ -258,5 +286,12 @@ BREAKAGES = (
     Breakage("what was cut off is run again", ((execute, "settle_open_changes", _all_is_open),), 23),
     Breakage("a refusal is taken for an end", ((ChangesFolding, "take", _a_refusal_is_an_end),), 165),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 256),
+    Breakage("a minimum that cannot be read is none", ((looking, "refusal_to_remove", _unread_is_none),), 101),
+    Breakage("a removal without an answer is settled at once", ((settling, "HELD_FOR", 0.0),), 226),
+    Breakage("a server that hangs holds nothing", ((settling, "_what_a_look_says", _no_server_hangs),), 214),
+    Breakage(
+        "a removal that may yet be done is not counted", ((looking, "reason_against_removal", _only_as_it_is),), 3789
+    ),
+    Breakage("its own removals are somebody else's", ((settling, "_record_removed", _by_somebody_else),)),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

@@ -30,7 +30,8 @@ class Endings:
         if led and self._knows_an_address():
             ending = run.ending
             came_back = isinstance(ending, RunFailed) and "ZombiePeer" in ending.message
-            well = isinstance(ending, RunCompleted | RunRefused) or came_back or _by_a_command(ending)
+            went_on = self._stage.incident.goes_on and "asked for and not seen done" in str(ending)
+            well = isinstance(ending, RunCompleted | RunRefused) or came_back or went_on or _by_a_command(ending)
             self._require(well, "I8", f"resumed with a leader and without faults it ended as {ending}")
 
     def ends_well(self, run: Run, led: bool) -> None:
@@ -52,7 +53,8 @@ class Endings:
             world = self._stage.model.state
             found = [world.server_at(peer.address) for peer in leader.peers]
             left = [each.name for each in found if each is not None and each.process is ProcessState.KILLED]
-            self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
+            went_on = any(record["kind"] == "step.failed" for record in run.journal.records)  # as its playbook says
+            self._require(went_on or not left, "I11", f"it ended as recovered and left the dead {left}")
 
     def _knows_an_address(self) -> bool:
         return any(self._stage.ether.server_at(url).running for url in self._stage.incident.addresses)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import floor
 from random import Random
@@ -18,6 +18,9 @@ from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiReque
 from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
 from runbook.simulation.state import ProcessState, SimulatedServer
+from tests.simulation import minimum
+from tests.simulation.links import Links
+from tests.simulation.minimum import OddMinimum, Unreadable
 from tests.simulation.mishaps import Mishap, Weather
 from tests.simulation.timeline import Timeline
 
@@ -28,30 +31,12 @@ SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leade
 TRUNCATED = (Mishap.TRUNCATED_BODY, Mishap.TRUNCATED_SNAPSHOT)
 
 
-@dataclass
-class Links:
-    """What the tool's own host cannot reach, by name: nothing passes, replies do not, or the whole host is gone.
-
-    ``paused`` machines are as silent as those that are gone; behind a ``full`` listen queue only the process's own
-    ports are.
-    """
-
-    blocked: set[str] = field(default_factory=set)
-    deaf: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    paused: set[str] = field(default_factory=set)
-    full: set[str] = field(default_factory=set)
-
-    def silent(self, name: str) -> bool:
-        return name in self.blocked or name in self.gone or name in self.paused
-
-    def open(self, name: str) -> bool:
-        return not self.silent(name) and name not in self.deaf
-
-
 @dataclass(eq=False)
 class Request:
-    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.questions`."""
+    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.questions`.
+
+    ``finished`` says that the tool has done with it, ``over`` that the server has. ``entry`` is what it put into a log.
+    """
 
     server: SimulatedServer
     method: str
@@ -60,6 +45,8 @@ class Request:
     mishap: Mishap | None
     sent: bool = False
     life: int = 0
+    over: bool = False
+    entry: tuple[int, int] | None = None
     steps: PendingReply | None = None
     finished: bool = False
     reply: Reply | None = None
@@ -109,12 +96,19 @@ class Ether:
         self.lost_probes: dict[str, float] = {}
         self.thaw_when_asked: set[str] = set()
         self.slow_until: dict[str, float] = {}
+        self.odd_minimum: Unreadable | None = None
+        self.stop: Callable[[SimulatedServer, float], None] = lambda _server, _seconds: None
         self._timeline = timeline
         self._model = model
         self._weather = weather
         self._chance = chance
         self._held: list[Request] = []
         self._by_host = {server.host: server for server in model.state.servers.values()}
+
+    def put_minimum(self, odd: Unreadable | None) -> None:
+        """From now on this is answered in the place of the cluster's own minimum, or again what it is."""
+        self.counts["unreadable minimum"] += odd is not None
+        self.odd_minimum = odd
 
     @property
     def now(self) -> float:
@@ -177,11 +171,19 @@ class Ether:
             return
         request.sent, request.life = True, request.server.life
         if request.mishap is Mishap.LOST_REQUEST:
+            request.over = True
             return
         if request.mishap is Mishap.TOO_MANY_CONNECTIONS:
+            request.over = True
             request.answered(TOO_MANY_CONNECTIONS)
             return
-        self._step(request)
+        if request.mishap is Mishap.STOPS:
+            self.stop(request.server, self._weather.stop())
+        late = self._weather.lateness() if request.mishap is Mishap.LATE else 0.0
+        if late:
+            self._timeline.after(late, lambda: self._step(request))
+        else:
+            self._step(request)
 
     def _step(self, request: Request) -> None:
         server = request.server
@@ -192,6 +194,7 @@ class Ether:
             self._held.append(request)
             return
         request.steps = request.steps or handle_request(self._model.state, server, request.ask)
+        newest = self._newest() if request.method == "DELETE" else None
         try:
             next(request.steps)
         except StopIteration as end:
@@ -199,16 +202,24 @@ class Ether:
         else:
             tick = (floor(self._timeline.now / TICK + 1e-6) + 1) * TICK
             self._timeline.at(tick + 1e-6, lambda: self._step(request))
+        if newest is not None:
+            request.entry = next(iter(self._newest() - newest), request.entry)
+
+    def _newest(self) -> set[tuple[int, int]]:
+        return {server.last for server in self._model.state.servers.values()}
 
     def _thawed(self, server: SimulatedServer, request: Request) -> bool:
         if server.name not in self.thaw_when_asked or "agent/self" not in request.path:
             return False
         self.thaw_when_asked.discard(server.name)
         self._model.thaw(server.name)
+        self._timeline.after(0.0, self.kick)  # what else it holds it goes on with, too
         return True
 
     def _send_back(self, request: Request, given: ApiReply) -> None:
-        mishap = request.mishap
+        mishap, request.over = request.mishap, True
+        if mishap in (Mishap.LATE, Mishap.STOPS):
+            return
         if mishap in (Mishap.LOST_REPLY, Mishap.LOST_REPLY_TO_REMOVAL):
             broken = "the connection broke"
             self._timeline.after(self._latency(), lambda: request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, broken))
@@ -216,6 +227,10 @@ class Ether:
         if mishap in TRUNCATED:
             given = replace(given, body=given.body[: len(given.body) // 2])
         late = self._weather.seconds(mishap) if mishap in SLOW else 0.0
+        if self.odd_minimum is not None and request.path.startswith(minimum.PATH):
+            self.counts[self.odd_minimum.what.value] += 1
+            given = self.odd_minimum.answer(self._model.state, given)
+            late += minimum.LATE if self.odd_minimum.what is OddMinimum.LATE else 0.0
         if self.slow_until.get(request.server.name, 0.0) > self._timeline.now and request.path.startswith(LEADERS_READ):
             late += SLOW_READ if "stale" not in request.path else 0.0
         self._timeline.after(self._latency() + late, lambda: self._come_back(request, given))

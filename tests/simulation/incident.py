@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.simulation.settings import SimulationSettings
+from tests.simulation.minimum import Unreadable, unreadable
 from tests.simulation.mishaps import ENDINGS, EVIDENCE, Happening
 from tests.simulation.orders import Orders, draw_orders
 from tests.simulation.tool import Fate
@@ -59,6 +60,7 @@ class Incident:
     """What is known before the first moment. Times are seconds of the model's clock.
 
     ``orders`` are the commands of its playbook; ``person``: somebody is asked before the first change, and may be slow.
+    ``goes_on``: the playbook of its runs goes on after a removal that failed.
     """
 
     seed: int
@@ -74,6 +76,8 @@ class Incident:
     shares_lock: bool
     orders: Orders | None
     person: bool
+    unreadable: Unreadable | None
+    goes_on: bool
     rehearses: bool
     runs_again: bool
 
@@ -119,6 +123,8 @@ def draw(seed: int) -> Incident:
         shares_lock=stream(seed, "lock").random() < 0.5,
         orders=orders,
         person=stream(seed, "person").random() < 0.35,
+        unreadable=unreadable(stream(seed, "minimum"), run_at),
+        goes_on=orders is None and stream(seed, "goes on").random() < 0.25,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
     )

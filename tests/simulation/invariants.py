@@ -11,6 +11,8 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
+from tests.simulation.ether import Request
+from tests.simulation.held import OPEN, SETTLED, Asked, left_open
 from tests.simulation.mishaps import ENDINGS, Mishap
 from tests.simulation.truth import MOMENT, Story, Truth
 
@@ -18,7 +20,6 @@ LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
 LONGEST_SILENCE = 300.0  # in which a run only looks, and says nothing else
 OLDEST_EVIDENCE = 10.0 + MOMENT  # seconds from the beginning of a look to the request that follows from it
-SETTLED = ("removal.confirmed", "removal.failed", "removal.still_listed", "removal.unsettled", "removal.already_gone")
 
 
 class EndlessError(BaseException):
@@ -49,7 +50,7 @@ class Checks:
         self._target: Peer | None = None
         self._began = self._look_began = self._spoke = story.timeline.now
         self._led_during_look = True
-        self._open_intent = _left_open(past)
+        self._open_intent = left_open(past)
         self._told = True
         self._sent_for_intent = 0
         self._unseen: set[str] = set()
@@ -92,6 +93,11 @@ class Checks:
         self._is_allowed(peer, view)
         self._keeps_quorum(peer, view)
         self._keeps_to_the_plan(view)
+
+    def sent(self, request: Request) -> None:
+        """It is on its way."""
+        assert self._target is not None
+        self._truth.asked.asked.append(Asked(self._who, self._target.id, request))
 
     def befall(self, mishap: Mishap | None) -> None:
         assert self._target is not None
@@ -143,6 +149,7 @@ class Checks:
         self._require(self._open_intent == peer.id, "I7", "a change without an intent on record")
         self._require(self._sent_for_intent == 0, "I6", "one intent, two requests")
         self._require(not self._unseen - {peer.id}, "I6", "no look has shown the last removal done")
+        self._is_held_by_nobody("the next is sent")
         self._sent_for_intent += 1
         self._unseen.add(peer.id)
 
@@ -171,10 +178,14 @@ class Checks:
         voters = view.configuration.voters if view.configuration else ()
         if not any(voter.id == peer.id for voter in voters):
             return
-        after, least = len(voters) - 1, max(1, self._plan.policy.min_voters)
+        open_ = {each.peer for each in fold(self._records).removals if each.state in OPEN and each.peer != peer.id}
+        left = [voter for voter in voters if voter.id != peer.id and voter.id not in open_]
+        after, least = len(left), max(1, self._plan.policy.min_voters)
         self._require(after >= least, "I2", f"{after} voters left, {least} allowed by the policy")
         own_floor = int(self._truth.model.state.autopilot["MinQuorum"])
-        self._require(after >= own_floor, "I2", f"{after} voters left, the cluster's own MinQuorum is {own_floor}")
+        by_word = any(record["kind"] == "guard.overridden" for record in self._records)
+        enough = after >= own_floor or by_word
+        self._require(enough, "I2", f"{after} voters left, the cluster's own MinQuorum is {own_floor}")
 
     def _keeps_quorum(self, peer: Peer, view: ClusterView) -> None:
         voters = len(view.configuration.voters) if view.configuration else 0
@@ -195,7 +206,7 @@ class Checks:
 
     def _keeps_to_the_plan(self, view: ClusterView) -> None:
         """The plan basis: nothing but what was to go may have moved since the plan was made."""
-        outputs = [r["output"] for r in self._records if r["kind"] == "step.completed" and r["step"] == "quorum"]
+        outputs = [r["output"] for r in self._records if r["kind"] == "step.completed" and r["step"].endswith("quorum")]
         basis = outputs[-1]["plan_basis"] if outputs else None
         if basis is None or view.configuration is None:
             self._require(False, "plan basis", "a change that nobody has planned")
@@ -212,8 +223,15 @@ class Checks:
             return
         if self._open_intent == record["peer"]:
             self._open_intent = None
+        if kind == "removal.failed":
+            self._truth.asked.promise(self._who, record["peer"])
+        if kind == "removal.still_listed":
+            self._is_held_by_nobody("it is taken for lost", record["peer"])
         if kind in ("removal.failed", "removal.still_listed"):  # nothing was done, or a look showed for long that not
             self._unseen.discard(record["peer"])
+        if kind == "removal.already_gone":
+            own = self._truth.asked.by(self._who, record["peer"])
+            self._require(not own, "I7", "somebody else is said to have removed what this run removed")
         if kind not in ("removal.confirmed", "removal.already_gone") or self._dry_run:
             return
         shown = self._views[-1].configuration
@@ -222,6 +240,15 @@ class Checks:
         held = leader.committed_configuration if leader else None
         gone = held is None or held.peer(record["peer"]) is None
         self._require_or_race(gone, "I6", f"{kind}, yet the leader's committed configuration holds it")
+
+    def _is_held_by_nobody(self, when: str, peer: str | None = None) -> None:
+        """Where a server may yet carry out what this run asked for: for two minutes, and as long as a server hangs."""
+        for each in self._truth.asked.held(self._who, peer):
+            name = each.request.server.name
+            if self._truth.asked.can_be_seen(each):
+                self._require(False, "I6", f"{when}, and {name} still holds the removal of {each.peer}")
+            else:
+                self._story.counts["removal held by a server that nobody could see"] += 1
 
     def _can_be_told(self) -> None:
         """I12: log, screen and summary of a run are made from its records and nothing else."""
@@ -261,17 +288,6 @@ class Checks:
     def _name(self, peer: Peer) -> str:
         server = self._truth.server_of(peer)
         return server.name if server else peer.label
-
-
-def _left_open(records: Sequence[Mapping[str, Any]]) -> str | None:
-    """The peer whose removal the processes before asked for without anybody having seen its end."""
-    open_intent: str | None = None
-    for record in records:
-        if record["kind"] == "removal.requested":
-            open_intent = str(record["peer"])
-        elif record["kind"] in SETTLED and record["kind"] != "removal.unsettled":
-            open_intent = None
-    return open_intent
 
 
 def _brief(record: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from random import Random
 
@@ -29,6 +29,8 @@ class Mishap(Enum):
     LEADER_FREEZES = "leader freezes between look and removal"
     LEADER_DIES = "leader dies between look and removal"
     TARGET_RETURNS = "target returns between look and removal"
+    LATE = "removal is given up and carried out later"
+    STOPS = "asked server stops under a removal"
     VOTER_DIES = "another voter dies between look and removal"
     SLOW_DISK = "disk hangs under an intent"
 
@@ -96,11 +98,17 @@ REMOVING = (
 )
 
 
+LATE_RATE = 0.3
+
+
 class Weather:
     """How often requests meet a mishap. It clears up for good when the faults of an incident are over."""
 
-    def __init__(self, chance: Random, reading: float, removing: float) -> None:
-        self._chance = chance
+    def __init__(self, chance: Callable[[str], Random], reading: float, removing: float) -> None:
+        """``chance`` gives the random stream of a purpose."""
+        self._chance = chance("requests")
+        self._late = chance("late")
+        self._unanswered: tuple[Mishap, ...] = (Mishap.LATE, Mishap.LATE, Mishap.STOPS)
         self._reading = reading
         self._removing = removing
 
@@ -109,7 +117,9 @@ class Weather:
 
     def of_request(self, method: str, path: str) -> Mishap | None:
         if method != "GET":
-            return self._draw(self._removing, REMOVING)
+            mishap = self._draw(self._removing, REMOVING)
+            late = self._removing > 0.0 and self._late.random() < LATE_RATE
+            return self._late.choice(self._unanswered) if late else mishap
         if path.startswith("/v1/operator/snapshot"):
             return self._draw(self._removing, SNAPSHOT)
         return self._draw(self._reading, READING)
@@ -126,6 +136,18 @@ class Weather:
         """How long something slow takes: at times longer than anybody waits for it."""
         slow = (Mishap.SLOW_REQUEST, Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
         return self._chance.choice((0.3, 1.0, 2.5, 6.0, 25.0)) if mishap in slow else 0.0
+
+    def lose_removals(self) -> None:
+        """Of those that get no answer most get lost: where a run goes on after one, that is what matters."""
+        self._unanswered = (*self._unanswered, *[Mishap.LOST_REQUEST] * 6)
+
+    def lateness(self) -> float:
+        """Seconds for which the disk of a leader hangs under a removal."""
+        return self._late.uniform(1.0, 30.0)
+
+    def stop(self) -> float:
+        """Seconds for which a server is stopped under one: longer than anybody waits for it."""
+        return self._late.uniform(20.0, 300.0)
 
     def _draw(self, rate: float, kinds: Sequence[Mishap]) -> Mishap | None:
         if rate == 0.0 or self._chance.random() >= rate:

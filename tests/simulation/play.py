@@ -16,6 +16,7 @@ from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind_plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
+from runbook.lock_events import GuardOverridden
 from runbook.playbook.model import Playbook
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
@@ -25,6 +26,7 @@ from tests.simulation.commands import Commands, Ledger, at_work, chosen
 from tests.simulation.endings import Endings
 from tests.simulation.incident import TOKEN, Incident, stream
 from tests.simulation.invariants import Checks, EndlessError
+from tests.simulation.minimum import FOREVER, plan_minimum
 from tests.simulation.mishaps import Trial
 from tests.simulation.orders import Orders
 from tests.simulation.runs import Locks, Run
@@ -33,6 +35,18 @@ from tests.simulation.tool import Fate, MemoryJournal, ToolCrash, ToolNetwork, V
 from tests.simulation.truth import Violation
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "remove-dead-peers.yaml"
+ONE_BY_ONE = b"""  - id: remove
+    for_each: dead.peers
+    steps:
+      - id: quorum
+        uses: raft.check_quorum
+        with: { remove: ["${{ item }}"] }
+      - id: one
+        uses: raft.remove_peer
+        with: { peer: "${{ item.id }}" }
+        continue_on_failure: true
+
+"""
 HOME = "this host"
 MOST_RUNS = 3
 NO_MORE_RUNS_AFTER = 500.0  # seconds since the first one began
@@ -54,6 +68,8 @@ def play_in(incident: Incident, folder: Path) -> Result:
     performance = _Performance(incident, folder)
     performance.with_faults()
     performance.without_faults()
+    for broken in performance.stage.truth.asked.broken_promises():
+        performance.stage.story.violated("I7", broken)
     story = performance.stage.story
     counts = story.counts + performance.stage.ether.counts
     return Result(incident.seed, tuple(story.violations), counts, story.text())
@@ -62,6 +78,8 @@ def play_in(incident: Incident, folder: Path) -> Result:
 class _Performance:
     def __init__(self, incident: Incident, folder: Path) -> None:
         self.stage = Stage(incident)
+        if incident.goes_on:
+            self.stage.weather.lose_removals()
         self.stage.second_run = self._start_second
         self._incident = incident
         self._folder = folder
@@ -75,6 +93,7 @@ class _Performance:
     def with_faults(self) -> None:
         timeline, chance = self.stage.timeline, self._incident.chance("pauses")
         self.stage.set()
+        plan_minimum(self._incident.unreadable, timeline.at, self.stage.ether.put_minimum)
         timeline.wait(self._incident.run_at)
         for number in range(MOST_RUNS):
             self._go_on_or_anew("tool", self._incident.fate(number), resume=chance.random() < 0.7)
@@ -87,6 +106,8 @@ class _Performance:
     def without_faults(self) -> None:
         timeline, story = self.stage.timeline, self.stage.story
         self.stage.end_faults()
+        if self._incident.unreadable is not None and self._incident.unreadable.lasts < FOREVER:
+            self.stage.ether.put_minimum(None)
         timeline.wait(timeline.now + CALM + 1.3 * self._incident.settings.gossip_delay)
         timeline.wait(timeline.now + 3000.0, self._fellow_ended)
         if not self._fellow_ended():
@@ -178,6 +199,7 @@ class _Performance:
             dry_run=dry_run,
             keep_tracebacks=False,
             acquire=lambda peers: self.locks.take(run.host, peers, run.name, over=over),
+            set_aside=lambda guard, refusal: self._set_aside(run, guard, refusal),
         )
         at_work(run.commands)
         try:
@@ -214,7 +236,16 @@ class _Performance:
         return Agreement("a person", "at the terminal")
 
     def _plan(self, run: str) -> Plan:
-        return _plan(tuple(sorted(self._incident.params.items())), run, self._incident.orders)
+        incident = self._incident
+        params = tuple(sorted(incident.params.items()))
+        return _plan(params, run, incident.orders, goes_on=incident.goes_on)
+
+    def _set_aside(self, run: Run, guard: str, refusal: str) -> bool:
+        """By word of the person who runs the tool in this incident, on record."""
+        if self._incident.unreadable is None or not self._incident.unreadable.by_word:
+            return False
+        run.journal.emit(GuardOverridden(guard, "simulated", "we know that it is enough", refusal))
+        return True
 
     def _start_second(self) -> None:
         if self._fellow_ended():
@@ -241,15 +272,23 @@ class _Performance:
         counts["removals"] += len(run.of_kind("removal.confirmed"))
         counts["already gone"] += len(run.of_kind("removal.already_gone"))
         counts["unsettled"] += len(run.of_kind("removal.unsettled"))
+        counts["still listed"] += len(run.of_kind("removal.still_listed"))
 
 
 @lru_cache(maxsize=100)
-def _playbook(orders: Orders | None) -> Playbook:
-    text = PLAYBOOK.read_bytes()
+def _playbook(orders: Orders | None, *, goes_on: bool) -> Playbook:
+    text = _going_on(PLAYBOOK.read_bytes()) if goes_on else PLAYBOOK.read_bytes()
     return parse_playbook(orders.within(text) if orders else text, str(PLAYBOOK), CATALOG)
 
 
+def _going_on(text: bytes) -> bytes:
+    """Each removal proven on its own and tried once, after which the others go on whatever became of it."""
+    before, _, rest = text.partition(b"  # The proof that quorum holds")
+    _, verify, after = rest.partition(b"  # Gone for every server")
+    return before + ONE_BY_ONE + verify + after
+
+
 @lru_cache(maxsize=1000)
-def _plan(params: tuple[tuple[str, str], ...], run: str, orders: Orders | None) -> Plan:
-    playbook = _playbook(orders)
+def _plan(params: tuple[tuple[str, str], ...], run: str, orders: Orders | None, *, goes_on: bool) -> Plan:
+    playbook = _playbook(orders, goes_on=goes_on)
     return bind_plan(playbook, run, bind_params(playbook, dict(params)))

@@ -18,6 +18,7 @@ from unittest.mock import patch
 from runbook.steps import process
 from tests.simulation.commands import run_command
 from tests.simulation.incident import draw
+from tests.simulation.minimum import OddMinimum
 from tests.simulation.mishaps import Happening, Mishap, Trial
 from tests.simulation.play import Result, play_in
 from tests.simulation.truth import Violation
@@ -85,7 +86,7 @@ def told(result: Result) -> str:
 
 def _tell(counts: Counter[str], seeds: int, seconds: float) -> None:
     print(f"{seeds} incidents in {seconds:.0f} s: {seeds / seconds * 60:.0f} a minute")
-    kinds = [each.value for kind in (Mishap, Happening, Trial) for each in kind]
+    kinds = [each.value for kind in (Mishap, Happening, Trial, OddMinimum) for each in kind]
     others = sorted(counts.keys() - set(kinds))
     print("\nwhat the tool did and met")
     print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in others))

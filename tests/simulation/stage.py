@@ -28,8 +28,9 @@ class Stage:
         self.model = SimulatedCluster(incident.settings)
         self.timeline = Timeline(self.model, self._moved)
         self.story = Story(self.timeline)
-        self.weather = Weather(incident.chance("requests"), incident.reading_rate, incident.removing_rate)
+        self.weather = Weather(incident.chance, incident.reading_rate, incident.removing_rate)
         self.ether = Ether(self.timeline, self.model, self.weather, incident.chance("latency"))
+        self.ether.stop = self._freeze_one
         self.truth = Truth(self.model, self.ether)
         self.second_run: Callable[[], None] = lambda: None
         self._chance: Random = incident.chance("victims")

@@ -169,6 +169,7 @@ class ToolNetwork:
             self._checks.sends(method, path)
             self._checks.befall(mishap)
             self._sent = [self._ether.send(url, method, path, self._headers, timeout, mishap)]
+            self._checks.sent(self._sent[0])
             return self._sent[0]
         return self._ether.send(url, method, path, self._headers, timeout, mishap)
 

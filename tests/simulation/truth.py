@@ -9,6 +9,7 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.ether import Ether
+from tests.simulation.held import Removals
 from tests.simulation.timeline import Timeline
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
@@ -55,6 +56,7 @@ class Truth:
         self.ether = ether
         self.changes = [0.0]
         self.removals: list[tuple[float, float]] = []
+        self.asked = Removals(model, ether.links)
         self.back_since: dict[str, float] = {}
 
     def removal(self, look_began: float, now: float) -> None:
