@@ -244,7 +244,7 @@ BREAKAGES = (
         "one look is enough", ((run_state, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))
     ),
     Breakage("gossip is not asked", ((liveness, "_doubt_of_others", _no_life_here),), 51),
-    Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", _only_the_leaders),), 53),
+    Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", _only_the_leaders),), 229),
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", _no_life_here),), 28),
     Breakage("a frozen process with a full queue is dead", ((liveness, "probe_evidence", _silence_is_death),), 9),
     Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),), 9),
@@ -287,10 +287,10 @@ BREAKAGES = (
     Breakage("a refusal is taken for an end", ((ChangesFolding, "take", _a_refusal_is_an_end),), 165),
     Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 256),
     Breakage("a minimum that cannot be read is none", ((looking, "refusal_to_remove", _unread_is_none),), 101),
-    Breakage("a removal without an answer is settled at once", ((settling, "HELD_FOR", 0.0),), 226),
+    Breakage("a removal without an answer is settled at once", ((settling, "HELD_FOR", 0.0),), 383),
     Breakage("a server that hangs holds nothing", ((settling, "_what_a_look_says", _no_server_hangs),), 214),
     Breakage(
-        "a removal that may yet be done is not counted", ((looking, "reason_against_removal", _only_as_it_is),), 3789
+        "a removal that may yet be done is not counted", ((looking, "reason_against_removal", _only_as_it_is),), 6709
     ),
     Breakage("its own removals are somebody else's", ((settling, "_record_removed", _by_somebody_else),)),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),

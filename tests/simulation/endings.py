@@ -51,8 +51,10 @@ class Endings:
         leader = self._stage.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
             world = self._stage.model.state
-            found = [world.server_at(peer.address) for peer in leader.peers]
-            left = [each.name for each in found if each is not None and each.process is ProcessState.KILLED]
+            found = [(peer, world.server_at(peer.address)) for peer in leader.peers]
+            dead = [(peer, each) for peer, each in found if each is not None and each.process is ProcessState.KILLED]
+            left = [each.name for peer, each in dead if each.raft_id == peer.id]
+            self._stage.story.counts["old entry of a wiped server, told as unknown"] += len(dead) - len(left)
             went_on = any(record["kind"] == "step.failed" for record in run.journal.records)  # as its playbook says
             self._require(went_on or not left, "I11", f"it ended as recovered and left the dead {left}")
 

@@ -98,7 +98,7 @@ REMOVING = (
 )
 
 
-LATE_RATE = 0.3
+LATE_RATE = 0.4
 
 
 class Weather:
