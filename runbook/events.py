@@ -107,6 +107,7 @@ class ItemCompleted(_StepEvent):
 class Looked(_StepEvent):
     """One look at the cluster, as the verdicts it led to, by peer label.
 
+    ``undecided`` holds the sign of trouble of each voter that is not proven alive, ``settled_by`` what would settle it.
     ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
     """
 
@@ -116,6 +117,8 @@ class Looked(_StepEvent):
     voters: int
     live_voters: int
     verdicts: Mapping[str, str]
+    undecided: Mapping[str, str] = field(default_factory=dict)
+    settled_by: Mapping[str, str] = field(default_factory=dict)
     view: ClusterView | None = field(default=None, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the same events. What was *seen* is in no journal: after a resume nothing that w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,24 +17,12 @@ from runbook.raft.liveness import SILENT_MACHINE, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView
 from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
 from runbook.raft.quorum import VoterCounts
+from runbook.raft.undecided import UNDECIDED
 from runbook.removals import Removal, RemovalsFolding
-from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, next_state
+from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, StepEnd, next_state
 
 Record = Mapping[str, Any]
 CONFIRM_FOR, LEAST_LOOKS = 30.0, 2  # where no raft.find_dead has said otherwise
-
-
-@dataclass(frozen=True)
-class StepEnd:
-    """How a step ended: ``outcome`` is succeeded, failed, refused, skipped or interrupted.
-
-    ``generation`` counts how often the run had been resumed then: it is in the places of the step's handlers.
-    """
-
-    outcome: str
-    generation: int
-    message: str = ""
-    code: str = ""
 
 
 class RunState:
@@ -63,6 +51,8 @@ class RunState:
         self.before: VoterCounts | None = None
         self.now: VoterCounts | None = None
         self.unproven: tuple[str, ...] = ()
+        self.undecided: Mapping[str, str] = {}
+        self.settled_by: Mapping[str, str] = {}
         self.peers: frozenset[str] = frozenset()
         self.changed_at = ""
         self.acknowledged = self.taken_over = False
@@ -133,6 +123,7 @@ class RunState:
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now
+            self.undecided, self.settled_by = record.get("undecided", {}), record.get("settled_by", {})
         if view is None:
             return
         seen = view.best_configuration
@@ -271,6 +262,11 @@ class RunState:
         return self.state if self.state in ENDED else ""
 
     @property
+    def ended_undecided(self) -> bool:
+        """All of its steps are done, and what it saw is old."""
+        return self.ended is not None and self.ended.get("code") == UNDECIDED
+
+    @property
     def not_resumable(self) -> str:
         """Why there is nothing to go on with, as ``it ...``; empty where there is."""
         if self.started is None:
@@ -279,6 +275,8 @@ class RunState:
             return "was a dry run"
         if self.state == "completed":
             return "is completed"
+        if self.ended_undecided:
+            return "found nothing to remove and left voters undecided, so only a new run looks again"
         return "was acknowledged" if self.acknowledged else ""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from runbook.errors import TransitionError
 
@@ -44,6 +45,19 @@ STEP: Table = {
     ("skipped", "step.started"): "running",
     ("succeeded", "step.started"): "running",  # once more, for a removal inside that may yet be done
 }
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """How a step ended: ``outcome`` is succeeded, failed, refused, skipped or interrupted.
+
+    ``generation`` counts how often the run had been resumed then: it is in the places of the step's handlers.
+    """
+
+    outcome: str
+    generation: int
+    message: str = ""
+    code: str = ""
 
 
 def next_state(table: Table, state: str, kind: str) -> str:

@@ -8,7 +8,7 @@ import contextlib
 import sys
 from collections.abc import Mapping
 
-from runbook.cli.exit_codes import RECOVERED, exit_code_of_ending
+from runbook.cli.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
 from runbook.cli.terminal import Person, Terminal, format_for, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
@@ -33,7 +33,7 @@ def execute_playbook(
 def resume_run(
     name: str, options: RunOptions, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
-    """Go on with it, and print how it ends now. For a run that was completed no server is asked."""
+    """Go on with it, and print how it ends now. For a run with no step left no server is asked."""
     state = state_folder(environment)
     folder = newest_to_resume(state) if name == "last" else folder_of(state, name)
     with open_resumed(folder, options, environment, clock or SystemClock()) as run:
@@ -48,7 +48,7 @@ def resume_run(
                 count = format_count(left, "server")
                 print(f"runbook: removed its name from the lock of {count}, where it still stood", file=sys.stderr)
         print("\n".join(format_summary(run, str(folder))))
-        return RECOVERED
+        return REFUSED if run.ended_undecided else RECOVERED
 
 
 def _run(session: RunSession, terminal: Terminal) -> int:

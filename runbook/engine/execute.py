@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runbook.engine.endings import Ending, ending_of
 from runbook.engine.open_changes import settle_open_changes
 from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan
 from runbook.engine.runner import PlaybookRunner
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError
-from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
+from runbook.events import Emit, Event
 from runbook.run_state import RunState
-
-Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 
 
 def execute(plan: Plan, services: RunServices, state: RunState) -> Ending:
@@ -52,7 +51,7 @@ def _ending(plan: Plan, services: RunServices, state: RunState) -> Ending:
     failure = _run(plan, services, state)
     if failure is not None:
         return failure.ending
-    return _left_undone(plan, state) or RunCompleted(_summary(plan, state))
+    return ending_of(plan, state)
 
 
 def _run(plan: Plan, services: RunServices, state: RunState) -> Failure | None:
@@ -64,25 +63,3 @@ def _run(plan: Plan, services: RunServices, state: RunState) -> Failure | None:
         place = next((change.name for change in state.open_changes), state.step)
         return failure_of(place, error, keep_traceback=False)
     return PlaybookRunner(services, state, changes=plan.changes, done=done).run(plan)
-
-
-def _left_undone(plan: Plan, state: RunState) -> RunFailed | None:
-    """A removal that was asked for and not seen done, past which ``continue_on_failure`` led: that is no recovery."""
-    left = (state.asked | state.unsettled) - state.gone
-    if not left:
-        return None
-    names = ", ".join(sorted(state.names.get(peer_id, peer_id) for peer_id in left))
-    step = next((step.id for step in plan.playbook.every_step() if step.uses == "raft.remove_peer"), "")
-    open_ = left & (state.unsettled | state.still_listed)
-    again = f"`runbook resume {plan.run}`, which looks first" if open_ else "the playbook again"
-    what = f"the removal of {names} was asked for and not seen done. Run runbook diagnose, then {again}"
-    return RunFailed(step, "ambiguous" if open_ else "rejected", what)
-
-
-def _summary(plan: Plan, state: RunState) -> str:
-    if state.gone:
-        return "would be recovered" if state.dry_run else "recovered"
-    removes = any(step.uses == "raft.remove_peer" for step in plan.playbook.every_step())
-    if removes:
-        return "nothing to do"
-    return "done, as a dry run: nothing was changed" if state.dry_run else "done"

@@ -135,10 +135,7 @@ def format_summary(progress: RunState, folder: str) -> list[str]:
     """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
     run = folder.rpartition("/")[2]
     lines = [_headline(progress), *_changed(progress, run)]
-    if progress.unproven:
-        why = "not proven dead, so never removed; `runbook diagnose` says why"
-        lines.append(_labelled("unknown", f"{', '.join(progress.unproven)}: {why}"))
-    lines += [*_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+    lines += [*_unknown(progress), *_numbers(progress), *_next(progress, run), _labelled("record", folder)]
     return [printable_line(line) for line in lines]
 
 
@@ -157,13 +154,29 @@ def _headline(progress: RunState) -> str:
     return f"{name} {progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
+def _unknown(progress: RunState) -> list[str]:
+    """Who was left: with the signs of trouble and what would settle it, unless the run's end has said that already."""
+    gone = {removal.name for removal in progress.removals if removal.peer in progress.gone}
+    left = {} if progress.ended_undecided else progress.undecided
+    lines = [
+        _labelled("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
+        for name, sign in left.items()
+        if name not in gone
+    ]
+    others = [name for name in progress.unproven if name not in progress.undecided]
+    why = "not proven dead, so never removed; `runbook diagnose` says why"
+    return [*lines, _labelled("unknown", f"{', '.join(others)}: {why}")] if others else lines
+
+
 def _numbers(progress: RunState) -> list[str]:
     before, after = progress.before, progress.after
     if not before or not after:
         return []
+    none_left = progress.gone and after.margin == 0
+    warning = ": one more failure loses quorum, so add a server" if none_left else ""
     return [
         _labelled("voters", f"{before.voters} -> {after.voters}"),
-        _labelled("failure tolerance", f"{before.tolerance} -> {after.tolerance}"),
+        _labelled("failure tolerance", f"{before.tolerance} -> {after.tolerance}{warning}"),
     ]
 
 

@@ -32,7 +32,7 @@ from runbook.steps.registry import CATALOG
 def open_resumed(
     folder: Path, options: RunOptions, environment: Mapping[str, str], clock: Clock, redactor: Redactor | None = None
 ) -> Iterator[RunSession | RunState]:
-    """The run of this folder, ready to go on; only its state where it is completed, and nothing is left to do.
+    """The run of this folder, ready to go on; only its state where no step is left to do.
 
     Whoever prints anything of it gives the ``redactor``, which learns its secrets.
 
@@ -42,7 +42,7 @@ def open_resumed(
     with contextlib.closing(journal):
         _refuse_other_format(folder, record.events[:1])
         state = fold_recorded(record.events)
-        if state.state == "completed":
+        if state.state == "completed" or state.ended_undecided:
             _refuse_needless_answers(options.answers, ())
             yield state
             return

@@ -14,6 +14,7 @@ from runbook.events import Emit, Looked
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
+from runbook.raft.undecided import undecided_voters
 from runbook.run_state import RunState
 
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
@@ -92,11 +93,14 @@ def _seen(view: ClusterView) -> tuple[Peer, ...]:
 def _looked(step: str, view: ClusterView) -> Looked:
     judged = [judge_once(view, peer) for peer in _seen(view)]
     leader = next((peer for peer in _seen(view) if peer.id == view.leader_id), None)
+    undecided = undecided_voters(view)
     return Looked(
         step=step,
         leader=leader.label if leader else None,
         voters=sum(v.peer.voter for v in judged),
         live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
         verdicts={v.peer.label: v.liveness.value for v in judged},
+        undecided={voter.name: voter.sign for voter in undecided},
+        settled_by={voter.name: voter.settled_by for voter in undecided},
         view=view,
     )

@@ -70,7 +70,7 @@ def test_a_frozen_server_with_full_queues_stays_and_goes_once_it_is_killed(lab: 
     with full_queues(lab.layout.host(victim), lab.layout.ports):
         lab.wait_for_gossip(victim, "failed")
         outcome = execute(lab, tmp_path / "runs")
-        assert (outcome.asked, changes_received(lab)) == ([], []), outcome.text
+        assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
         assert f"{victim}" in outcome.text
         assert "its machine answers on port" in outcome.text
     lab.kill(victim)

@@ -91,7 +91,7 @@ def test_a_frozen_server_stays_and_a_dead_one_goes_and_then_the_dead_leader(lab:
     frozen, killed, *_ = followers(lab)
     lab.freeze(frozen)
     outcome = execute(lab, state)
-    assert (outcome.code, outcome.asked, changes_received(lab)) == (0, [], []), outcome.text
+    assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
     lab.thaw(frozen)
     lab.wait_for_gossip(frozen, "alive")
 

@@ -40,7 +40,9 @@ def _id_in_raft(vantage: Vantage, peers: Sequence[Peer]) -> str:
 
 
 def gossip_opinion(vantage: Vantage, peer: Peer, *, leads: bool) -> Opinion:
-    """What one server's gossip says of a peer. A peer that the leader names and its list lacks was hidden by an ACL."""
+    """What one server's gossip says of a peer. A peer that the leader names and its list lacks was hidden by an ACL,
+    unless the name is that of another id at its address.
+    """
     members = vantage.members or ()
     if sum(member.id == peer.id for member in members) > 1:
         return Opinion(OpinionKind.UNSURE, "two members have its id: a cloned machine?")
@@ -49,7 +51,7 @@ def gossip_opinion(vantage: Vantage, peer: Peer, *, leads: bool) -> Opinion:
     if other is not None and peer.id != peer.address:
         whose = f"its address now belongs to another server, {other.name} ({other.id})"
         return Opinion(OpinionKind.UNSURE, f"{whose}: wait for the leader to reconcile")
-    return _opinion_of_member(vantage.member_for(peer), peer, leads=leads)
+    return _opinion_of_member(vantage.member_for(peer), peer, leads=leads and not there)
 
 
 def _opinion_of_member(member: Member | None, peer: Peer, *, leads: bool) -> Opinion:
