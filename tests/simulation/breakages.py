@@ -12,7 +12,7 @@ from runbook import run_state
 from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import interview, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
-from runbook.engine import change_guards, execute, runner
+from runbook.engine import change_guards, endings, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import AlreadyGone
@@ -292,6 +292,8 @@ BREAKAGES = (
     Breakage(
         "a removal that may yet be done is not counted", ((looking, "reason_against_removal", _only_as_it_is),), 6709
     ),
+    Breakage("a removal that failed is a recovery", ((endings, "_never_asked_for", _no_refusal),), 268),
+    Breakage("there is nothing to do beside a voter in trouble", ((endings, "_undecided", _no_refusal),), 29),
     Breakage("its own removals are somebody else's", ((settling, "_record_removed", _by_somebody_else),)),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
 )

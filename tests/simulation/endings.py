@@ -5,7 +5,9 @@ from __future__ import annotations
 from runbook.engine.endings import Ending
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.quorum import quorum
+from runbook.raft.undecided import UNDECIDED
 from runbook.simulation.state import ProcessState
+from tests.simulation.claims import is_in_trouble, names_who_is_left
 from tests.simulation.runs import Run
 from tests.simulation.stage import Stage
 
@@ -28,9 +30,9 @@ class Endings:
     def goes_on_well(self, run: Run, led: bool) -> None:
         """I8: any prefix of a journal can be resumed; the end is the goal, or a refusal with a reason."""
         if led and self._knows_an_address():
-            ending = run.ending
+            ending, records = run.ending, run.journal.records
             came_back = isinstance(ending, RunFailed) and "ZombiePeer" in ending.message
-            went_on = self._stage.incident.goes_on and "asked for and not seen done" in str(ending)
+            went_on = isinstance(ending, RunFailed) and names_who_is_left(ending.message, records, self._stage.truth)
             well = isinstance(ending, RunCompleted | RunRefused) or came_back or went_on or _by_a_command(ending)
             self._require(well, "I8", f"resumed with a leader and without faults it ended as {ending}")
 
@@ -48,15 +50,15 @@ class Endings:
             return
         well = isinstance(ending, RunCompleted | RunRefused) or _by_a_command(ending)
         self._require(well, "I11", f"with a leader and without faults it ended as {ending}")
-        leader = self._stage.truth.leader()
+        truth, leader = self._stage.truth, self._stage.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
             world = self._stage.model.state
             found = [(peer, world.server_at(peer.address)) for peer in leader.peers]
-            dead = [(peer, each) for peer, each in found if each is not None and each.process is ProcessState.KILLED]
-            left = [each.name for peer, each in dead if each.raft_id == peer.id]
-            self._stage.story.counts["old entry of a wiped server, told as unknown"] += len(dead) - len(left)
-            went_on = any(record["kind"] == "step.failed" for record in run.journal.records)  # as its playbook says
-            self._require(went_on or not left, "I11", f"it ended as recovered and left the dead {left}")
+            left = [each.name for _, each in found if each is not None and each.process is ProcessState.KILLED]
+            self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
+        if isinstance(ending, RunRefused) and ending.code == UNDECIDED:
+            well_ones = [name for name in run.journal.state.undecided if not is_in_trouble(name, truth)]
+            self._require(not well_ones, "I11", f"it is undecided about {well_ones}, and nothing is wrong with them")
 
     def _knows_an_address(self) -> bool:
         return any(self._stage.ether.server_at(url).running for url in self._stage.incident.addresses)

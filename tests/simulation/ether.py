@@ -96,6 +96,7 @@ class Ether:
         self.lost_probes: dict[str, float] = {}
         self.thaw_when_asked: set[str] = set()
         self.slow_until: dict[str, float] = {}
+        self.lost_until = 0.0
         self.odd_minimum: Unreadable | None = None
         self.stop: Callable[[SimulatedServer, float], None] = lambda _server, _seconds: None
         self._timeline = timeline
@@ -122,6 +123,8 @@ class Ether:
         self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, mishap: Mishap | None
     ) -> Request:
         server, (where, query) = self.server_at(url), _split(path)
+        if self.lost_until > self._timeline.now and path.startswith(LEADERS_READ):
+            mishap = Mishap.LOST_REPLY
         request = Request(server, method, path, ApiRequest(method, where, query, headers), mishap)
         self._count(mishap)
         self._timeline.after(seconds, lambda: self._give_up(request))

@@ -60,7 +60,8 @@ class Incident:
     """What is known before the first moment. Times are seconds of the model's clock.
 
     ``orders`` are the commands of its playbook; ``person``: somebody is asked before the first change, and may be slow.
-    ``goes_on``: the playbook of its runs goes on after a removal that failed.
+    ``goes_on``: the playbook of its runs goes on after a removal that failed; ``blinded``: some of those that begin get
+    no answer of the leader.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Incident:
     person: bool
     unreadable: Unreadable | None
     goes_on: bool
+    blinded: bool
     rehearses: bool
     runs_again: bool
 
@@ -125,6 +127,7 @@ def draw(seed: int) -> Incident:
         person=stream(seed, "person").random() < 0.35,
         unreadable=unreadable(stream(seed, "minimum"), run_at),
         goes_on=orders is None and stream(seed, "goes on").random() < 0.25,
+        blinded=stream(seed, "blinded").random() < 0.4,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
     )

@@ -11,6 +11,7 @@ from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen, format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
+from tests.simulation.claims import untrue_ends
 from tests.simulation.ether import Request
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
 from tests.simulation.mishaps import ENDINGS, Mishap
@@ -132,6 +133,8 @@ class Checks:
         """At the end of a run that was not cut short."""
         self._require(self._ended, "I10", "the run ended without an ending")
         done = self._records[-1]["kind"] == "run.completed"
+        for untrue in untrue_ends(self._records, self._views[-1:], self._truth, self._look_began) if done else ():
+            self._require(False, "I11", untrue)
         known = self._open_intent is None or (self._told and not done)
         self._require(known, "I7", f"the run ended and nobody was told what became of {self._open_intent}")
 

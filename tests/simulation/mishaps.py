@@ -33,6 +33,7 @@ class Mishap(Enum):
     STOPS = "asked server stops under a removal"
     VOTER_DIES = "another voter dies between look and removal"
     SLOW_DISK = "disk hangs under an intent"
+    BLIND = "leader's answers are lost as a removal begins"
 
 
 class Happening(Enum):
@@ -99,6 +100,8 @@ REMOVING = (
 
 
 LATE_RATE = 0.4
+BLIND_RATE = 0.5  # of the removals past which a playbook may go on, in some incidents
+BLIND_FOR = 10.0  # seconds; longer than a look waits for the leader
 
 
 class Weather:

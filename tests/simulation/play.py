@@ -174,7 +174,7 @@ class _Performance:
         )
         clock = VirtualClock(stage.timeline, fate, checks)
         lines = list(past.journal.lines) if past else []
-        journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk)
+        journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk, stage.removal_begins)
         self._journals[name] = journal
         own = self._incident.chance(f"commands of {name} {len(records)}")
         commands = Commands(name, stage, checks, fate, own, plan.policy, self._ledger)

@@ -36,7 +36,7 @@ class Run:
     @property
     def may_go_on(self) -> bool:
         records = self.journal.records
-        return bool(records) and records[-1]["kind"] != RunCompleted.kind
+        return bool(records) and records[-1]["kind"] != RunCompleted.kind and not self.journal.state.ended_undecided
 
     def of_kind(self, kind: str) -> list[str]:
         """The peers of these events that this process wrote."""

@@ -11,12 +11,12 @@ from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.ether import Ether
 from tests.simulation.formation import demote
-from tests.simulation.incident import TOKEN, Incident, Victim
-from tests.simulation.mishaps import LONGEST_PAUSE, Happening, Mishap, Weather
+from tests.simulation.incident import Incident, Victim
+from tests.simulation.mishaps import BLIND_FOR, BLIND_RATE, LONGEST_PAUSE, Happening, Mishap, Weather
+from tests.simulation.second_operator import SecondOperator
 from tests.simulation.timeline import Timeline
 from tests.simulation.truth import Story, Truth
 
-HEADERS = {"x-nomad-token": TOKEN}
 NEVER_STABLE = "87600h"
 
 
@@ -34,8 +34,10 @@ class Stage:
         self.truth = Truth(self.model, self.ether)
         self.second_run: Callable[[], None] = lambda: None
         self._chance: Random = incident.chance("victims")
+        self._blinding: Random = incident.chance("blind")
         self.over = False
         self._leader = self.model.leader()
+        operator = SecondOperator(self.model, self.ether, self.truth, self._some, self._changed)
         self._do: dict[Happening, Callable[[float], str | None]] = {
             Happening.KILL: self._kill,
             Happening.HOST_DIES: self._host_dies,
@@ -48,8 +50,8 @@ class Stage:
             Happening.TOOL_CUT_OFF: self._cut_off,
             Happening.TOOL_DEAF: self._deaf,
             Happening.OLD_LEADER: self._old_leader,
-            Happening.OPERATOR_REMOVES: lambda _: self._operator_removes(),
-            Happening.OPERATOR_FORCES_LEAVE: lambda _: self._operator_forces_leave(),
+            Happening.OPERATOR_REMOVES: lambda _: operator.removes(self._dead_and_listed()),
+            Happening.OPERATOR_FORCES_LEAVE: lambda _: operator.forces_leave(self._dead()),
             Happening.SECOND_RUN: lambda _: self._second_run(),
             Happening.FULL_QUEUE: lambda lasts: self._freeze(lasts, full=True),
             Happening.MACHINE_PAUSES: self._pause,
@@ -105,6 +107,14 @@ class Stage:
         if server is not None and server.process is ProcessState.KILLED and self._chance.random() < 0.5:
             self._return(server, wiped=False)
         self.timeline.wait(self.timeline.now + seconds)
+
+    def removal_begins(self, step: str) -> None:
+        """Where a playbook goes on past it, the look that it begins with may be one without a leader's answer."""
+        incident = self.incident
+        lenient = incident.goes_on and incident.blinded and step.endswith(".one") and not self.over
+        if lenient and self._blinding.random() < BLIND_RATE:
+            self.ether.lost_until = self.timeline.now + BLIND_FOR
+            self.story.happened(Mishap.BLIND.value, step)
 
     # -- what happens
 
@@ -186,7 +196,7 @@ class Stage:
 
     def _live_for_a_moment(self, lasts: float) -> str | None:
         """A dead server comes back, and dies again before anybody has made up their mind about it."""
-        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
+        server = self._some(self._dead())
         if server is None:
             return None
         self._return(server, wiped=False)
@@ -200,7 +210,7 @@ class Stage:
         return leader.name if leader else None
 
     def _restart(self, *, wiped: bool) -> str | None:
-        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
+        server = self._some(self._dead())
         if server is not None:
             self._return(server, wiped=wiped)
         return server.name if server else None
@@ -252,30 +262,6 @@ class Stage:
         self.timeline.after(6.0, lambda: self.ether.thaw_when_asked.add(leader.name))
         return leader.name
 
-    # -- the other operator
-
-    def _operator_removes(self) -> str | None:
-        leader = self.truth.leader()
-        dead = [each for each in self._listed(leader) if each.process is ProcessState.KILLED]
-        server = self._some(dead)
-        if leader is None or server is None:
-            return None
-        path = f"/v1/operator/raft/peer?id={server.raft_id}"
-        self.truth.removal(self.timeline.now, self.timeline.now)
-        self.ether.from_operator(leader, "DELETE", path, HEADERS)
-        self._changed(lambda: None)
-        return server.name
-
-    def _operator_forces_leave(self) -> str | None:
-        at = self._some(self._running())
-        server = self._some([each for each in self._all() if each.process is ProcessState.KILLED])
-        if at is None or server is None:
-            return None
-        path = f"/v1/agent/force-leave?node={server.name}.global"
-        self.ether.from_operator(at, "PUT", path, HEADERS)
-        self._changed(lambda: None)
-        return server.name
-
     def _second_run(self) -> str | None:
         self.second_run()
         return "with the same lock" if self.incident.shares_lock else "from another host"
@@ -288,9 +274,13 @@ class Stage:
     def _running(self) -> list[SimulatedServer]:
         return [server for server in self._all() if server.running]
 
-    def _listed(self, leader: SimulatedServer | None) -> list[SimulatedServer]:
+    def _dead(self) -> list[SimulatedServer]:
+        return [server for server in self._all() if server.process is ProcessState.KILLED]
+
+    def _dead_and_listed(self) -> list[SimulatedServer]:
+        leader = self.truth.leader()
         ids = {peer.id for peer in leader.peers} if leader else set()
-        return [server for server in self._all() if server.raft_id in ids]
+        return [server for server in self._dead() if server.raft_id in ids]
 
     def _some(self, servers: list[SimulatedServer]) -> SimulatedServer | None:
         return self._chance.choice(servers) if servers else None

@@ -16,7 +16,7 @@ from typing import IO, Any, TypeVar
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
-from runbook.events import Event, RemovalRequested
+from runbook.events import Event, RemovalRequested, StepStarted
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.run_state import fold
 from tests.simulation.ether import Ether, Request
@@ -209,10 +209,19 @@ class MemoryJournal:
     """Records as the file would hold them; one whose append does not return may be torn, which is as good as absent."""
 
     def __init__(
-        self, clock: VirtualClock, fate: Fate, checks: Checks, lines: list[str], hang: Callable[[str], None]
+        self,
+        clock: VirtualClock,
+        fate: Fate,
+        checks: Checks,
+        lines: list[str],
+        hang: Callable[[str], None],
+        begins: Callable[[str], None],
     ) -> None:
-        """``hang`` lets the disk take its time over the intent to remove the peer of this id."""
+        """``hang`` lets the disk take its time over the intent to remove the peer of this id; ``begins`` is told of
+        each step.
+        """
         self.lines = lines
+        self._begins = begins
         self._hang = hang
         self._clock = clock
         self._records = [json.loads(line) for line in lines]
@@ -235,4 +244,6 @@ class MemoryJournal:
         self._records.append(record)
         self.state.apply(record, view=getattr(event, "view", None), moment=self._clock.monotonic())
         self._checks.recorded(record)
+        if event.kind == StepStarted.kind:
+            self._begins(record["step"])
         self._fate.pass_by(f"after {event.kind}", "after emit")
