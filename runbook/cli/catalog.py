@@ -121,6 +121,15 @@ def format_schema() -> str:
     return json.dumps(playbook_schema(CATALOG), ensure_ascii=False, indent=2)
 
 
+def format_inventory_schema() -> str:
+    """The JSON Schema of an inventory."""
+    import json
+
+    from runbook.cluster.inventory.schema import inventory_schema
+
+    return json.dumps(inventory_schema(), ensure_ascii=False, indent=2)
+
+
 _REFERENCE_HEAD = """\
 # Playbook reference: the steps
 

@@ -11,23 +11,13 @@ from typing import Any
 import click
 
 from runbook import __version__
-from runbook.cli.options import cluster_options, parse_choice, parse_params, parse_run_options, run_options
+from runbook.cli.options import FORMAT, cluster_options, parse_choice, parse_params, parse_run_options, run_options
 
-FORMAT = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For a person, or for a machine.",
-)
-
-
-LAZY = ("lab", "recover")  # groups, in modules of their names
+LAZY = ("clusters", "lab", "recover")  # groups, in modules of their names
 
 
 class CommandLine(click.Group):
-    """The verbs. ``lab`` and ``recover`` are loaded when they are asked for."""
+    """The verbs. A group of them is loaded when it is asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """The one place that catches what a verb raises: a sentence on stderr, and the exit code."""
@@ -262,8 +252,9 @@ def validate(paths: tuple[str, ...], form: str) -> None:
 
 
 @main.command()
-def schema() -> None:
+@click.option("--inventory", is_flag=True, help="That of an inventory instead.")
+def schema(inventory: bool) -> None:
     """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
-    from runbook.cli.catalog import format_schema
+    from runbook.cli.catalog import format_inventory_schema, format_schema
 
-    click.echo(format_schema())
+    click.echo(format_inventory_schema() if inventory else format_schema())

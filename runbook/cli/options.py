@@ -16,17 +16,26 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For a person, or for a machine.",
+)
 INVENTORY = click.option(
     "--inventory", type=click.Path(), metavar="FILE", help="The inventory, where it is none of the usual files."
+)
+KIND = click.option(
+    "--kind",
+    type=click.Choice(["nomad", "consul"]),
+    help="Which one, where the environment names clusters of several products.",
 )
 CLUSTER_OPTIONS = (
     click.option("--cluster", metavar="NAME", help="A cluster of the inventory; else the environment says which."),
     INVENTORY,
-    click.option(
-        "--kind",
-        type=click.Choice(["nomad", "consul"]),
-        help="Which one, where the environment names clusters of several products.",
-    ),
+    KIND,
 )
 
 

@@ -107,10 +107,15 @@ def test_every_whole_command_of_a_page_runs(desk: Desk, tmp_path: Path, monkeypa
     """One after the other against one cluster; `check` warns while a server is dead."""
     monkeypatch.chdir(ROOT)
     textfile = str(tmp_path / "runbook.prom")
+    inventory = tmp_path / "clusters.yaml"
+    inventory.write_text(
+        f"inventory: 1\nclusters: {{ lab: {{ kind: nomad, addresses: ['{desk.lab.addresses[0]}'] }} }}\n"
+    )
+    where = {"NOMAD_ADDR": desk.lab.addresses[0], "RUNBOOK_INVENTORY": str(inventory)}
     for command in alone():
         words = [word.replace(f"{THEIR_TEXTFILES}/runbook.prom", textfile) for word in command.words]
         agreed = ["--yes"] if words[0] == "execute" else []  # nobody sits here
-        done = runbook({**os.environ, "NOMAD_ADDR": desk.lab.addresses[0]}, *words, *agreed)
+        done = runbook({**os.environ, **where}, *words, *agreed)
         allowed = {0, 1} if command.words[0] == "check" else {0}
         assert done.returncode in allowed, f"{command}\n{done.stdout}{done.stderr}"
     assert Path(textfile).read_text(encoding="utf-8").startswith("# HELP")

@@ -21,7 +21,7 @@ from runbook.playbook.model import Field, Secret
 from runbook.playbook.yaml_tree import ListNode, MapNode, Node, Scalar, describe_node
 
 _TEXT = Field("", "string", "")
-_SECRET_WORDS = ("token", "pass", "secret", "login", "user", "auth", "cred")
+_SECRET_WORDS = ("token", "pass", "secret", "login", "auth", "cred")
 
 
 class ClusterParser:
