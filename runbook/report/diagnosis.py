@@ -66,7 +66,8 @@ def _describe(view: ClusterView, peer: Peer) -> str:
     role = "leader" if peer.id == view.leader_id else "voter" if peer.voter else "non-voter"
     observation = observe_peer(view, peer)
     if own is not None:
-        return f"{peer.address}; {role}{_numbers(own)}; {observation.opinions_in_words}"
+        other = f"; {own.trouble}" if own.trouble and own.expected_id not in (None, own.server_id) else ""
+        return f"{peer.address}; {role}{_numbers(own)}; {observation.opinions_in_words}{other}"
     looks = "looks dead: " if observation.looks_dead else ""
     return f"{peer.address}; {role}; {looks}{observation.words}; {observation.opinions_in_words}"
 

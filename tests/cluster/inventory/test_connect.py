@@ -14,8 +14,10 @@ from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import Cluster
 from runbook.errors import SecretError, SettingsError
 from runbook.lab.simulated import SimulatedLab
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Reach
+from runbook.report.diagnosis import format_diagnosis
 from tests.cluster.stub import CERTIFICATE
 
 TOKEN = "a-token-of-nomad"
@@ -144,5 +146,8 @@ def test_an_address_at_which_another_server_answers_is_told(tmp_path: Path) -> N
         named = {vantage.url: (vantage.name, vantage.trouble) for vantage in view.vantages}
         assert named[two] == ("s2.global", f"{two} is given as the address of s1.global, but s2.global answers there")
         assert named[three] == ("s3.global", None)
+        told = " ".join(" ".join(format_diagnosis(view, diagnose(view))).split())
+        assert f"{two} is given as the address of s1.global, but s2.global answers there" in told
+        assert f"{three} is given" not in told
         peers = view.configuration.peers if view.configuration else ()
         assert {judge_once(view, peer).liveness.value for peer in peers} == {"alive"}
