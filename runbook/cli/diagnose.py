@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
@@ -39,7 +40,7 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
     Returns the exit code: 4 where nobody answered, or everybody refused the token. Raises as chosen_cluster does.
     """
     view = chosen_cluster(choice, environment, read_only=True).look()
-    findings = diagnose(view, removed=_removed_peers(environment))
+    findings = diagnose(view, removed=removed_peers(environment))
     phase = DiagnosisContext(view).phase
     if form == "json":
         data = {
@@ -61,7 +62,7 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
     return UNREACHABLE if phase is Phase.UNREADABLE else RECOVERED
 
 
-def _removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
+def removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
     try:
         return peers_removed_by_newest_runs(state_folder(environment))
     except SettingsError:  # there is no place for runs, so there are none
@@ -81,7 +82,9 @@ def run_check(
         except OSError as failure:
             return f"RAFT UNKNOWN - {textfile}: {failure.strerror}", UNKNOWN
     if form == "json":
-        return _format_json(health, error, seconds), health.level if health else UNKNOWN
+        return json.dumps(
+            health_record(health, error, seconds), ensure_ascii=False
+        ), health.level if health else UNKNOWN
     if health is None:
         return f"RAFT UNKNOWN - {printable(error.replace('|', '/'))}", UNKNOWN
     return _format_nagios(health, seconds), health.level
@@ -100,7 +103,7 @@ def _cluster_health(choice: ClusterChoice, timeout: float) -> tuple[ClusterHealt
 def _look(choice: ClusterChoice) -> ClusterHealth:
     """With a helper that prints a token, if one is asked, within the same time."""
     view = chosen_cluster(choice, os.environ, read_only=True).look()
-    return cluster_health(view, removed=_removed_peers(os.environ))
+    return cluster_health(view, removed=removed_peers(os.environ))
 
 
 def _format_nagios(health: ClusterHealth, seconds: float) -> str:
@@ -114,13 +117,14 @@ def _format_nagios(health: ClusterHealth, seconds: float) -> str:
     return f"RAFT {LEVELS[health.level]} - {sentence} | {data}"
 
 
-def _format_json(health: ClusterHealth | None, error: str, seconds: float) -> str:
+def health_record(health: ClusterHealth | None, error: str, seconds: float) -> dict[str, Any]:
+    """The check of one cluster as plain data; these keys are a promise to whoever reads them."""
     if health is None:
-        return json.dumps({"status": "UNKNOWN", "sentence": error})
+        return {"status": "UNKNOWN", "sentence": error}
     values = {**asdict(health), "findings": [finding.record() for finding in health.findings]}
     known = values if health.voters else ("level", "sentence", "findings")
     numbers = {key: values[key] for key in known}
-    return json.dumps({"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)}, ensure_ascii=False)
+    return {"status": LEVELS[health.level], **numbers, "seconds": round(seconds, 3)}
 
 
 _GAUGES = (

@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from runbook import __version__
-from runbook.cli.options import FORMAT, cluster_options, parse_choice, parse_params, parse_run_options, run_options
+from runbook.cli.options import (
+    FORMAT,
+    cluster_options,
+    parse_choice,
+    parse_labels,
+    parse_params,
+    parse_run_options,
+    run_options,
+)
 
 LAZY = ("clusters", "lab", "recover")  # groups, in modules of their names
 
@@ -195,10 +203,35 @@ def demo() -> None:
 )
 @click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
 @cluster_options
-def check(timeout: float, form: str, textfile: str | None, **which: Any) -> None:
-    """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+@click.option("--all", "every", is_flag=True, help="Every cluster of the inventory, with a row for each, worst first.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Those that have this label; repeatable.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 1000),
+    default=16,
+    show_default=True,
+    help="How many clusters are asked together, with --all or --label.",
+)
+def check(
+    timeout: float, form: str, textfile: str | None, every: bool, labels: tuple[str, ...], at_once: int, **which: Any
+) -> None:
+    """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+    With --all or --label the exit code is the worst of all: CRITICAL before UNKNOWN before WARNING. --timeout is then
+    that of each cluster.
+    """
     from pathlib import Path
 
+    if every or labels:
+        if textfile or which["cluster"] or which["kind"]:
+            raise click.UsageError(
+                "--all and --label are for several clusters: leave --cluster, --kind, --textfile out"
+            )
+        from runbook.cli.fleet import run_fleet_check
+
+        lines, code = run_fleet_check(which["inventory"], parse_labels(labels), timeout, at_once, form)
+        click.echo("\n".join(lines))
+        sys.exit(code)
     from runbook.cli.diagnose import run_check
 
     line, code = run_check(timeout, form, Path(textfile) if textfile else None, parse_choice(**which))

@@ -136,6 +136,18 @@ def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     return dict(param.split("=", 1) for param in params)
 
 
+def parse_labels(labels: tuple[str, ...]) -> dict[str, str]:
+    """By their names. Raises click.BadParameter."""
+    found: dict[str, str] = {}
+    for label in labels:
+        name, equals, value = label.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{label} has no =; write --label NAME=VALUE")
+        if found.setdefault(name, value) != value:
+            raise click.BadParameter(f"no cluster has two values of one label: {name}={found[name]} and {label}")
+    return found
+
+
 def parse_answers(given: tuple[str, ...]) -> dict[str, str]:
     """By their steps. Raises click.BadParameter."""
     from runbook.changes import ANSWERS

@@ -108,9 +108,8 @@ def test_every_whole_command_of_a_page_runs(desk: Desk, tmp_path: Path, monkeypa
     monkeypatch.chdir(ROOT)
     textfile = str(tmp_path / "runbook.prom")
     inventory = tmp_path / "clusters.yaml"
-    inventory.write_text(
-        f"inventory: 1\nclusters: {{ lab: {{ kind: nomad, addresses: ['{desk.lab.addresses[0]}'] }} }}\n"
-    )
+    entry = f"{{ kind: nomad, labels: {{ env: prod }}, addresses: ['{desk.lab.addresses[0]}'] }}"
+    inventory.write_text(f"inventory: 1\nclusters: {{ nomad-eu: {entry} }}\n", encoding="utf-8")
     where = {"NOMAD_ADDR": desk.lab.addresses[0], "RUNBOOK_INVENTORY": str(inventory)}
     for command in alone():
         words = [word.replace(f"{THEIR_TEXTFILES}/runbook.prom", textfile) for word in command.words]

@@ -1,0 +1,194 @@
+"""`check --all`: a line for the fleet, a row for each cluster, worst first, and the exit code of the worst."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runbook.cluster.inventory.model import InventoryCluster
+from runbook.errors import Mark
+from runbook.fleet.check import check_clusters, gather_checks, select
+from runbook.lab.simulated import SimulatedLab
+from runbook.raft.diagnosis.health import ClusterHealth
+from tests.command_line import Done, followers, runbook
+
+
+def cluster(name: str, **labels: str) -> InventoryCluster:
+    return InventoryCluster(name, "nomad", Mark("x", 1, 1), (), labels)
+
+
+def health(level: int) -> ClusterHealth:
+    return ClusterHealth(level, f"level {level}", 3, 3, 1, 0, 0, has_leader=True, findings=())
+
+
+# -- the fleet by itself
+
+
+def test_clusters_are_chosen_by_all_their_labels() -> None:
+    """Two labels are both meant, and none chooses all."""
+    fleet = (cluster("a", env="prod", tier="1"), cluster("b", env="prod"), cluster("c"))
+    assert [each.name for each in select(fleet, {})] == ["a", "b", "c"]
+    assert [each.name for each in select(fleet, {"env": "prod"})] == ["a", "b"]
+    assert [each.name for each in select(fleet, {"env": "prod", "tier": "1"})] == ["a"]
+
+
+def test_the_worst_is_first_and_what_was_raised_is_told() -> None:
+    """Critical, then what nobody could see, then warnings; what is equal stays in the order of the file."""
+    fleet = [cluster(name) for name in ("fine", "ill", "broken", "warned", "fine too")]
+    levels = {"fine": 0, "ill": 2, "warned": 1, "fine too": 0}
+
+    def check(each: InventoryCluster) -> ClusterHealth:
+        if each.name == "broken":
+            raise ValueError("a sentence\nof two lines")
+        return health(levels[each.name])
+
+    checked, interrupted = gather_checks(check_clusters(fleet, check, timeout=5, at_once=2), fleet)
+    assert [each.cluster.name for each in checked] == ["ill", "broken", "warned", "fine", "fine too"]
+    assert [each.level for each in checked] == [2, 3, 1, 0, 0]
+    assert checked[1].sentence == "a sentence of two lines"
+    assert not interrupted
+
+
+def test_no_more_are_asked_at_once_than_was_said() -> None:
+    """And all of them are asked."""
+    fleet = [cluster(str(number)) for number in range(40)]
+    running: list[str] = []
+    most: list[int] = []
+
+    def check(each: InventoryCluster) -> ClusterHealth:
+        running.append(each.name)
+        most.append(len(running))
+        time.sleep(0.01)
+        running.remove(each.name)
+        return health(0)
+
+    assert len(list(check_clusters(fleet, check, timeout=5, at_once=4))) == 40
+    assert 2 <= max(most) <= 4
+
+
+def test_one_that_hangs_costs_its_own_deadline_and_no_more() -> None:
+    """Ten hang and ninety answer, four at a time: three time-outs in all, not ten."""
+    fleet = [cluster(str(number)) for number in range(100)]
+
+    def check(each: InventoryCluster) -> ClusterHealth:
+        if int(each.name) % 10 == 0:
+            time.sleep(3)
+        return health(0)
+
+    began = time.monotonic()
+    checked = list(check_clusters(fleet, check, timeout=0.2, at_once=4))
+    assert sum(each.sentence == "no whole look within 0.2 s" for each in checked) == 10
+    assert time.monotonic() - began < 2
+
+
+def test_interrupted_it_keeps_what_was_seen() -> None:
+    """Those that were not checked say so, and are UNKNOWN."""
+    fleet = [cluster(name) for name in "abc"]
+
+    def checks() -> Iterator[object]:
+        yield from check_clusters(fleet[:1], lambda _: health(1), timeout=5, at_once=1)
+        raise KeyboardInterrupt
+
+    checked, interrupted = gather_checks(checks(), fleet)  # type: ignore[arg-type]
+    assert interrupted
+    assert [(each.cluster.name, each.level, each.sentence) for each in checked] == [
+        ("b", 3, "not checked: interrupted"),
+        ("c", 3, "not checked: interrupted"),
+        ("a", 1, "level 1"),
+    ]
+
+
+# -- the command
+
+
+def fleet_of(tmp_path: Path, entries: str) -> dict[str, str]:
+    path = tmp_path / "clusters.yaml"
+    path.write_text(f"inventory: 1\nclusters:\n{entries}")
+    return {**os.environ, "RUNBOOK_INVENTORY": str(path)}
+
+
+def lines_of(done: Done) -> list[str]:
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path: Path) -> None:
+    """One line that a monitor takes, and the rows that a person reads; the same for a machine."""
+    with SimulatedLab(3, gossip_delay=0.3) as well, SimulatedLab(5, gossip_delay=0.3) as ill:
+        well.wait_for_leader()
+        ill.wait_for_leader()
+        dead = followers(ill)[0]
+        ill.kill(dead)
+        ill.wait_for_gossip(dead, "failed")
+        environment = fleet_of(
+            tmp_path,
+            f"  well: {{ kind: nomad, labels: {{ env: prod }}, addresses: ['{well.addresses[0]}'] }}\n"
+            f"  ill: {{ kind: nomad, labels: {{ env: prod }}, addresses: {list(ill.addresses)} }}\n"
+            "  gone: { kind: consul, addresses: ['http://127.0.0.1:9'] }\n",
+        )
+        text, labelled = runbook(environment, "check", "--all"), runbook(environment, "check", "--label", "env=prod")
+        told = [json.loads(line) for line in lines_of(runbook(environment, "check", "--all", "--format", "json"))]
+    first, *rows = lines_of(text)
+    assert first.startswith("RAFT UNKNOWN - 3 clusters: 1 unknown, 1 warning, 1 ok | clusters=3 critical=0 unknown=1 ")
+    assert text.returncode == 3
+    assert [row.split()[:2] for row in rows] == [["UNKNOWN", "gone"], ["WARNING", "ill"], ["OK", "well"]]
+    assert "next: runbook execute remove-dead-peers --cluster ill" in rows[1]
+    assert labelled.returncode == 1
+    assert lines_of(labelled)[0].startswith("RAFT WARNING - 2 clusters: 1 warning, 1 ok |")
+    whole, gone, warned, fine = told
+    assert (whole["status"], whole["clusters"], whole["unknown"], whole["interrupted"]) == ("UNKNOWN", 3, 1, False)
+    assert (gone["cluster"], gone["kind"], gone["status"]) == ("gone", "consul", "UNKNOWN")
+    assert (warned["cluster"], warned["labels"], warned["dead"]) == ("ill", {"env": "prod"}, 1)
+    assert (fine["cluster"], fine["status"], fine["voters"]) == ("well", "OK", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("--label", "env=test"), 3, "has env=test; `runbook clusters` lists them"),
+        (("--label", "env"), 2, "write --label NAME=VALUE"),
+        (("--label", "env=a", "--label", "env=b"), 2, "two values of one label"),
+        (("--all", "--cluster", "a"), 2, "leave --cluster"),
+        (("--all", "--textfile", "x"), 2, "--textfile out"),
+        (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
+    ],
+)
+def test_what_chooses_nothing_is_told(tmp_path: Path, words: tuple[str, ...], code: int, sentence: str) -> None:
+    """In one line that a monitor takes, or as a wrong word of the command line."""
+    environment = fleet_of(tmp_path, "  a: { kind: nomad, addresses: [http://a] }\n")
+    done = runbook(environment, "check", *words)
+    assert done.returncode == code
+    assert sentence in " ".join((done.stdout + done.stderr).split())
+
+
+def test_interrupted_it_prints_what_it_has(tmp_path: Path) -> None:
+    """The process itself, by the signal of a Ctrl-C, while one cluster answers and the others hang."""
+    with SimulatedLab(1) as lab:
+        lab.wait_for_leader()
+        slow = "".join(
+            f"  slow{number}: {{ kind: nomad, addresses: ['http://127.0.0.1:{number + 1}'], "
+            "credentials: { token: exec:sleep 25 } }\n"
+            for number in range(3)
+        )
+        environment = fleet_of(tmp_path, f"  lab: {{ kind: nomad, addresses: ['{lab.addresses[0]}'] }}\n{slow}")
+        command = [sys.executable, "-m", "runbook", "check", "--all", "--timeout", "20"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            until = time.monotonic() + 20
+            while not any("/v1/operator/autopilot/health" in each.path for each in lab.requests):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            told, _ = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert "interrupted, so not all were checked" in told
+    assert "UNKNOWN   slow2  not checked: interrupted" in told
+    assert any(line.split()[1] == "lab" and "voters answer" in line for line in told.splitlines()[1:])
