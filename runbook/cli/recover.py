@@ -6,11 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook.cli.options import FORMAT, cluster_options, parse_choice
+
 if TYPE_CHECKING:
+    from runbook.cluster.choice import ClusterChoice
     from runbook.raft.lost_quorum import RecoveryEvidence
     from runbook.raft.model import ClusterView
 
@@ -39,15 +42,9 @@ def recover() -> None:
     help="Seconds for which nobody may lead and nobody come back.",
 )
 @click.option("--unit", help="The servers' systemd unit; nomad or consul unless given.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For a person, or for a machine.",
-)
-def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str) -> None:
+@FORMAT
+@cluster_options
+def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str, **which: Any) -> None:
     """Print how to recover by peers.json: whose log is furthest, what may be lost, the file, the commands per host.
 
     It only reads. It refuses while quorum may come back by itself, and while silence is all there is of a server: then
@@ -55,21 +52,26 @@ def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str)
 
     Exit: 0 a plan was printed, 2 settings, 3 refused.
     """
-    sys.exit(print_recovery_plan(lost, confirm_for, unit, form, os.environ))
+    sys.exit(print_recovery_plan(lost, confirm_for, unit, form, os.environ, parse_choice(**which)))
 
 
 def print_recovery_plan(
-    lost: Sequence[str], confirm_for: float, unit: str | None, form: str, environment: Mapping[str, str]
+    lost: Sequence[str],
+    confirm_for: float,
+    unit: str | None,
+    form: str,
+    environment: Mapping[str, str],
+    choice: ClusterChoice,
 ) -> int:
-    """Returns the exit code. Raises SettingsError; RefusedError where there is no plan."""
+    """Returns the exit code. Raises as chosen_cluster does, and RefusedError where there is no plan."""
     from runbook.clock import SystemClock, wait
-    from runbook.cluster.environment import cluster_from
+    from runbook.cluster.choice import chosen_cluster
     from runbook.errors import RefusedError
     from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, RecoveryEvidence, plan_recovery
     from runbook.raft.lost_quorum_text import format_plan
     from runbook.raft.removal import Refusal
 
-    cluster, clock = cluster_from(environment, read_only=True), SystemClock()
+    cluster, clock = chosen_cluster(choice, environment, read_only=True), SystemClock()
     looks: list[ClusterView] = []
 
     def enough() -> RecoveryEvidence | None:

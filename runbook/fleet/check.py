@@ -69,7 +69,7 @@ def _check_one(cluster: InventoryCluster, check: Check, timeout: float) -> Check
     try:
         health = within(timeout, lambda: check(cluster))
     except TimeoutError:
-        return CheckedCluster(cluster, UNKNOWN, f"no whole look within {timeout:g} s", now() - began)
+        return CheckedCluster(cluster, UNKNOWN, f"the look did not finish within {timeout:g} s", now() - began)
     except Exception as error:
         return CheckedCluster(cluster, UNKNOWN, " ".join(str(error).split()), now() - began)
     return CheckedCluster(cluster, health.level, health.sentence, now() - began, health)
