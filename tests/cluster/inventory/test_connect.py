@@ -18,7 +18,7 @@ from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Reach
 from runbook.report.diagnosis import format_diagnosis
-from tests.cluster.stub import CERTIFICATE
+from tests.cluster.stub import CERTIFICATE, NAME_IN_CERTIFICATE, reply, stub
 
 TOKEN = "a-token-of-nomad"
 
@@ -65,6 +65,19 @@ def test_a_server_may_have_a_tls_name_of_its_own(tmp_path: Path) -> None:
     settings = settings_of(of_text(tmp_path, f"kind: nomad, addresses: {addresses}, tls: {{ server_name: any.nomad }}"))
     assert settings.server_name_at("https://b:1") == "s1.nomad"
     assert settings.server_name_at("https://b:2") == "any.nomad"
+
+
+def test_the_name_of_an_address_is_asked_for_and_checked_there_alone(tmp_path: Path) -> None:
+    """A second address of the same machine has another certificate in mind, and is not believed for the first one's."""
+    with stub(lambda *_: reply(), tls_delay=0) as one, stub(lambda *_: reply(), tls_delay=0) as two:
+        cluster = of_text(
+            tmp_path,
+            f"kind: nomad, tls: {{ ca: {CERTIFICATE}, server_name: server.eu.nomad }}, addresses: "
+            f"[ {{ url: '{one.url}/nomad/1', tls_server_name: {NAME_IN_CERTIFICATE} }}, '{two.url}' ]",
+        )
+        cluster.look()
+        assert {head.split()[1].rpartition("/v1/")[0] for _, head in one.heads} == {"/nomad/1"}
+        assert two.heads == []
 
 
 def test_a_consul_cluster_has_consuls_header_and_may_skip_verification(tmp_path: Path) -> None:
