@@ -128,11 +128,15 @@ class Looked(_StepEvent):
 
 @dataclass(frozen=True)
 class VerdictCriteria(_StepEvent):
-    """From here on dead is who looked dead for ``confirm_for`` seconds, in at least so many looks."""
+    """From here on dead is who looked dead for ``confirm_for`` seconds, in at least so many looks.
+
+    ``confirm_final_for`` stands in its place where a removed server cannot come back with its data.
+    """
 
     kind = "verdict.criteria"
     confirm_for: float
     looks: int
+    confirm_final_for: float = 300.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from runbook.changes import Change, ChangesFolding, Key
 from runbook.errors import TransitionError
-from runbook.raft.liveness import SILENT_MACHINE, Verdict, judge
+from runbook.raft.liveness import SILENT_MACHINE, DeathCriteria, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView
 from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
 from runbook.raft.quorum import VoterCounts
@@ -22,7 +22,6 @@ from runbook.removals import Removal, RemovalsFolding
 from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, StepEnd, next_state
 
 Record = Mapping[str, Any]
-CONFIRM_FOR, LEAST_LOOKS = 30.0, 2  # where no raft.find_dead has said otherwise
 
 
 class RunState:
@@ -59,13 +58,18 @@ class RunState:
         self.resumed = 0
         self.refusal = ""
         self.plan_basis: PlanBasis | None = None
-        self.confirm_for, self.least_looks = CONFIRM_FOR, LEAST_LOOKS
+        self.criteria = DeathCriteria()  # where no raft.find_dead has said otherwise
         self.looks: list[ClusterView] = []
         self.autopilot: AutopilotSettings | None = None  # the newest that a look of this process could read
         self.names: dict[str, str] = {}  # how a person calls each peer met so far, by id
         self._moments: dict[str, float] = {}  # when this process was about to send a removal, by the peer's id
         self._removals = RemovalsFolding()
         self._changes = ChangesFolding()
+
+    @property
+    def confirm_for(self) -> float:
+        """Seconds for which a peer of this cluster must look dead."""
+        return self.criteria.seconds(self.looks)
 
     # -- advancing
 
@@ -93,7 +97,7 @@ class RunState:
 
     def _apply_other(self, kind: str, record: Record) -> None:
         if kind == "verdict.criteria":
-            self.confirm_for, self.least_looks = float(record["confirm_for"]), int(record["looks"])
+            self.criteria = DeathCriteria.of(record)
         elif kind == "cluster.claimed":
             self.peers |= frozenset(record["peers"])
         elif kind == "lock.taken_over" and self.started is not None:  # stands in the records of both runs
@@ -130,8 +134,8 @@ class RunState:
         self.names |= {peer.id: peer.label for peer in (seen.peers if seen else ())}
         self.autopilot = view.autopilot or self.autopilot
         self.looks.append(view)
-        needed = max(self.confirm_for, SILENT_MACHINE)
-        while len(self.looks) > self.least_looks and view.taken_at - self.looks[1].ended_at >= needed:
+        needed = max(self.criteria.longest, SILENT_MACHINE)
+        while len(self.looks) > self.criteria.least_looks and view.taken_at - self.looks[1].ended_at >= needed:
             del self.looks[0]  # older than any verdict needs
 
     def _apply_step(self, kind: str, record: Record) -> None:
@@ -242,7 +246,7 @@ class RunState:
         return {peer.id: self._verdict(peer) for peer in newest.peers} if newest else {}
 
     def _verdict(self, peer: Any) -> Verdict:
-        return judge(self.looks, peer, confirm_for=self.confirm_for, least_looks=self.least_looks)
+        return judge(self.looks, peer, confirm_for=self.confirm_for, least_looks=self.criteria.least_looks)
 
     @property
     def dry_run(self) -> bool:

@@ -15,9 +15,9 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from tests.clock import CLOCK
 
-AGENTS = ("consul", "nomad")  # each a marker, and the name of the binary that lights it up
-MUST_RUN_IN_CI = "consul"  # .ci/run installs it, so a skip there would be a promise broken in silence
-SETTINGS = ("NOMAD_", "CONSUL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
+AGENTS = ("consul", "etcd", "nomad")  # each a marker, and the name of the binary that lights it up
+MUST_RUN_IN_CI = ("consul", "etcd")  # .ci/run installs them, so a skip there would be a promise broken in silence
+SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
 MOST_WORKERS = 8
@@ -122,12 +122,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test of the agent that CI installs is a failure, whatever skipped it."""
+    """In CI a skipped test of an agent that CI installs is a failure, whatever skipped it."""
     report = yield
-    if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker(MUST_RUN_IN_CI):
+    agent = next((agent for agent in MUST_RUN_IN_CI if item.get_closest_marker(agent)), None)
+    if report.skipped and os.environ.get("CI") == "true" and agent:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         report.outcome = "failed"
-        report.longrepr = f"a test on a real {MUST_RUN_IN_CI} must run in CI, yet it was skipped: {reason}"
+        report.longrepr = f"a test on a real {agent} must run in CI, yet it was skipped: {reason}"
     return report
 
 

@@ -29,7 +29,7 @@ INVENTORY = click.option(
 )
 KIND = click.option(
     "--kind",
-    type=click.Choice(["nomad", "consul"]),
+    type=click.Choice(["nomad", "consul", "etcd"]),
     help="Which one, where the environment names clusters of several products.",
 )
 CLUSTER_OPTIONS = (

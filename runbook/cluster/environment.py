@@ -1,26 +1,44 @@
 """Which cluster, and with which credentials: read from the environment as the cluster's own command line reads it.
 
-One extension: ``NOMAD_ADDR`` and ``CONSUL_HTTP_ADDR`` may hold several addresses with commas between, so that the one
-server whose address was noted down may be the one that died. Any that answers is used to find the others.
+One extension: ``NOMAD_ADDR`` and ``CONSUL_HTTP_ADDR`` may hold several addresses with commas between, as
+``ETCDCTL_ENDPOINTS`` does, so that the one server whose address was noted down may be the one that died. Any that
+answers is used to find the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from runbook.cluster.access import check_readable, header_value, system_authorities
 from runbook.cluster.addresses import split_address
+from runbook.cluster.etcd.adapter import CLIENT_PORT, EtcdCluster
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
-from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD, Dialect
+from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.port import Cluster
 from runbook.errors import SettingsError
 from runbook.files import read_limited
 
 TOKEN_LIMIT = 64 * 1024  # bytes of a file that holds a token
-VARIABLES = {"nomad": "NOMAD_ADDR", "consul": "CONSUL_HTTP_ADDR"}  # whose address is where, by the kind of cluster
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+
+@dataclass(frozen=True)
+class _AddressVariable:
+    """Where a product's addresses stand, the usual port of its API, and where user and password belong."""
+
+    name: str
+    port: int
+    auth: str
+
+
+ADDRESSES = {
+    "nomad": _AddressVariable(NOMAD.variable, NOMAD.port, "NOMAD_HTTP_AUTH"),
+    "consul": _AddressVariable(CONSUL.variable, CONSUL.port, "CONSUL_HTTP_AUTH"),
+    "etcd": _AddressVariable("ETCDCTL_ENDPOINTS", CLIENT_PORT, "ETCDCTL_USER"),
+}
 
 
 def cluster_from(environment: Mapping[str, str], *, read_only: bool, kind: str | None = None) -> Cluster:
@@ -34,10 +52,10 @@ def cluster_from(environment: Mapping[str, str], *, read_only: bool, kind: str |
 
 def _kind_named_by(environment: Mapping[str, str]) -> str:
     """Where two products are named nobody can tell which is meant: the wrong one must not lose a server."""
-    named = [kind for kind, variable in VARIABLES.items() if environment.get(variable)]
+    named = [kind for kind, variable in ADDRESSES.items() if environment.get(variable.name)]
     if len(named) < 2:
         return named[0] if named else "nomad"
-    variables = " and ".join(VARIABLES[kind] for kind in named)
+    variables = " and ".join(ADDRESSES[kind].name for kind in named)
     kinds = " or ".join(f"--kind {kind}" for kind in named)
     raise SettingsError(f"{variables} are set, and only one cluster can be meant", f"Say which: {kinds}")
 
@@ -46,7 +64,7 @@ def _nomad(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
     token = header_value("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
     skip = environment.get("NOMAD_SKIP_VERIFY") in _TRUE
     settings = _settings(environment, "NOMAD", {"X-Nomad-Token": token} if token else {}, skip, read_only)
-    addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", NOMAD, _as_given)
+    addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", "nomad", _as_given)
     return HashiCorpCluster(NOMAD, addresses, settings, environment.get("NOMAD_REGION") or None)
 
 
@@ -59,13 +77,30 @@ def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster
     with_tls = environment.get("CONSUL_HTTP_SSL") in _TRUE
     addresses = _addresses(
         environment.get("CONSUL_HTTP_ADDR") or "http://127.0.0.1:8500",
-        CONSUL,
+        "consul",
         _with_tls if with_tls else _without_scheme,
     )
     return HashiCorpCluster(CONSUL, addresses, settings, None)
 
 
-_CLUSTERS = {"nomad": _nomad, "consul": _consul}
+def _etcd(environment: Mapping[str, str], read_only: bool) -> EtcdCluster:
+    """As ``etcdctl`` reads it: an address without a scheme is https where TLS is set up."""
+    user, colon, password = (environment.get("ETCDCTL_USER") or "").strip().partition(":")
+    password = password if colon else environment.get("ETCDCTL_PASSWORD", "")
+    certificate = _certificate(environment, "ETCDCTL_CERT", "ETCDCTL_KEY")
+    with_tls = certificate or environment.get("ETCDCTL_CACERT")
+    skip = environment.get("ETCDCTL_INSECURE_SKIP_TLS_VERIFY") in _TRUE
+    settings = HttpSettings(verify=_verify(environment, "ETCDCTL", skip), certificate=certificate, read_only=read_only)
+    given = environment.get("ETCDCTL_ENDPOINTS") or f"127.0.0.1:{CLIENT_PORT}"
+    addresses = _addresses(given, "etcd", _https_unless_said if with_tls else _without_scheme)
+    return EtcdCluster(addresses, settings, user or None, password)
+
+
+_CLUSTERS: dict[str, Callable[[Mapping[str, str], bool], Cluster]] = {
+    "nomad": _nomad,
+    "consul": _consul,
+    "etcd": _etcd,
+}
 
 
 def _settings(
@@ -77,7 +112,7 @@ def _settings(
         headers=headers,
         basic_auth=(user, password) if user or colon else None,
         verify=_verify(environment, prefix, skip_verify),
-        certificate=_certificate(environment, prefix),
+        certificate=_certificate(environment, f"{prefix}_CLIENT_CERT", f"{prefix}_CLIENT_KEY"),
         read_only=read_only,
         server_name=environment.get(f"{prefix}_TLS_SERVER_NAME") or None,
     )
@@ -86,24 +121,24 @@ def _settings(
 # -- addresses
 
 
-def _addresses(text: str, dialect: Dialect, with_scheme: Callable[[str], str]) -> tuple[str, ...]:
+def _addresses(text: str, kind: str, with_scheme: Callable[[str], str]) -> tuple[str, ...]:
     given = [part.strip() for part in text.split(",") if part.strip()]
     if not given:
-        raise SettingsError(f"{dialect.variable} names no address")
-    return tuple(dict.fromkeys(_address(address, dialect, with_scheme) for address in given))
+        raise SettingsError(f"{ADDRESSES[kind].name} names no address")
+    return tuple(dict.fromkeys(_address(address, ADDRESSES[kind], with_scheme) for address in given))
 
 
-def _address(given: str, dialect: Dialect, with_scheme: Callable[[str], str]) -> str:
+def _address(given: str, variable: _AddressVariable, with_scheme: Callable[[str], str]) -> str:
     """The words never repeat an address that is wrong: it may hold a password."""
     if given.startswith("unix:"):
-        raise SettingsError(f"{dialect.variable}: unix:// addresses are not supported; give http://HOST:{dialect.port}")
+        raise SettingsError(f"{variable.name}: unix:// addresses are not supported; give http://HOST:{variable.port}")
     address = with_scheme(given).rstrip("/")
     if "@" in address:
-        auth = dialect.variable.replace("ADDR", "AUTH") if dialect is CONSUL else "NOMAD_HTTP_AUTH"
-        raise SettingsError(f"{dialect.variable} must hold no user or password; put them as USER:PASSWORD in {auth}")
+        where = f"put them as USER:PASSWORD in {variable.auth}"
+        raise SettingsError(f"{variable.name} must hold no user or password; {where}")
     if split_address(address) is None:
-        example = f"http://HOST:{dialect.port}"
-        raise SettingsError(f"{dialect.variable} must be an http:// or https:// address, such as {example}")
+        example = f"http://HOST:{variable.port}"
+        raise SettingsError(f"{variable.name} must be an http:// or https:// address, such as {example}")
     return address
 
 
@@ -113,6 +148,10 @@ def _as_given(address: str) -> str:
 
 def _without_scheme(address: str) -> str:
     return address if "://" in address else f"http://{address}"
+
+
+def _https_unless_said(address: str) -> str:
+    return address if "://" in address else f"https://{address}"
 
 
 def _with_tls(address: str) -> str:
@@ -133,11 +172,10 @@ def _verify(environment: Mapping[str, str], prefix: str, skip: bool) -> bool | s
     return environment[named[0]] if named else system_authorities()
 
 
-def _certificate(environment: Mapping[str, str], prefix: str) -> tuple[str, str] | None:
-    names = (f"{prefix}_CLIENT_CERT", f"{prefix}_CLIENT_KEY")
+def _certificate(environment: Mapping[str, str], *names: str) -> tuple[str, str] | None:
     certificate, key = (environment.get(name) for name in names)
     if bool(certificate) != bool(key):
-        raise SettingsError(f"{prefix}_CLIENT_CERT and {prefix}_CLIENT_KEY go together: give both or neither")
+        raise SettingsError(f"{' and '.join(names)} go together: give both or neither")
     if not certificate or not key:
         return None
     for name, path in zip(names, (certificate, key), strict=True):

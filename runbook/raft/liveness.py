@@ -6,9 +6,10 @@ The rules are in docs/safety.md; what misleads is in docs/servers/traps.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import OpinionKind
@@ -41,6 +42,33 @@ class Verdict:
     lasting: float = 0.0
     returned: bool = False
     settled_by: str = ""
+
+
+@dataclass(frozen=True)
+class DeathCriteria:
+    """What makes *dead*: for how many seconds a peer must look so, and in how many looks at least.
+
+    ``confirm_final_for`` stands in the place of ``confirm_for`` where a removed server cannot come back with its data.
+    """
+
+    confirm_for: float = 30.0
+    least_looks: int = 2
+    confirm_final_for: float = 300.0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> DeathCriteria:
+        """Those of the event ``verdict.criteria``; older journals do not tell removals apart by how final they are."""
+        final = float(record.get("confirm_final_for", cls.confirm_final_for))
+        return cls(float(record["confirm_for"]), int(record["looks"]), final)
+
+    @property
+    def longest(self) -> float:
+        """The longer of the two times, for limits that are set before anything is known of the cluster."""
+        return max(self.confirm_for, self.confirm_final_for)
+
+    def seconds(self, looks: Sequence[ClusterView]) -> float:
+        """For how long in this cluster, by the newest look."""
+        return self.confirm_final_for if looks and looks[-1].removal_is_final else self.confirm_for
 
 
 def judge(
@@ -129,6 +157,8 @@ def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdic
     heard = words_of_life(view, peer)
     if heard is not None:
         return Verdict(peer, Liveness.ALIVE, (heard,))
+    if peer.never_started:
+        return Verdict(peer, Liveness.UNKNOWN, (NEVER_STARTED,), settled_by=START_IT)
     probe = probe_evidence(view, peer)
     doubt = _doubt_from_here(view, peer, probe) or _doubt_of_others(view, peer)
     if doubt is not None:
@@ -232,6 +262,8 @@ GIVE_LEADER = (
     "Give this host access to the leader's own API, or a token that may read its opinion of the others: "
     "no server is judged dead without it"
 )
+NEVER_STARTED = "it was added to the cluster and has not started yet"
+START_IT = "Ask who added it: it has to be started, or taken out by hand by whoever added it"
 WAIT = "Run runbook diagnose again in a minute: the servers make up their minds late"
 
 

@@ -50,6 +50,7 @@ class Peer:
 
     ``id`` is what a removal names: the node's UUID on Raft protocol 3, its address on protocol 2.
     ``name`` is the gossip name the answering server attached, ``None`` where it said ``(unknown)``.
+    ``never_started``: it was added to the configuration, and no server has ever heard from it.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Peer:
     voter: bool
     name: str | None = None
     protocol: int | None = None
+    never_started: bool = False
 
     @property
     def label(self) -> str:
@@ -174,6 +176,7 @@ class ClusterView:
     ``opinions`` are what each server whose words could be had holds of the peers, by its id and the peer's; those of
     the leader may come through another server's door. ``leader_term`` is its term by its own words, through any door.
     ``quorum_proof`` says by which read the product itself has proven that this leader has a quorum behind it.
+    ``removal_is_final`` is true of a product where a removed server cannot come back with its data.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
@@ -195,6 +198,7 @@ class ClusterView:
     opinions: Mapping[str, Mapping[str, Opinion]] = field(default_factory=dict)
     leader_term: int | None = None
     quorum_proof: str | None = None
+    removal_is_final: bool = False
 
     @property
     def ended_at(self) -> float:

@@ -23,7 +23,7 @@ KINDS = [pytest.param("consul", marks=pytest.mark.consul), pytest.param("nomad",
 # Nomad 1.0.18 and 2.0.5: "http: request complete: method=GET path=/v1/...", and "request failed" with an error;
 # Consul 1.8.7: "agent.http: Request finished: method=GET url=/v1/...".
 REQUEST = re.compile(r"\bmethod=(\w+) (?:path|url)=(\S+)")
-VARIABLE = {"consul": "CONSUL_HTTP_ADDR", "nomad": "NOMAD_ADDR"}
+VARIABLE = {"consul": "CONSUL_HTTP_ADDR", "etcd": "ETCDCTL_ENDPOINTS", "nomad": "NOMAD_ADDR"}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,13 @@ FIND_DEAD = StepDeclaration(
     Effect.READ,
     parameters=(
         Field("confirm_for", "duration", "how long a peer must show no sign of life", default=30.0, min=0),
+        Field(
+            "confirm_final_for",
+            "duration",
+            "the same where a removed server cannot come back with its data (etcd)",
+            default=300.0,
+            min=0,
+        ),
         Field("looks", "int", "how many looks are spread over that time", default=3, min=2, max=100),
     ),
     results=(
@@ -42,6 +49,7 @@ FIND_DEAD = StepDeclaration(
 )
 
 
+HOPE = 30.0  # seconds in which a process that listens may answer again
 SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossip takes 35-48 s
 
 
@@ -51,29 +59,35 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.raft.liveness import SILENT_MACHINE, Liveness
     from runbook.steps.raft.looking import look_until_decided
 
-    context.emit(VerdictCriteria(context.step, arguments["confirm_for"], arguments["looks"]))
+    criteria = arguments["confirm_for"], arguments["looks"], arguments["confirm_final_for"]
+    context.emit(VerdictCriteria(context.step, *criteria))
     began = context.clock.monotonic()
 
     def worth_waiting_for(_view: ClusterView) -> list[Verdict]:
         return _worth_waiting_for(context, context.clock.monotonic() - began)
 
-    limit = max(context.state.confirm_for, SILENT_MACHINE) + SETTLE
+    limit = max(context.state.criteria.longest, SILENT_MACHINE) + SETTLE
     look_until_decided(context, worth_waiting_for, within=limit)
     verdicts = list(context.state.verdicts().values())
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
-    output = {"peers": [_item(verdict) for verdict in dead], "count": len(dead), **arguments}
+    output = {
+        "peers": [_item(verdict) for verdict in dead],
+        "count": len(dead),
+        "confirm_for": context.state.confirm_for,
+        "looks": arguments["looks"],
+    }
     return StepResult(_format_verdicts(dead, _undecided(verdicts)), output)
 
 
 def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
     """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
-    machine answers for it, time alone proves nothing: that needs a person.
+    machine answers for it, or that was never started, time alone proves nothing: that needs a person.
     """
     from runbook.raft.probes import ProbeMeaning, probe_evidence
 
     confirm_for, newest = context.state.confirm_for, context.state.looks[-1]
-    undecided = _undecided(context.state.verdicts().values())
-    if waited < confirm_for:
+    undecided = [verdict for verdict in _undecided(context.state.verdicts().values()) if not verdict.peer.never_started]
+    if waited < min(confirm_for, HOPE):
         return undecided
     hopeless = (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
     return [

@@ -30,7 +30,7 @@ def look_again(context: StepContext) -> ClusterView:
 def pause(context: StepContext, verdicts: Collection[Verdict] = ()) -> float:
     """Seconds between two looks, so that they are spread over the time that these verdicts need."""
     needed = max((verdict.lasting for verdict in verdicts), default=0.0) or context.state.confirm_for
-    return min(max(needed / (context.state.least_looks - 1), 0.05), LOOK_EVERY)
+    return min(max(needed / (context.state.criteria.least_looks - 1), 0.05), LOOK_EVERY)
 
 
 def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
@@ -38,7 +38,7 @@ def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
 
     A resumed run begins with none. Bounded: whoever is not confirmed by then is judged unknown.
     """
-    limit = max(context.state.confirm_for, SILENT_MACHINE) + PATIENCE
+    limit = max(context.state.criteria.longest, SILENT_MACHINE) + PATIENCE
     return look_until_decided(context, lambda view: _unconfirmed(context, view, wanted), within=limit)
 
 

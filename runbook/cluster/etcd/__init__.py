@@ -1,0 +1,1 @@
+"""etcd over its JSON gateway: every member is a vantage, and a removal is final."""

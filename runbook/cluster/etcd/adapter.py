@@ -1,0 +1,218 @@
+"""etcd over its JSON gateway: one look at every member, one removal, one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any, Literal
+
+from runbook.cluster import http
+from runbook.cluster.etcd import replies
+from runbook.cluster.etcd.client import EtcdClient
+from runbook.cluster.etcd.interview import MEMBERS, STATUS, Interview, interview
+from runbook.cluster.etcd.opinions import StreamLog, opinions_in
+from runbook.cluster.etcd.snapshot import keep_snapshot
+from runbook.cluster.http import HttpSettings
+from runbook.cluster.machines import by_machine, machine_ports
+from runbook.cluster.network import Network, SystemNetwork
+from runbook.errors import ClusterError, ErrorKind
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
+from runbook.raft.quorum import reason_not_leading
+
+CLIENT_PORT = 2379
+READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one not to rely on
+PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
+CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+STATE_LIMIT = 16 * 1024**3  # bytes of JSON: twice etcd's own limit of 8 GiB for its database, as base64 is longer
+READ = "/v3/kv/range"
+ANY_KEY = {"key": "AA==", "limit": "1", "keys_only": True}  # a linearizable read, whatever the key
+NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)  # etcd has neither
+
+Question = tuple[Literal["http", "raft", "host"], str]  # a member's URL, or an address with a port
+
+
+class EtcdCluster:
+    """A cluster reached by one or more client addresses; the members publish the others', which are verified."""
+
+    def __init__(
+        self,
+        addresses: tuple[str, ...],
+        settings: HttpSettings,
+        user: str | None = None,
+        password: str = "",
+        network: Network | None = None,
+    ) -> None:
+        self.name = f"etcd:{addresses[0]}"
+        self._settings = settings
+        self._network = network or SystemNetwork(settings)
+        self._client = EtcdClient(self._network, user, password)
+        self._expected: dict[str, str | None] = dict.fromkeys(addresses)
+        self._route = self._entries = addresses
+        self._stream_log = StreamLog()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+        return (*self._settings.secrets, *self._client.secrets)
+
+    def look(self, *, within: float = inf) -> ClusterView:
+        """Every member in parallel, the proof of quorum next, the peer ports last."""
+        began = self._network.monotonic()
+        until = began + within
+        said = self._ask_everybody(until)
+        vantages = _one_each(said)
+        answering = [each for each in vantages if each.server_id and each.configuration]
+        answering.sort(key=lambda v: (v.state == "Leader", v.term or 0, v.last_log_index or 0), reverse=True)
+        configuration, leader_id, proof, error = self._read_configuration(answering, said, until)
+        view = ClusterView(
+            cluster=self.name,
+            taken_at=began,
+            configuration=configuration,
+            leader_id=leader_id,
+            vantages=vantages,
+            autopilot=NO_MINIMUM if configuration else None,
+            trouble=error.kind.value if error else None,
+            trouble_text=str(error) if error else None,
+            leader_term=max((v.term or 0 for v in answering), default=None) if leader_id else None,
+            quorum_proof=proof,
+            removal_is_final=True,
+        )
+        view = self._with_probes(view, until)
+        now = self._network.monotonic()
+        self._stream_log.add(now, {each.vantage.server_id: each.streams for each in said})
+        door = answering[0] if answering else None
+        view = replace(view, opinions=opinions_in(view, self._stream_log, now, door))
+        self._route = self._route_by(view)
+        return replace(view, seconds=self._network.monotonic() - began)
+
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
+        """Any member passes it on to the leader; etcd's own strict reconfiguration check may refuse it."""
+        body = {"ID": replies.decimal_id(peer.id)}
+        until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
+        path = "/v3/cluster/member/remove"
+        self._client.first(self._route, until, lambda url: self._client.change(url, path, body, until))
+
+    def save_state(self, path: Path, *, within: float = inf) -> str:
+        """The snapshot of one member, verified by the digest at its end; a member without quorum gives one too."""
+        until = self._network.monotonic() + min(STATE_TIMEOUT, within)
+
+        def save(url: str) -> str:
+            asked = "/v3/maintenance/snapshot"
+            return keep_snapshot(path, lambda file: self._client.save(url, asked, file, until, STATE_LIMIT))
+
+        return self._client.first(self._route, until, save)
+
+    # -- looking
+
+    def _ask_everybody(self, until: float) -> list[Interview]:
+        """Every known member and, as soon as an answer names them, the others."""
+
+        def follow(answer: Any) -> Iterable[Question]:
+            for member, urls in answer.client_urls.items():
+                for url in urls:
+                    if url not in self._expected:
+                        self._expected[url] = member
+                        yield "http", url
+
+        first: list[Question] = [("http", url) for url in self._expected]
+        answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * READ_TIMEOUT))
+        return [self._complete(url, answers["http", url]) for _, url in answers]
+
+    def _ask(self, question: Question) -> Any:
+        kind, place = question
+        if kind == "http":
+            return interview(self._client, place, self._network.monotonic() + READ_TIMEOUT)
+        return self._network.probe(place)
+
+    def _complete(self, url: str, answer: Interview | Reach | None) -> Interview:
+        expected = self._expected[url]
+        if isinstance(answer, Interview):
+            return replace(answer, vantage=replace(answer.vantage, expected_id=expected))
+        silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
+        return Interview(silence, {}, error=ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
+
+    def _read_configuration(
+        self, answering: list[Vantage], said: list[Interview], until: float
+    ) -> tuple[Configuration | None, str | None, str | None, ClusterError | None]:
+        """The members of one that has just made a linearizable read, so that its list is no older than that."""
+        if not answering:
+            return None, None, None, _why_nobody(said)
+        try:
+            url = answering[0].url
+            limit = self._network.monotonic() + self._client.left(until, PROOF_TIMEOUT)
+            self._prove_quorum(url, limit)
+            status = replies.status(self._client.read(url, STATUS, {}, limit), url)
+            told = replies.member_list(self._client.read(url, MEMBERS, {}, limit), url)
+        except ClusterError as error:
+            return None, None, None, _no_quorum(error, answering)
+        why = "it names no leader" if status.leader is None else None
+        why = why or reason_not_leading(told.configuration, status.leader or "", answering)
+        if why:
+            return None, None, None, ClusterError(ErrorKind.NO_LEADER, f"{url}: {why}")
+        return told.configuration, status.leader, f"a linearizable read by {answering[0].name or url}", None
+
+    def _prove_quorum(self, url: str, until: float) -> None:
+        """Raises ClusterError without quorum. That this user may not read is told after the quorum has agreed."""
+        try:
+            self._client.read(url, READ, ANY_KEY, until)
+        except ClusterError as error:
+            if error.kind is not ErrorKind.FORBIDDEN:
+                raise
+
+    def _with_probes(self, view: ClusterView, until: float) -> ClusterView:
+        """This host's own tries at the peer ports, and at the machines of who is silent and who lives."""
+        held = [view.configuration, *(vantage.configuration for vantage in view.answering)]
+        peers = {peer.address: peer for each in held if each is not None for peer in each.peers}
+        silent = {address for address, peer in peers.items() if view.vantage_of(peer) is None}
+
+        def machines() -> Iterable[Question]:
+            places = (machine_ports(address, (CLIENT_PORT,)) for address in (*sorted(silent), *sorted(peers)))
+            return [("host", place) for there in places for place in there]
+
+        def follow(answer: Any) -> Iterable[Question]:
+            return machines() if silent and answer is Reach.SILENT else ()
+
+        questions: list[Question] = [("raft", address) for address in sorted(peers)]
+        said = self._network.gather(questions, self._ask, follow, self._client.left(until, 2 * http.PROBE_TIMEOUT + 1))
+        return replace(
+            view,
+            probes={place: reach for (kind, place), reach in said.items() if kind == "raft" and reach is not None},
+            hosts=by_machine(peers, {place: reach for (kind, place), reach in said.items() if kind == "host"}),
+        )
+
+    def _route_by(self, view: ClusterView) -> tuple[str, ...]:
+        """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
+        leader = view.vantage_of(view.leader) if view.leader else None
+        answering = [vantage.url for vantage in view.answering]
+        given = [url for url in self._entries if url in answering]
+        return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
+
+
+def _one_each(said: Iterable[Interview]) -> tuple[Vantage, ...]:
+    """Two addresses of one member are one vantage; behind a balancer nobody knows whose list it was."""
+    kept: dict[str, Vantage] = {}
+    for vantage in sorted((each.vantage for each in said), key=lambda v: v.other_id is not None):
+        kept.setdefault(vantage.server_id or vantage.url, vantage)
+    return tuple(kept.values())
+
+
+def _no_quorum(error: ClusterError, answering: list[Vantage]) -> ClusterError:
+    """A linearizable read that gets no answer in time is how etcd says that no quorum answers its leader."""
+    if error.kind not in (ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT):
+        return error
+    named = sorted({each.leader_address for each in answering if each.leader_address})
+    led = f", although {answering[0].name or answering[0].url} names {named[0]} as leader" if named else ""
+    sentence = f"no linearizable read was answered, so no quorum is proven{led} ({error.sentence})"
+    return ClusterError(ErrorKind.NO_LEADER, sentence)
+
+
+def _why_nobody(said: list[Interview]) -> ClusterError:
+    """No member says who it is: every reason, and of these a refused user before all."""
+    errors = [each.error for each in said if each.error is not None]
+    if not errors:
+        return ClusterError(ErrorKind.UNREACHABLE, "no member answers", "Name one in ETCDCTL_ENDPOINTS")
+    worst = next((error for error in errors if error.kind is ErrorKind.FORBIDDEN), errors[0])
+    sentence = "; ".join(dict.fromkeys(error.sentence for error in [worst, *errors][:4]))
+    return ClusterError(worst.kind, sentence, worst.next_action)

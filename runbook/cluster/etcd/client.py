@@ -1,0 +1,129 @@
+"""One question to one etcd member: a POST of JSON, also where it only reads; signed in where a user is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import inf
+from typing import IO, Any, TypeVar
+
+from runbook.cluster import http
+from runbook.cluster.etcd.errors import error_of
+from runbook.cluster.http import Reply
+from runbook.cluster.network import Network
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
+
+T = TypeVar("T")
+
+SIGN_IN = "/v3/auth/authenticate"
+METRICS_LIMIT = 8 * 1024 * 1024
+
+
+class EtcdClient:
+    """The network, and the token of the user where one is given: it is asked for once and again when it has expired."""
+
+    def __init__(self, network: Network, user: str | None, password: str) -> None:
+        self._network = network
+        self._user, self._password = user, password
+        self._token: str | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any record."""
+        return tuple(secret for secret in (self._password, self._token) if secret)
+
+    def left(self, until: float, most: float = inf) -> float:
+        """Seconds until then, and at most so many."""
+        return max(0.01, min(most, until - self._network.monotonic()))
+
+    def read(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
+        """The JSON of the member at ``url``. Raises ClusterError."""
+        reply = self._signed_in(url, path, body, until, changes=False)
+        return _decode(reply.body, url + path)
+
+    def change(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
+        """The same for a request that changes the cluster: sent once, and ambiguous where its reply is lost."""
+        reply = self._signed_in(url, path, body, until, changes=True)
+        return _decode(reply.body, url + path)
+
+    def save(self, url: str, path: str, file: IO[bytes], until: float, limit: int) -> None:
+        """The whole body of a stream into a file."""
+        self._signed_in(url, path, {}, until, changes=False, into=file, limit=limit)
+
+    def metrics(self, url: str, until: float) -> str:
+        """The page of the member's metrics, which needs no user. Raises ClusterError."""
+        timeout = self.left(until)
+        reply = self._network.ask(url, "GET", "/metrics", timeout=timeout, limit=METRICS_LIMIT, into=None)
+        if reply.status != 200:
+            raise error_of(f"GET {url}/metrics", reply, changes=False)
+        return reply.body.decode("utf-8", "replace")
+
+    def first(self, urls: tuple[str, ...], until: float, ask: Callable[[str], T]) -> T:
+        """From the first member that can be asked; from a second one only where the request surely did not arrive."""
+        for url in urls[:-1]:
+            try:
+                return ask(url)
+            except NoAnswerError as error:
+                if error.kind is ErrorKind.AMBIGUOUS or self._network.monotonic() >= until:
+                    raise
+        return ask(urls[-1])
+
+    def _signed_in(
+        self,
+        url: str,
+        path: str,
+        body: dict[str, Any],
+        until: float,
+        *,
+        changes: bool,
+        into: IO[bytes] | None = None,
+        limit: int = http.BODY_LIMIT,
+    ) -> Reply:
+        """With a token where a user is given; one that has expired is refused, and asked for anew."""
+        if self._user is not None and self._token is None:
+            self._token = self._sign_in(url, until)
+        reply = self._post(url, path, body, until, changes, into, limit)
+        if self._user is not None and reply.status == 401:
+            self._token = self._sign_in(url, until)
+            reply = self._post(url, path, body, until, changes, into, limit)
+        if reply.status != 200:
+            raise error_of(f"POST {url}{path}", reply, changes=changes)
+        return reply
+
+    def _sign_in(self, url: str, until: float) -> str:
+        body = {"name": self._user, "password": self._password}
+        reply = self._post(url, SIGN_IN, body, until, False, None, http.BODY_LIMIT)
+        if reply.status != 200:
+            raise error_of(f"POST {url}{SIGN_IN}", reply, changes=False)
+        token = _decode(reply.body, url + SIGN_IN)
+        told = token.get("token") if isinstance(token, dict) else None
+        if not (isinstance(told, str) and told.isascii() and told.isprintable() and told):
+            raise ClusterError(ErrorKind.BAD_REPLY, f"POST {url}{SIGN_IN} answered without a token")
+        return told
+
+    def _post(
+        self, url: str, path: str, body: dict[str, Any], until: float, changes: bool, into: IO[bytes] | None, limit: int
+    ) -> Reply:
+        headers = {"Content-Type": "application/json"}
+        if self._token is not None and path != SIGN_IN:
+            headers["Authorization"] = self._token
+        return self._network.ask(
+            url,
+            "POST",
+            path,
+            timeout=self.left(until),
+            limit=limit,
+            into=into,
+            body=json.dumps(body).encode(),
+            headers=headers,
+            changes=changes,
+        )
+
+
+def _decode(body: bytes, url: str) -> Any:
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        shown = " ".join(body[:80].decode("utf-8", "replace").split())
+        sentence = f"{url} did not answer JSON but: {shown}"
+        raise ClusterError(ErrorKind.BAD_REPLY, sentence, "Is this the client port of an etcd member?") from None

@@ -1,0 +1,97 @@
+"""The main job against real etcd, old and current, whichever is on PATH."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runbook.lab.agent_api import get_json
+from runbook.lab.agents import AgentLab
+from tests.contract.test_recovery import Outcome, execute
+
+pytestmark = pytest.mark.etcd
+QUICK = ("--param", "confirm_final_for=4s")
+# Both releases at log level debug list every call of the gateway: "response type":"/etcdserverpb.Cluster/MemberList"
+CALL = re.compile(r'"response type":"/etcdserverpb\.(\w+/\w+)"')
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgentLab]:
+    with AgentLab("etcd", getattr(request, "param", 5), folder=tmp_path / "lab") as lab:
+        lab.wait_for_leader(60)
+        yield lab
+
+
+def run(lab: AgentLab, tmp_path: Path, *options: str) -> Outcome:
+    return execute(lab, tmp_path / "runs", *QUICK, *options)
+
+
+def changes_received(lab: AgentLab) -> list[str]:
+    """What the members' own logs list of calls that change the members; that reads are listed shows that calls are."""
+    logs = [(lab.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace") for name in lab.names]
+    calls = [call for log in logs for call in CALL.findall(log)]
+    assert "Cluster/MemberList" in calls
+    return [call for call in calls if call.startswith("Cluster/Member") and call != "Cluster/MemberList"]
+
+
+def followers(lab: AgentLab) -> list[str]:
+    leader = lab.wait_for_leader(60)
+    return [row.name for row in lab.status() if row.state == "running" and row.name != leader]
+
+
+def test_a_frozen_member_stays_and_a_dead_one_goes_and_then_the_dead_leader(lab: AgentLab, tmp_path: Path) -> None:
+    frozen, killed, *_ = followers(lab)
+    lab.freeze(frozen)
+    outcome = run(lab, tmp_path)
+    assert (outcome.asked, changes_received(lab)) == ([], []), outcome.text
+    lab.thaw(frozen)
+    lab.wait_for_gossip(frozen, "alive")
+
+    lab.kill(killed)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, [killed]), outcome.text
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, []), outcome.text
+
+    leader = lab.wait_for_leader()
+    lab.kill(leader)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, [leader]), outcome.text
+
+
+def test_two_of_five_go_and_a_dry_run_before_sends_nothing(lab: AgentLab, tmp_path: Path) -> None:
+    dead = followers(lab)[:2]
+    for name in dead:
+        lab.kill(name)
+    outcome = run(lab, tmp_path, "--dry-run")
+    assert (outcome.code, outcome.asked, changes_received(lab)) == (0, [], []), outcome.text
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, sorted(outcome.asked)) == (0, sorted(dead)), outcome.text
+    assert changes_received(lab) == ["Cluster/MemberRemove"] * 2
+
+
+def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Path) -> None:
+    """etcd would hold a removal without quorum until the client gives up."""
+    for name in followers(lab)[:3]:
+        lab.kill(name)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked, changes_received(lab)) == (4, [], []), outcome.text
+    assert "quorum is lost: 2 of 5 voters answer and 3 are needed" in outcome.text
+
+
+@pytest.mark.parametrize("lab", [3], indirect=True)
+def test_a_member_that_was_added_and_not_started_is_never_dead(lab: AgentLab, tmp_path: Path) -> None:
+    """Refused at its port and without a metric, and its removal would be accepted: it would undo a colleague's work."""
+    body = json.dumps({"peerURLs": [f"http://127.0.{lab.layout.octet}.99:{lab.layout.rpc_port}"], "isLearner": True})
+    deadline = time.monotonic() + 30  # etcd refuses while its members have not been connected for five seconds
+    while get_json(lab.addresses[0], "/v3/cluster/member/add", post=body.encode(), timeout=10) is None:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    outcome = run(lab, tmp_path)
+    assert (outcome.asked, set(changes_received(lab))) == ([], {"Cluster/MemberAdd"}), outcome.text
+    assert "not started" in outcome.text
