@@ -6,11 +6,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbook.lab.agent_api import get_json
+from runbook.lab.agent_layout import AgentLayout
 from runbook.lab.agents import AgentLab
 from tests.contract.test_recovery import Outcome, execute
 
@@ -18,6 +21,23 @@ pytestmark = pytest.mark.etcd
 QUICK = ("--param", "confirm_final_for=4s")
 # Both releases at log level debug list every call of the gateway: "response type":"/etcdserverpb.Cluster/MemberList"
 CALL = re.compile(r'"response type":"/etcdserverpb\.(\w+/\w+)"')
+
+
+class OneDoorLayout(AgentLayout):
+    """The client addresses are not published, as with etcd's default: only the address that is given can be asked."""
+
+    def config(self, name: str, data_dir: Path) -> dict[str, Any]:
+        return super().config(name, data_dir) | {"advertise-client-urls": "http://localhost:2379"}
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[AgentLab]:
+    """Five members of which the tool knows the one that `execute` names: the first that runs."""
+    lab = AgentLab("etcd", 5, folder=tmp_path / "lab")
+    lab.layout = OneDoorLayout(**asdict(lab.layout))
+    with lab:
+        lab.wait_for_leader(60)
+        yield lab
 
 
 @pytest.fixture
@@ -95,3 +115,24 @@ def test_a_member_that_was_added_and_not_started_is_never_dead(lab: AgentLab, tm
     outcome = run(lab, tmp_path)
     assert (outcome.asked, set(changes_received(lab))) == ([], {"Cluster/MemberAdd"}), outcome.text
     assert "not started" in outcome.text
+
+
+def test_through_one_door_the_dead_go_and_a_frozen_member_stays(door: AgentLab, tmp_path: Path) -> None:
+    """The door's streams stand for the leader's where the port is refused, and a read proves quorum."""
+    outcome = run(door, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, []), outcome.text
+    leader = door.wait_for_leader()
+    killed, frozen = [name for name in door.names[1:] if name != leader][:2]
+    door.kill(killed)
+    outcome = run(door, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, [killed]), outcome.text
+    door.freeze(frozen)
+    outcome = run(door, tmp_path)
+    assert (outcome.asked, changes_received(door)) == ([], ["Cluster/MemberRemove"]), outcome.text
+
+
+def test_through_one_door_a_dead_leader_goes(door: AgentLab, tmp_path: Path) -> None:
+    leader = door.wait_for_leader()
+    door.kill(leader)
+    outcome = run(door, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, [leader]), outcome.text
