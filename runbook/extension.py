@@ -9,7 +9,7 @@ from runbook.clock import Clock
 from runbook.errors import ErrorKind, StepError
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import StepResult
-from runbook.steps.text import shown
+from runbook.text import shown
 
 __all__ = ["Effect", "ErrorKind", "ExtensionContext", "Field", "StepDeclaration", "StepError", "StepResult", "shown"]
 

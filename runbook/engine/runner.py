@@ -32,7 +32,7 @@ from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.flow import refuse_recursion
 from runbook.steps.registry import body_of
-from runbook.steps.text import NOT_KNOWN, is_known
+from runbook.text import NOT_KNOWN, is_known
 
 ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes something, and what
 

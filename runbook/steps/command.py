@@ -10,11 +10,11 @@ from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
 from runbook.steps.base import Step, StepResult
-from runbook.steps.text import beginning, is_known, last_line, shown
+from runbook.text import beginning, is_known, last_line, shown
 
 if TYPE_CHECKING:
+    from runbook.hosts.process import Ended
     from runbook.steps.context import StepContext
-    from runbook.steps.process import Ended
 
 INPUT = Field("input", "string", "its standard input; nothing where nothing is said", secret_ok=True)
 EXITS = Field("exits", "list", "the exit codes that are good; 0 where nothing is said")
@@ -60,7 +60,7 @@ COMMAND_RUN = StepDeclaration(
 
 def run_on_this_host(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One command, or in a dry run the words for it. Raises StepError."""
-    from runbook.steps.process import Command, run_command, small_environment
+    from runbook.hosts.process import Command, run_command, small_environment
 
     way = one_given(arguments, "argv", "shell")
     if not may_run(context, arguments):

@@ -20,7 +20,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import convert, describe_field
 from runbook.printable import printable
 from runbook.steps.base import StepResult
-from runbook.steps.text import beginning, is_known, shown
+from runbook.text import beginning, is_known, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext

@@ -11,7 +11,7 @@ from runbook.files import RUNS, make_folder, read_limited, replace_file
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
 from runbook.steps.base import Step, StepResult
-from runbook.steps.text import beginning, shown
+from runbook.text import beginning, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext

@@ -10,7 +10,7 @@ from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.base import Step, StepResult
-from runbook.steps.text import beginning, shown
+from runbook.text import beginning, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext

@@ -13,7 +13,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
-from runbook.steps.text import NOT_KNOWN, beginning, is_known, shown
+from runbook.text import NOT_KNOWN, beginning, is_known, shown
 
 if TYPE_CHECKING:
     from runbook.cluster.http import Reply

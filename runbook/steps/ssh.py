@@ -5,30 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.errors import unexpected
+from runbook.hosts.ssh import SSH_FAILED, checked_host, raise_ssh_failure, ssh_options
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import command
 from runbook.steps.base import Step, StepResult
 from runbook.steps.files import writable_path
-from runbook.steps.text import beginning, last_line, shown
+from runbook.text import shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
-    from runbook.steps.process import Ended
 
 HOST = Field(
     "host", "string", "a name of ~/.ssh/config, a host name or an address; user@ may stand before", required=True
 )
 CONNECT = Field("connect_timeout", "duration", "how long the connection may take", default=10.0, min=1, max=600)
-SSH_FAILED = 255  # ssh's exit code for its own errors
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_HOST = rf"(?:{_NAME}@)?(?:{_NAME}|[0-9A-Fa-f:.]+(?:%{_NAME})?)"
-_PERMANENT = (
-    "permission denied",
-    "host key verification failed",
-    "remote host identification has changed",
-    "bad owner",
-)
 
 
 SSH_RUN = StepDeclaration(
@@ -67,7 +58,7 @@ def run_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One command there, or in a dry run the words for it. Raises StepError."""
     import shlex
 
-    from runbook.steps.process import Command, run_command, small_environment
+    from runbook.hosts.process import Command, run_command, small_environment
 
     way = command.one_given(arguments, "argv", "shell")
     if not command.may_run(context, arguments):
@@ -174,7 +165,7 @@ def _remote_name(host: str, path: str) -> str:
 
 
 def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, target: str) -> None:
-    from runbook.steps.process import Command, run_command, small_environment
+    from runbook.hosts.process import Command, run_command, small_environment
 
     seconds = context.left(arguments["timeout"])
     argv = ["scp", "-q", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", source, target]
@@ -182,33 +173,6 @@ def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, targe
     if ended.code == SSH_FAILED:
         raise_ssh_failure(arguments["host"], ended)
     command.judge_end("scp", ended, [0], seconds)
-
-
-# -- what both have in common
-
-
-def checked_host(host: str) -> str:
-    """The host itself: never an option, nor anything that a ProxyCommand's shell would obey. Raises StepError."""
-    import re
-
-    if len(host) > 255 or not re.fullmatch(_HOST, host):
-        raise unexpected(f"{beginning(shown(host), 300)} is no host", "Use letters, digits, dots and hyphens")
-    return host
-
-
-def ssh_options(connect_timeout: float) -> list[str]:
-    """Nobody is asked for anything; all else is as the user's own configuration says."""
-    return ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={max(1, round(connect_timeout))}"]
-
-
-def raise_ssh_failure(host: str, ended: Ended) -> None:
-    """Raises StepError where it was ssh that failed, and not what it was to do there."""
-    said = last_line(ended.stderr)
-    if any(words in ended.stderr.lower() for words in _PERMANENT):
-        raise unexpected(f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key and known_hosts")
-    what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
-    # The connection may have broken while the program was at work over there.
-    raise StepError(ErrorKind.UNAVAILABLE, what, f"Try ssh {host} by hand", unsettled=True)
 
 
 STEPS = (Step(SSH_RUN, run_over_ssh), Step(SSH_COPY, copy_over_ssh))

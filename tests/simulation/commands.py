@@ -11,9 +11,9 @@ from typing import Any
 from runbook.changes import ANSWERS
 from runbook.engine.endings import Ending
 from runbook.events import RunRefused
+from runbook.hosts.process import Command, Ended
 from runbook.raft.removal import Policy
 from runbook.run_state import fold
-from runbook.steps.process import Command, Ended
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import Happening, Trial
 from tests.simulation.stage import Stage
@@ -183,5 +183,5 @@ def at_work(commands: Commands) -> None:
 
 
 def run_command(command: Command, seconds: float) -> Ended:
-    """Takes the place of the one of :mod:`runbook.steps.process`."""
+    """Takes the place of the one of :mod:`runbook.hosts.process`."""
     return _AT_WORK.get().start(command, seconds)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-from runbook.steps import process
+from runbook.hosts import process
 from tests.simulation.commands import run_command
 from tests.simulation.incident import draw
 from tests.simulation.minimum import OddMinimum

@@ -14,8 +14,8 @@ import pytest
 
 from runbook.clock import Deadline
 from runbook.errors import ErrorKind, StepError
+from runbook.hosts.process import HALF, Command, run_command
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.process import HALF, Command, run_command
 from tests.steps.world import World
 
 PYTHON = sys.executable

@@ -14,7 +14,7 @@ from runbook.errors import ErrorKind, StepError
 from runbook.journal.store import LINE_LIMIT
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.steps.http import parse_json
-from runbook.steps.text import is_known
+from runbook.text import is_known
 from tests.cluster.stub import CERTIFICATE, stub
 from tests.steps.server import Server, serving
 from tests.steps.world import World

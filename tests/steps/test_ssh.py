@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from runbook.errors import ErrorKind, StepError
+from runbook.hosts.ssh import checked_host
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.steps.ssh import checked_host
 from tests.steps.world import World
 
 OPTIONS = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]

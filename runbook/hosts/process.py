@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runbook.errors import unexpected
-from runbook.steps.text import beginning, ending, shown
+from runbook.text import beginning, ending, shown
 
 HALF = 32 * 1024  # bytes kept of the beginning of an output, and again of its end
 PIECE = 64 * 1024
