@@ -25,6 +25,7 @@ CONFIRM_FOR = 30.0  # seconds for which nobody leads and nobody comes back: long
 LEAST_LOOKS = 3
 MAX_GAP = 15.0  # seconds between two looks: less than a server's restart
 TOO_FEW_LOOKS, SURVIVOR_MISSING, NO_SURVIVOR = "TooFewLooks", "SurvivorMissing", "NoSurvivor"
+SILENCE = "SilenceProvesNothing"
 BY_ANOTHER_LOOK = (
     TOO_FEW_LOOKS,
     SURVIVOR_MISSING,
@@ -88,6 +89,13 @@ def plan_recovery(evidence: RecoveryEvidence) -> RecoveryPlan | Refusal:
     if reason is not None:
         return reason
     return make_plan(newest.cluster, files, survivors, tuple(one.left_out for one in left_out))
+
+
+def unproven_in(evidence: RecoveryEvidence) -> tuple[LeftOut, ...]:
+    """Those of whom nothing but silence is known: they can only be named by a person."""
+    newest = evidence.looks[-1]
+    judged = [_judge_left_out(evidence, peer) for peer in left_out_of(newest, survivors_of(newest))]
+    return tuple(one.left_out for one in judged if one.left_out.ground is None and one.life is None)
 
 
 def survivors_of(view: ClusterView) -> dict[Peer, Vantage]:
@@ -278,4 +286,4 @@ def _reason_unproven(judged: Sequence[_Judged]) -> Refusal | None:
         "Go to each of them: where it can be started with its data, start it; where it is gone for good, name it as "
         "lost, one at a time (runbook recover plan --lost NAME)"
     )
-    return Refusal("SilenceProvesNothing", sentence, next_action)
+    return Refusal(SILENCE, sentence, next_action)

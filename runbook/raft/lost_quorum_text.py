@@ -49,6 +49,11 @@ def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
     ]
 
 
+def format_summary(plan: RecoveryPlan) -> list[str]:
+    """Who goes on, who does not, and what may be lost; without the commands."""
+    return [line.removeprefix("#").removeprefix(" ") for line in _summary(_printable(plan))]
+
+
 def _printable(plan: RecoveryPlan) -> RecoveryPlan:
     """Servers choose their names, and a line break in one would end a comment, or the part of a host."""
     survivors = (replace(s, peer=_plain_peer(s.peer), version=_plain(s.version), data_dir=_plain(s.data_dir))

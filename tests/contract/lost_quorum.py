@@ -47,8 +47,9 @@ def lose(lab: AgentLab, number: int, *, wipe: bool, frozen: int = 0) -> list[str
             lab.freeze(name)
             continue
         lab.kill(name)
-        if wipe:
+        if wipe:  # a new disk, where the old one was
             shutil.rmtree(lab.folder / f"{name}.data")
+            (lab.folder / f"{name}.data").mkdir()
     for name in victims:
         lab.wait_for_gossip(name, "failed")
     return victims

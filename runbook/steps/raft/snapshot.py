@@ -42,7 +42,7 @@ def keep_snapshot(context: StepContext, _arguments: dict[str, Any]) -> StepResul
 
     view = context.look()
     configuration = require_leader_configuration(view)
-    _write_evidence(context.folder / "snapshot.json", view)
+    write_evidence(context.folder / "snapshot.json", view)
     state = _save_state(context)
     voters = len(configuration.voters)
     output = {
@@ -69,7 +69,7 @@ def _save_state(context: StepContext) -> str:
     return f"state.snap kept, SHA-256 {digest[:12]}…"
 
 
-def _write_evidence(path: Path, view: ClusterView) -> None:
+def write_evidence(path: Path, view: ClusterView) -> None:
     """Evidence, and the material for a peers.json should quorum be lost for good."""
     import json
 

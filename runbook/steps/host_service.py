@@ -1,0 +1,84 @@
+"""``host.service``: stop or start a server on its host, and see that it is so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runbook.errors import ErrorKind, StepError
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import Step, StepResult
+from runbook.steps.host_map import HOST, open_host
+from runbook.text import is_known, shown
+
+if TYPE_CHECKING:
+    from runbook.hosts.host import ServiceState
+    from runbook.steps.context import StepContext
+
+HOST_SERVICE = StepDeclaration(
+    "host.service",
+    "Stop or start the server on a host, by its systemd unit or by commands of your own, and see there that it is so.",
+    Effect.CHANGE,
+    parameters=(
+        HOST,
+        Field("do", "enum", "stop or start", required=True, choices=("stop", "start")),
+        Field("plan", "map", "the result of raft.confirm_recovery: a stop then asks again that quorum is lost"),
+        Field("within", "duration", "how long it may take to be so", default=60.0, min=0.001, max=3600.0),
+    ),
+    results=(
+        Field("running", "bool", "whether it runs in the end"),
+        Field("changed", "bool", "false where it was so already"),
+    ),
+    observe="On the host: systemctl is-active, and whether any process has the data folder open.",
+    shadow="It is told what would be done where.",
+    example="""\
+- uses: host.service
+  with:
+    do: stop
+    host:
+      server: s1
+      ssh: admin@s1.example.org     # or local: true
+      sudo: true                    # by sudo -n, which never asks
+      data_folder: /opt/consul
+      service: { unit: consul }     # or stop and start: commands of your own
+""",
+)
+
+POLL = 0.5  # seconds between two looks at a service
+
+
+def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Nothing is done where it is so already. Raises StepError, or RefusedError where quorum is not lost any more."""
+    from runbook.clock import wait
+    from runbook.hosts.host import Running
+
+    stops = arguments["do"] == "stop"
+    if context.dry_run:
+        where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
+        return StepResult(f"would {arguments['do']} the server on {where}", {})
+    host = open_host(arguments["host"])
+    wanted = Running.STOPPED if stops else Running.RUNS
+    state = host.service()
+    if state.running is wanted:
+        return _result(f"{host.spec.label}: it was so already, {state.words}", wanted, changed=False)
+    if stops and arguments["plan"] is not None:
+        from runbook.steps.raft.confirm_recovery import refuse_unless_still_lost
+
+        refuse_unless_still_lost(context, arguments["plan"])
+    (host.stop if stops else host.start)()
+
+    def done() -> ServiceState | None:
+        nonlocal state
+        state = host.service()
+        return state if state.running is wanted else None
+
+    if wait(context.clock, done, every=lambda *_: POLL, within=context.left(arguments["within"])) is None:
+        what = f"{host.spec.label}: {arguments['do']} was asked for, and after {arguments['within']:g} s {state.words}"
+        raise StepError(ErrorKind.TIMEOUT, what, "Look at its log on that host")
+    return _result(f"{host.spec.label}: {state.words}", wanted, changed=True)
+
+
+def _result(message: str, now: Any, *, changed: bool) -> StepResult:
+    return StepResult(message, {"running": now.value == "runs", "changed": changed})
+
+
+STEPS = (Step(HOST_SERVICE, control_service),)

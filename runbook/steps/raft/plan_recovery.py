@@ -1,0 +1,176 @@
+"""``raft.plan_recovery``: how a lost quorum is recovered by peers.json, or why it may not be. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from runbook.errors import RefusedError
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import Step, StepResult
+
+if TYPE_CHECKING:
+    from runbook.raft.lost_quorum import RecoveryEvidence
+    from runbook.raft.lost_quorum_plan import RecoveryPlan
+    from runbook.steps.context import StepContext
+
+PLAN_RECOVERY = StepDeclaration(
+    "raft.plan_recovery",
+    "Decide whether and how the survivors of a lost quorum are recovered. Who is seen nowhere to be gone is asked for "
+    "by name, one at a time, at the terminal; --yes is no answer to that.",
+    Effect.READ,
+    parameters=(
+        Field("collected", "map", "the result of raft.collect_survivors", required=True),
+        Field("confirm_for", "duration", "how long nobody may lead and nobody come back", default=30.0, min=0),
+    ),
+    results=(
+        Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
+        Field("left_out", "list", "who does not, and on what ground", items=("id", "name", "ground", "may_return")),
+        Field("peers_json", "string", "the file's text, the same for all"),
+        Field("raft_folder", "string", "where it belongs, below the data folder"),
+        Field("losses", "list", "what may be lost, in sentences"),
+        Field("named", "list", "the ids of the servers that a person has named as lost"),
+        Field("can_act", "bool", "whether there is a host for each survivor"),
+        Field("path", "string", "the plan as a file, with the commands for each host"),
+    ),
+    observe="It changes nothing.",
+    shadow="It is decided as in a real run, and nobody is asked: who would have to be named is told.",
+    example="""\
+- id: left
+  uses: raft.collect_survivors
+- id: plan
+  uses: raft.plan_recovery
+  with: { collected: "${{ left }}" }
+- uses: log.message
+  with: { text: "the plan is ${{ plan.path }}" }    # commands to paste, host by host
+""",
+)
+
+PLAN_FILE = "recovery-plan.txt"
+LOOK_EVERY = 5.0  # seconds
+PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
+SENTENCE = "If {name} still runs, what it accepted since the cut will be lost without a word. {seen}. Type its name:"
+
+
+def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises RefusedError with the first reason against it."""
+    from runbook.files import replace_file
+    from runbook.raft.lost_quorum_text import format_plan, format_summary
+
+    collected, confirm_for = arguments["collected"], arguments["confirm_for"]
+    evidence = look_until_decided(context, collected, confirm_for, frozenset())
+    asked = _ask_for_names(context, evidence)
+    named = frozenset(asked)
+    if asked and not context.dry_run:  # a person took their time
+        evidence = look_until_decided(context, collected, confirm_for, named)
+    plan = plan_or_refuse(replace(evidence, named=named))
+    _refuse_others(plan, collected)
+    path = context.folder / PLAN_FILE
+    replace_file(path, ("\n".join(format_plan(plan)) + "\n").encode())
+    lines = [*format_summary(plan), f"The whole plan, with the commands for each host: {path}"]
+    if context.dry_run:
+        lines += [f"would ask a person to name {name} as lost" for name in asked.values()]
+    hosts = {row["id"]: row["host"] for row in collected["survivors"]}
+    record = plan.record()
+    survivors = [{**row, "host": hosts.get(row["id"])} for row in record["survivors"]]
+    output = {
+        **record,
+        "survivors": survivors,
+        "raft_folder": plan.files.raft,
+        "named": sorted(named),
+        "can_act": all(row["host"] for row in survivors),
+        "confirm_for": confirm_for,
+        "collected": collected,
+        "path": str(path),
+    }
+    return StepResult("\n".join(lines), output)
+
+
+def _refuse_others(plan: RecoveryPlan, collected: Mapping[str, Any]) -> None:
+    """Raises RefusedError where the survivors are not those whose hosts were looked at."""
+    from runbook.raft.removal import Refusal
+
+    ids = {row["id"] for row in collected["survivors"]}
+    moved = [one.peer.label for one in plan.survivors if one.peer.id not in ids]
+    if moved or len(plan.survivors) != len(ids):
+        sentence = f"{len(ids)} servers answered when they were collected, and {len(plan.survivors)} answer now"
+        raise RefusedError(Refusal("SurvivorsMoved", sentence, "Run it again, as the hosts of all must be looked at"))
+
+
+def _ask_for_names(context: StepContext, evidence: RecoveryEvidence) -> dict[str, str]:
+    """The ids and names of those whom a person has named; of all that would be asked for, in a dry run.
+
+    Asked only where nothing else is in the way, and each below the sentence that says what may be lost.
+    """
+    from runbook.raft.lost_quorum import SILENCE, plan_recovery, unproven_in
+    from runbook.raft.removal import Refusal
+
+    made = plan_recovery(evidence)
+    if not isinstance(made, Refusal) or made.code != SILENCE:
+        return {}
+    asked = {}
+    for one in unproven_in(evidence):
+        name = one.peer.label
+        if context.dry_run or context.choose(SENTENCE.format(name=name, seen=one.seen), (name.lower(),)):
+            asked[one.peer.id] = name
+    return asked
+
+
+def plan_or_refuse(evidence: RecoveryEvidence) -> RecoveryPlan:
+    """Raises RefusedError."""
+    from runbook.raft.lost_quorum import plan_recovery
+    from runbook.raft.removal import Refusal
+
+    made = plan_recovery(evidence)
+    if isinstance(made, Refusal):
+        raise RefusedError(made)
+    return made
+
+
+def look_until_decided(
+    context: StepContext, collected: Mapping[str, Any], confirm_for: float, named: frozenset[str]
+) -> RecoveryEvidence:
+    """Look until another look would not change what is decided, or the time for it is over."""
+    from runbook.clock import wait
+    from runbook.events import Waiting
+    from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, plan_recovery
+    from runbook.raft.removal import Refusal
+
+    newest: list[RecoveryEvidence] = []
+
+    def decided() -> bool | None:
+        newest[:] = [evidence_of(context, collected, confirm_for, named)]
+        made = plan_recovery(newest[0])
+        return None if isinstance(made, Refusal) and made.code in BY_ANOTHER_LOOK else True
+
+    def pause(waited: float, _held: int) -> float:
+        left = round(max(0.0, confirm_for - waited), 1)
+        context.emit(Waiting(context.step, left, "looking whether anybody leads or comes back"))
+        return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
+
+    wait(context.clock, decided, every=pause, within=context.left(confirm_for + PATIENCE))
+    return newest[0]
+
+
+def evidence_of(
+    context: StepContext, collected: Mapping[str, Any], confirm_for: float, named: frozenset[str]
+) -> RecoveryEvidence:
+    """The looks of this process, with a new one, and what the hosts of those who do not answer say now."""
+    from runbook.raft.lost_quorum import RecoveryEvidence, left_out_of, survivors_of
+    from runbook.raft.lost_quorum_files import RaftFiles, files_of
+    from runbook.steps.host_map import host_spec
+    from runbook.steps.raft.survivor_hosts import left_out_word
+
+    view = context.look()
+    files = files_of(view.cluster.partition(":")[0])
+    told = {row["id"]: row["host"] for row in (*collected["left_out"], *collected["survivors"]) if row["host"]}
+    words = {
+        peer.id: left_out_word(host_spec(told[peer.id]["server"], told[peer.id]), peer, files)
+        for peer in left_out_of(view, survivors_of(view))
+        if peer.id in told and isinstance(files, RaftFiles)
+    }
+    return RecoveryEvidence(tuple(context.state.looks), words, named, confirm_for)
+
+
+STEPS = (Step(PLAN_RECOVERY, make_recovery_plan),)

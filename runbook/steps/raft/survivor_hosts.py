@@ -1,0 +1,79 @@
+"""What the hosts of a cluster without quorum say: of the survivors, and of the servers that would be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runbook.errors import StepError, unexpected
+from runbook.raft.lost_quorum import HostWord
+from runbook.raft.model import Peer
+from runbook.raft.removal import Refusal
+from runbook.steps.host_map import host_spec
+
+if TYPE_CHECKING:
+    from runbook.hosts.spec import HostSpec
+    from runbook.raft.lost_quorum_files import RaftFiles
+
+
+def specs_by_peer(hosts: Mapping[str, Any], peers: tuple[Peer, ...]) -> dict[str, HostSpec]:
+    """By the peers' ids. Raises StepError for a host of nobody, and for two hosts of one server."""
+    found: dict[str, HostSpec] = {}
+    for server, told in hosts.items():
+        spec = host_spec(server, told)
+        meant = [peer for peer in peers if server in names_of(peer)]
+        if len(meant) != 1 or meant[0].id in found:
+            known = ", ".join(sorted(peer.label for peer in peers)) or "nobody"
+            raise unexpected(f"the host {server} belongs to no server, or to several", f"The servers are: {known}")
+        found[meant[0].id] = spec
+    return found
+
+
+def names_of(peer: Peer) -> set[str]:
+    """All that a person may call it."""
+    return {peer.id, peer.address, peer.label, peer.label.partition(".")[0]}
+
+
+def survivor_fault(spec: HostSpec, peer: Peer, files: RaftFiles) -> Refusal | None:
+    """Why this host cannot be the survivor's, or its server could not read the file. Raises HostError."""
+    from runbook.hosts.host import Host, Running
+
+    host, raft = Host(spec), f"{spec.data_folder}/{files.raft}"
+    if host.kind_of(raft) != "folder":
+        sentence = f"{spec.label}: {raft} is no folder"
+        return Refusal(
+            "NoDataFolder", sentence, f"Correct data_folder: {files.kind}'s own, which has {files.raft} in it"
+        )
+    if peer.id != peer.address:
+        found = (host.read_file(f"{spec.data_folder}/{files.id_file}") or "").strip()
+        if found != peer.id:
+            sentence = f"{spec.label}: the id there is {found[:60] or 'missing'}, and {peer.label} is {peer.id}"
+            return Refusal("WrongHost", sentence, "Correct which host belongs to which server")
+    if host.kind_of(f"{raft}/peers.info") != "file":
+        sentence = f"{spec.label}: there is no {raft}/peers.info, so the server would delete peers.json unread"
+        return Refusal("NoPeersInfo", sentence, "Start and stop this server once, which makes it; then run this again")
+    if host.service().running is Running.STOPPED:
+        sentence = f"{spec.label}: no process has {spec.data_folder} open, and {peer.label} answers"
+        return Refusal("WrongHost", sentence, "Correct the host or the data folder")
+    return None
+
+
+def left_out_word(spec: HostSpec, peer: Peer, files: RaftFiles) -> HostWord:
+    """Fenced is: disabled, and without a Raft folder. A host that does not answer says nothing for it."""
+    from runbook.hosts.host import Host, Running
+
+    host = Host(spec)
+    try:
+        found = (host.read_file(f"{spec.data_folder}/{files.id_file}") or "").strip()
+        if found and peer.id not in (found, peer.address):
+            return HostWord(stopped=False, words=f"{spec.label} has the id {found[:60]}: it is another server's host")
+        if not spec.unit and host.kind_of(spec.data_folder) != "folder":
+            return HostWord(stopped=False, words=f"{spec.label} has no folder {spec.data_folder}, which proves nothing")
+        state = host.service()
+        stopped = state.running is Running.STOPPED
+        empty = host.kind_of(f"{spec.data_folder}/{files.raft}") == "nothing"
+    except StepError as error:
+        return HostWord(stopped=False, words=f"nothing could be seen there: {error.sentence}")
+    fenced = stopped and state.disabled and empty
+    words = f"{state.words}, {'no' if empty else 'its old'} Raft folder is there"
+    return HostWord(stopped=stopped, fenced=fenced, words=words)

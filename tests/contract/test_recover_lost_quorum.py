@@ -1,0 +1,179 @@
+"""The playbook recover-lost-quorum against real servers, at a terminal, with the lab's machines as local hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook.lab.agents import ADDRESS_VARIABLES, AgentLab
+from tests.contract.lost_quorum import lose, read_key, write_key
+from tests.contract.test_recovery import ROOT, labs
+
+CONTROL = (
+    "import sys; from pathlib import Path; from runbook.lab.agents import AgentLab; "
+    "lab = AgentLab.load(Path(sys.argv[1])); getattr(lab, sys.argv[2])(sys.argv[3])"
+)
+PROMPT = re.compile(r"\[(?!y/N)([^\[\]\s]+)\] $")  # one word can be typed
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run at a terminal ended, what was printed there, and its journal."""
+
+    code: int
+    text: str
+    events: list[dict[str, Any]]
+
+    @property
+    def changes(self) -> list[str]:
+        return [event["uses"] for event in self.events if event["kind"] == "change.begun"]
+
+
+def hosts_of(lab: AgentLab, names: list[str]) -> dict[str, Any]:
+    def control(verb: str, name: str) -> list[str]:
+        return [sys.executable, "-c", CONTROL, str(lab.folder), verb, name]
+
+    return {
+        name: {
+            "local": True,
+            "data_folder": str(lab.folder / f"{name}.data"),
+            "service": {"stop": control("kill", name), "start": control("restart", name)},
+        }
+        for name in names
+    }
+
+
+def at_a_terminal(
+    lab: AgentLab,
+    folder: Path,
+    *words: str,
+    types: Callable[[str], str] = lambda word: word,
+    kill_after: str = "",
+) -> Ended:
+    """``types`` gives what is typed where a word is asked for; ``kill_after`` ends the tool at this kind of event."""
+    address = next(row.address for row in AgentLab.load(lab.folder).status() if row.id or row.state != "stopped")
+    environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address, "TERM": "dumb",
+                   "RUNBOOK_STATE_DIR": str(folder / "state")}  # fmt: skip
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "runbook", *words]
+    with subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        text, until = "", time.monotonic() + 150
+        while time.monotonic() < until:
+            ready, _, _ = select.select([ours], [], [], 0.2)
+            try:
+                text += os.read(ours, 65536).decode("utf-8", "replace") if ready else ""
+            except OSError:
+                break
+            if asked := PROMPT.search(text):
+                os.write(ours, (types(asked[1]) + "\n").encode())
+                text += "\n"
+            if kill_after and any(event["kind"] == kill_after for event in journal(folder)):
+                process.send_signal(signal.SIGKILL)
+                break
+            if not ready and process.poll() is not None:
+                break
+        process.wait(60)
+    os.close(ours)
+    return Ended(process.returncode, text, journal(folder))
+
+
+def journal(folder: Path) -> list[dict[str, Any]]:
+    runs = sorted((folder / "state" / "runs").glob("*/journal.jsonl"))
+    if not runs:
+        return []
+    lines = runs[-1].read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def recover(lab: AgentLab, folder: Path, hosts: dict[str, Any], **more: Any) -> Ended:
+    (folder / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
+    params = ("--params-file", str(folder / "hosts.json"), "--param", "confirm_for=1s", "--param", "cooldown=0s")
+    return at_a_terminal(lab, folder, "execute", "recover-lost-quorum", *params, "--yes", **more)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgentLab]:
+    kind, servers = request.param
+    with AgentLab(kind, servers, folder=tmp_path / "lab") as lab:
+        lab.wait_for_leader(60)
+        yield lab
+        AgentLab.load(lab.folder).stop()
+
+
+@pytest.mark.parametrize("lab", labs(5), indirect=True)
+def test_three_of_five_are_lost_with_their_disks(lab: AgentLab, tmp_path: Path) -> None:
+    """(a): their ports are refused, and on their hosts nothing runs: nobody has to be named. Then all is well again."""
+    write_key(lab, "written before the outage")
+    dead = lose(lab, 3, wipe=True)
+    survivors = [name for name in lab.names if name not in dead]
+    ended = recover(lab, tmp_path, hosts_of(lab, lab.names))
+    assert ended.code == 0, ended.text
+    assert ended.text.count("Type ") == 1, "only the cluster's name"
+    assert ended.changes == [
+        *["host.service"] * 2, *["host.backup"] * 2, *["raft.write_peers"] * 2, *["host.service"] * 2
+    ]  # fmt: skip
+    recovered = AgentLab.load(lab.folder)
+    assert recovered.wait_for_leader(60) in survivors
+    assert read_key(recovered) == "written before the outage"
+    assert list(lab.folder.rglob("peers.json")) == []
+    assert len(list(lab.folder.rglob("raft.before-*"))) == 2
+
+
+@pytest.mark.parametrize("lab", labs(5), indirect=True)
+def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -> None:
+    """Nobody names who is only silent; nobody agrees; a host that is another's; --yes is none of these words."""
+    dead = lose(lab, 3, wipe=True)
+    survivors = [name for name in lab.names if name not in dead]
+    hosts = hosts_of(lab, survivors)
+
+    ended = recover(lab, tmp_path, hosts, types=lambda _word: "yes")
+    assert (ended.code, ended.changes) == (3, []), ended.text
+    assert "silence is all there is of" in ended.text
+
+    ended = recover(lab, tmp_path, hosts, types=lambda word: word if word in " ".join(dead) else "no")
+    assert (ended.code, ended.changes) == (3, []), ended.text
+    assert "nobody agreed to the recovery by typing" in ended.text
+
+    ended = recover(lab, tmp_path, {}, types=lambda word: word)
+    assert (ended.code, ended.changes) == (3, []), ended.text
+    assert "there is not a host for each survivor. Paste the commands of" in ended.text
+
+    mixed = {**hosts, survivors[0]: hosts[survivors[1]]}
+    ended = recover(lab, tmp_path, mixed)
+    assert (ended.code, ended.changes) == (3, []), ended.text
+    assert "Correct which host belongs to which server" in ended.text
+    assert [row.name for row in AgentLab.load(lab.folder).status() if row.state == "running"] == survivors
+
+
+@pytest.mark.parametrize("lab", labs(5), indirect=True)
+def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path) -> None:
+    """After the first file was begun; the same end."""
+    write_key(lab, "written before the outage")
+    dead = lose(lab, 3, wipe=True)
+    ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after="item.completed")
+    assert ended.code == -signal.SIGKILL, ended.text
+    again = [f"{event['step']}.{event['item'] + 1}" for event in ended.events if event["kind"] == "change.begun"]
+    done = [f"{event['step']}.{event['item'] + 1}" for event in ended.events if event["kind"] == "item.completed"]
+    words = [word for name in again if name not in done for word in ("--answer", f"{name}=again")]
+    ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *words)
+    assert ended.code == 0, ended.text
+    recovered = AgentLab.load(lab.folder)
+    assert recovered.wait_for_leader(60) not in dead
+    assert read_key(recovered) == "written before the outage"
