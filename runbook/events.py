@@ -128,10 +128,7 @@ class Looked(_StepEvent):
 
 @dataclass(frozen=True)
 class VerdictCriteria(_StepEvent):
-    """From here on dead is who looked dead for ``confirm_for`` seconds, in at least so many looks.
-
-    ``confirm_final_for`` stands in its place where a removed server cannot come back with its data.
-    """
+    """From here on dead is who looked dead for so many seconds, and in so many looks: longer where a removal is final."""
 
     kind = "verdict.criteria"
     confirm_for: float

@@ -22,6 +22,16 @@ HERE = Path(__file__).parent
 PLAYBOOK = HERE / "every-word.yaml"
 CANARY = 'c4nary-7f/31&b"9é'  # it has what URLs, JSON and shells write in another way
 BUSY = 503
+WITHOUT_QUORUM = {  # they are refused where a leader is: tests/steps and tests/contract play them
+    "host.backup",
+    "host.service",
+    "raft.collect_survivors",
+    "raft.confirm_recovery",
+    "raft.plan_recovery",
+    "raft.verify_recovery",
+    "raft.write_peers",
+}
+WORDS = set(CATALOG.ours) - WITHOUT_QUORUM
 
 
 @dataclass
@@ -76,7 +86,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_the_playbook_holds_every_step_type_and_every_control_word() -> None:
     """Else the next test would prove less than it says."""
     text = PLAYBOOK.read_text(encoding="utf-8")
-    assert {name for name in CATALOG.ours if f"uses: {name}\n" not in text} == set()
+    assert {name for name in WORDS if f"uses: {name}\n" not in text} == set()
     assert {key.name for key in STEP_KEYS if f" {key.name}:" not in text} == set()
 
 
@@ -86,7 +96,7 @@ def test_it_runs_and_its_journal_shows_each(desk: Desk) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     events = desk.events
     started = {event["uses"] for event in events if event["kind"] == "step.started"}
-    assert set(CATALOG.ours) | {"block"} == started
+    assert WORDS | {"block"} == started
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_kind.setdefault(event["kind"], []).append(event)
