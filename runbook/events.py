@@ -128,7 +128,7 @@ class Looked(_StepEvent):
 
 @dataclass(frozen=True)
 class VerdictCriteria(_StepEvent):
-    """From here on dead is who looked dead for so many seconds, and in so many looks: longer where a removal is final."""
+    """From here on dead is who looked dead for so many seconds, longer where a removal is final, in so many looks."""
 
     kind = "verdict.criteria"
     confirm_for: float
