@@ -18,10 +18,11 @@ from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, interview
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
-from runbook.cluster.hashicorp.seen import Seen, at_its_address, expected_ids, one_each, why_nobody, worth
+from runbook.cluster.hashicorp.seen import Seen, one_each, why_nobody, worth
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
+from runbook.cluster.own_addresses import at_its_address, expected_ids
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
@@ -136,7 +137,7 @@ class HashiCorpCluster:
 
         first: list[Question] = [("http", url) for url in self._expected]
         answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * STALE_TIMEOUT))
-        self._expected |= expected_ids(self._servers, [answer for answer in answers.values() if answer])
+        self._expected |= expected_ids(self._servers, [answer.vantage for answer in answers.values() if answer])
         return [self._complete(url, answers["http", url]) for _, url in answers]
 
     def _ask(self, question: Question) -> Any:
@@ -210,7 +211,8 @@ class HashiCorpCluster:
     def _complete(self, url: str, answer: Seen | Reach | None) -> Seen:
         expected = self._expected[url]
         if isinstance(answer, Seen):
-            return at_its_address(replace(answer, vantage=replace(answer.vantage, expected_id=expected)), self._servers)
+            vantage = replace(answer.vantage, expected_id=expected)
+            return replace(answer, vantage=at_its_address(vantage, self._servers))
         silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
         return Seen(silence, ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from runbook.errors import ClusterError, ErrorKind
@@ -15,24 +15,6 @@ class Seen:
 
     vantage: Vantage
     error: ClusterError | None = None
-
-
-def expected_ids(servers: Mapping[str, str], seen: Iterable[Seen]) -> dict[str, str]:
-    """The id of the server whose own each of these addresses is said to be; a name is looked up in all gossip."""
-    vantages = [each.vantage for each in seen]
-    ids = {vantage.name: vantage.server_id for vantage in vantages if vantage.name and vantage.server_id}
-    ids |= {member.name: member.id for vantage in vantages for member in vantage.members or () if member.id}
-    return {url: ids.get(server, server) for url, server in servers.items()}
-
-
-def at_its_address(seen: Seen, servers: Mapping[str, str]) -> Seen:
-    """What it said, and that it is another server than the one whose own this address is said to be."""
-    vantage = seen.vantage
-    if vantage.url not in servers or vantage.server_id in (None, vantage.expected_id):
-        return seen
-    name = vantage.name or vantage.server_id
-    other = f"{vantage.url} is given as the address of {servers[vantage.url]}, but {name} answers there"
-    return replace(seen, vantage=replace(vantage, trouble=f"{vantage.trouble}; {other}" if vantage.trouble else other))
 
 
 def one_each(seen: Iterable[Seen]) -> tuple[Vantage, ...]:
