@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -17,6 +17,7 @@ from runbook.cluster.etcd.snapshot import keep_snapshot
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import by_machine, machine_ports
 from runbook.cluster.network import Network, SystemNetwork
+from runbook.cluster.own_addresses import at_its_address, expected_ids
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
@@ -43,8 +44,13 @@ class EtcdCluster:
         user: str | None = None,
         password: str = "",
         network: Network | None = None,
+        *,
+        name: str = "",
+        servers: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = f"etcd:{addresses[0]}"
+        """``name`` is what an inventory calls it; ``servers`` says whose own an address is, by a name or an id."""
+        self.name = f"etcd:{name or addresses[0]}"
+        self._servers = servers or {}
         self._settings = settings
         self._network = network or SystemNetwork(settings)
         self._client = EtcdClient(self._network, user, password)
@@ -118,6 +124,7 @@ class EtcdCluster:
 
         first: list[Question] = [("http", url) for url in self._expected]
         answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * READ_TIMEOUT))
+        self._expected |= expected_ids(self._servers, [answer.vantage for answer in answers.values() if answer])
         return [self._complete(url, answers["http", url]) for _, url in answers]
 
     def _ask(self, question: Question) -> Any:
@@ -129,7 +136,8 @@ class EtcdCluster:
     def _complete(self, url: str, answer: Interview | Reach | None) -> Interview:
         expected = self._expected[url]
         if isinstance(answer, Interview):
-            return replace(answer, vantage=replace(answer.vantage, expected_id=expected))
+            vantage = replace(answer.vantage, expected_id=expected)
+            return replace(answer, vantage=at_its_address(vantage, self._servers))
         silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
         return Interview(silence, {}, error=ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
 

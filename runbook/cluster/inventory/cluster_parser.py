@@ -37,6 +37,8 @@ class ClusterParser:
         if mapping is None:
             return None
         kind = mapping.value("kind")
+        if "region" in keys.NOT_OF.get(kind, ()) and mapping.get("region") is not None:
+            mapping.report("region", f"does not apply to {kind}")
         addresses = self._addresses(mapping, what)
         tls = self._tls(mapping, what)
         service = self._service(mapping, what)
@@ -49,7 +51,7 @@ class ClusterParser:
             labels=self._labels(mapping, what),
             region=mapping.value("region") or "",
             tls=tls,
-            credentials=self._credentials(mapping, name, what),
+            credentials=self._credentials(mapping, name, kind, what),
             hosts=self._hosts(mapping, what, data_folder, service),
             data_folder=data_folder,
             service=service,
@@ -163,7 +165,7 @@ class ClusterParser:
             mapping.report(name, f"must be an absolute path, or begin with ~/, not {quoted(path)}")
         return path
 
-    def _credentials(self, mapping: MappingReader, name: str, what: str) -> dict[str, Secret]:
+    def _credentials(self, mapping: MappingReader, name: str, kind: str | None, what: str) -> dict[str, Secret]:
         node = mapping.get("credentials")
         if node is None:
             return {}
@@ -179,7 +181,10 @@ class ClusterParser:
         found: dict[str, Secret] = {}
         for field in keys.CREDENTIAL_KEYS:
             reference = given.get(field.name)
-            if reference is not None:
+            if reference is not None and field.name in keys.NOT_OF.get(kind or "", ()):
+                self._diagnostics.hide_line(reference.mark)
+                given.report(field.name, f"does not apply to {kind}", 'It has users: give "login".')
+            elif reference is not None:
                 label = f"{quoted(field.name)} of {what}"
                 secret = read_secret(f"{field.name} of {name}", label, reference, self._diagnostics)
                 found |= {field.name: secret} if secret else {}

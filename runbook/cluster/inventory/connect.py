@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runbook.cluster.access import check_readable, header_value, system_authorities
+from runbook.cluster.etcd.adapter import EtcdCluster
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
@@ -23,18 +24,17 @@ _DIALECTS = {
 
 def connect(cluster: InventoryCluster, environment: Mapping[str, str], *, read_only: bool) -> Cluster:
     """Raises SecretError or SettingsError, which name the cluster and its key, before anything is sent."""
-    dialect, header, variable = _DIALECTS[cluster.kind]
     secrets = _fetch(cluster, environment)
-    token = secrets.get("token", "")
+    return (_etcd if cluster.kind == "etcd" else _hashicorp)(cluster, secrets, read_only)
+
+
+def _hashicorp(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool) -> Cluster:
+    dialect, header, variable = _DIALECTS[cluster.kind]
     user, colon, password = secrets.get("login", "").partition(":")
-    settings = HttpSettings(
-        headers={header: token} if token else {},
+    settings = replace(
+        _settings(cluster, read_only),
+        headers={header: secrets["token"]} if "token" in secrets else {},
         basic_auth=(user, password) if colon else None,
-        verify=_verify(cluster),
-        certificate=_certificate(cluster),
-        read_only=read_only,
-        server_name=cluster.tls.server_name or None,
-        server_names={each.url: each.tls_server_name for each in cluster.addresses if each.tls_server_name},
     )
     where = f"of {cluster.name} in {cluster.mark.path}"
     return HashiCorpCluster(
@@ -47,8 +47,34 @@ def connect(cluster: InventoryCluster, environment: Mapping[str, str], *, read_o
         settings,
         cluster.region or None,
         name=cluster.name,
-        servers={each.url: each.server for each in cluster.addresses if each.server},
+        servers=_servers(cluster),
     )
+
+
+def _etcd(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool) -> Cluster:
+    user, _, password = secrets.get("login", "").partition(":")
+    return EtcdCluster(
+        tuple(each.url for each in cluster.addresses),
+        _settings(cluster, read_only),
+        user or None,
+        password,
+        name=cluster.name,
+        servers=_servers(cluster),
+    )
+
+
+def _settings(cluster: InventoryCluster, read_only: bool) -> HttpSettings:
+    return HttpSettings(
+        verify=_verify(cluster),
+        certificate=_certificate(cluster),
+        read_only=read_only,
+        server_name=cluster.tls.server_name or None,
+        server_names={each.url: each.tls_server_name for each in cluster.addresses if each.tls_server_name},
+    )
+
+
+def _servers(cluster: InventoryCluster) -> dict[str, str]:
+    return {each.url: each.server for each in cluster.addresses if each.server}
 
 
 def _fetch(cluster: InventoryCluster, environment: Mapping[str, str]) -> dict[str, str]:

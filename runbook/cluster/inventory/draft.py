@@ -12,7 +12,33 @@ from runbook.cluster.inventory.keys import PORTS, SERVER
 from runbook.raft.model import ClusterView, Peer, Reach
 
 _PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z/][A-Za-z0-9./:@_-]*", re.IGNORECASE)
-_DATA = {"nomad": "/opt/nomad/data", "consul": "/opt/consul"}
+_DATA = {"nomad": "/opt/nomad/data", "consul": "/opt/consul", "etcd": "/var/lib/etcd/default"}
+_FILES = ("ca", "cert", "key")
+_VARIABLES = {
+    "nomad": (
+        ("ca", "NOMAD_CAPATH"),
+        ("ca", "NOMAD_CACERT"),
+        ("cert", "NOMAD_CLIENT_CERT"),
+        ("key", "NOMAD_CLIENT_KEY"),
+        ("token", "NOMAD_TOKEN"),
+        ("login", "NOMAD_HTTP_AUTH"),
+    ),
+    "consul": (
+        ("ca", "CONSUL_CAPATH"),
+        ("ca", "CONSUL_CACERT"),
+        ("cert", "CONSUL_CLIENT_CERT"),
+        ("key", "CONSUL_CLIENT_KEY"),
+        ("token", "CONSUL_HTTP_TOKEN"),
+        ("token", "CONSUL_HTTP_TOKEN_FILE"),
+        ("login", "CONSUL_HTTP_AUTH"),
+    ),
+    "etcd": (
+        ("ca", "ETCDCTL_CACERT"),
+        ("cert", "ETCDCTL_CERT"),
+        ("key", "ETCDCTL_KEY"),
+        ("login", "ETCDCTL_USER"),
+    ),
+}
 _HEAD = """\
 # The clusters that runbook --cluster NAME knows. Secrets do not belong here: only where they are fetched from.
 # Lines that begin with # are for a person to fill in by day; then: runbook clusters check
@@ -82,30 +108,25 @@ def _region(kind: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def _tls(kind: str, environment: Mapping[str, str]) -> list[str]:
-    prefix = kind.upper()
-    files = {
-        "ca": environment.get(f"{prefix}_CACERT") or environment.get(f"{prefix}_CAPATH"),
-        "cert": environment.get(f"{prefix}_CLIENT_CERT"),
-        "key": environment.get(f"{prefix}_CLIENT_KEY"),
-    }
-    lines = [f"      {key}: {_scalar(str(Path(path).absolute()))}" for key, path in files.items() if path]
-    name = environment.get(f"{prefix}_TLS_SERVER_NAME")
+    given = {key: environment[name] for key, name in _VARIABLES[kind] if key in _FILES and environment.get(name)}
+    lines = [f"      {key}: {_scalar(str(Path(path).absolute()))}" for key, path in given.items()]
+    name = environment.get(f"{kind.upper()}_TLS_SERVER_NAME") if kind != "etcd" else None
     lines += [f"      server_name: {_scalar(name)}"] if name else []
     return ["    tls:", *lines] if lines else []
 
 
 def _credentials(kind: str, environment: Mapping[str, str]) -> list[str]:
-    """Consul's own client takes the token of a file before the one of a variable."""
-    variable, login = {
-        "nomad": ("NOMAD_TOKEN", "NOMAD_HTTP_AUTH"),
-        "consul": ("CONSUL_HTTP_TOKEN", "CONSUL_HTTP_AUTH"),
-    }[kind]
-    file = environment.get("CONSUL_HTTP_TOKEN_FILE", "") if kind == "consul" else ""
-    token = f"file:{Path(file).absolute()}" if file else f"env:{variable}"
-    lines = [f"      token: {_scalar(token)}"] if file or environment.get(variable) else []
-    lines += [f"      login: env:{login}"] if environment.get(login) else []
+    """What is read last of a key is what the product's own command line takes before the others."""
+    found = {
+        key: f"file:{Path(environment[name]).absolute()}" if name.endswith("_FILE") else f"env:{name}"
+        for key, name in _VARIABLES[kind]
+        if key not in _FILES and environment.get(name)
+    }
     how = "# by reference: env:NAME, file:/PATH or exec:COMMAND"
-    return [f"    credentials:   {how}", *lines] if lines else [f'    # credentials: {{ token: "{token}" }}   {how}']
+    if found:
+        return [f"    credentials:   {how}", *(f"      {key}: {_scalar(each)}" for key, each in found.items())]
+    key, name = next((key, name) for key, name in _VARIABLES[kind] if key not in _FILES)
+    return [f'    # credentials: {{ {key}: "env:{name}" }}   {how}']
 
 
 def _scalar(text: str) -> str:

@@ -8,8 +8,9 @@ from runbook.playbook.mapping import Keys
 from runbook.playbook.model import Field
 
 INVENTORY_VERSION = 1
-KINDS = ("nomad", "consul")
-PORTS = {"nomad": 4646, "consul": 8500}
+KINDS = ("nomad", "consul", "etcd")
+PORTS = {"nomad": 4646, "consul": 8500, "etcd": 2379}
+NOT_OF = {"etcd": ("region", "token")}  # keys that a product has no use for
 MAX_SERVERS = 100
 """Addresses or hosts of one cluster: far more than any Raft cluster has servers."""
 
@@ -25,7 +26,7 @@ INVENTORY_KEYS = Keys(
     Field("clusters", "map", "every cluster, by the name that --cluster takes", required=True),
 )
 CLUSTER_KEYS = Keys(
-    Field("kind", "enum", f"the product: {' or '.join(KINDS)}", required=True, choices=KINDS),
+    Field("kind", "enum", f"the product: {', '.join(KINDS)}", required=True, choices=KINDS),
     Field("addresses", "any", "its HTTP API: a list, or each server's own by the server's name or id", required=True),
     Field("labels", "map", "words to choose it by, such as env: prod"),
     Field("region", "string", "Nomad's region or Consul's datacenter, where it is not that of the server asked"),
@@ -61,8 +62,8 @@ TLS_KEYS = Keys(
     },
 )
 CREDENTIAL_KEYS = Keys(
-    Field("token", "string", "the ACL token"),
-    Field("login", "string", "USER:PASSWORD, for a proxy in front of the servers that asks for one"),
+    Field("token", "string", "the ACL token of Nomad or Consul"),
+    Field("login", "string", "USER:PASSWORD, of etcd's user, or for a proxy in front of the others"),
     other_tools=dict.fromkeys(("user", "password", "http_auth", "basic_auth"), "login"),
 )
 HOST_KEYS = Keys(

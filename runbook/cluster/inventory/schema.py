@@ -78,7 +78,14 @@ def _cluster_schema() -> Schema:
         "data_folder": _PATH,
         "service": service,
     }
-    return mapping_schema(keys.CLUSTER_KEYS, own)
+    return {**mapping_schema(keys.CLUSTER_KEYS, own), "allOf": [_kind_schema(*each) for each in keys.NOT_OF.items()]}
+
+
+def _kind_schema(kind: str, barred: tuple[str, ...]) -> Schema:
+    """What a cluster of this kind has no use for."""
+    without: Schema = {"properties": dict.fromkeys(barred, False)}
+    then: Schema = {"properties": {**without["properties"], "credentials": without}}
+    return {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": then}
 
 
 def _all(known: Keys, schema: Schema) -> dict[str, Any]:

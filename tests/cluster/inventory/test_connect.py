@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runbook.cluster.choice import ClusterChoice, chosen_cluster, settled
+from runbook.cluster.etcd.adapter import EtcdCluster
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.network import SystemNetwork
@@ -86,6 +87,24 @@ def test_a_consul_cluster_has_consuls_header_and_may_skip_verification(tmp_path:
     assert settings_of(of_text(tmp_path, text)).headers == {}
     settings = settings_of(of_text(tmp_path, f"{text}, credentials: {{ token: 'env:T' }}", {"T": TOKEN}))
     assert (settings.headers, settings.verify) == ({"X-Consul-Token": TOKEN}, False)
+
+
+def test_an_etcd_cluster_has_a_user_and_each_member_its_own_address(tmp_path: Path) -> None:
+    """The user signs in at etcd itself, so nothing of it is in a header of ours."""
+    cluster = of_text(
+        tmp_path,
+        "kind: etcd, addresses: { e1: 'https://a:2379' }, credentials: { login: 'env:L' }",
+        {"L": "root:a-password"},
+    )
+    assert isinstance(cluster, EtcdCluster)
+    assert (cluster.name, cluster._entries, cluster._servers) == (
+        "etcd:dev",
+        ("https://a:2379",),
+        {"https://a:2379": "e1"},
+    )
+    assert cluster._settings.headers == {}
+    assert cluster._settings.basic_auth is None
+    assert "a-password" in cluster.secrets
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ NOMAD = {
     [
         ("nomad", NOMAD, {"token": ("env", ("NOMAD_TOKEN",)), "login": ("env", ("NOMAD_HTTP_AUTH",))}),
         ("nomad", {}, {}),
+        ("etcd", {"ETCDCTL_USER": f"root:{SECRET}"}, {"login": ("env", ("ETCDCTL_USER",))}),
         ("consul", {"CONSUL_HTTP_TOKEN": SECRET}, {"token": ("env", ("CONSUL_HTTP_TOKEN",))}),
         (
             "consul",
