@@ -38,7 +38,7 @@ def keys_in(node: Node) -> set[str]:
 def test_it_is_good_to_the_reader_and_to_the_schema() -> None:
     """As it stands: somebody will paste it."""
     root, _ = read_yaml(example().encode(), "docs/inventory.md")
-    assert len(parse_inventory(example().encode(), "docs/inventory.md").clusters) == 2
+    assert len(parse_inventory(example().encode(), "docs/inventory.md").clusters) == 3
     assert Draft202012Validator(inventory_schema()).is_valid(plain_data(root))
 
 
@@ -49,7 +49,7 @@ def test_it_is_good_to_the_reader_and_to_the_schema() -> None:
         (keys.CLUSTER_KEYS, set()),
         (keys.ADDRESS_KEYS, set()),
         (keys.TLS_KEYS, {"skip_verify"}),  # nobody should paste that
-        (keys.CREDENTIAL_KEYS, {"login"}),
+        (keys.CREDENTIAL_KEYS, set()),
         (keys.HOST_KEYS, set()),
         (keys.SERVICE_KEYS, set()),
     ],
