@@ -17,11 +17,12 @@ from typing import Any
 from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.cluster.threads import within
-from runbook.errors import SettingsError
+from runbook.errors import PlaybookError, SettingsError
 from runbook.files import replace_file
 from runbook.printable import printable
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.raft.serialization import view_to_dict
 from runbook.report import colour
@@ -97,7 +98,16 @@ def _cluster_health(choice: ClusterChoice, timeout: float) -> tuple[ClusterHealt
     except TimeoutError:
         return None, f"the look did not finish within {timeout:g} s"
     except Exception as error:
-        return None, " ".join(str(error).split())
+        return None, one_line(error)
+
+
+def one_line(error: Exception) -> str:
+    """What a monitor can show of an error: of the faults of a file the first, and how many there are."""
+    if isinstance(error, PlaybookError):
+        first, *others = error.diagnostics
+        more = f"; and {format_count(len(others), 'more fault')}: see runbook clusters check" if others else ""
+        return f"{first.mark}: {first.message}{more}"
+    return " ".join(str(error).split())
 
 
 def _look(choice: ClusterChoice) -> ClusterHealth:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from runbook.cli.diagnose import LEVELS, UNKNOWN, health_record, removed_peers
+from runbook.cli.diagnose import LEVELS, UNKNOWN, health_record, one_line, removed_peers
 from runbook.clock import seconds as now
 from runbook.cluster.inventory.connect import connect
 from runbook.cluster.inventory.locate import find_inventory, read_inventory
@@ -28,7 +28,7 @@ def run_fleet_check(
     try:
         found = read_inventory(find_inventory(inventory, os.environ))
     except RunbookError as error:
-        return [f"RAFT UNKNOWN - {' '.join(str(error).replace('|', '/').split())}"], UNKNOWN
+        return [f"RAFT UNKNOWN - {one_line(error).replace('|', '/')}"], UNKNOWN
     clusters = select(found.clusters, labels)
     if not clusters:
         asked = ", ".join(f"{name}={value}" for name, value in labels.items())

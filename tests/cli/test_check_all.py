@@ -169,6 +169,17 @@ def test_what_chooses_nothing_is_told(tmp_path: Path, words: tuple[str, ...], co
     assert sentence in " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.parametrize("words", [("--all",), ("--cluster", "a")])
+def test_the_faults_of_an_inventory_are_one_line_of_a_monitor(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The first with its place, and how many more; `clusters check` tells all."""
+    environment = fleet_of(tmp_path, "  a: { kind: nomda, addresses: [a], region: 3 }\n")
+    done = runbook(environment, "check", *words)
+    path = environment["RUNBOOK_INVENTORY"]
+    assert (done.returncode, done.stdout.count("\n")) == (3, 1)
+    assert done.stdout.startswith(f'RAFT UNKNOWN - {path}:3:14: "kind" of cluster "a" must be one of ')
+    assert done.stdout.endswith("; and 2 more faults: see runbook clusters check\n")
+
+
 def test_interrupted_it_prints_what_it_has(tmp_path: Path) -> None:
     """The process itself, by the signal of a Ctrl-C, while one cluster answers and the others hang."""
     with SimulatedLab(1) as lab:

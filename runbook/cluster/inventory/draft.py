@@ -65,7 +65,7 @@ def draft_inventory(view: ClusterView, kind: str, name: str, environment: Mappin
     peers = tuple(sorted(listed, key=lambda peer: peer.label))
     names = _names(peers)
     lines = [
-        f"  {name}:",
+        f"  {_scalar(name)}:",
         f"    kind: {kind}",
         "    # labels: { env: prod }   # your own words, by which clusters are chosen",
         *_region(kind, environment),

@@ -49,6 +49,7 @@ def _read_clusters(mapping: MappingReader, diagnostics: Diagnostics) -> list[Inv
         mapping.report("clusters", f"must be a mapping of names, not {describe_node(node)}", example)
         return []
     if not node.entries:
+        diagnostics.raise_if_any()  # a name that cannot be read is left out of them, and told
         mapping.report("clusters", "must name at least one cluster")
     parser = ClusterParser(diagnostics)
     found = []

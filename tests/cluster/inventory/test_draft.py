@@ -44,6 +44,14 @@ def test_each_server_that_answered_has_its_address_and_the_others_are_asked_for(
     assert "#   s3.eu: { ssh: USER@10.0.0.13, sudo: true }" in text
 
 
+@pytest.mark.parametrize("name", ["n", "no", "1", "1e3", "0x1f", "null"])
+def test_a_name_that_yaml_takes_for_something_else_is_quoted(name: str) -> None:
+    """It was typed as a name."""
+    view = view_of(PEERS, (answer(PEERS[0], "http://10.0.0.12:4646"),))
+    (cluster,) = parse_inventory(draft_inventory(view, "nomad", name, {}).encode(), "clusters.yaml").clusters
+    assert cluster.name == name
+
+
 def test_a_balancer_is_listed_as_the_address_of_nobody() -> None:
     """Behind it nobody knows whose words these were."""
     url = "http://nomad.example.org"
