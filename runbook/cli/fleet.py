@@ -14,6 +14,7 @@ from runbook.cluster.inventory.model import InventoryCluster
 from runbook.errors import RunbookError
 from runbook.fleet.check import WORST_FIRST, CheckedCluster, check_clusters, gather_checks, select
 from runbook.printable import printable_line
+from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 
 
@@ -49,7 +50,8 @@ def _format_text(checked: Sequence[CheckedCluster], seconds: float, *, interrupt
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     data = " ".join(f"{name}={count}" for name, count in [("clusters", len(checked)), *counts.items()])
     stopped = "; interrupted, so not all were checked" if interrupted else ""
-    line = f"RAFT {LEVELS[checked[0].level]} - {len(checked)} clusters: {told}{stopped} | {data} seconds={seconds:.3f}s"
+    count = format_count(len(checked), "cluster")
+    line = f"RAFT {LEVELS[checked[0].level]} - {count}: {told}{stopped} | {data} seconds={seconds:.3f}s"
     width = max(len(each.cluster.name) for each in checked)
     rows = [f"{LEVELS[each.level]:<8}  {each.cluster.name:<{width}}  {each.sentence}" for each in checked]
     return [line, *(printable_line(row.replace("|", "/")) for row in rows)]
