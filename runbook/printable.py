@@ -1,18 +1,38 @@
-"""Text with nothing in it that a terminal obeys: a server's name, a file or a reply may hold anything (I17)."""
+"""Words of others, as servers, commands and files have them: escaped before they meet a terminal, a log or a report.
+
+A control character, one that turns the direction of what follows, a line break where a line is expected: each is shown
+as its escape, as ``\\x1b`` or ``\\u202e``. So nothing is obeyed, and no line is forged.
+"""
 
 from __future__ import annotations
 
-_OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+import re
+
+_ODD = re.compile(r"[^\n\t -~]")  # what is to be looked at; letters of all scripts are good
+_ODD_IN_A_LINE = re.compile(r"[^ -~]")
 
 
 def printable(text: str) -> str:
-    """The text with a replacement character for each that moves, hides or colours others; line breaks and tabs stay."""
-    import re
-
-    return re.sub(_OBEYED, _REPLACEMENT, text)
+    """The same text with nothing in it that a terminal obeys; its line breaks and tabs stay."""
+    return text if text.isprintable() else _ODD.sub(_escape, text)
 
 
 def printable_line(text: str) -> str:
-    """The same in one line, as a line break in a name would forge a line of its own."""
-    return printable(text.replace("\n", " "))
+    """The same, with its line breaks and tabs escaped too."""
+    return text if text.isprintable() else _ODD_IN_A_LINE.sub(_escape, text)
+
+
+def printable_json(text: str) -> str:
+    """A JSON text that means the same: what a terminal obeys stands there as an escape of JSON."""
+    return text if text.isprintable() else _ODD.sub(_escape_for_json, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else found[0].encode("unicode_escape").decode()
+
+
+def _escape_for_json(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ class Redactor:
         self._plain: tuple[bytes, ...] = ()  # in lower case, with single spaces
         self._hex: tuple[bytes, ...] = ()
         self._base64: tuple[bytes, ...] = ()
+        self._lock = threading.Lock()
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Redactor:
@@ -60,13 +62,21 @@ class Redactor:
         """The secret, and each line of it that is long enough."""
         pieces = {text.strip() for text in (secret, *secret.splitlines())}
         known = {piece for piece in pieces if is_long_enough(piece)}
-        if not known:
-            return
+        if known:
+            with self._lock:  # the clusters of a fleet are met side by side
+                self._learn(known)
+
+    def _learn(self, known: set[str]) -> None:
         plain = {form for piece in known for form in _spellings(piece) if len(form) >= SHORTEST}
         coded = [piece.encode("utf-8", "surrogatepass") for piece in known]
         self._plain = _longest_first({*self._plain, *plain})
         self._hex = _longest_first({*self._hex, *(piece.hex().encode() for piece in coded)})
         self._base64 = _longest_first({*self._base64, *(part for piece in coded for part in _base64_parts(piece))})
+
+    def learn_all(self, secrets: Iterable[str]) -> None:
+        """As :meth:`learn`, each of them."""
+        for secret in secrets:
+            self.learn(secret)
 
     def hide(self, data: Any) -> Any:
         """The same data without them; mappings keep their keys' order, tuples become lists."""

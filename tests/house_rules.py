@@ -35,12 +35,15 @@ HTTP_DOORS = {
     "runbook/lab/agent_api.py": {"http.client"},  # the lab tests the adapters, so it may not see through their eyes
 }
 FILE_DOORS = {
+    "runbook/__main__.py",  # of nothing, where a stream is closed
+    "runbook/report/stream.py",
     "runbook/files.py",
     "runbook/journal/store.py",  # a journal is new, or taken up by files.py
     "runbook/lab/folder.py",  # a folder is held
     "runbook/lab/process.py",  # of /proc
     "runbook/lab/serving.py",  # a log that grows
 }
+PRINTERS = {"print", "echo", "secho"}
 YAML_LOADERS = re.compile(r"yaml\.(\w+_)?load(_all)?")
 
 FUNCTION_LINES, FUNCTION_WALL, FILE_LINES = 50, 70, 300
@@ -141,6 +144,12 @@ def steps_do_not_log(path: str, text: str) -> list[str]:
 def one_door_to_http(path: str, text: str) -> list[str]:
     barred = HTTP_MODULES - HTTP_DOORS.get(path, set())
     return [f"{path}:{line}: imports {name}" for line, name in imports_of(path, text) if _is(name, barred)]
+
+
+def one_door_to_the_terminal(path: str, text: str) -> list[str]:
+    """Whatever is printed passes the redactor, and is escaped."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [f"{path}:{call.lineno}: calls {_called(call)}" for call in calls if _called(call) in PRINTERS]
 
 
 def yaml_is_composed(path: str, text: str) -> list[str]:
@@ -251,6 +260,7 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     floor_0_is_pure,
     steps_do_not_log,
     one_door_to_http,
+    one_door_to_the_terminal,
     yaml_is_composed,
     files_have_one_door,
     a_name_has_one_place,

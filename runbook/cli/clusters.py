@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook.cli.options import FORMAT, INVENTORY, KIND
+from runbook.cli.output import Output
 
 if TYPE_CHECKING:
     from runbook.cluster.inventory.model import Inventory
@@ -34,7 +35,7 @@ def clusters(context: click.Context, inventory: str | None, form: str) -> None:
     if form == "json":
         _print_json({"inventory": found.path, "clusters": [cluster_record(each) for each in found.clusters]})
     else:
-        click.echo("\n".join(format_list(found)))
+        Output().lines(format_list(found))
 
 
 @clusters.command()
@@ -50,7 +51,7 @@ def show(name: str, inventory: str | None, form: str) -> None:
     if form == "json":
         _print_json(cluster_record(cluster))
     else:
-        click.echo("\n".join(format_cluster(cluster)))
+        Output().lines(format_cluster(cluster))
 
 
 @clusters.command()
@@ -63,10 +64,10 @@ def check(inventory: str | None) -> None:
     from runbook.cluster.inventory.summary import left_to_fill
 
     found = _read(inventory)
-    click.echo(f"{found.path}: {len(found.clusters)} good")
+    Output().lines([f"{found.path}: {len(found.clusters)} good"])
     for cluster in found.clusters:
         for sentence in left_to_fill(cluster):
-            click.echo(f"{cluster.name}: {sentence}")
+            Output().lines([f"{cluster.name}: {sentence}"])
 
 
 @clusters.command()
@@ -94,10 +95,10 @@ def init(kind: str | None, name: str | None, output: str | None) -> None:
         raise ClusterError(ErrorKind(view.trouble), view.trouble_text or "no server answered")
     text = draft_inventory(view, product, name or product, os.environ)
     if output is None:
-        click.echo(text, nl=False)
+        Output().text(text)
         return
     replace_file(Path(output), text.encode(), mode=0o600)
-    click.echo(f"{output} is written: fill in what its comments ask for, then `runbook clusters check`", err=True)
+    Output().note(f"{output} is written: fill in what its comments ask for, then `runbook clusters check`")
 
 
 def _read(given: str | None) -> Inventory:
@@ -107,6 +108,4 @@ def _read(given: str | None) -> Inventory:
 
 
 def _print_json(data: object) -> None:
-    import json
-
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    Output().json(data, indent=2)

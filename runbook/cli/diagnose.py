@@ -5,9 +5,7 @@ Neither changes anything.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
+from runbook.cli.output import Output
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.cluster.threads import within
 from runbook.errors import PlaybookError, SettingsError
@@ -25,6 +24,7 @@ from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.raft.serialization import view_to_dict
+from runbook.redaction import Redactor
 from runbook.report import colour
 from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
 from runbook.session.run_folders import peers_removed_by_newest_runs
@@ -40,7 +40,9 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
 
     Returns the exit code: 4 where nobody answered, or everybody refused the token. Raises as chosen_cluster does.
     """
-    view = chosen_cluster(choice, environment, read_only=True).look()
+    cluster, output = chosen_cluster(choice, environment, read_only=True), Output()
+    output.redactor.learn_all(cluster.secrets)
+    view = cluster.look()
     findings = diagnose(view, removed=removed_peers(environment))
     phase = DiagnosisContext(view).phase
     if form == "json":
@@ -51,16 +53,18 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
             "servers": server_rows(view),
             "view": view_to_dict(view),
         }
-        print(json.dumps(data, ensure_ascii=False, indent=2))
-    elif not colour.can_rewrite(sys.stdout, environment):
-        print("\n".join(format_diagnosis(view, findings, WIDTH)).rstrip())
+        output.json(data, indent=2)
     else:
-        from runbook.cli.terminal import colour_for
-        from runbook.report.live import columns_of
-
-        columns = min(WIDTH, max(columns_of(sys.stdout) - 1, NARROWEST))
-        print(colour_for("\n".join(format_diagnosis(view, findings, columns)).rstrip(), sys.stdout))
+        output.lines(format_diagnosis(view, findings, _columns(output, environment)))
     return UNREACHABLE if phase is Phase.UNREADABLE else RECOVERED
+
+
+def _columns(output: Output, environment: Mapping[str, str]) -> int:
+    if not colour.can_rewrite(output.out, environment):
+        return WIDTH
+    from runbook.report.live import columns_of
+
+    return min(WIDTH, max(columns_of(output.out) - 1, NARROWEST))
 
 
 def removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
@@ -70,12 +74,22 @@ def removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
         return frozenset()
 
 
-def run_check(
-    timeout: float, form: str, textfile: Path | None = None, choice: ClusterChoice = BY_ENVIRONMENT
-) -> tuple[str, int]:
-    """The line to print and the exit code of a monitoring plugin. Never raises, never longer than ``timeout`` s."""
+def run_check(timeout: float, form: str, textfile: Path | None = None, choice: ClusterChoice = BY_ENVIRONMENT) -> int:
+    """Print one line, and give the exit code of a monitoring plugin: 3 also where nobody can read the line.
+
+    Never raises, never longer than ``timeout`` s.
+    """
+    output = Output()
+    line, code = _check(timeout, form, textfile, choice, output.redactor)
+    was_read = output.json(line) if isinstance(line, dict) else output.lines([line])
+    return code if was_read else UNKNOWN
+
+
+def _check(
+    timeout: float, form: str, textfile: Path | None, choice: ClusterChoice, redactor: Redactor
+) -> tuple[str | dict[str, object], int]:
     started = time.monotonic()
-    health, error = _cluster_health(choice, timeout)
+    health, error = _cluster_health(choice, timeout, redactor)
     seconds = time.monotonic() - started
     if textfile is not None:
         try:
@@ -83,18 +97,16 @@ def run_check(
         except OSError as failure:
             return f"RAFT UNKNOWN - {textfile}: {failure.strerror}", UNKNOWN
     if form == "json":
-        return json.dumps(
-            health_record(health, error, seconds), ensure_ascii=False
-        ), health.level if health else UNKNOWN
+        return health_record(health, error, seconds), health.level if health else UNKNOWN
     if health is None:
         return f"RAFT UNKNOWN - {printable(error.replace('|', '/'))}", UNKNOWN
     return _format_nagios(health, seconds), health.level
 
 
-def _cluster_health(choice: ClusterChoice, timeout: float) -> tuple[ClusterHealth | None, str]:
+def _cluster_health(choice: ClusterChoice, timeout: float, redactor: Redactor) -> tuple[ClusterHealth | None, str]:
     """What one look shows, or why there was none."""
     try:
-        return within(timeout, lambda: _look(choice)), ""
+        return within(timeout, lambda: _look(choice, redactor)), ""
     except TimeoutError:
         return None, f"the look did not finish within {timeout:g} s"
     except Exception as error:
@@ -110,10 +122,11 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _look(choice: ClusterChoice) -> ClusterHealth:
+def _look(choice: ClusterChoice, redactor: Redactor) -> ClusterHealth:
     """With a helper that prints a token, if one is asked, within the same time."""
-    view = chosen_cluster(choice, os.environ, read_only=True).look()
-    return cluster_health(view, removed=removed_peers(os.environ))
+    cluster = chosen_cluster(choice, os.environ, read_only=True)
+    redactor.learn_all(cluster.secrets)
+    return cluster_health(cluster.look(), removed=removed_peers(os.environ))
 
 
 def _format_nagios(health: ClusterHealth, seconds: float) -> str:

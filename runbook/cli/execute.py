@@ -5,14 +5,14 @@ exit code and lets errors through: ``main`` reports them.
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping
 
 from runbook.cli.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
-from runbook.cli.terminal import Person, Terminal, format_for, open_event_writer
+from runbook.cli.output import Output
+from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
-from runbook.report.screen import format_summary
+from runbook.report.screen import LABEL_WIDTH, format_summary
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed
@@ -26,36 +26,36 @@ def execute_playbook(
     request: RunRequest, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
     """Run it, and print how it ended."""
-    with open_run(request, environment, clock or SystemClock()) as session:
-        return _run(session, terminal)
+    output = Output()
+    with open_run(request, environment, clock or SystemClock(), output.redactor) as session:
+        return _run(session, terminal, output)
 
 
 def resume_run(
     name: str, options: RunOptions, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
     """Go on with it, and print how it ends now. For a run with no step left no server is asked."""
-    state = state_folder(environment)
+    state, output = state_folder(environment), Output()
     folder = newest_to_resume(state) if name == "last" else folder_of(state, name)
-    with open_resumed(folder, options, environment, clock or SystemClock()) as run:
+    with open_resumed(folder, options, environment, clock or SystemClock(), output.redactor) as run:
         if name == "last" and terminal.form == "text":
-            print(f"runbook: resuming {folder.name}", file=sys.stderr)
+            output.note(f"runbook: resuming {folder.name}")
         if isinstance(run, RunSession):
-            return _run(run, terminal)
+            return _run(run, terminal, output)
         # A process that died between its ending and its release still stands in the lock; its record frees the next
         # run too.
         with contextlib.suppress(OSError):
             if left := remove_leftover_name(state, folder.name, run.peers):
                 count = format_count(left, "server")
-                print(f"runbook: removed its name from the lock of {count}, where it still stood", file=sys.stderr)
-        print("\n".join(format_summary(run, str(folder))))
+                output.note(f"runbook: removed its name from the lock of {count}, where it still stood")
+        output.lines(format_summary(run, str(folder)), indent=LABEL_WIDTH)
         return REFUSED if run.ended_undecided else RECOVERED
 
 
-def _run(session: RunSession, terminal: Terminal) -> int:
-    with open_event_writer(terminal.form, session.plan.run) as (write, pause):
-        result = session.run(Person(user_name(session.environment), terminal, pause), write)
-    with contextlib.suppress(OSError):  # the record says it too
-        print(format_for(sys.stdout, ["", *format_summary(result.state, str(result.folder))]), flush=True)
+def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
+    with open_event_writer(terminal.form, session.plan.run, output.err) as (write, pause):
+        result = session.run(Person(user_name(session.environment), terminal, output, pause), write)
+    output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
     return exit_code_of_ending(result.ending)
 
 
@@ -63,7 +63,7 @@ def acknowledge_run(name: str, comment: str, environment: Mapping[str, str]) -> 
     """A person has looked at this run: the cool-down of its cluster is over."""
     folder = folder_of(state_folder(environment), name)
     who = acknowledge(folder, comment, environment, SystemClock())
-    print(f"{folder.name} acknowledged by {who}")
+    Output().lines([f"{folder.name} acknowledged by {who}"])
     return RECOVERED
 
 
@@ -71,5 +71,6 @@ def stop_run(name: str, environment: Mapping[str, str]) -> int:
     """End a run that is at work, as a signal would, and wait until it has ended."""
     folder = folder_of(state_folder(environment), name)
     stop_process(folder)
-    print(f"{folder.name} is stopped; `runbook show {folder.name}` tells where, `runbook resume` goes on")
+    what = f"{folder.name} is stopped; `runbook show {folder.name}` tells where, `runbook resume` goes on"
+    Output().lines([what])
     return RECOVERED

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from runbook.errors import ErrorKind, PlaybookError, RunbookError
 from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
 
@@ -50,10 +48,16 @@ def report_error(error: RunbookError | OSError | KeyboardInterrupt) -> int:
     """
     if isinstance(error, KeyboardInterrupt):  # before a run began, or again while its ending was written
         return INTERRUPTED
+    from runbook.cli.output import Output
+
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"runbook: {text}", file=sys.stderr)
+        Output().note(f"runbook: {text}")
         return FAILED
-    # The errors in a playbook begin with its path, as a compiler's do, so that an editor finds the place.
-    print(error if isinstance(error, PlaybookError) else f"runbook: {error}", file=sys.stderr)
+    if isinstance(error, PlaybookError):
+        # They begin with the playbook's path, as a compiler's do, so that an editor finds the place.
+        for diagnostic in error.diagnostics:
+            Output().note(diagnostic.render(), indent="")
+    else:
+        Output().note(f"runbook: {error}")
     return _CODES.get(error.kind, NOT_STARTED)

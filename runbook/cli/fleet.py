@@ -16,12 +16,14 @@ from runbook.fleet.check import WORST_FIRST, CheckedCluster, check_clusters, gat
 from runbook.printable import printable_line
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
+from runbook.redaction import Redactor
 
 
 def run_fleet_check(
-    inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str
+    inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str, redactor: Redactor
 ) -> tuple[list[str], int]:
-    """The lines to print and the exit code of a monitoring plugin, which is that of the worst cluster.
+    """The lines to print and the exit code of a monitoring plugin, which is that of the worst cluster. The ``redactor``
+    learns the credentials of all.
 
     Interrupted, it gives what was seen by then.
     """
@@ -37,7 +39,9 @@ def run_fleet_check(
     removed = removed_peers(os.environ)
 
     def check(cluster: InventoryCluster) -> ClusterHealth:
-        return cluster_health(connect(cluster, os.environ, read_only=True).look(), removed=removed)
+        connected = connect(cluster, os.environ, read_only=True)
+        redactor.learn_all(connected.secrets)
+        return cluster_health(connected.look(), removed=removed)
 
     checks = check_clusters(clusters, check, timeout=timeout, at_once=at_once)
     checked, interrupted = gather_checks(checks, clusters)

@@ -6,10 +6,11 @@ That of the lab outlives the command that started it; that of the demo does not.
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, cast
 
 import click
+
+from runbook.cli.output import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,14 +73,15 @@ def up(servers: int, kind: str, raft_protocol: str | None, gossip_delay: float |
         if raft_protocol or gossip_delay:
             raise click.UsageError("--raft-protocol and --gossip-delay are of the simulated lab only")
         started = start_agents(_folder(), cast("AgentKind", kind), servers=servers, http_port=http_port)
-    click.echo(_format_status(started), err=True)
-    click.echo(started.export)
+    output = Output()
+    output.note(_format_status(started), indent="")
+    output.text(f"{started.export}\n")
 
 
 @lab.command()
 def status() -> None:
     """Show every server: HTTP address, Raft address, state, leader, id."""
-    click.echo(_format_status(_running_lab()))
+    Output().text(f"{_format_status(_running_lab())}\n")
 
 
 @lab.command()
@@ -133,7 +135,7 @@ def down() -> None:
     from runbook.lab.folder import take_down
 
     if not take_down(_folder()):
-        click.echo(f"there is no lab in {_folder()}: nothing to do", err=True)
+        Output().note(f"there is no lab in {_folder()}: nothing to do")
 
 
 def _running_lab() -> Lab:
@@ -177,7 +179,7 @@ def run_demo() -> int:
             f"{victim} has just been killed. Now, as an operator would:\n",
             f"  NOMAD_ADDR={lab.addresses[-1]} runbook execute {DEMO_PLAYBOOK}\n",
         ]
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        Output().note("\n".join(lines), indent="")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "CONSUL_"))}
         agreed = Terminal(yes=True)  # whoever typed `runbook demo` wants to see the server go
         environment = {**kept, "NOMAD_ADDR": lab.addresses[-1]}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 from runbook import __version__
+from runbook.cli.command_line import CommandLine
 from runbook.cli.options import (
     FORMAT,
     cluster_options,
@@ -21,44 +19,11 @@ from runbook.cli.options import (
     run_options,
 )
 
-LAZY = ("clusters", "lab", "recover")  # groups, in modules of their names
-
-
-class CommandLine(click.Group):
-    """The verbs. A group of them is loaded when it is asked for."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """The one place that catches what a verb raises: a sentence on stderr, and the exit code."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):  # a usage error and --help are click's own
-            raise
-        except (Exception, KeyboardInterrupt) as error:
-            from runbook.cli.exit_codes import report_error
-            from runbook.errors import RunbookError
-
-            pipe_is_closed = isinstance(error, OSError) and error.errno == errno.EPIPE  # click ends quietly
-            if pipe_is_closed or not isinstance(error, RunbookError | OSError | KeyboardInterrupt):
-                raise
-            sys.exit(report_error(error))
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *LAZY])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in LAZY:
-            return super().get_command(ctx, cmd_name)
-        group: click.Command = getattr(import_module(f"runbook.cli.{cmd_name}"), cmd_name)
-        return group
-
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="runbook")
 def main() -> None:
     """Outage recovery for clusters that run on Raft."""
-    for stream in (sys.stdout, sys.stderr):  # a server's words may hold what this locale lacks: that ends no command
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -139,10 +104,11 @@ def runs() -> None:
     """List the runs, the newest last."""
     import os
 
+    from runbook.cli.output import Output
     from runbook.cli.runs import format_runs
     from runbook.session.state_folder import state_folder
 
-    click.echo("\n".join(format_runs(state_folder(os.environ))))
+    Output().lines(format_runs(state_folder(os.environ)))
 
 
 @main.command()
@@ -152,17 +118,14 @@ def show(run: str, form: str) -> None:
     """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
     import os
 
+    from runbook.cli.output import Output
     from runbook.cli.runs import format_run_history
+    from runbook.report.screen import LABEL_WIDTH
     from runbook.session.run_folders import folder_of
     from runbook.session.state_folder import state_folder
 
     lines = format_run_history(folder_of(state_folder(os.environ), run), form)
-    if form == "json":
-        click.echo("\n".join(lines))
-    else:
-        from runbook.cli.terminal import format_for
-
-        click.echo(format_for(sys.stdout, lines))
+    Output().lines(lines, indent=None if form == "json" else LABEL_WIDTH)
 
 
 @main.command()
@@ -170,8 +133,9 @@ def show(run: str, form: str) -> None:
 def steps(name: str | None) -> None:
     """List the steps that a playbook can use, or tell all about the one with this NAME."""
     from runbook.cli.catalog import format_step, format_steps
+    from runbook.cli.output import Output
 
-    click.echo("\n".join(format_steps() if name is None else format_step(name)))
+    Output().text("\n".join([*(format_steps() if name is None else format_step(name)), ""]))
 
 
 @main.command()
@@ -179,8 +143,9 @@ def steps(name: str | None) -> None:
 def playbooks(name: str | None) -> None:
     """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
     from runbook.cli.catalog import format_playbooks, playbook_text
+    from runbook.cli.output import Output
 
-    click.echo("\n".join(format_playbooks()) if name is None else playbook_text(name), nl=name is None)
+    Output().text("\n".join([*format_playbooks(), ""]) if name is None else playbook_text(name))
 
 
 @main.command()
@@ -227,16 +192,16 @@ def check(
             raise click.UsageError(
                 "--all and --label are for several clusters: leave --cluster, --kind, --textfile out"
             )
+        from runbook.cli.command_line import UNKNOWN
         from runbook.cli.fleet import run_fleet_check
+        from runbook.cli.output import Output
 
-        lines, code = run_fleet_check(which["inventory"], parse_labels(labels), timeout, at_once, form)
-        click.echo("\n".join(lines))
-        sys.exit(code)
+        output = Output()
+        lines, code = run_fleet_check(which["inventory"], parse_labels(labels), timeout, at_once, form, output.redactor)
+        sys.exit(code if output.lines(lines, is_json=form == "json") else UNKNOWN)
     from runbook.cli.diagnose import run_check
 
-    line, code = run_check(timeout, form, Path(textfile) if textfile else None, parse_choice(**which))
-    click.echo(line)
-    sys.exit(code)
+    sys.exit(run_check(timeout, form, Path(textfile) if textfile else None, parse_choice(**which)))
 
 
 @main.command()
@@ -270,16 +235,17 @@ def validate(paths: tuple[str, ...], form: str) -> None:
     import gc
 
     gc.disable()  # the process ends soon, and nothing here makes a cycle
+    from runbook.cli.output import Output
     from runbook.cli.validate import FORMATS, validate_paths
 
-    result = validate_paths(paths)
+    result, output = validate_paths(paths), Output()
     text = FORMATS[form](result)
     if form != "text":
-        click.echo(text)
+        output.json_text(text)
     elif result.diagnostics:
-        click.echo(text, err=True)
+        output.note(text, indent="")
     else:
-        click.echo(f"{result.files} good")
+        output.lines([f"{result.files} good"])
     if result.diagnostics:
         sys.exit(2)
 
@@ -289,5 +255,6 @@ def validate(paths: tuple[str, ...], form: str) -> None:
 def schema(inventory: bool) -> None:
     """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
     from runbook.cli.catalog import format_inventory_schema, format_schema
+    from runbook.cli.output import Output
 
-    click.echo(format_inventory_schema() if inventory else format_schema())
+    Output().text(f"{format_inventory_schema() if inventory else format_schema()}\n")

@@ -108,14 +108,15 @@ def parse_run_options(
     """From what was typed, and from where it was typed. Raises click.UsageError."""
     if (override or take_over) and not reason.strip():
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
-    attended = sys.stdin.isatty() and sys.stderr.isatty()
-    if step and (yes or not attended):
-        raise click.UsageError("--step asks before every change, so it needs a terminal and no --yes")
     from runbook.cli.terminal import Terminal
+    from runbook.report.stream import is_terminal
     from runbook.session.cluster_lock import Overrides
     from runbook.session.run_session import RunOptions
 
-    form = "none" if quiet else log_format or ("text" if sys.stderr.isatty() else "json")
+    attended = is_terminal(sys.stdin) and is_terminal(sys.stderr)
+    if step and (yes or not attended):
+        raise click.UsageError("--step asks before every change, so it needs a terminal and no --yes")
+    form = "none" if quiet else log_format or ("text" if is_terminal(sys.stderr) else "json")
     overrides = Overrides(take_over, frozenset(override), reason)
     options = RunOptions(
         choice=parse_choice(cluster, inventory, kind),
@@ -132,7 +133,7 @@ def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     """By their names. Raises click.BadParameter."""
     for param in params:
         if "=" not in param:
-            raise click.BadParameter(f"{param} has no =; write --param NAME=VALUE")
+            raise click.BadParameter("one --param has no =; write --param NAME=VALUE")  # it may be a secret
     return dict(param.split("=", 1) for param in params)
 
 

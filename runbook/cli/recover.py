@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,6 +63,7 @@ def print_recovery_plan(
     choice: ClusterChoice,
 ) -> int:
     """Returns the exit code. Raises as chosen_cluster does, and RefusedError where there is no plan."""
+    from runbook.cli.output import Output
     from runbook.clock import SystemClock, wait
     from runbook.cluster.choice import chosen_cluster
     from runbook.errors import RefusedError
@@ -71,7 +71,8 @@ def print_recovery_plan(
     from runbook.raft.lost_quorum_text import format_plan
     from runbook.raft.removal import Refusal
 
-    cluster, clock = chosen_cluster(choice, environment, read_only=True), SystemClock()
+    cluster, clock, output = chosen_cluster(choice, environment, read_only=True), SystemClock(), Output()
+    output.redactor.learn_all(cluster.secrets)
     looks: list[ClusterView] = []
 
     def enough() -> RecoveryEvidence | None:
@@ -83,14 +84,17 @@ def print_recovery_plan(
 
     def tell_and_pause(waited: float, _held: int) -> float:
         left = max(0.0, confirm_for - waited)
-        print(f"runbook: {_told(looks[-1])}; looking for {left:.0f} s more", file=sys.stderr, flush=True)
+        output.note(f"runbook: {_told(looks[-1])}; looking for {left:.0f} s more")
         return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
 
     evidence = wait(clock, enough, every=tell_and_pause, within=confirm_for + PATIENCE)
     made = plan_recovery(evidence or RecoveryEvidence(looks, confirm_for=confirm_for))
     if isinstance(made, Refusal):
         raise RefusedError(made)
-    print(json.dumps(made.record(), indent=2) if form == "json" else "\n".join(format_plan(made, unit)))
+    if form == "json":
+        output.json(made.record(), indent=2)
+    else:
+        output.text("\n".join([*format_plan(made, unit), ""]))
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runbook.errors import NoRunError
 from runbook.files import RUNS
+from runbook.printable import printable_json
 from runbook.report.screen import Screen, format_summary
 from runbook.session.run_folders import UNREADABLE, read_run, run_folders
 
@@ -40,7 +41,7 @@ def format_run_history(folder: Path, form: str) -> list[str]:
     except UNREADABLE as error:
         raise NoRunError(f"{error}. Do not rely on what it says") from None
     if form == "json":
-        return [json.dumps(event, ensure_ascii=False) for event in record.events]
+        return [printable_json(json.dumps(event, ensure_ascii=False)) for event in record.events]
     screen = Screen()
     started = run.started or {"params": {}}
     sources = started.get("sources", {})

@@ -7,15 +7,17 @@ import os
 import select
 import sys
 import termios
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from runbook.cli.output import Output
 from runbook.engine.services import AGREE_WITHIN
 from runbook.printable import printable
 from runbook.report import colour
-from runbook.report.screen import LABEL_WIDTH, Screen, wrap_line
+from runbook.report.screen import Screen
+from runbook.report.stream import Stream
 from runbook.steps.context import Agreement
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Person:
 
     name: str
     terminal: Terminal
+    output: Output
     pause: Pause = contextlib.nullcontext
 
     def approve(self, sentence: str, seconds: float) -> Agreement | None:
@@ -69,49 +72,36 @@ class Person:
         return typed if typed in answers else None
 
     def _answer(self, question: str, answers: tuple[str, ...], seconds: float) -> str:
-        """What was typed after the question; nothing where nobody typed in time."""
-        with self.pause():
-            # What was typed before the question is no answer to it.
+        """What was typed after the question; nothing where nobody typed in time, or the terminal is gone."""
+        asked = printable(self.output.redactor.hide(question)).replace("\n", "\n  ")
+        # What was typed before the question is no answer to it.
+        with self.pause(), contextlib.suppress(OSError, ValueError, termios.error):
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-            print(f"{printable(question)} [{'/'.join(answers)}] ", end="", file=sys.stderr, flush=True)
-            ready, _, _ = select.select([sys.stdin], [], [], seconds)
-            return sys.stdin.readline().strip().lower() if ready else ""
+            self.output.err.write(f"{asked} [{'/'.join(answers)}] ")
+            if select.select([sys.stdin], [], [], seconds)[0]:
+                return sys.stdin.readline().strip().lower()
+        return ""
 
 
 @contextlib.contextmanager
-def open_event_writer(form: str, run: str) -> Iterator[tuple[EventWriter, Pause]]:
-    """What prints the events of this run on stderr, in the form that :class:`Terminal` names."""
+def open_event_writer(form: str, run: str, stream: Stream) -> Iterator[tuple[EventWriter, Pause]]:
+    """What prints the events of this run there, in the form that :class:`Terminal` names. They hold no secret."""
     if form == "none":
         yield lambda _event: None, contextlib.nullcontext
     elif form == "json":
         from runbook.report.log import json_log
 
-        yield json_log(sys.stderr, run), contextlib.nullcontext
-    elif colour.can_rewrite(sys.stderr, os.environ):
+        yield json_log(stream, run), contextlib.nullcontext
+    elif colour.can_rewrite(stream, os.environ):
         from runbook.report.live import LiveScreen
 
-        with LiveScreen(sys.stderr, lambda text: colour_for(text, sys.stderr)) as live:
+        with LiveScreen(stream, colour.paint if colour.is_wanted(stream, os.environ) else str) as live:
             yield live.write, live.pause
     else:
         screen = Screen()
 
         def write(event: Mapping[str, Any]) -> None:
             for line in screen.format_event(event):
-                print(line, file=sys.stderr, flush=True)
+                stream.write(f"{line}\n")
 
         yield write, contextlib.nullcontext
-
-
-def format_for(stream: TextIO, lines: Iterable[str]) -> str:
-    """The lines as this stream shows them: on a terminal broken between words, and in colour where that is wanted."""
-    if not colour.can_rewrite(stream, os.environ):
-        return "\n".join(lines)
-    from runbook.report.live import columns_of
-
-    columns = columns_of(stream) - 1
-    return colour_for("\n".join(part for line in lines for part in wrap_line(line, columns, LABEL_WIDTH)), stream)
-
-
-def colour_for(text: str, stream: TextIO) -> str:
-    """The text in colour, where the stream is a terminal whose owner wants it."""
-    return colour.paint(text) if colour.is_wanted(stream, os.environ) else text

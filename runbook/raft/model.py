@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cached_property
 from ipaddress import IPv6Address
 
+from runbook.printable import printable_line
 from runbook.raft.opinions import Opinion
 
 
@@ -63,7 +64,7 @@ class Peer:
     @property
     def label(self) -> str:
         """How a person calls this server: its name where gossip has one, else its address."""
-        return self.name or self.address
+        return printable_line(self.name or self.address)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Protocol
 
 _RESET, _BOLD, _RED, _GREEN, _YELLOW = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"
 _WORDS = {
@@ -25,12 +25,16 @@ _WORDS = {
 _WORD = re.compile(rf"(?<![\w./-])(?<!\d\d:\d\d  )(?:{'|'.join(_WORDS)})(?![\w/-])")
 
 
-def is_wanted(stream: TextIO, environment: Mapping[str, str]) -> bool:
+class MayBeTerminal(Protocol):
+    def isatty(self) -> bool: ...
+
+
+def is_wanted(stream: MayBeTerminal, environment: Mapping[str, str]) -> bool:
     """On a terminal that knows colours, unless its owner asks for none (no-color.org)."""
     return can_rewrite(stream, environment) and not environment.get("NO_COLOR")
 
 
-def can_rewrite(stream: TextIO, environment: Mapping[str, str]) -> bool:
+def can_rewrite(stream: MayBeTerminal, environment: Mapping[str, str]) -> bool:
     """Whether what was written there can be written over."""
     return stream.isatty() and environment.get("TERM", "dumb") != "dumb"
 

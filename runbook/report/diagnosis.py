@@ -39,7 +39,12 @@ def _format_finding(finding: Finding, cluster: str, shown: set[str], width: int)
 
 def _wrapped(text: str, first: str, then: str, width: int) -> list[str]:
     return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=then, break_long_words=False, break_on_hyphens=False
+        printable_line(text),
+        width,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from runbook.printable import printable_line
 from runbook.report.screen import Screen, wrap_line
+from runbook.report.stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,10 +32,10 @@ class LiveScreen:
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Stream,
         paint: Callable[[str], str] = str,
         monotonic: Callable[[], float] = time.monotonic,
-        columns: Callable[[TextIO], int] | None = None,
+        columns: Callable[[Stream], int] | None = None,
     ) -> None:
         self._stream, self._paint, self._monotonic = stream, paint, monotonic
         self._columns = columns or columns_of
@@ -52,11 +53,11 @@ class LiveScreen:
     def __exit__(self, *_: object) -> None:
         """The live line goes; what follows begins at the left."""
         self._over.set()
-        with self._lock, contextlib.suppress(OSError, ValueError):
+        with self._lock:
             self._put(ERASE)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Print the lines of this event, and say from now on what the run waits for. Raises OSError."""
+        """Print the lines of this event, and say from now on what the run waits for."""
         lines = [] if record["kind"] == "step.waiting" else self._screen.format_event(record)
         columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
         shown = [part for line in lines for part in wrap_line(line, columns - 1, indent)]
@@ -68,8 +69,7 @@ class LiveScreen:
     def pause(self) -> Iterator[None]:
         """No live line meanwhile: a person is asked, and types."""
         with self._lock:
-            with contextlib.suppress(OSError, ValueError):
-                self._put(ERASE)
+            self._put(ERASE)
             yield
             self._since = self._monotonic()
 
@@ -89,21 +89,20 @@ class LiveScreen:
         now = self._monotonic()
         minutes, seconds = divmod(int(now - self._began), 60)
         step = f"{self._step:<{self._screen.step_width}}"
-        line = f"{minutes:02}:{seconds:02}  {step} … {int(now - self._since)} s {self._awaited}"
+        line = printable_line(f"{minutes:02}:{seconds:02}  {step} … {int(now - self._since)} s {self._awaited}")
         return line[: max(0, self._columns(self._stream) - 1)]  # a longer one would wrap, and could not be erased
 
     def _tick(self) -> None:
         while not self._over.wait(EVERY):
-            with self._lock, contextlib.suppress(OSError, ValueError):
+            with self._lock:
                 if self._awaited and not self._over.is_set():
                     self._put(ERASE + self._line())
 
     def _put(self, text: str) -> None:
         self._stream.write(text)
-        self._stream.flush()
 
 
-def columns_of(stream: TextIO) -> int:
+def columns_of(stream: Stream) -> int:
     """As wide as the terminal is now; 80 where it does not say (a serial line, a container's)."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or UNTOLD

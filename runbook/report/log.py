@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
+
+from runbook.printable import printable_json
+from runbook.report.stream import Stream
 
 _WARNINGS = frozenset(
     {
@@ -20,16 +23,21 @@ _WARNINGS = frozenset(
 _ERRORS = frozenset({"run.failed"})
 
 
-def json_log(stream: TextIO, run: str) -> Callable[[Mapping[str, Any]], None]:
+def json_log(stream: Stream, run: str) -> Callable[[Mapping[str, Any]], None]:
     """A function that writes one event as one line. Every line names its run, so that many can share a log."""
+    import json
+
     import structlog
 
+    def dumped(line: Mapping[str, Any], **_options: Any) -> str:
+        return printable_json(json.dumps(line, ensure_ascii=False, default=str))
+
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(cast("TextIO", stream)),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.EventRenamer("event"),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(dumped),
         ],
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=True,

@@ -120,9 +120,9 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "removal.failed": lambda r: [f"nothing was changed: {r['message']}"],
     "removal.still_listed": lambda r: [f"{r['name']} is taken for not removed: {r['message']}"],
     "removal.unsettled": lambda r: [f"NOT KNOWN whether it was done: {r['message']}"],
-    "run.refused": lambda r: [f"REFUSED: {r['message']}"],
-    "run.failed": lambda r: [f"FAILED: {r['message']}"],
-    "run.interrupted": lambda r: [f"INTERRUPTED: {r['message']}"],
+    "run.refused": lambda r: _lines("REFUSED: ", r["message"]),
+    "run.failed": lambda r: _lines("FAILED: ", r["message"]),
+    "run.interrupted": lambda r: _lines("INTERRUPTED: ", r["message"]),
     "run.resumed": lambda r: [f"resumed by {r['who']} on {r['cluster']}"],
     "run.acknowledged": lambda r: [f"acknowledged by {r['who']}: {r['comment']}"],
     "lock.taken_over": lambda r: [f"{r['by']} took the lock over from {r['run']}, by {r['who']}: {r['reason']}"],
@@ -134,7 +134,8 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
 def format_summary(progress: RunState, folder: str) -> list[str]:
     """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
     run = folder.rpartition("/")[2]
-    lines = [_headline(progress), *_changed(progress, run)]
+    headline, *more = _headline(progress).splitlines()
+    lines = [headline, *(f"  {line}" for line in more), *_changed(progress, run)]
     lines += [*_unknown(progress), *_numbers(progress), *_next(progress, run), _labelled("record", folder)]
     return [printable_line(line) for line in lines]
 

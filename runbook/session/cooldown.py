@@ -14,7 +14,6 @@ from runbook.clock import Clock
 from runbook.engine.plan import Plan
 from runbook.errors import JournalError, RefusedError, TransitionError
 from runbook.journal.store import read
-from runbook.printable import printable
 from runbook.raft.removal import Refusal
 from runbook.recorded import fold_recorded
 from runbook.run_state import RunState
@@ -95,9 +94,7 @@ def _refusal_in_unreadable(
         return None
     what = f"the record of {folder.name}, which began {_minutes(now - began)} min ago, cannot be read"
     sentence = f"{what} ({error}), so it counts as a change of this cluster that nobody acknowledged"
-    return Refusal(
-        "CoolDown", printable(sentence), f"Examine {printable(str(folder))}, then move it elsewhere; {OVERRIDE}"
-    )
+    return Refusal("CoolDown", sentence, f"Examine {folder}, then move it elsewhere; {OVERRIDE}")
 
 
 def _minutes(ago: timedelta) -> str:

@@ -23,10 +23,9 @@ class SignalInterrupts:
     def caught(self) -> Iterator[None]:
         """For the time of a run. The signals' old handlers come back afterwards.
 
-        A lost terminal that is ignored already stays so: a run under ``nohup`` is to outlive it.
+        One that is ignored already stays so: a run under ``nohup`` is to outlive its terminal.
         """
-        under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        heeded = [number for number in SIGNALS if not (under_nohup and number == signal.SIGHUP)]
+        heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         old = {number: signal.signal(number, self._on_signal) for number in heeded}
         try:
             yield

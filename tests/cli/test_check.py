@@ -10,27 +10,31 @@ from runbook.cli.diagnose import run_check
 
 
 def test_an_address_where_nothing_listens_is_unknown(
-    monkeypatch: pytest.MonkeyPatch, free_port: Callable[..., int]
+    monkeypatch: pytest.MonkeyPatch, free_port: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{free_port('127.0.0.1')}")
-    line, code = run_check(5, "nagios")
-    assert code == 3
+    assert run_check(5, "nagios") == 3
+    line = capsys.readouterr().out
     assert line.startswith("RAFT UNKNOWN - ")
     assert "nothing listens there" in line
-    assert "\n" not in line
+    assert line.count("\n") == 1
     assert "voters=" not in line, "nobody told a number, and a graph would believe a 0"
-    assert "voters" not in json.loads(run_check(5, "json")[0])
+    run_check(5, "json")
+    assert "voters" not in json.loads(capsys.readouterr().out)
 
 
-def test_a_server_that_never_answers_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_costs_no_more_than_the_timeout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("NOMAD_ADDR", f"http://127.0.0.1:{mute.getsockname()[1]}")
-        line, code = run_check(0.3, "nagios")
-    assert (line, code) == ("RAFT UNKNOWN - the look did not finish within 0.3 s", 3)
+        code = run_check(0.3, "nagios")
+    assert (capsys.readouterr().out, code) == ("RAFT UNKNOWN - the look did not finish within 0.3 s\n", 3)
 
 
-def test_a_contradiction_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contradiction_in_the_environment_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("NOMAD_CLIENT_CERT", "certificate.pem")
-    line, code = run_check(1, "json")
-    assert code == 3
-    assert "give both or neither" in line
+    assert run_check(1, "json") == 3
+    assert "give both or neither" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from runbook.cli import exit_codes
-from runbook.cli.main import CommandLine
+from runbook.cli.command_line import CommandLine
 from runbook.errors import (
     AtWorkError,
     ClusterError,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal
 from runbook.steps.context import Agreement
 
@@ -42,7 +43,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
 
 
 def ask(seconds: float = 10.0) -> Agreement | None:
-    return Person("ann@bastion", Terminal(attended=True)).approve("Is it safe?", seconds)
+    return Person("ann@bastion", Terminal(attended=True), Output()).approve("Is it safe?", seconds)
 
 
 @pytest.mark.parametrize("answer", ["y\n", "yes\n", "  YES \n"])
@@ -73,6 +74,6 @@ def test_what_was_typed_before_the_question_is_no_answer(person: Typist) -> None
 
 def test_without_a_terminal_only_an_agreement_beforehand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is told as such."""
-    assert Person("ann@bastion", Terminal()).approve("Is it safe?", 10) is None
-    beforehand = Person("ann@bastion", Terminal(yes=True)).approve("Is it safe?", 10)
+    assert Person("ann@bastion", Terminal(), Output()).approve("Is it safe?", 10) is None
+    beforehand = Person("ann@bastion", Terminal(yes=True), Output()).approve("Is it safe?", 10)
     assert beforehand == Agreement("ann@bastion", "by --yes")

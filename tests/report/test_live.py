@@ -17,6 +17,7 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from runbook.report import colour
 from runbook.report.live import LiveScreen
+from runbook.report.stream import Stream
 from tests.command_line import PLAYBOOK, QUICK, ROOT, SHORT, environment, followers
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -43,7 +44,7 @@ def test_what_is_awaited_stands_below_with_its_time_and_goes_when_it_is_over() -
     """The wait is no line of its own; the elapsed seconds are those since this wait began."""
     now = [100.0]
     terminal = Terminal()
-    screen = LiveScreen(terminal, monotonic=lambda: now[0], columns=lambda _: 80)
+    screen = LiveScreen(Stream(terminal), monotonic=lambda: now[0], columns=lambda _: 80)
     screen.write(STARTED)
     screen.write(STEP)
     now[0] = 107.0
@@ -58,7 +59,7 @@ def test_what_is_awaited_stands_below_with_its_time_and_goes_when_it_is_over() -
 def test_a_long_line_is_cut_so_that_it_can_be_erased() -> None:
     """A line that wraps leaves its first half on the screen for ever."""
     terminal = Terminal()
-    screen = LiveScreen(terminal, monotonic=lambda: 0.0, columns=lambda _: 30)
+    screen = LiveScreen(Stream(terminal), monotonic=lambda: 0.0, columns=lambda _: 30)
     screen.write({**WAITING, "reason": "x" * 200})
     assert len(terminal.seen[-1]) == 29
 
@@ -67,7 +68,7 @@ def test_while_a_person_is_asked_nothing_is_drawn(monkeypatch: pytest.MonkeyPatc
     """The ticker would write over the question."""
     monkeypatch.setattr("runbook.report.live.EVERY", 0.01)
     terminal = Terminal()
-    with LiveScreen(terminal, columns=lambda _: 80) as screen:
+    with LiveScreen(Stream(terminal), columns=lambda _: 80) as screen:
         screen.write(STEP)
         with screen.pause():
             before = terminal.getvalue()

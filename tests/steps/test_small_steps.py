@@ -93,7 +93,7 @@ def test_names_are_told_and_values_only_kept(world: World) -> None:
 
 def test_a_message_is_said_without_what_a_terminal_obeys(world: World) -> None:
     assert world.run("log.message", text="é\tb\n\x1b[31mred\x9b\u202e\r") == (
-        "é\tb\n\ufffd[31mred\ufffd\ufffd\ufffd",
+        "é\tb\n\\x1b[31mred\\x9b\\u202e\\r",
         {},
     )
     long = world.run("log.message", text="word " * 2000)[0]

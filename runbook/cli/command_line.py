@@ -1,0 +1,85 @@
+"""What is around every verb: how its errors are told, and with which code the process ends, whatever its streams do."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+LAZY = ("clusters", "lab", "recover")  # groups, in modules of their names
+HELP = {"-h", "--help", "--version"}
+UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3
+
+
+class CommandLine(click.Group):
+    """The verbs. A group of them is loaded when it is asked for."""
+
+    def main(  # type: ignore[override]  # always as a whole process
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **_extra: Any
+    ) -> NoReturn:
+        """The one place that catches what a verb raises, and exits with a code that is promised."""
+        for stream in (sys.stdout, sys.stderr):  # words of others may hold what this locale lacks: that ends no command
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        words = sys.argv[1:] if args is None else list(args)
+        is_check = next((word for word in words if not word.startswith("-")), "") == "check"
+        try:
+            code = self._exit_code(words, prog_name or "runbook")
+        except Exception:
+            if not is_check:
+                raise
+            code = UNKNOWN
+        sys.exit(UNKNOWN if is_check and code > UNKNOWN else code)
+
+    def _exit_code(self, words: list[str], name: str) -> int:
+        try:
+            self._main_shell_completion({}, name)
+            with self.make_context(name, list(words)) as context:  # which takes from the list
+                self.invoke(context)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        except click.exceptions.Exit as end:
+            return end.exit_code
+        except click.ClickException as error:
+            return _report_usage(error, UNKNOWN if words[:1] == ["check"] else error.exit_code)
+        except (Exception, KeyboardInterrupt) as error:
+            from runbook.cli.exit_codes import report_error
+            from runbook.errors import RunbookError
+
+            if isinstance(error, OSError) and HELP & set(words):  # nobody reads it
+                _give_up_streams()
+                return 0
+            if not isinstance(error, RunbookError | OSError | KeyboardInterrupt):
+                raise
+            return report_error(error)
+        return 0
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *LAZY])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in LAZY:
+            return super().get_command(ctx, cmd_name)
+        group: click.Command = getattr(import_module(f"runbook.cli.{cmd_name}"), cmd_name)
+        return group
+
+
+def _give_up_streams() -> None:
+    """Else what click has left in their buffers would fail once more as Python ends."""
+    from runbook.report.stream import Stream
+
+    for stream in (sys.stdout, sys.stderr):
+        Stream(stream).give_up()
+
+
+def _report_usage(error: click.ClickException, code: int) -> int:
+    from runbook.cli.output import Output
+
+    text = io.StringIO()
+    error.show(text)
+    Output().note(text.getvalue().rstrip(), indent="")
+    return code
