@@ -159,6 +159,7 @@ class Approved(_StepEvent):
     kind = "change.approved"
     who: str
     how: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)

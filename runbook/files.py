@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 SHARED, SHARED_FOLDER = 0o660, 0o2770  # in a folder that a team shares: its group's, and so is all that comes into it
+PIECE = 1024 * 1024
 RUNS = "runs"  # in the state folder, with a folder a run
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
@@ -99,6 +100,17 @@ def read_limited(path: str | Path, limit: int) -> bytes:
     if data is None:  # a file of the kernel's that has nothing to say yet
         raise OSError(errno.EAGAIN, "not a regular file but one that waits", str(path))
     return data
+
+
+def sha256_of(path: str | Path) -> str:
+    """The digest (hex) of a file of any size. Raises OSError."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    with os.fdopen(open_regular(path), "rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:

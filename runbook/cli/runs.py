@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 
 from runbook.errors import NoRunError
-from runbook.files import RUNS
+from runbook.files import RUNS, sha256_of
 from runbook.printable import printable_json
+from runbook.report.evidence import state_snapshots
+from runbook.report.header import format_header
 from runbook.report.screen import Screen, format_summary
+from runbook.run_state import RunState
 from runbook.session.run_folders import UNREADABLE, read_run, run_folders
 
 
@@ -46,9 +50,26 @@ def format_run_history(folder: Path, form: str) -> list[str]:
     started = run.started or {"params": {}}
     sources = started.get("sources", {})
     return [
+        *format_header(record.events),
         *(f"param {name} = {value} ({sources.get(name, 'unknown')})" for name, value in started["params"].items()),
         *(line for event in record.events for line in screen.format_event(event)),
         *(["the last line of the journal is torn, as a crash leaves it"] if record.torn else []),
         "",
         *format_summary(run, str(folder)),
+        *_format_checks(folder, run),
     ]
+
+
+def _format_checks(folder: Path, run: RunState) -> Iterator[str]:
+    """Whether each state snapshot is still what was kept. The run's folder may have been moved since."""
+    for kept in state_snapshots(run):
+        if not kept.sha256:
+            continue
+        path = folder / PurePath(kept.path).name
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            yield f"{path.name} cannot be verified: {error.strerror}"
+            continue
+        same = digest == kept.sha256
+        yield f"{path.name} is what was kept" if same else f"{path.name} is NOT what was kept: SHA-256 {digest}"

@@ -27,4 +27,7 @@ class Cluster(Protocol):
         """Ask the leader to take one peer out. Raises :class:`ClusterError`; 200 is not yet proof: look again."""
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
-        """Write the cluster's own state snapshot to ``path`` and return its verified SHA-256 (hex)."""
+        """Write the cluster's own state snapshot to ``path`` and return its verified SHA-256 (hex).
+
+        Where the last look met no leader, an old one, if the product can. Raises :class:`ClusterError` and OSError.
+        """

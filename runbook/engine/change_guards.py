@@ -13,6 +13,7 @@ from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
 from runbook.lock_events import ClusterClaimed
+from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
@@ -104,7 +105,7 @@ class ChangeGuards:
             return False
         began = self._services.clock.monotonic()
         agreed = self.agreed(question, context.left(AGREE_WITHIN))
-        self._services.emit(Approved(context.step, agreed.who, agreed.how))
+        self._services.emit(Approved(context.step, agreed.who, agreed.how, question))
         self._named = (self._named or frozenset()) | peers
         return self._services.clock.monotonic() - began > AT_ONCE
 
@@ -138,7 +139,8 @@ class ChangeGuards:
 
     def _question(self, context: StepContext, uses: str) -> str:
         where = f" for {self._services.cluster.name}" if self._held else ""
-        return f"Run step {context.step} ({uses}){where}?"
+        most = format_count(context.policy.max_changes, "change")
+        return f"Run step {context.step} ({uses}){where}? This run may make {most}"
 
 
 def _peers(view: ClusterView) -> frozenset[str]:

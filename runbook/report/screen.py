@@ -9,6 +9,7 @@ from typing import Any
 
 from runbook.printable import printable_line
 from runbook.removals import Removal
+from runbook.report.evidence import state_snapshots
 from runbook.run_state import RunState
 
 Record = Mapping[str, Any]
@@ -136,7 +137,8 @@ def format_summary(progress: RunState, folder: str) -> list[str]:
     run = folder.rpartition("/")[2]
     headline, *more = _headline(progress).splitlines()
     lines = [headline, *(f"  {line}" for line in more), *_changed(progress, run)]
-    lines += [*_unknown(progress), *_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+    lines += [*_unknown(progress), *(_labelled("state snapshot", str(kept)) for kept in state_snapshots(progress))]
+    lines += [*_numbers(progress), *_next(progress, run), _labelled("record", folder)]
     return [printable_line(line) for line in lines]
 
 

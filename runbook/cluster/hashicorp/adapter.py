@@ -66,6 +66,7 @@ class HashiCorpCluster:
         self._servers = servers or {}
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
+        self._has_leader = True
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ class HashiCorpCluster:
         )
         view = self._with_last_answers(replace(view, opinions=opinions_in(view)), answering, until)
         view = self._with_opinions(view)
-        self._route = self._route_by(view)
+        self._route, self._has_leader = self._route_by(view), view.leader_id is not None
         return replace(view, seconds=self._network.monotonic() - began)
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
@@ -114,8 +115,11 @@ class HashiCorpCluster:
             )
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
-        """The state snapshot, its Digest verified where the server gives one."""
-        asked = self._dialect.snapshot_path
+        """The state snapshot, its Digest verified where the server gives one.
+
+        Where the last look met no leader, it is what the server asked remembers.
+        """
+        asked = self._dialect.snapshot_path if self._has_leader else f"{self._dialect.snapshot_path}?stale"
 
         def save(url: str, left: float) -> str:
             return keep_archive(

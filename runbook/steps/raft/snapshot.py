@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook.errors import ClusterError, ErrorKind
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
@@ -13,37 +15,73 @@ if TYPE_CHECKING:
     from runbook.raft.model import ClusterView, Configuration
     from runbook.steps.context import StepContext
 
+TRIES, PAUSE = 3, 2.0  # for what passes by itself, as a change that is just being applied; seconds between them
+PASSES = (ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT, ErrorKind.UNREACHABLE)
+
 SNAPSHOT = StepDeclaration(
     "raft.snapshot",
     "Keep the configuration of every reachable server, and the cluster's own state snapshot with its digest verified.",
     Effect.READ,
+    parameters=(
+        Field(
+            "state",
+            "enum",
+            "whether a state snapshot is required, wanted where the cluster can give one, or none is taken",
+            default="wanted",
+            choices=("required", "wanted", "none"),
+        ),
+    ),
     results=(
         Field("voters", "int", "voters in the leader's configuration"),
         Field("quorum", "int", "how many of them must agree"),
         Field("tolerance", "int", "how many more may fail"),
         Field("leader", "string", "id of the leader"),
         Field("fingerprint", "string", "what is compared just before a change: id, address and vote of every peer"),
+        Field("path", "string", "the file that holds the configuration of every reachable server"),
+        Field("state_kept", "bool", "whether a state snapshot was kept"),
+        Field("state_path", "string", "the file of the state snapshot; empty where none was kept"),
+        Field("state_sha256", "string", "its whole digest; empty where none was kept"),
+        Field("state_trouble", "string", "why none was kept; else empty"),
     ),
     observe="It changes nothing.",
     shadow="It is done as in a real run.",
     example="""\
 - id: before
   uses: raft.snapshot       # snapshot.json and state.snap are in the folder of this run
+  with: { state: required } # without one, nothing else is done
 - uses: log.message
   with: { text: "${{ before.voters }} voters, and ${{ before.tolerance }} more may fail" }
 """,
 )
 
 
-def keep_snapshot(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
-    """Keep every reachable server's configuration, and the state snapshot where the cluster can give one."""
+@dataclass(frozen=True)
+class SavedState:
+    """The cluster's own state snapshot: where it is and its SHA-256 (hex), or why there is none."""
+
+    path: str = ""
+    sha256: str = ""
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path.rpartition('/')[2]} kept, SHA-256 {self.sha256[:12]}…" if self.sha256 else self.trouble
+
+
+def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Keep every reachable server's configuration, and the state snapshot where the cluster can give one.
+
+    Without a leader the step fails, with all that could be kept.
+    """
     from runbook.raft.quorum import quorum
     from runbook.steps.raft.looking import require_leader_configuration, tolerance
 
     view = context.look()
+    path = context.folder / f"snapshot{_mark(context)}.json"
+    write_evidence(path, view)
+    if view.leader_id is None or view.configuration is None:
+        _keep_without_leader(context, view, path, arguments["state"])
     configuration = require_leader_configuration(view)
-    write_evidence(context.folder / "snapshot.json", view)
-    state = _save_state(context)
+    state = _save_state(context, arguments["state"])
     voters = len(configuration.voters)
     output = {
         "voters": voters,
@@ -51,22 +89,64 @@ def keep_snapshot(context: StepContext, _arguments: dict[str, Any]) -> StepResul
         "tolerance": tolerance(view),
         "leader": view.leader_id,
         "fingerprint": sorted(map(list, configuration.fingerprint)),
+        "path": str(path),
+        "state_kept": bool(state.sha256),
+        "state_path": state.path,
+        "state_sha256": state.sha256,
+        "state_trouble": state.trouble,
     }
     message = f"{voters} voters, quorum {quorum(voters)}, failure tolerance {output['tolerance']}; {state}"
     return StepResult(message, output)
 
 
-def _save_state(context: StepContext) -> str:
-    """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne."""
-    from runbook.errors import ClusterError
+def _mark(context: StepContext) -> str:
+    """Behind the names of the files of each such step but the first, whose evidence stays as it is."""
+    uses = context.state.uses
+    earlier = [place for place in uses if uses[place] == "raft.snapshot"]
+    number = earlier.index(context.step) if context.step in earlier else len(earlier)
+    return f".{number + 1}" if number else ""
 
-    path = context.folder / "state.snap"
+
+def _keep_without_leader(context: StepContext, view: ClusterView, path: Path, wanted: str) -> None:
+    """Raises the ClusterError that says what is wrong, and what was kept: an old state is better than none."""
+    from runbook.steps.raft.looking import require_leader_configuration
+
+    servers = sum(vantage.configuration is not None for vantage in view.vantages)
+    stale = context.folder / f"state{_mark(context)}.snap"
+    state = SavedState(trouble="") if stale.exists() or not view.answering else _save_state(context, wanted)
+    kept = f"{path.name} holds what {servers} of the servers hold"
+    kept += f"; a state of a server without a leader is in {state}" if state.sha256 else ""
     try:
-        digest = context.cluster.save_state(path, within=context.left(inf))
-    except (ClusterError, OSError) as error:
-        path.unlink(missing_ok=True)  # a full disk must be left with room for the journal
-        return f"no state snapshot: {error}"
-    return f"state.snap kept, SHA-256 {digest[:12]}…"
+        require_leader_configuration(view)
+    except ClusterError as error:
+        raise ClusterError(error.kind, error.sentence, f"{error.next_action} ({kept})".strip()) from None
+
+
+def _save_state(context: StepContext, wanted: str) -> SavedState:
+    """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne, unless
+    it is required. Raises ClusterError.
+    """
+    if wanted == "none":
+        return SavedState(trouble="no state snapshot: the playbook wants none")
+    path = context.folder / f"state{_mark(context)}.snap"
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return SavedState(str(path), context.cluster.save_state(path, within=context.left(inf)))
+        except ClusterError as error:
+            path.unlink(missing_ok=True)
+            trouble = error
+            if error.kind not in PASSES or not tries_left:
+                break
+        except OSError as error:
+            path.unlink(missing_ok=True)  # a full disk must be left with room for the journal
+            trouble = ClusterError(ErrorKind.UNEXPECTED, f"{path}: {error.strerror}")
+            break
+        context.clock.sleep(PAUSE)
+    if wanted == "required":
+        raise ClusterError(
+            trouble.kind, f"no state snapshot, and one is required: {trouble.sentence}", trouble.next_action
+        )
+    return SavedState(trouble=f"no state snapshot: {trouble}")
 
 
 def write_evidence(path: Path, view: ClusterView) -> None:
