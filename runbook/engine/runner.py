@@ -259,6 +259,7 @@ class PlaybookRunner:
             acquire=guards.acquire,
             permit=guards.permit,
             choose=services.choose,
+            answers=services.answers,
             set_aside=services.set_aside,
             ask=guards.agreed,
         )

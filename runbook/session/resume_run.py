@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from runbook.changes import Change
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.engine.plan import Plan, bind_plan
@@ -46,7 +45,7 @@ def open_resumed(
             _refuse_needless_answers(options.answers, ())
             yield state
             return
-        _refuse_needless_answers(options.answers, state.open_changes)
+        _refuse_needless_answers(options.answers, _waiting(state))
         plan = _plan_of(folder, state)
         cluster = chosen_cluster(_choice(options, state), environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
@@ -105,9 +104,14 @@ def _plan_of(folder: Path, state: RunState) -> Plan:
     return bind_plan(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
 
 
-def _refuse_needless_answers(answers: Mapping[str, str], waiting: Sequence[Change]) -> None:
+def _waiting(state: RunState) -> list[str]:
+    """The steps with a change whose end was not seen; of a removal looks may tell it yet."""
+    removals = (removal.step for removal in state.removals if removal.unsettled)
+    return [*(change.name for change in state.open_changes), *removals]
+
+
+def _refuse_needless_answers(answers: Mapping[str, str], names: Sequence[str]) -> None:
     """A misspelt step is no answer, and must not pass for one."""
-    names = [change.name for change in waiting]
     for name in answers:
         if name not in names:
             those = f"these do: {', '.join(names)}" if names else "none does"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class StepContext:
     ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
     it does not. ``reads`` says that the playbook declares this step to change nothing, so that a dry run may do it.
+    ``answers`` are a person's words, given beforehand, by the places of steps.
     """
 
     cluster: Cluster
@@ -63,6 +64,7 @@ class StepContext:
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     ask: Ask | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     def left(self, seconds: float) -> float:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""

@@ -25,7 +25,10 @@ from runbook.steps.raft.looking import require_leader_configuration
 FRESH = 10.0  # seconds since a look began after which no removal follows from it: what it saw may be no longer so
 UNWRITTEN = (ErrorKind.NO_LEADER, ErrorKind.UNAVAILABLE, ErrorKind.FORBIDDEN, ErrorKind.REJECTED, ErrorKind.UNREACHABLE)
 SETTLE = 60.0  # seconds: a few elections, and then a person must look
-PAUSE = 1.0  # seconds between the first looks: above the lease of a Nomad leader, 0.5 s
+PAUSE = 1.0  # seconds between the first looks, where the leader's lease is shorter
+LEASES = {"nomad": 0.5}  # seconds by product, as it is set unless told otherwise
+LEASE = 2.5  # Consul's; and that of a product of which none is known
+MARGIN = 0.1  # seconds
 LONGEST_PAUSE = 5.0  # later, as nobody gains by asking an ill server a hundred times
 AGREE = 2  # looks in a row that must say the same
 
@@ -72,12 +75,14 @@ def settle(context: StepContext, peer_id: str, held_until: float = inf) -> Settl
         return None if says is Settled.CANNOT_TELL or (says is Settled.NOT_DONE and left > 0) else says
 
     within = SETTLE + (0.0 if held_until == inf else max(0.0, held_until - began))
-    settled = wait(context.clock, answer, every=_growing_pause, within=within, successes=AGREE)
+    lease = LEASES.get(context.cluster.name.partition(":")[0], LEASE)
+    least = max(PAUSE, lease + MARGIN if lease > PAUSE else 0.0)
+
+    def pause(waited: float, _held: int) -> float:
+        return min(max(least, waited / 10), LONGEST_PAUSE)
+
+    settled = wait(context.clock, answer, every=pause, within=within, successes=AGREE)
     return settled or Settled.CANNOT_TELL
-
-
-def _growing_pause(waited: float, _held: int) -> float:
-    return min(max(PAUSE, waited / 10), LONGEST_PAUSE)
 
 
 def _may_be_held(context: StepContext, peer_id: str) -> str:
@@ -196,14 +201,18 @@ def settle_earlier_request(context: StepContext, peer_id: str) -> bool:
 
 
 def _ask_a_person(context: StepContext, peer_id: str) -> tuple[Settled, str]:
-    """Nobody is asked without a terminal: then nothing more is changed."""
+    """By their word given beforehand, or now. Nobody is asked without a terminal: then nothing more is changed."""
     name = context.name_of(peer_id)
+    given = context.answers.get(context.step)
+    if given in ("done", "again"):
+        return (Settled.DONE if given == "done" else Settled.NOT_DONE), "by a person's word, given by --answer"
     question = f"Was {name} removed? The servers do not agree, or one hangs and may hold the request"
-    answer = context.choose(question, ("done", "not done"))
+    answer = None if given == "stop" else context.choose(question, ("done", "not done"))
     if answer is None:
         why = "the servers disagree, or one hangs and may hold the request"
         sentence = f"it cannot be told whether the removal of {name} took effect: {why}"
         advice = "Run runbook diagnose; bring back or stop the servers that do not answer; then resume at a terminal"
+        advice += f", or with --answer {context.step}=done or =again"
         raise RefusedError(Refusal("CannotTell", sentence, advice))
     return Settled(answer), "by the word of the person at the terminal"
 
