@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from runbook.cluster.environment import cluster_from
 from runbook.cluster.port import Cluster
+from runbook.hosts.spec import HostSpec
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,28 @@ def chosen_cluster(choice: ClusterChoice, environment: Mapping[str, str], *, rea
 
     inventory = read_inventory(find_inventory(choice.inventory, environment))
     return connect(find_cluster(inventory, choice.name), environment, read_only=read_only)
+
+
+def chosen_hosts(choice: ClusterChoice, environment: Mapping[str, str]) -> dict[str, HostSpec]:
+    """The machines of its servers, by a name or id of each, as the inventory has them; else none is known.
+
+    Raises SettingsError or PlaybookError.
+    """
+    if choice.name is None:
+        return {}
+    from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
+
+    inventory = read_inventory(find_inventory(choice.inventory, environment))
+    return {
+        host.server: HostSpec(
+            host.server,
+            host.ssh,
+            host.port,
+            host.sudo,
+            host.data_folder.rstrip("/"),
+            host.service.unit,
+            host.service.stop,
+            host.service.start,
+        )
+        for host in find_cluster(inventory, choice.name).hosts
+    }

@@ -262,6 +262,7 @@ class PlaybookRunner:
             answers=services.answers,
             set_aside=services.set_aside,
             ask=guards.agreed,
+            hosts=services.hosts,
         )
 
     def _keep(self, spec: StepSpec, scope: Scope, result: Any) -> None:

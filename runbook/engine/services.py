@@ -12,6 +12,7 @@ from runbook.clock import Clock, Deadline
 from runbook.cluster.port import Cluster
 from runbook.errors import TimeIsUpError
 from runbook.events import Emit
+from runbook.hosts.spec import HostSpec
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, SetAside
@@ -69,6 +70,7 @@ class RunServices:
     answers: Mapping[str, str] = field(default_factory=dict)
     secret_store: SecretStore = field(default_factory=lambda: SecretStore({}, Redactor()))
     interrupts: Interrupts = field(default_factory=NoInterrupts)
+    hosts: Mapping[str, HostSpec] = field(default_factory=dict)
 
 
 class BoundedClock:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runbook import __version__
 from runbook.clock import Clock
-from runbook.cluster.choice import chosen_cluster, settled
+from runbook.cluster.choice import chosen_cluster, chosen_hosts, settled
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
@@ -88,8 +88,11 @@ def open_run(
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
         inventory=choice.inventory or "",
     )
+    hosts = chosen_hosts(choice, environment)
     with _record(state / RUNS / plan.run, text) as journal:
-        yield RunSession(plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store)
+        yield RunSession(
+            plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store, hosts
+        )
 
 
 def lock_holds_for(state: Path, who: str) -> str:

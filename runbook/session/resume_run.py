@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runbook.clock import Clock
-from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
+from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster, chosen_hosts
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
 from runbook.events import FORMAT, RunAcknowledged, RunResumed
@@ -47,12 +47,23 @@ def open_resumed(
             return
         _refuse_needless_answers(options.answers, _waiting(state))
         plan = _plan_of(folder, state)
-        cluster = chosen_cluster(_choice(options, state), environment, read_only=not plan.changes)
+        choice = _choice(options, state)
+        cluster = chosen_cluster(choice, environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
         first = RunResumed(user_name(environment), cluster.name, record.torn)
         secret_store = SecretStore(environment, redactor or Redactor.of(environment))
         yield RunSession(
-            plan, cluster, folder.parent.parent, journal, state, first, options, environment, clock, secret_store
+            plan,
+            cluster,
+            folder.parent.parent,
+            journal,
+            state,
+            first,
+            options,
+            environment,
+            clock,
+            secret_store,
+            chosen_hosts(choice, environment),
         )
 
 

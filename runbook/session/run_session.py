@@ -22,6 +22,7 @@ from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import Emit, Event
 from runbook.files import RUNS
+from runbook.hosts.spec import HostSpec
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
@@ -90,6 +91,7 @@ class RunSession:
     environment: Mapping[str, str] = field(repr=False)
     clock: Clock
     secret_store: SecretStore
+    hosts: Mapping[str, HostSpec] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -132,6 +134,7 @@ class RunSession:
             answers=self.options.answers,
             secret_store=self.secret_store,
             interrupts=interrupts,
+            hosts=self.hosts,
         )
 
     def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:

@@ -11,6 +11,7 @@ from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
 from runbook.errors import ErrorKind, StepError
 from runbook.events import Emit, Looked
+from runbook.hosts.spec import HostSpec
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
@@ -46,6 +47,7 @@ class StepContext:
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
     it does not. ``reads`` says that the playbook declares this step to change nothing, so that a dry run may do it.
     ``answers`` are a person's words, given beforehand, by the places of steps.
+    ``hosts`` are the machines of the servers, by a name or id of each, where an inventory knows them.
     """
 
     cluster: Cluster
@@ -65,6 +67,7 @@ class StepContext:
     set_aside: SetAside = lambda _guard, _refusal: False
     ask: Ask | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, HostSpec] = field(default_factory=dict)
 
     def left(self, seconds: float) -> float:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -160,6 +161,26 @@ def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -
     assert (ended.code, ended.changes) == (3, []), ended.text
     assert "Correct which host belongs to which server" in ended.text
     assert [row.name for row in AgentLab.load(lab.folder).status() if row.state == "running"] == survivors
+
+
+@pytest.mark.parametrize("lab", labs(3), indirect=True)
+def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> None:
+    """By the cluster's name, which is also what a person types; here in a dry run, which asks nobody."""
+    dead = lose(lab, 2, wipe=True)
+    hosts = {
+        name: {**host, "service": {verb: shlex.join(words) for verb, words in host["service"].items()}}
+        for name, host in hosts_of(lab, lab.names).items()
+    }
+    cluster = {"kind": lab.layout.kind, "addresses": lab.addresses, "hosts": hosts}
+    inventory = json.dumps({"inventory": 1, "clusters": {"practice": cluster}})
+    (tmp_path / "clusters.yaml").write_text(inventory, encoding="utf-8")
+    choice = ("--cluster", "practice", "--inventory", str(tmp_path / "clusters.yaml"))
+    ended = at_a_terminal(
+        lab, tmp_path, "execute", "recover-lost-quorum", *choice, "--param", "confirm_for=1s", "--dry-run"
+    )
+    assert (ended.code, ended.changes) == (0, []), ended.text
+    assert "would stop the server on s1" in ended.text
+    assert "a person's word" not in ended.text, dead
 
 
 @pytest.mark.parametrize("lab", labs(5), indirect=True)

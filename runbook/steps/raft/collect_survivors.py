@@ -24,7 +24,8 @@ COLLECT_SURVIVORS = StepDeclaration(
         Field(
             "hosts",
             "map",
-            "by a server's name or id: local, or a map with ssh or local, port, sudo, data_folder and service",
+            "by a server's name or id: local, or a map with ssh or local, port, sudo, data_folder and service; those "
+            "of the inventory where none is given",
             default={},
         ),
     ),
@@ -53,7 +54,7 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.raft.lost_quorum import left_out_of, peers_of, survivors_of
     from runbook.raft.lost_quorum_files import files_of
     from runbook.raft.removal import Refusal
-    from runbook.steps.host_map import host_map
+    from runbook.steps.host_map import host_map, host_spec
     from runbook.steps.raft.snapshot import write_evidence
     from runbook.steps.raft.survivor_hosts import specs_by_peer, survivor_fault
 
@@ -63,7 +64,8 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     if isinstance(files, Refusal):
         raise RefusedError(files)
     survivors = survivors_of(view)
-    specs = specs_by_peer(arguments["hosts"] or {}, peers_of(view))
+    known = {server: host_spec(server, told) for server, told in (arguments["hosts"] or {}).items()} or context.hosts
+    specs = specs_by_peer(known, peers_of(view))
     for peer in survivors:
         fault = survivor_fault(specs[peer.id], peer, files) if peer.id in specs else None
         if fault is not None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runbook.errors import StepError, unexpected
 from runbook.raft.lost_quorum import HostWord
 from runbook.raft.model import Peer
 from runbook.raft.removal import Refusal
-from runbook.steps.host_map import host_spec
 
 if TYPE_CHECKING:
     from runbook.hosts.spec import HostSpec
     from runbook.raft.lost_quorum_files import RaftFiles
 
 
-def specs_by_peer(hosts: Mapping[str, Any], peers: tuple[Peer, ...]) -> dict[str, HostSpec]:
-    """By the peers' ids. Raises StepError for a host of nobody, and for two hosts of one server."""
+def specs_by_peer(hosts: Mapping[str, HostSpec], peers: tuple[Peer, ...]) -> dict[str, HostSpec]:
+    """By the peers' ids. Raises StepError for a host of nobody, for two hosts of one server, and for half a host."""
     found: dict[str, HostSpec] = {}
-    for server, told in hosts.items():
-        spec = host_spec(server, told)
+    for server, spec in hosts.items():
+        if not spec.data_folder or not (spec.unit or (spec.stop and spec.start)):
+            raise unexpected(f"the host of {server} needs data_folder, and service with unit or with stop and start")
         meant = [peer for peer in peers if server in names_of(peer)]
         if len(meant) != 1 or meant[0].id in found:
             known = ", ".join(sorted(peer.label for peer in peers)) or "nobody"
