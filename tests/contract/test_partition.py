@@ -156,3 +156,26 @@ def test_on_the_side_of_the_fewer_nothing_is_changed(split: Split) -> None:
     beyond = split.runbook(MANY, "diagnose")
     assert beyond.returncode == 0
     assert "QuorumAtRisk" in beyond.stdout, beyond.stdout
+
+
+def test_from_the_side_of_the_fewer_a_cut_looks_like_dead_machines(split: Split) -> None:
+    """Silence allows no recovery; and who names the living majority reads three times what that means."""
+    assert [f["name"] for f in wait_for(split, FEW, "Healthy")] == ["Healthy"]
+    split.cut()
+    wait_for(split, FEW, "MinorityPartition")
+    refused, until = plan(split, FEW), time.monotonic() + FORMED_WITHIN
+    while "there is a sign of life" in refused.stderr and time.monotonic() < until:  # gossip needs some seconds
+        refused = plan(split, FEW)
+    assert (refused.returncode, refused.stdout) == (3, ""), refused.stderr
+    assert "silence is all there is of s3, s4 and s5" in refused.stderr
+    assert plan(split, FEW, "s3", "s4").returncode == 3
+    named = plan(split, FEW, "s3", "s4", "s5")
+    assert named.returncode == 0, named.stderr
+    told = " ".join(line.removeprefix("# ").strip() for line in named.stdout.splitlines())
+    assert told.count("IF IT STILL RUNS, WHAT IT ACCEPTED SINCE THE CUT WILL BE LOST WITHOUT A WORD") == 3
+    beyond = plan(split, MANY, "s1", "s2")
+    assert (beyond.returncode, "there was a leader" in beyond.stderr) == (3, True), beyond.stderr
+
+
+def plan(split: Split, side: str, *lost: str) -> subprocess.CompletedProcess[str]:
+    return split.runbook(side, "recover", "plan", "--confirm-for", "1", *(w for name in lost for w in ("--lost", name)))
