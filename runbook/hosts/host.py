@@ -35,6 +35,8 @@ COPY_ASIDE = """set -eu
 if [ -e "$2" ]; then exit 0; fi
 rm -rf "$2.partial"; cp -a "$1" "$2.partial"; sync; mv "$2.partial" "$2\""""
 KIND = 'if [ -d "$1" ]; then echo folder; elif [ -e "$1" ]; then echo file; else echo nothing; fi'
+ROOM = """set -eu
+du -sk "$1" | cut -f1; df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d' ' -f4"""
 HOLDERS = """[ "$(id -u)" = 0 ] || exit 95
 find /proc/[0-9]*/fd /proc/[0-9]*/cwd -maxdepth 1 -lname "$1/*" 2>/dev/null | cut -d/ -f3 | sort -un | while read -r pid
 do printf '%s %s\\n' "$pid" "$(tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | head -c 200)"; done"""
@@ -85,6 +87,13 @@ class Host:
     def kind_of(self, path: str) -> str:
         """``folder``, ``file`` or ``nothing``."""
         return self._script(KIND, path, what=f"look at {path}").stdout.strip()
+
+    def room_for_copy(self, folder: str) -> tuple[int, int]:
+        """What a copy of this folder needs, and what is free beside it, in KiB."""
+        told = self._script(ROOM, folder, what=f"see how large {folder} is", seconds=COPY).stdout.split()
+        if len(told) != 2 or not all(word.isdigit() for word in told):
+            raise self._error(f"how large {folder} is could not be read", "Try du -sk and df -Pk there by hand")
+        return int(told[0]), int(told[1])
 
     def holders(self, folder: str) -> tuple[str, ...]:
         """The processes that have something below this folder open, or stand in it: ``4711 /usr/bin/consul agent``."""

@@ -268,7 +268,8 @@ def _reason_it_lives(judged: Sequence[_Judged]) -> Refusal | None:
     sentence = f"there is a sign of life of {names}: {'; '.join(str(one.life) for one in living)}"
     next_action = (
         "Mend that first, and quorum may be back without any loss. If that cannot be, make sure on its own host that "
-        "no process of it runs, wait a minute for the others' gossip to notice, and run this again"
+        "no process of it runs, wait a minute for the others' gossip to notice, and run this again. If it is a "
+        "survivor whose API this host cannot reach, give its address too, or run this where all can be reached"
     )
     return Refusal("LeftOutShowsLife", sentence, next_action)
 

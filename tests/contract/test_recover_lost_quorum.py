@@ -63,9 +63,9 @@ def at_a_terminal(
     folder: Path,
     *words: str,
     types: Callable[[str], str] = lambda word: word,
-    kill_after: str = "",
+    kill_after: int = 0,
 ) -> Ended:
-    """``types`` gives what is typed where a word is asked for; ``kill_after`` ends the tool at this kind of event."""
+    """``types`` gives what is typed where a word is asked for; ``kill_after``: as that many changes have begun."""
     address = next(row.address for row in AgentLab.load(lab.folder).status() if row.id or row.state != "stopped")
     environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address, "TERM": "dumb",
                    "RUNBOOK_STATE_DIR": str(folder / "state")}  # fmt: skip
@@ -85,7 +85,7 @@ def at_a_terminal(
             if asked := PROMPT.search(text):
                 os.write(ours, (types(asked[1]) + "\n").encode())
                 text += "\n"
-            if kill_after and any(event["kind"] == kill_after for event in journal(folder)):
+            if kill_after and [event["kind"] for event in journal(folder)].count("change.begun") >= kill_after:
                 process.send_signal(signal.SIGKILL)
                 break
             if not ready and process.poll() is not None:
@@ -183,16 +183,20 @@ def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> N
     assert "a person's word" not in ended.text, dead
 
 
+KILLED_AT = [int(word) for word in os.environ.get("RECOVERY_KILLED_AT", "5").split()]  # stop 1-2, copy, write, start
+
+
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
-def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path) -> None:
-    """After the first file was begun; the same end."""
+@pytest.mark.parametrize("begun", KILLED_AT)
+def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: int) -> None:
+    """As its first file is written; the same end. Every step looks first, so *again* is right for each."""
     write_key(lab, "written before the outage")
     dead = lose(lab, 3, wipe=True)
-    ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after="item.completed")
+    ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after=begun)
     assert ended.code == -signal.SIGKILL, ended.text
-    again = [f"{event['step']}.{event['item'] + 1}" for event in ended.events if event["kind"] == "change.begun"]
-    done = [f"{event['step']}.{event['item'] + 1}" for event in ended.events if event["kind"] == "item.completed"]
-    words = [word for name in again if name not in done for word in ("--answer", f"{name}=again")]
+    last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
+    ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
+    words = [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
     ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *words)
     assert ended.code == 0, ended.text
     recovered = AgentLab.load(lab.folder)

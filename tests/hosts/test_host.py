@@ -97,6 +97,16 @@ def test_a_full_disk_is_said(host: Host, odd: Path) -> None:
     assert not list(odd.glob("peers.json*"))
 
 
+def test_the_room_that_a_copy_needs(host: Host, odd: Path) -> None:
+    """In KiB, both."""
+    (odd / "raft.db").write_bytes(b"x" * 300 * 1024)
+    needed, free = host.room_for_copy(str(odd))
+    assert 300 <= needed <= 400
+    assert free > 0
+    with pytest.raises(HostError, match="how large"):
+        host.room_for_copy(str(odd / "nothing"))
+
+
 def test_a_folder_is_copied_once(host: Host, odd: Path) -> None:
     """A second time the first copy stays; an unfinished one is begun anew."""
     (odd / "raft").mkdir()

@@ -70,6 +70,8 @@ def test_a_survivors_host_must_be_its_own(data: Path, running: None, monkeypatch
     assert fault(data) == "none"
     assert fault(data, Peer("id-2", "10.0.0.2:8300", voter=True, name="s2", protocol=3)) == "WrongHost"
     assert fault(data.parent) == "NoDataFolder"
+    monkeypatch.setattr("runbook.steps.raft.survivor_hosts.SPARE", 10**15)
+    assert fault(data) == "NoRoom"
     (data / "raft" / "peers.info").unlink()
     assert fault(data) == "NoPeersInfo"
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from runbook.hosts.spec import HostSpec
     from runbook.raft.lost_quorum_files import RaftFiles
 
+SPARE = 10 * 1024  # KiB that must be left beside the copy: for the file, and for what the server writes as it starts
+
 
 def specs_by_peer(hosts: Mapping[str, HostSpec], peers: tuple[Peer, ...]) -> dict[str, HostSpec]:
     """By the peers' ids. Raises StepError for a host of nobody, for two hosts of one server, and for half a host."""
@@ -52,6 +54,10 @@ def survivor_fault(spec: HostSpec, peer: Peer, files: RaftFiles) -> Refusal | No
     if host.kind_of(f"{raft}/peers.info") != "file":
         sentence = f"{spec.label}: there is no {raft}/peers.info, so the server would delete peers.json unread"
         return Refusal("NoPeersInfo", sentence, "Start and stop this server once, which makes it; then run this again")
+    needed, free = host.room_for_copy(raft)
+    if free < needed + SPARE:
+        sentence = f"{spec.label}: a copy of {raft} needs {needed} KiB, and {free} KiB are free there"
+        return Refusal("NoRoom", sentence, f"Make room for {needed + SPARE - free} KiB more")
     if host.service().running is Running.STOPPED:
         sentence = f"{spec.label}: no process has {spec.data_folder} open, and {peer.label} answers"
         return Refusal("WrongHost", sentence, "Correct the host or the data folder")
