@@ -55,6 +55,13 @@ def files_of(kind: str) -> RaftFiles | Refusal:
     """Of this product, or a refusal where no recovery by peers.json is known."""
     if kind in FILES:
         return FILES[kind]
+    if kind == "etcd":
+        sentence = "etcd is not recovered by peers.json, and its recovery is not built in here"
+        next_action = (
+            "See first that no majority runs elsewhere. Then start the member with the highest raftIndex once with "
+            "--force-new-cluster on its own data, and add the others as new members with empty folders"
+        )
+        return Refusal("NoRecoveryForProduct", sentence, next_action)
     sentence = f"how {kind} is recovered from a lost quorum is not built in here"
     return Refusal("NoRecoveryForProduct", sentence, "Follow the product's own page on disaster recovery")
 

@@ -66,7 +66,8 @@ def at_a_terminal(
     kill_after: int = 0,
 ) -> Ended:
     """``types`` gives what is typed where a word is asked for; ``kill_after``: as that many changes have begun."""
-    address = next(row.address for row in AgentLab.load(lab.folder).status() if row.id or row.state != "stopped")
+    running = [row.address for row in AgentLab.load(lab.folder).status() if row.state != "stopped"]
+    address = ",".join(running or lab.addresses)
     environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address, "TERM": "dumb",
                    "RUNBOOK_STATE_DIR": str(folder / "state")}  # fmt: skip
     ours, theirs = pty.openpty()

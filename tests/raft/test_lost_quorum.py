@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.lost_quorum import HostWord, RecoveryEvidence, plan_recovery
 from runbook.raft.lost_quorum_plan import Ground, RecoveryPlan
 from runbook.raft.lost_quorum_text import format_plan
@@ -236,10 +237,14 @@ def test_on_protocol_2_the_file_is_a_list_of_addresses() -> None:
     assert json.loads(planned(held).text) == ["10.0.0.1:4647", "10.0.0.2:4647"]
 
 
-def test_no_recovery_of_a_product_that_is_not_known() -> None:
-    """etcd, for instance, has another way."""
+def test_no_plan_for_etcd_which_has_another_way() -> None:
+    """It is named, with what must be seen first; and a diagnosis sends nobody of etcd to peers.json."""
     looks = [replace(look([SURVIVOR, DEAD, DEAD], at), cluster="etcd:x") for at in (0.0, 15.0, 30.0)]
-    assert refused(looks) == "NoRecoveryForProduct"
+    made = plan_recovery(RecoveryEvidence(looks))
+    assert isinstance(made, Refusal)
+    told = " ".join(finding.next_action for finding in diagnose(looks[-1]))
+    assert ("peers.json" in told, "runbook recover plan" in told) == (False, True)
+    assert (made.code, "--force-new-cluster" in made.next_action) == ("NoRecoveryForProduct", True)
 
 
 def test_the_plan_as_a_person_reads_it(rewrite: bool) -> None:

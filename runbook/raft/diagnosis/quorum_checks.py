@@ -19,11 +19,18 @@ from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
 from runbook.raft.liveness import GIVE_ADDRESS, Liveness, judge_once
+from runbook.raft.model import ClusterView
 from runbook.raft.quorum import failure_tolerance, quorum
 
-PEERS_JSON = "only if their disks are lost, recover with peers.json: runbook recover plan prints how"
+RECOVER = "recover with peers.json: runbook recover plan prints how"
+RECOVER_ETCD = "recover the cluster from one member: runbook recover plan says how"
 CHECK_FIRST = "first make sure that they are down, and not just unreachable from here"
 NO_REMOVAL = "Send no removal: it would stay uncommitted and make recovery harder"
+
+
+def how_to_recover(view: ClusterView) -> str:
+    """The command that says how a quorum that is lost for good is recovered, and by what."""
+    return RECOVER_ETCD if view.cluster.startswith("etcd:") else RECOVER
 
 
 def quorum_findings(context: DiagnosisContext) -> Iterator[Finding]:
@@ -98,7 +105,11 @@ def _lost_for_now(context: DiagnosisContext) -> Finding:
     reached = [o for o in context.missing if o.appearance in (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US)]
     enough = context.live + len(reached) >= context.needed
     lacking = context.needed - context.live
-    by_hand = CHECK_FIRST if len(context.possibly_alive) >= context.needed else PEERS_JSON
+    by_hand = (
+        CHECK_FIRST
+        if len(context.possibly_alive) >= context.needed
+        else f"only if their disks are lost, {how_to_recover(context.view)}"
+    )
     back = [o.peer for o in context.missing if o.appearance is not Appearance.REPLACED] or [
         o.peer for o in context.missing
     ]
@@ -132,7 +143,7 @@ def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Fi
             "only a person can tell whether their old disks still exist",
         ),
         f"{NO_REMOVAL}. Look for the old data of {format_names(peers)} first; "
-        "if they are lost, recover with peers.json: runbook recover plan prints how",
+        f"if they are lost, {how_to_recover(context.view)}",
         tuple(server_of(peer) for peer in peers),
     )
 

@@ -9,6 +9,7 @@ from runbook.clock import wait
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.quorum_checks import how_to_recover
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
 from runbook.raft.probes import ProbeMeaning, probe_evidence
@@ -110,7 +111,7 @@ def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
         what,
         (
             f"Send no removal. {start} again with {'its' if len(missing) == 1 else 'their'} data; "
-            "only if their disks are lost, recover with peers.json: runbook recover plan prints how"
+            f"only if their disks are lost, {how_to_recover(view)}"
         ),
     )
 
