@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 REMOVAL: Mapping[tuple[str, str], str] = {
@@ -80,3 +81,13 @@ class RemovalsFolding:
         else:
             message, unanswered = str(event.get("message", "")), new.unanswered or state == "still_listed"
             self._removals[peer] = replace(new, state=state, name=name, message=message, unanswered=unanswered)
+
+
+def seconds_since_asked(removals: Iterable[Removal], peer: str, now: str) -> float:
+    """By the wall clock, which now says this; 0 where it is odd, or nothing was asked for."""
+    asked_at = next((removal.asked_at for removal in removals if removal.peer == peer), "")
+    try:
+        age = datetime.fromisoformat(now) - datetime.fromisoformat(asked_at)
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, age.total_seconds())

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from runbook.changes import Change, ChangesFolding, Key
 from runbook.errors import TransitionError
-from runbook.raft.liveness import SILENT_MACHINE, DeathCriteria, Verdict, judge
-from runbook.raft.model import AutopilotSettings, ClusterView
+from runbook.raft.liveness import SILENT_MACHINE, Verdict
+from runbook.raft.model import AutopilotSettings, ClusterView, Peer
 from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
 from runbook.raft.quorum import VoterCounts
 from runbook.raft.undecided import UNDECIDED
-from runbook.removals import Removal, RemovalsFolding
+from runbook.raft.verdicts import DeathCriteria, is_meant, verdicts_of
+from runbook.removals import Removal, RemovalsFolding, seconds_since_asked
 from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, StepEnd, next_state
 
 Record = Mapping[str, Any]
@@ -61,6 +61,7 @@ class RunState:
         self.criteria = DeathCriteria()  # where no raft.find_dead has said otherwise
         self.looks: list[ClusterView] = []
         self.autopilot: AutopilotSettings | None = None  # the newest that a look of this process could read
+        self.confirmed_off: frozenset[str] = frozenset()  # by a person, as they call the servers
         self.names: dict[str, str] = {}  # how a person calls each peer met so far, by id
         self._moments: dict[str, float] = {}  # when this process was about to send a removal, by the peer's id
         self._removals = RemovalsFolding()
@@ -89,6 +90,8 @@ class RunState:
             self._apply_step(kind, record)
         elif kind == "cluster.looked":
             self._apply_look(record, view)
+        elif kind == "server.port_opened":
+            self.looks += [view] if view else []
         else:
             self._apply_other(kind, record)
         self._apply_changes(kind, record)
@@ -98,6 +101,8 @@ class RunState:
     def _apply_other(self, kind: str, record: Record) -> None:
         if kind == "verdict.criteria":
             self.criteria = DeathCriteria.of(record)
+        elif kind == "server.confirmed_off":
+            self.confirmed_off |= {str(record["name"])}
         elif kind == "cluster.claimed":
             self.peers |= frozenset(record["peers"])
         elif kind == "lock.taken_over" and self.started is not None:  # stands in the records of both runs
@@ -115,6 +120,7 @@ class RunState:
             self.resumed += 1
             self.ended, self.acknowledged, self.taken_over, self.refusal = None, False, False, ""
             self.looks.clear()
+            self.confirmed_off = frozenset()  # since then somebody may have started it
         elif kind == "run.acknowledged":
             self.acknowledged = True
         else:
@@ -217,14 +223,8 @@ class RunState:
 
         Of an earlier process only the wall clock tells; where that is odd, it counts as now.
         """
-        if peer in self._moments:
-            return self._moments[peer]
-        asked_at = next((removal.asked_at for removal in self.removals if removal.peer == peer), "")
-        try:
-            age = datetime.fromisoformat(now) - datetime.fromisoformat(asked_at)
-        except (ValueError, TypeError):
-            return monotonic
-        return monotonic - max(0.0, age.total_seconds())
+        known = self._moments.get(peer)
+        return monotonic - seconds_since_asked(self.removals, peer, now) if known is None else known
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -242,11 +242,11 @@ class RunState:
 
     def verdicts(self) -> dict[str, Verdict]:
         """The verdict on every peer of the newest look, over all looks of this process that a verdict needs."""
-        newest = self.looks[-1].best_configuration if self.looks else None
-        return {peer.id: self._verdict(peer) for peer in newest.peers} if newest else {}
+        return verdicts_of(self.looks, self.criteria, self.confirmed_off)
 
-    def _verdict(self, peer: Any) -> Verdict:
-        return judge(self.looks, peer, confirm_for=self.confirm_for, least_looks=self.criteria.least_looks)
+    def is_confirmed_off(self, peer: Peer) -> bool:
+        """Whether a person says so, by a name that is this server's and no other's."""
+        return bool(self.looks) and is_meant(self.looks[-1], peer, self.confirmed_off)
 
     @property
     def dry_run(self) -> bool:

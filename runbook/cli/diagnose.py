@@ -123,8 +123,8 @@ def one_line(error: Exception) -> str:
 
 
 def _look(choice: ClusterChoice, redactor: Redactor) -> ClusterHealth:
-    """With a helper that prints a token, if one is asked, within the same time."""
-    cluster = chosen_cluster(choice, os.environ, read_only=True)
+    """With a helper that prints a token, if one is asked, within the same time. No second sample is waited for."""
+    cluster = chosen_cluster(choice, os.environ, read_only=True, patient=False)
     redactor.learn_all(cluster.secrets)
     return cluster_health(cluster.look(), removed=removed_peers(os.environ))
 

@@ -39,7 +39,7 @@ def run_fleet_check(
     removed = removed_peers(os.environ)
 
     def check(cluster: InventoryCluster) -> ClusterHealth:
-        connected = connect(cluster, os.environ, read_only=True)
+        connected = connect(cluster, os.environ, read_only=True, patient=False)
         redactor.learn_all(connected.secrets)
         return cluster_health(connected.look(), removed=removed)
 

@@ -77,6 +77,13 @@ def run_options(*more: Any) -> Callable[[F], F]:
             multiple=True,
             help="Set this guard aside; needs --reason; repeatable.",
         ),
+        click.option(
+            "--confirmed-off",
+            metavar="NAME",
+            multiple=True,
+            help="You have made sure that this server is off; needs --because; repeatable.",
+        ),
+        click.option("--because", metavar="TEXT", multiple=True, help="How you know it, for each --confirmed-off."),
         click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
         click.option("--reason", default="", help="Why, for the record."),
     ]
@@ -95,6 +102,8 @@ def parse_run_options(
     quiet: bool,
     verbose: bool,
     override: tuple[str, ...],
+    confirmed_off: tuple[str, ...],
+    because: tuple[str, ...],
     take_over: bool,
     reason: str,
     *,
@@ -108,6 +117,7 @@ def parse_run_options(
     """From what was typed, and from where it was typed. Raises click.UsageError."""
     if (override or take_over) and not reason.strip():
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
+    confirmed = parse_confirmed_off(confirmed_off, because)
     from runbook.cli.terminal import Terminal
     from runbook.report.stream import is_terminal
     from runbook.session.cluster_lock import Overrides
@@ -125,8 +135,16 @@ def parse_run_options(
         keep_tracebacks=verbose,
         overrides=overrides,
         answers=parse_answers(answers),
+        confirmed_off=confirmed,
     )
     return options, Terminal(attended, yes, form)
+
+
+def parse_confirmed_off(names: tuple[str, ...], reasons: tuple[str, ...]) -> dict[str, str]:
+    """How a person knows of each server that it is off, by its name. Raises click.UsageError."""
+    if len(names) != len(reasons) or not all(each.strip() for each in (*names, *reasons)):
+        raise click.UsageError("each --confirmed-off NAME needs a --because TEXT of its own, and the other way round")
+    return dict(zip(names, reasons, strict=True))
 
 
 def parse_params(params: tuple[str, ...]) -> dict[str, str]:

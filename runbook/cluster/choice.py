@@ -36,15 +36,20 @@ def settled(choice: ClusterChoice, environment: Mapping[str, str]) -> ClusterCho
     return replace(choice, inventory=str(find_inventory(choice.inventory, environment)))
 
 
-def chosen_cluster(choice: ClusterChoice, environment: Mapping[str, str], *, read_only: bool) -> Cluster:
-    """Ready to be asked; nothing was sent yet. Raises SettingsError, SecretError or PlaybookError."""
+def chosen_cluster(
+    choice: ClusterChoice, environment: Mapping[str, str], *, read_only: bool, patient: bool = True
+) -> Cluster:
+    """Ready to be asked; nothing was sent yet. ``patient``: a look may wait for a second sample of the leader's pulse.
+
+    Raises SettingsError, SecretError or PlaybookError.
+    """
     if choice.name is None:
-        return cluster_from(environment, read_only=read_only, kind=choice.kind)
+        return cluster_from(environment, read_only=read_only, kind=choice.kind, patient=patient)
     from runbook.cluster.inventory.connect import connect
     from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
 
     inventory = read_inventory(find_inventory(choice.inventory, environment))
-    return connect(find_cluster(inventory, choice.name), environment, read_only=read_only)
+    return connect(find_cluster(inventory, choice.name), environment, read_only=read_only, patient=patient)
 
 
 def chosen_hosts(choice: ClusterChoice, environment: Mapping[str, str]) -> dict[str, HostSpec]:

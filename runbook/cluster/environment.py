@@ -41,13 +41,15 @@ ADDRESSES = {
 }
 
 
-def cluster_from(environment: Mapping[str, str], *, read_only: bool, kind: str | None = None) -> Cluster:
+def cluster_from(
+    environment: Mapping[str, str], *, read_only: bool, kind: str | None = None, patient: bool = True
+) -> Cluster:
     """The cluster whose address is set, or of this ``kind``; else Nomad, by default at ``http://127.0.0.1:4646``.
 
-    Several addresses may be given with commas between. Raises :class:`SettingsError` naming the variable, and never
-    showing a secret, before anything is sent.
+    Several addresses may be given with commas between. ``patient``: a look may wait for a second sample of the leader's
+    pulse. Raises :class:`SettingsError` naming the variable, and never showing a secret, before anything is sent.
     """
-    return _CLUSTERS[kind or _kind_named_by(environment)](environment, read_only)
+    return _CLUSTERS[kind or _kind_named_by(environment)](environment, read_only, patient)
 
 
 def _kind_named_by(environment: Mapping[str, str]) -> str:
@@ -60,15 +62,15 @@ def _kind_named_by(environment: Mapping[str, str]) -> str:
     raise SettingsError(f"{variables} are set, and only one cluster can be meant", f"Say which: {kinds}")
 
 
-def _nomad(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
+def _nomad(environment: Mapping[str, str], read_only: bool, patient: bool) -> HashiCorpCluster:
     token = header_value("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
     skip = environment.get("NOMAD_SKIP_VERIFY") in _TRUE
     settings = _settings(environment, "NOMAD", {"X-Nomad-Token": token} if token else {}, skip, read_only)
     addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", "nomad", _as_given)
-    return HashiCorpCluster(NOMAD, addresses, settings, environment.get("NOMAD_REGION") or None)
+    return HashiCorpCluster(NOMAD, addresses, settings, environment.get("NOMAD_REGION") or None, patient=patient)
 
 
-def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster:
+def _consul(environment: Mapping[str, str], read_only: bool, patient: bool) -> HashiCorpCluster:
     token = header_value("CONSUL_HTTP_TOKEN", environment.get("CONSUL_HTTP_TOKEN"))
     if environment.get("CONSUL_HTTP_TOKEN_FILE"):
         token = header_value("CONSUL_HTTP_TOKEN_FILE", _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])) or token
@@ -80,10 +82,10 @@ def _consul(environment: Mapping[str, str], read_only: bool) -> HashiCorpCluster
         "consul",
         _with_tls if with_tls else _without_scheme,
     )
-    return HashiCorpCluster(CONSUL, addresses, settings, None)
+    return HashiCorpCluster(CONSUL, addresses, settings, None, patient=patient)
 
 
-def _etcd(environment: Mapping[str, str], read_only: bool) -> EtcdCluster:
+def _etcd(environment: Mapping[str, str], read_only: bool, _patient: bool) -> EtcdCluster:
     """As ``etcdctl`` reads it: an address without a scheme is https where TLS is set up."""
     user, colon, password = (environment.get("ETCDCTL_USER") or "").strip().partition(":")
     password = password if colon else environment.get("ETCDCTL_PASSWORD", "")
@@ -96,7 +98,7 @@ def _etcd(environment: Mapping[str, str], read_only: bool) -> EtcdCluster:
     return EtcdCluster(addresses, settings, user or None, password)
 
 
-_CLUSTERS: dict[str, Callable[[Mapping[str, str], bool], Cluster]] = {
+_CLUSTERS: dict[str, Callable[[Mapping[str, str], bool, bool], Cluster]] = {
     "nomad": _nomad,
     "consul": _consul,
     "etcd": _etcd,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
 from typing import Protocol
 
-from runbook.raft.model import ClusterView, Peer
+from runbook.raft.model import ClusterView, Peer, Reach
 
 
 class Cluster(Protocol):
@@ -22,6 +23,9 @@ class Cluster(Protocol):
 
     def look(self, *, within: float = inf) -> ClusterView:
         """Ask everybody at once. Never raises for a cluster that is ill, or for time that is over: the view says so."""
+
+    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+        """This host's own try of these ports, all at once; who does not say anything within a second is left out."""
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """Ask the leader to take one peer out. Raises :class:`ClusterError`; 200 is not yet proof: look again."""

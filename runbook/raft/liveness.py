@@ -6,12 +6,11 @@ The rules are in docs/safety.md; what misleads is in docs/servers/traps.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from runbook.raft.model import ClusterView, Peer, Reach, Vantage
+from runbook.raft.model import ClusterView, Peer, Reach, Vantage, same_place
 from runbook.raft.opinions import OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 
@@ -33,7 +32,9 @@ class Verdict:
 
     ``lasting`` is how many seconds this kind of death must be seen for at least, whatever ``confirm_for`` says.
     ``returned``: it looks dead now, and a look that the verdict needs shows a sign of life: it comes and goes.
-    ``settled_by`` is, of who is unknown, what a person can do about it.
+    ``settled_by`` is, of who is unknown, what a person can do about it. ``blind``: all others hold it gone, and only
+    this host's probe tells nothing, so that a word from outside would settle it, and time does not. ``seen_for``: of
+    one that looks dead, for how many seconds so far.
     """
 
     peer: Peer
@@ -42,33 +43,8 @@ class Verdict:
     lasting: float = 0.0
     returned: bool = False
     settled_by: str = ""
-
-
-@dataclass(frozen=True)
-class DeathCriteria:
-    """What makes *dead*: for how many seconds a peer must look so, and in how many looks at least.
-
-    ``confirm_final_for`` stands in the place of ``confirm_for`` where a removed server cannot come back with its data.
-    """
-
-    confirm_for: float = 30.0
-    least_looks: int = 2
-    confirm_final_for: float = 300.0
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> DeathCriteria:
-        """Those of the event ``verdict.criteria``; older journals do not tell removals apart by how final they are."""
-        final = float(record.get("confirm_final_for", cls.confirm_final_for))
-        return cls(float(record["confirm_for"]), int(record["looks"]), final)
-
-    @property
-    def longest(self) -> float:
-        """The longer of the two times, for limits that are set before anything is known of the cluster."""
-        return max(self.confirm_for, self.confirm_final_for)
-
-    def seconds(self, looks: Sequence[ClusterView]) -> float:
-        """For how long in this cluster, by the newest look."""
-        return self.confirm_final_for if looks and looks[-1].removal_is_final else self.confirm_for
+    blind: bool = False
+    seen_for: float | None = None
 
 
 def judge(
@@ -99,11 +75,12 @@ def judge(
     many = f"{len(row)} look{'s' if len(row) > 1 else ''} over {_spread(row):.0f} s"
     seen = f"not confirmed yet: {many} say dead, {least_looks} over {needed:.0f} s are needed"
     if before is None:
-        return Verdict(peer, Liveness.UNKNOWN, (seen, *newest.evidence), newest.lasting)
+        return Verdict(peer, Liveness.UNKNOWN, (seen, *newest.evidence), newest.lasting, seen_for=_spread(row))
     other = judge_once(before, peer, confirmed_off=confirmed_off).evidence[0]
     then = f"{looks[-1].taken_at - before.taken_at:.0f} s ago: {other}"
     returned = shows_life(before, peer)
-    return Verdict(peer, Liveness.UNKNOWN, (seen, then, *newest.evidence), newest.lasting, returned)
+    evidence = (seen, then, *newest.evidence)
+    return Verdict(peer, Liveness.UNKNOWN, evidence, newest.lasting, returned, seen_for=_spread(row))
 
 
 def _dead_row(
@@ -159,12 +136,18 @@ def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdic
         return Verdict(peer, Liveness.ALIVE, (heard,))
     if peer.never_started:
         return Verdict(peer, Liveness.UNKNOWN, (NEVER_STARTED,), settled_by=START_IT)
+    successor = successor_of(view, peer)
     probe = probe_evidence(view, peer)
-    doubt = _doubt_from_here(view, peer, probe) or _doubt_of_others(view, peer)
+    doubt = None if successor else _doubt_from_here(view, peer, probe)
+    doubt = doubt or _doubt_of_others(view, peer)
+    if doubt is None and successor is not None:
+        words = f"another server, {successor.name} ({successor.server_id}), answers at its address: it lost its data"
+        return Verdict(peer, Liveness.DEAD, (words, _opinions_in_words(view, peer)), SILENT_MACHINE)
     if doubt is not None:
         return Verdict(peer, Liveness.UNKNOWN, (doubt,), settled_by=_what_settles(view, peer))
     if not probe.allows_dead and not (probe.is_blind and confirmed_off):
-        return Verdict(peer, Liveness.UNKNOWN, (probe.words,), settled_by=CONFIRM_OFF.format(name=peer.label))
+        settled_by = CONFIRM_OFF.format(name=peer.label)
+        return Verdict(peer, Liveness.UNKNOWN, (probe.words,), settled_by=settled_by, blind=probe.is_blind)
     lasting = SILENT_MACHINE if probe.meaning is ProbeMeaning.NO_MACHINE else 0.0
     word = "" if probe.allows_dead else "; a person has confirmed that it is off"
     return Verdict(peer, Liveness.DEAD, (f"{probe.words}{word}", _opinions_in_words(view, peer)), lasting)
@@ -183,9 +166,22 @@ def words_of_life(view: ClusterView, peer: Peer) -> str | None:
 
 def shows_life(view: ClusterView, peer: Peer) -> bool:
     """Whether a look shows any sign of life of the peer, even where it lacks too much for a verdict."""
-    listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS
-    held = any(not opinion.says_gone for opinion in view.opinions_of(peer).values())
+    listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS and successor_of(view, peer) is None
+    held = _objection(view, peer) is not None
     return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or held
+
+
+def successor_of(view: ClusterView, peer: Peer) -> Vantage | None:
+    """Who answers this host at the peer's address under another id, which the leader too knows to live there.
+
+    Then what listens there is not the peer. Its old entry is left to the leader, which takes it out within a minute
+    when it reconciles; only where that has not happened for ``SILENT_MACHINE`` seconds is the old id called dead.
+    """
+    opinion = view.opinions.get(view.leader_id or "", {}).get(peer.id)
+    if opinion is None or opinion.successor is None:
+        return None
+    there = (v for v in view.answering if v.raft_address and same_place(v.raft_address, peer.address))
+    return next((vantage for vantage in there if vantage.server_id == opinion.successor), None)
 
 
 def is_only_out_of_sight(view: ClusterView, peer: Peer) -> bool:
@@ -230,14 +226,16 @@ def _doubt_of_others(view: ClusterView, peer: Peer) -> str | None:
     opinions = view.opinions_of(peer)
     if view.leader_id is None or view.leader_id not in opinions:
         return "the leader's own opinion of it could not be read"
-    return next(
-        (
-            f"{opinion.source} of {view.label_of(by)}: {opinion.words}"
-            for by, opinion in opinions.items()
-            if not opinion.says_gone
-        ),
-        None,
-    )
+    return _objection(view, peer)
+
+
+def _objection(view: ClusterView, peer: Peer) -> str | None:
+    """The first opinion that does not hold the peer gone, or that knows another at its address which nobody met."""
+    settled = successor_of(view, peer) is not None
+    for by, opinion in view.opinions_of(peer).items():
+        if not opinion.says_gone or (opinion.successor is not None and not settled):
+            return f"{opinion.source} of {view.label_of(by)}: {opinion.words}"
+    return None
 
 
 def _opinions_in_words(view: ClusterView, peer: Peer) -> str:
@@ -264,6 +262,7 @@ GIVE_LEADER = (
 )
 NEVER_STARTED = "it was added to the cluster and has not started yet"
 START_IT = "Ask who added it: it has to be started, or taken out by hand by whoever added it"
+RECONCILE = "It lost its data: wait for the leader to reconcile, which takes the old id out within a minute"
 WAIT = "Run runbook diagnose again in a minute: the servers make up their minds late"
 
 
@@ -274,5 +273,7 @@ def _what_settles(view: ClusterView, peer: Peer) -> str:
         return GIVE_LEADER
     if is_only_out_of_sight(view, peer):
         return GIVE_ADDRESS
+    if any(opinion.successor for opinion in opinions.values()):
+        return RECONCILE
     listens = probe_evidence(view, peer).meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
     return MAY_BE_FROZEN if listens or mute_listener(view, peer) else WAIT

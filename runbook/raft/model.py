@@ -92,6 +92,15 @@ class Configuration:
         return Configuration(tuple(peer for peer in self.peers if peer.id != peer_id))
 
 
+def named(configuration: Configuration, name: str) -> tuple[Peer, ...]:
+    """The peers that a person may mean: by id, by address, by name, or by the name without its region."""
+    return tuple(
+        peer
+        for peer in configuration.peers
+        if name in (peer.id, peer.address, peer.label, peer.label.partition(".")[0])
+    )
+
+
 @dataclass(frozen=True)
 class Member:
     """A server as one server's gossip sees it. ``raft_address`` is gossip IP and RPC port, as Raft writes it."""

@@ -23,6 +23,7 @@ class Opinion:
     ``source`` is what the vantage has it from, as in "gossip of s1.global". ``age``: it was so at some moment of the
     last ``age`` seconds. ``follows``, of a peer that is heard: it also follows this vantage as its leader, so that it
     counts for the quorum. ``left``, of one that is gone: it left on purpose.
+    ``successor`` is the id of another server that this vantage knows to live at the peer's address now.
     """
 
     kind: OpinionKind
@@ -31,6 +32,7 @@ class Opinion:
     age: float = 0.0
     follows: bool = False
     left: bool = False
+    successor: str | None = None
 
     @property
     def says_gone(self) -> bool:

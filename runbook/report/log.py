@@ -19,6 +19,7 @@ _WARNINGS = frozenset(
         "run.interrupted",
     }
     | {"lock.taken_over", "guard.overridden", "change.unsettled", "change.answered"}
+    | {"server.confirmed_off", "server.port_opened"}
 )
 _ERRORS = frozenset({"run.failed"})
 

@@ -128,6 +128,8 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.acknowledged": lambda r: [f"acknowledged by {r['who']}: {r['comment']}"],
     "lock.taken_over": lambda r: [f"{r['by']} took the lock over from {r['run']}, by {r['who']}: {r['reason']}"],
     "lock.freed": lambda r: [f"the lock still named {r['run']}, which holds nothing any more ({r['how']}): freed"],
+    "server.port_opened": lambda r: [f"{r['name']}: its port {r['address']} has just accepted: it comes and goes"],
+    "server.confirmed_off": lambda r: [f"{r['who']} has confirmed that {r['name']} is off: {r['because']}"],
     "guard.overridden": lambda r: [f"{r['who']} set {r['guard']} aside: {r['reason']}"],
 }
 

@@ -26,6 +26,7 @@ from runbook.hosts.spec import HostSpec
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
+from runbook.server_events import ConfirmedOff
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts
@@ -53,7 +54,8 @@ class Operator(Protocol):
 class RunOptions:
     """How a run is to be done, and on which cluster: by its ``choice``.
 
-    ``answers`` are a person's words on changes whose end was not seen, by their names. ``step_by_step``: every change
+    ``answers`` are a person's words on changes whose end was not seen, by their names; ``confirmed_off`` on servers
+    that they have made sure are off, and how they know, by the server's name. ``step_by_step``: every change
     is asked for. ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     """
 
@@ -63,6 +65,7 @@ class RunOptions:
     keep_tracebacks: bool = False
     overrides: Overrides = field(default_factory=Overrides)
     answers: Mapping[str, str] = field(default_factory=dict)
+    confirmed_off: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class RunSession:
             )
             with interrupts.allowed():
                 emit(self.first)
+                for name, because in self.options.confirmed_off.items():
+                    emit(ConfirmedOff(name, operator.name, because))
             ending = execute(self.plan, self._services(operator, emit, lock, interrupts), self.state)
         with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
             lock.release(claimed_before)

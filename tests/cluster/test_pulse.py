@@ -67,6 +67,15 @@ def test_a_living_server_that_flaps_is_heard_by_the_samples_before() -> None:
     assert beats(taken)["s2"].age == pytest.approx(8.0)
 
 
+def test_a_leader_that_misses_its_own_question_spoils_no_pulse() -> None:
+    """Nomad 1.0.18 shows even the leader at -1ns, without a term, now and then while another server is dead."""
+    flapped = HealthSample(4.0, 4.0, health_rows({"Servers": [row("s1", "-1ns", 0, 0, Leader=True), row("s2", "4ms")]}))
+    taken = [sample(0.0, row("s2", "15ms")), sample(3.0, row("s2", "2ms")), flapped]
+    assert flapped.leader is not None
+    assert set(beats(taken)) == {"s2"}
+    assert beats([flapped]) == {}
+
+
 def test_the_age_counts_from_the_earlier_sample_and_the_refresh_before_it() -> None:
     taken = [sample(at, row("s2", contact)) for at, contact in ((0, "15ms"), (3, "2ms"), (6, "8ms"))]
     assert beats(taken)["s2"].age == pytest.approx(5.0)

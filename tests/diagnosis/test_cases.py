@@ -12,7 +12,7 @@ from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.server_checks import SENTENCES
 from runbook.raft.liveness import judge_once
-from runbook.raft.model import ClusterView
+from runbook.raft.model import ClusterView, Reach
 from runbook.raft.serialization import view_from_dict, view_to_dict
 from runbook.report.diagnosis import WIDTH, format_diagnosis
 from runbook.shipped_playbooks import shipped_names
@@ -37,7 +37,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "quorum_was_lost_and_the_leader_has_not_noticed": "QuorumLostTransient likely",
     "three_of_five_are_gone_and_no_gossip_remembers_them": "QuorumLostTransient likely",
     "we_are_on_the_minority_side_of_a_cut": "MinorityPartition likely",
-    "this_host_reaches_one_of_five_and_there_is_a_leader": "MinorityPartition likely",
+    "this_host_reaches_one_of_five_and_there_is_a_leader": "Unreachable possible",
     "the_servers_are_parted_and_this_host_sees_both_sides": "ObserversDisagree certain",
     "only_this_host_hears_nothing_of_a_server": "ObserversDisagree possible",
     "two_servers_call_themselves_leader": "ObserversDisagree certain",
@@ -45,6 +45,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "autopilot_calls_a_living_voter_unhealthy": "LaggingVoter possible",
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": "DeadFollower likely",
     "a_server_is_frozen": "HungServer likely",
+    "a_server_crashes_and_is_started_again": "CrashLooping likely",
     "one_http_api_is_out_of_reach": "Unreachable possible",
     "a_removed_server_was_added_back_as_a_non_voter": "ZombiePeer certain",
     "a_removed_server_is_alive_in_gossip": "ZombiePeer certain",
@@ -78,8 +79,20 @@ def removed_of(case: str) -> list[str]:
     return removed
 
 
+def earlier_of(case: str) -> list[ClusterView]:
+    """What was seen before, where a situation needs more than one look: tries of ports."""
+    path = HERE / case / "earlier.json"
+    looks = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return [
+        ClusterView(
+            "nomad:x", look["taken_at"], None, None, (), {at: Reach(word) for at, word in look["probes"].items()}
+        )
+        for look in looks
+    ]
+
+
 def findings_of(case: str) -> tuple[Finding, ...]:
-    return diagnose(view_of(case), removed=removed_of(case))
+    return diagnose(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
 
 
 def names_in_the_code() -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.health import LEVEL_OF_FINDING, cluster_health, level_of
 from runbook.raft.model import ClusterView
-from tests.diagnosis.test_cases import CASES, ROOT, findings_of, removed_of, view_of
+from tests.diagnosis.test_cases import CASES, ROOT, earlier_of, findings_of, removed_of, view_of
 from tests.diagnosis.test_worlds import KINDS, SIZES, leaderless
 from tests.raft import worlds
 
@@ -27,6 +27,7 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "a_server_came_back_with_an_empty_disk": WARNING,
     "a_server_has_not_yet_received_the_newest_configuration": WARNING,
     "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": OK,
+    "a_server_crashes_and_is_started_again": WARNING,
     "a_server_is_frozen": WARNING,
     "a_voter_is_a_thousand_entries_behind": OK,
     "all_is_well": OK,
@@ -49,7 +50,7 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "the_leaders_own_gossip_cannot_be_read": WARNING,
     "the_servers_are_parted_and_this_host_sees_both_sides": WARNING,
     "the_token_is_refused_by_all": UNKNOWN,
-    "this_host_reaches_one_of_five_and_there_is_a_leader": CRITICAL,
+    "this_host_reaches_one_of_five_and_there_is_a_leader": OK,
     "three_of_five_are_dead": CRITICAL,
     "three_of_five_are_gone_and_no_gossip_remembers_them": CRITICAL,
     "two_of_five_are_dead": CRITICAL,
@@ -76,7 +77,7 @@ def allowed(found: tuple[Finding, ...]) -> set[int]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_situation_has_its_exit_code(case: str) -> None:
-    health = cluster_health(view_of(case), removed=removed_of(case))
+    health = cluster_health(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
     assert health.level == LEVEL[case], health.sentence
     assert health.findings == findings_of(case)
 
@@ -84,7 +85,7 @@ def test_a_situation_has_its_exit_code(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_line_names_the_worst_finding_and_the_next_command(case: str) -> None:
     """One line, which says no *healthy* beside a level that is none."""
-    health = cluster_health(view_of(case), removed=removed_of(case))
+    health = cluster_health(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
     found = [each for each in findings_of(case) if each.severity in (Severity.CRITICAL, Severity.WARNING)]
     assert ("healthy" in health.sentence) == (health.level == OK)
     assert "\n" not in health.sentence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -77,6 +77,7 @@ class FakeCluster:
     looks: int = 0
     at_look: dict[int, Callable[[FakeCluster], None]] = field(default_factory=dict)
     slow_looks: dict[int, float] = field(default_factory=dict)
+    opens: dict[int, tuple[float, float]] = field(default_factory=dict)
     name: str = "nomad:fake"
     secrets: tuple[str, ...] = ()
     autopilot: AutopilotSettings | None = NO_MINIMUM
@@ -126,6 +127,13 @@ class FakeCluster:
 
     def _configuration(self, number: int) -> Configuration:
         return Configuration(tuple(peer(n) for n in self.held[number]))
+
+    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+        """Between the looks; ``opens`` says of a dead server from when to when its port accepts."""
+        now, number = self.clock.monotonic(), {peer(n).address: n for n in self.held}
+        opened = {address for address in addresses for since, until in [self.opens.get(number[address], (inf, inf))]
+                  if since <= now < until}  # fmt: skip
+        return {address: Reach.ACCEPTED if address in opened else Reach.REFUSED for address in addresses}
 
     def remove_peer(self, target: Peer, *, within: float = inf) -> None:
         self.act(target)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from runbook import run_state
 from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import interview, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
@@ -16,7 +15,7 @@ from runbook.engine import change_guards, endings, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import AlreadyGone
-from runbook.raft import liveness, plan_basis, removal
+from runbook.raft import liveness, plan_basis, removal, verdicts
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion
@@ -239,9 +238,9 @@ def _a_refusal_is_an_end(self: ChangesFolding, event: Any) -> None:
 
 
 BREAKAGES = (
-    Breakage("unknown is counted as dead", ((run_state, "judge", _unknown_is_dead),)),
+    Breakage("unknown is counted as dead", ((verdicts, "judge", _unknown_is_dead),)),
     Breakage(
-        "one look is enough", ((run_state, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))
+        "one look is enough", ((verdicts, "judge", _newest_look_is_enough), (looking, "_unconfirmed", lambda *_: []))
     ),
     Breakage("gossip is not asked", ((liveness, "_doubt_of_others", _no_life_here),), 51),
     Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", _only_the_leaders),), 229),
@@ -258,7 +257,7 @@ BREAKAGES = (
     Breakage("MinQuorum is not read", ((replies, "autopilot_settings", lambda *_: NO_MINIMUM),), 70),
     Breakage(
         "a silent leader is not spared",
-        ((removal, "_refusal_for_target", _leader_too), (run_state, "judge", _leader_is_dead)),
+        ((removal, "_refusal_for_target", _leader_too), (verdicts, "judge", _leader_is_dead)),
         261,
     ),
     Breakage("there is no fence", ((plan_basis, "refusal_if_plan_is_stale", lambda *_: None),), 126),

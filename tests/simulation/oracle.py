@@ -29,7 +29,7 @@ def life_in(view: ClusterView, peer: Peer) -> str | None:
         if vantage.server_id is None:
             continue
         for member in vantage.members or ():
-            ours = member.id == peer.id or member.raft_address == peer.address
+            ours = member.id == peer.id or (member.raft_address == peer.address and not is_anothers(view, peer))
             if ours and member.status not in (MemberStatus.FAILED, MemberStatus.LEFT):
                 return f"gossip of {vantage.name} says {member.status.value}"
     for by, held in view.opinions.items():
@@ -38,7 +38,14 @@ def life_in(view: ClusterView, peer: Peer) -> str | None:
     machine = view.hosts.get(peer.address, {}).values()
     if view.probes.get(peer.address) is Reach.SILENT and any(said in (*LISTENING, Reach.REFUSED) for said in machine):
         return "its port is silent and its machine is not"
-    return "its port accepts connections" if view.probes.get(peer.address) in LISTENING else None
+    listens = view.probes.get(peer.address) in LISTENING and not is_anothers(view, peer)
+    return "its port accepts connections" if listens else None
+
+
+def is_anothers(view: ClusterView, peer: Peer) -> bool:
+    """Whether another server answers at its address by its own id, and on protocol 3 that is not the peer."""
+    there = [v for v in view.answering if v.raft_address == peer.address]
+    return peer.id != peer.address and bool(there) and all(v.server_id != peer.id for v in there)
 
 
 def tells(view: ClusterView, peer: Peer) -> bool:
@@ -54,6 +61,8 @@ def differs(view: ClusterView, peer: Peer) -> bool:
     peers = view.configuration.peers if view.configuration else ()
     living = [each.address for each in peers if each.id != peer.id and is_alive(view, each)]
     reach = view.probes.get(peer.address)
+    if is_anothers(view, peer):
+        return True
     if reach is Reach.REFUSED:
         theirs = [view.probes.get(address) for address in living]
         return Reach.ACCEPTED in theirs and Reach.REFUSED not in theirs
@@ -76,7 +85,7 @@ def reason_not_dead(views: Sequence[ClusterView], peer: Peer, confirm_for: float
         if not tells(view, peer):
             continue
         telling += 1
-        if view.probes.get(peer.address) is Reach.SILENT:
+        if view.probes.get(peer.address) is Reach.SILENT or is_anothers(view, peer):
             needed = max(needed, SILENT_FOR)
         if telling >= looks and ago >= needed:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -196,6 +196,9 @@ class WatchedCluster:
         view = self._inner.look(within=within)
         self._checks.looked(view)
         return view
+
+    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+        return self._inner.probe(addresses)
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         self._checks.removes(peer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from runbook.cluster.port import Cluster
 from runbook.events import Event
-from runbook.raft.model import ClusterView, Peer
+from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.removal import Policy
 from runbook.run_state import RunState
 from runbook.steps.base import Output
@@ -48,6 +49,9 @@ class NoCluster:
     def look(self, *, within: float = inf) -> ClusterView:
         assert self._view is not None, "this step has no business with a cluster"
         return self._view
+
+    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+        return {}
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         raise AssertionError("nothing is removed here")

@@ -130,9 +130,17 @@ def test_trap_12_a_wiped_server_is_a_new_one_and_its_old_id_waits_for_reconcile(
     for each in (view, seen):
         assert verdict(each, 3) is Liveness.UNKNOWN
         assert "DuplicateName" in names(each)
-    gone = replace(seen, probes={**seen.probes, peer(3).address: Reach.REFUSED})
-    (words,) = judge_once(gone, peer(3)).evidence
-    assert "its address now belongs to another server, s3.global (id-new)" in words
+    unseen = replace(view, probes={**view.probes, peer(3).address: Reach.ACCEPTED})
+    assert "accepts connections" in judge_once(unseen, peer(3)).evidence[0]
+    two_minutes = at(seen, *range(0, 135, 15))
+    settled = judge(two_minutes, peer(3), confirm_for=30)
+    assert settled.liveness is Liveness.DEAD
+    assert "another server, s3.global (id-new), answers at its address" in settled.evidence[1]
+    assert judge(two_minutes[:-2], peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+    elsewhere = Member("s3.global", MemberStatus.ALIVE, "id-3", "10.0.0.33:4647")  # it moved, and lives
+    members = (*(seen.vantages[0].members or ()), elsewhere)
+    moved = at(saying(seen, 1, members=members), *range(0, 135, 15))
+    assert judge(moved, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
 
 
 @pytest.mark.parametrize(("said", "expected"), [("left", Liveness.DEAD), ("failed", Liveness.DEAD),

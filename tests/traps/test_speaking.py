@@ -47,7 +47,13 @@ def test_trap_17_an_ex_leader_is_not_believed() -> None:
 
 def test_trap_21_autopilots_settings_are_read_and_never_written() -> None:
     """A partial PUT zeroes what it leaves out: there is no way in the adapter to write them, and zeros are noticed."""
-    assert {name for name in vars(Cluster) if name[0] != "_"} == {"look", "remove_peer", "save_state", "secrets"}
+    assert {name for name in vars(Cluster) if name[0] != "_"} == {
+        "look",
+        "probe",
+        "remove_peer",
+        "save_state",
+        "secrets",
+    }
     assert replies.autopilot_settings({"CleanupDeadServers": True, "ServerStabilizationTime": "0s"}, "url").zeroed
 
 

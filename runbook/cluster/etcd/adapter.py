@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -23,6 +23,7 @@ from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Pe
 from runbook.raft.quorum import reason_not_leading
 
 CLIENT_PORT = 2379
+WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one not to rely on
 PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
@@ -92,6 +93,11 @@ class EtcdCluster:
         view = replace(view, opinions=opinions_in(view, self._stream_log, now, door))
         self._route = self._route_by(view)
         return replace(view, seconds=self._network.monotonic() - began)
+
+    def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
+        """A second's watch of these ports."""
+        tried = self._network.gather(addresses, self._network.probe, lambda _reach: (), WATCH_TIMEOUT)
+        return {address: reach for address, reach in tried.items() if reach is not None}
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """Any member passes it on to the leader; etcd's own strict reconfiguration check may refuse it."""

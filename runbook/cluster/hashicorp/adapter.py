@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -30,6 +30,7 @@ from runbook.raft.quorum import reason_not_leading
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 STATE_LIMIT = 4 * 1024**3
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class HashiCorpCluster:
         self._network = network or SystemNetwork(settings)
         self._client = Client(dialect, self._network, region)
         self._pulse = Pulse(self._client)
-        self._patient = patient
+        self._patient, self._pulse_is_needed = patient, False
         self._servers = servers or {}
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
@@ -96,6 +97,11 @@ class HashiCorpCluster:
         view = self._with_opinions(view)
         self._route, self._has_leader = self._route_by(view), view.leader_id is not None
         return replace(view, seconds=self._network.monotonic() - began)
+
+    def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
+        """A second's watch of these ports."""
+        tried = self._network.gather(addresses, self._network.probe, lambda _reach: (), WATCH_TIMEOUT)
+        return {address: reach for address, reach in tried.items() if reach is not None}
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """By id on protocol 3, by address on protocol 2; one peer a request, as a second is dropped without a word.
@@ -135,14 +141,21 @@ class HashiCorpCluster:
         met: set[str | None] = {None}
 
         def follow(answer: Any) -> Iterable[Question]:
+            if not isinstance(answer, Seen):
+                return
             met.add(None if answer.vantage.other_id else answer.vantage.server_id)
             for url in self._named_by(answer.vantage, met):
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
+        if self._pulse_is_needed:  # a first sample now, so that less is to be waited for until the second
+            first.append(("health", self._route[0]))
         answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * STALE_TIMEOUT))
-        self._expected |= expected_ids(self._servers, [answer.vantage for answer in answers.values() if answer])
-        return [self._complete(url, answers["http", url]) for _, url in answers]
+        health = next((answer for (kind, _), answer in answers.items() if kind == "health"), None)
+        self._pulse.keep(health)
+        met_here = {question: answer for question, answer in answers.items() if question[0] == "http"}
+        self._expected |= expected_ids(self._servers, [answer.vantage for answer in met_here.values() if answer])
+        return [self._complete(url, answer) for (_, url), answer in met_here.items()]
 
     def _ask(self, question: Question) -> Any:
         kind, place = question
@@ -177,7 +190,8 @@ class HashiCorpCluster:
         questions: list[Question] = [("raft", address) for address in sorted(peers)]
         if view.configuration is not None:
             door = answering[0].url
-            if self._patient and needs_pulse(view):
+            self._pulse_is_needed = self._patient and needs_pulse(view)
+            if self._pulse_is_needed:
                 self._pulse.wait_for_a_beat(door, min(until, self._network.monotonic() + STALE_TIMEOUT))
             questions += [("settings", door), ("health", door), ("proof", door)]
         if silent and any(vantage.reach is Reach.SILENT for vantage in view.vantages):
@@ -199,8 +213,8 @@ class HashiCorpCluster:
 
     def _with_opinions(self, view: ClusterView) -> ClusterView:
         samples = self._pulse.samples if view.configuration is not None else ()
-        newest = samples[-1].leader if samples else None
-        term = newest.term if newest and newest.server_id == view.leader_id else None
+        reigns = [sample.reign for sample in samples if sample.reign is not None]
+        term = reigns[-1][1] if reigns and reigns[-1][0] == view.leader_id else None
         return replace(view, opinions=opinions_in(view, samples), leader_term=term)
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:

@@ -49,9 +49,17 @@ def gossip_opinion(vantage: Vantage, peer: Peer, *, leads: bool) -> Opinion:
     there = [m for m in members if same_place(m.raft_address, peer.address) and m.id not in (None, peer.id)]
     other = next((m for m in there if m.status not in GONE), None)  # a new id that is gone too is no sign of life
     if other is not None and peer.id != peer.address:
-        whose = f"its address now belongs to another server, {other.name} ({other.id})"
-        return Opinion(OpinionKind.UNSURE, f"{whose}: wait for the leader to reconcile")
+        return _of_replaced(vantage.member_for(peer), other)
     return _opinion_of_member(vantage.member_for(peer), peer, leads=leads and not there)
+
+
+def _of_replaced(own: Member | None, other: Member) -> Opinion:
+    """The old id of a server that lost its data, or whose address passed to another. Who lives elsewhere lives."""
+    if own is not None and own.status not in GONE:
+        return _opinion_of_status(own.status)
+    whose = f"its address now belongs to another server, {other.name} ({other.id})"
+    settled = other.status is MemberStatus.ALIVE
+    return Opinion(OpinionKind.GONE if settled else OpinionKind.UNSURE, whose, successor=other.id)
 
 
 def _opinion_of_member(member: Member | None, peer: Peer, *, leads: bool) -> Opinion:

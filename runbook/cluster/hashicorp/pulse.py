@@ -49,9 +49,14 @@ class HealthSample:
 
     @property
     def leader(self) -> HealthRow | None:
-        """The one server that calls itself leader in it, with a term: right after an election there is none."""
-        leading = [row for row in self.rows.values() if row.leads and row.term > 0]
+        """The one server that it names leader: right after an election there is none."""
+        leading = [row for row in self.rows.values() if row.leads]
         return leading[0] if len(leading) == 1 else None
+
+    @property
+    def reign(self) -> tuple[str, int] | None:
+        """The leader and its term. Old releases show even the leader without a term now and then: then none is told."""
+        return (self.leader.server_id, self.leader.term) if self.leader and self.leader.term > 0 else None
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,12 @@ def _row(entry: dict[str, Any]) -> HealthRow:
 def beats(samples: Sequence[HealthSample]) -> dict[str, Beat]:
     """Who answered the leader between two of these samples, oldest first; the newest sign of life of each.
 
-    Only samples count that name the same leader, in the same term of it, as the newest does.
+    Only samples count that name the same leader, in the same term of it, as the newest that tells a term does.
     """
-    newest = samples[-1].leader if samples else None
-    if newest is None:
+    reigns = [sample.reign for sample in samples if sample.reign is not None]
+    if not reigns or samples[-1].leader is None or samples[-1].leader.server_id != reigns[-1][0]:
         return {}
-    same = [s for s in samples if s.leader and (s.leader.server_id, s.leader.term) == (newest.server_id, newest.term)]
+    same = [sample for sample in samples if sample.reign == reigns[-1]]
     found: dict[str, Beat] = {}
     for place, later in enumerate(same):
         earlier = next((s for s in reversed(same[:place]) if later.asked_at - s.came_at >= BEAT), None)

@@ -22,13 +22,20 @@ _DIALECTS = {
 }
 
 
-def connect(cluster: InventoryCluster, environment: Mapping[str, str], *, read_only: bool) -> Cluster:
-    """Raises SecretError or SettingsError, which name the cluster and its key, before anything is sent."""
+def connect(
+    cluster: InventoryCluster, environment: Mapping[str, str], *, read_only: bool, patient: bool = True
+) -> Cluster:
+    """Ready to be asked. ``patient``: a look may wait for a second sample of the leader's pulse.
+
+    Raises SecretError or SettingsError, which name the cluster and its key, before anything is sent.
+    """
     secrets = _fetch(cluster, environment)
-    return (_etcd if cluster.kind == "etcd" else _hashicorp)(cluster, secrets, read_only)
+    if cluster.kind == "etcd":
+        return _etcd(cluster, secrets, read_only)
+    return _hashicorp(cluster, secrets, read_only, patient)
 
 
-def _hashicorp(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool) -> Cluster:
+def _hashicorp(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool, patient: bool) -> Cluster:
     dialect, header, variable = _DIALECTS[cluster.kind]
     user, colon, password = secrets.get("login", "").partition(":")
     settings = replace(
@@ -47,6 +54,7 @@ def _hashicorp(cluster: InventoryCluster, secrets: Mapping[str, str], read_only:
         settings,
         cluster.region or None,
         name=cluster.name,
+        patient=patient,
         servers=_servers(cluster),
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation, observe_peers
-from runbook.raft.model import ClusterView, Configuration, Peer, Vantage
+from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
+
+COMES_AND_GOES = 2  # changes of a port between open and closed: one is a death, or a return
 
 
 class Phase(Enum):
@@ -22,10 +25,13 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class DiagnosisContext:
-    """One view, and ``removed``: the ids of peers that earlier runs took out of this cluster."""
+    """One view; ``removed`` are the ids of peers that earlier runs took out of this cluster, ``earlier`` the looks
+    before it, oldest first, of whoever has looked for longer.
+    """
 
     view: ClusterView
     removed: frozenset[str] = frozenset()
+    earlier: tuple[ClusterView, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -43,6 +49,17 @@ class DiagnosisContext:
     @cached_property
     def observations(self) -> tuple[PeerObservation, ...]:
         return observe_peers(self.view)
+
+    @cached_property
+    def looping(self) -> dict[Peer, int]:
+        """How often the Raft port of each peer opened or closed over these looks, of those that come and go."""
+        changed = {o.peer: self._changes_of(o.peer) for o in self.observations}
+        return {peer: changes for peer, changes in changed.items() if changes >= COMES_AND_GOES}
+
+    def _changes_of(self, peer: Peer) -> int:
+        tried = [view.probes.get(peer.address) for view in (*self.earlier, self.view)]
+        listens = [reach is Reach.ACCEPTED for reach in tried if reach in (Reach.ACCEPTED, Reach.REFUSED)]
+        return sum(before != after for before, after in pairwise(listens))
 
     @property
     def voters(self) -> tuple[PeerObservation, ...]:

@@ -11,15 +11,29 @@ from collections.abc import Collection, Iterator
 from runbook.raft.diagnosis.configuration_checks import configuration_findings
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, server_of, worst_first
+from runbook.raft.diagnosis.history_checks import history_findings
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
 from runbook.raft.model import ClusterView
 
 
-def diagnose(view: ClusterView, *, removed: Collection[str] = ()) -> tuple[Finding, ...]:
-    """Name everything that is wrong, worst first. ``removed``: ids that earlier runs took out of this cluster."""
-    context = DiagnosisContext(view, frozenset(removed))
-    found = [*_access(context), *quorum_findings(context), *server_findings(context), *configuration_findings(context)]
+def diagnose(
+    view: ClusterView, *, removed: Collection[str] = (), earlier: Collection[ClusterView] = ()
+) -> tuple[Finding, ...]:
+    """Name everything that is wrong, worst first.
+
+    Args:
+        removed: ids that earlier runs took out of this cluster.
+        earlier: the looks before this one, oldest first.
+    """
+    context = DiagnosisContext(view, frozenset(removed), tuple(earlier))
+    found = [
+        *_access(context),
+        *quorum_findings(context),
+        *server_findings(context),
+        *configuration_findings(context),
+        *history_findings(context),
+    ]
     if all(finding.severity in (Severity.NOTICE, Severity.OK) for finding in found):
         found.append(_healthy(context))
     return worst_first(found)

@@ -38,10 +38,12 @@ class ClusterHealth:
     findings: tuple[Finding, ...]
 
 
-def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> ClusterHealth:
+def cluster_health(
+    view: ClusterView, *, removed: Collection[str] = (), earlier: Collection[ClusterView] = ()
+) -> ClusterHealth:
     """Count who is alive and say what it means. A peer that looks dead in one look counts as dead here, and only here.
 
-    ``removed``: ids that earlier runs took out of this cluster.
+    ``removed``: ids that earlier runs took out of this cluster; ``earlier``: the looks before this one.
     """
     seen = view.best_configuration
     verdicts: tuple[Verdict, ...] = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
@@ -50,7 +52,7 @@ def cluster_health(view: ClusterView, *, removed: Collection[str] = ()) -> Clust
     live = context.live
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
     by_numbers, sentence = _level_and_sentence(context, dead)
-    findings = diagnose(view, removed=removed)
+    findings = diagnose(view, removed=removed, earlier=earlier)
     level = level_of(by_numbers, findings) if voting else UNKNOWN
     return ClusterHealth(
         level=level,

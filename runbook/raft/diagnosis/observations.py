@@ -125,7 +125,7 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     if listener is not None and listener.forbidden:
         return Appearance.REFUSES_US, f"{listener.url} refuses this token"
     probe = probe_evidence(view, peer)
-    if is_only_out_of_sight(view, peer) and (probe.meaning is ProbeMeaning.LISTENS or view.quorum_proof):
+    if is_only_out_of_sight(view, peer) and _is_vouched_for(view, peer):
         return Appearance.OUT_OF_SIGHT, _why_unasked(view, peer)
     if probe.meaning is ProbeMeaning.LISTENS:
         return Appearance.HANGS, "its Raft port accepts connections, but its HTTP API does not answer"
@@ -146,6 +146,18 @@ def _unreached(reach: Reach | None, probe_words: str) -> tuple[Appearance, str]:
     if reach is Reach.REFUSED:
         return Appearance.SILENT, probe_words
     return Appearance.UNTRIED, "its Raft port was not probed"
+
+
+def _is_vouched_for(view: ClusterView, peer: Peer) -> bool:
+    """Something listens there; or most servers are out of this host's sight, and either the product has proven its
+    quorum or the leader finds nothing wrong with this one. That is enough for a person's eyes and a monitor's, as a
+    leader without a quorum steps down within seconds.
+    """
+    if probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS:
+        return True
+    listed = len(view.best_configuration.peers) if view.best_configuration else 0
+    healthy = view.unhealthy is not None and peer.id not in view.unhealthy
+    return 2 * len(view.answering) < listed and (healthy or view.quorum_proof is not None)
 
 
 def _why_unasked(view: ClusterView, peer: Peer) -> str:

@@ -53,7 +53,7 @@ def _servers_without_answer(context: DiagnosisContext) -> Iterator[Finding]:
 
 def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certainty] | None:
     """The finding that a server which does not answer belongs to, and how sure that is; None where it has another."""
-    if o.alive or o.appearance is Appearance.REPLACED:
+    if o.alive or o.appearance is Appearance.REPLACED or o.peer in context.looping:
         return None
     if o.appearance is Appearance.REFUSES_US:
         return None  # it has a finding of its own, Forbidden
@@ -87,6 +87,7 @@ SENTENCES = {
     "Unreachable": "the HTTP API of {who} cannot be reached from this host, though a process listens there",
     "ObserversDisagree": "this host cannot reach {who}, but gossip says alive",
 }
+UNASKED = "{who} cannot be asked from here, and the leader misses nobody"
 _NEXT = {
     "HungServer": MAY_BE_FROZEN,
     "Unreachable": GIVE_ADDRESS,
@@ -126,7 +127,7 @@ def _finding(
         name,
         Severity.NOTICE if unasked else Severity.WARNING,
         certainty,
-        SENTENCES[name].format(who=format_names(peers), leader=leader),
+        (UNASKED if unasked else SENTENCES[name]).format(who=format_names(peers), leader=leader),
         tuple(evidence),
         next_action.format(it="it" if len(peers) == 1 else "them", left=left),
         tuple(server_of(peer) for peer in peers),

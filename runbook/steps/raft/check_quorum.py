@@ -40,12 +40,18 @@ CHECK_QUORUM = StepDeclaration(
 def check_quorum(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """The removals in safe order: non-voters cannot hurt, then peers gossip has forgotten, then failed ones."""
     from runbook.raft.plan_basis import plan_basis_of, plan_basis_to_dict
-    from runbook.steps.raft.looking import confirm, reason_against_removal, require_leader_configuration, view_without
+    from runbook.steps.raft.looking import (
+        confirm,
+        prove_quorum,
+        reason_against_removal,
+        require_leader_configuration,
+        view_without,
+    )
 
     if not arguments["remove"]:
         return StepResult("nothing to remove", {"removals": [], "plan_basis": None})
     wanted = {_id_of(item) for item in arguments["remove"]}
-    view = context.state.looks[-1] if context.state.looks else confirm(context, wanted)
+    view = prove_quorum(context, context.state.looks[-1]) if context.state.looks else confirm(context, wanted)
     if context.dry_run:  # each proof after a removal that was foretold is of what that would have left
         view = view_without(view, context.state.gone)
     configuration = require_leader_configuration(view)

@@ -63,7 +63,8 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     context.emit(VerdictCriteria(context.step, *criteria))
     began = context.clock.monotonic()
 
-    def worth_waiting_for(_view: ClusterView) -> list[Verdict]:
+    def worth_waiting_for(view: ClusterView) -> list[Verdict]:
+        _refuse_unknown_names(context, view)
         return _worth_waiting_for(context, context.clock.monotonic() - began)
 
     limit = max(context.state.criteria.longest, SILENT_MACHINE) + SETTLE
@@ -95,7 +96,24 @@ def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
         for verdict in undecided
         if waited < max(confirm_for, verdict.lasting) + SETTLE
         and probe_evidence(newest, verdict.peer).meaning not in hopeless
+        and not verdict.blind
     ]
+
+
+def _refuse_unknown_names(context: StepContext, view: ClusterView) -> None:
+    """A misspelt name is no word on any server, and must not pass for one."""
+    from runbook.errors import RefusedError
+    from runbook.raft.model import named
+    from runbook.raft.removal import Refusal
+
+    seen = view.best_configuration
+    for name in sorted(context.state.confirmed_off):
+        meant = named(seen, name) if seen else ()
+        if len(meant) != 1:
+            which = "no server is called" if not meant else f"{len(meant)} servers are called"
+            labels = ", ".join(f"{peer.label} ({peer.id})" for peer in (seen.peers if seen else ()))
+            sentence = f"--confirmed-off: {which} {name}; there are {labels}"
+            raise RefusedError(Refusal("NoSuchServer", sentence, "Name one of these, or its id"))
 
 
 def _undecided(verdicts: Iterable[Verdict]) -> list[Verdict]:

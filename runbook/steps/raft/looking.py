@@ -11,13 +11,18 @@ from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.quorum_checks import how_to_recover
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
-from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer
+from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach
 from runbook.raft.probes import ProbeMeaning, probe_evidence
-from runbook.raft.quorum import VoterCounts, quorum
+from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
 from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Refusal, refusal_to_remove
+from runbook.server_events import PortOpened
 from runbook.steps.context import StepContext
 
 LOOK_EVERY = 10.0  # seconds at most between two looks: below the longest gap that a verdict allows
+UNDECIDED_EVERY = 3.0  # while nobody looks dead yet
+QUORUM_EVERY = 1.0  # seconds between two looks for a quorum
+SOON = 0.5  # seconds more than a verdict needs
+WATCH_EVERY = 1.0  # seconds between two tries of a port between two looks
 PATIENCE = 30.0  # seconds more than a verdict needs: a few looks may be void
 
 
@@ -29,9 +34,21 @@ def look_again(context: StepContext) -> ClusterView:
 
 
 def pause(context: StepContext, verdicts: Collection[Verdict] = ()) -> float:
-    """Seconds between two looks, so that they are spread over the time that these verdicts need."""
+    """Seconds between two looks, so that they are spread over the time that these verdicts need, and no longer.
+
+    While nobody of them looks dead yet, the others are making up their minds, and that is to be seen soon.
+    """
     needed = max((verdict.lasting for verdict in verdicts), default=0.0) or context.state.confirm_for
-    return min(max(needed / (context.state.criteria.least_looks - 1), 0.05), LOOK_EVERY)
+    spread = min(max(needed / (context.state.criteria.least_looks - 1), 0.05), LOOK_EVERY)
+    confirming = [
+        max(verdict.lasting, context.state.confirm_for) - verdict.seen_for
+        for verdict in verdicts
+        if verdict.seen_for is not None
+    ]
+    if not confirming:
+        return min(spread, UNDECIDED_EVERY) if verdicts else spread
+    left = max(confirming) - context.state.looks[-1].seconds
+    return min(spread, max(left, 0.0) + SOON)
 
 
 def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
@@ -40,7 +57,35 @@ def confirm(context: StepContext, wanted: Collection[str]) -> ClusterView:
     A resumed run begins with none. Bounded: whoever is not confirmed by then is judged unknown.
     """
     limit = max(context.state.criteria.longest, SILENT_MACHINE) + PATIENCE
-    return look_until_decided(context, lambda view: _unconfirmed(context, view, wanted), within=limit)
+    return prove_quorum(
+        context, look_until_decided(context, lambda view: _unconfirmed(context, view, wanted), within=limit)
+    )
+
+
+def prove_quorum(context: StepContext, view: ClusterView) -> ClusterView:
+    """This look, or a later one that shows a quorum in contact with the leader, where one look may have missed it.
+
+    Behind one door old releases show living servers without an answer now and then. Where too many look dead, more
+    looks would show no more.
+    """
+    voters = require_leader_configuration(view).voters
+    dead = sum(looks_dead(context, view, peer) for peer in voters)
+    if _shows_quorum(view) or len(voters) - dead < quorum(len(voters)):
+        return view
+    reason = "too few voters are seen in contact with the leader yet"
+    context.emit(Waiting(context.step, PATIENCE, reason))
+    wait(
+        context.clock,
+        lambda: _shows_quorum(look_again(context)) or None,
+        every=lambda _waited, _held: QUORUM_EVERY,
+        within=PATIENCE,
+    )
+    return context.state.looks[-1]
+
+
+def _shows_quorum(view: ClusterView) -> bool:
+    voters = require_leader_configuration(view).voters
+    return len(voters_in_contact(view)) >= quorum(len(voters)) or view.quorum_proof is not None
 
 
 def look_until_decided(
@@ -58,17 +103,41 @@ def look_until_decided(
         seconds = pause(context, waited_for)
         reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
         context.emit(Waiting(context.step, round(seconds, 1), reason))
-        return seconds
+        return _watch_ports(context, seconds)
 
     wait(context.clock, decided, every=tell_and_pause, within=within)
     return context.state.looks[-1]
 
 
+def _watch_ports(context: StepContext, seconds: float) -> float:
+    """Try the ports of those that look dead every second, as who accepts between two looks lives. What is left to wait.
+
+    A server that crashes and is started again would otherwise look dead in every look.
+    """
+    newest, until = context.state.looks[-1], context.clock.monotonic() + seconds
+    peers = newest.best_configuration.peers if newest.best_configuration else ()
+    closed = [peer for peer in peers if newest.probes.get(peer.address) is not Reach.ACCEPTED]
+    watched = {peer.address: peer for peer in closed if looks_dead(context, newest, peer)}
+    while watched and until - context.clock.monotonic() > WATCH_EVERY:
+        context.clock.sleep(WATCH_EVERY)
+        began = context.clock.monotonic()
+        for address, reach in context.cluster.probe(watched).items():
+            if reach is Reach.ACCEPTED:
+                peer = watched.pop(address)
+                seen = ClusterView(newest.cluster, began, None, None, (), {address: reach})
+                context.emit(PortOpened(context.step, peer.label, address, seen))
+    return max(0.0, until - context.clock.monotonic())
+
+
+def looks_dead(context: StepContext, view: ClusterView, peer: Peer) -> bool:
+    """In this one look, and with what a person has confirmed."""
+    verdict = judge_once(view, peer, confirmed_off=context.state.is_confirmed_off(peer))
+    return verdict.liveness is Liveness.DEAD
+
+
 def _unconfirmed(context: StepContext, view: ClusterView, wanted: Collection[str]) -> list[Verdict]:
     """Whoever of them looks dead in this look and needs more looks to be proven so; not who comes and goes."""
-    dead = {
-        peer.id for peer in require_leader_configuration(view).peers if judge_once(view, peer).liveness is Liveness.DEAD
-    }
+    dead = {peer.id for peer in require_leader_configuration(view).peers if looks_dead(context, view, peer)}
     verdicts = [verdict for peer_id, verdict in context.state.verdicts().items() if peer_id in dead & {*wanted}]
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN and not verdict.returned]
 

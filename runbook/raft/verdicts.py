@@ -1,0 +1,60 @@
+"""The verdict on every peer over the looks of a run, by what a playbook asks for and what a person has confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runbook.raft.liveness import Verdict, judge
+from runbook.raft.model import ClusterView, Peer, named
+
+
+@dataclass(frozen=True)
+class DeathCriteria:
+    """What makes *dead*: for how many seconds a peer must look so, and in how many looks at least.
+
+    ``confirm_final_for`` stands in the place of ``confirm_for`` where a removed server cannot come back with its data.
+    """
+
+    confirm_for: float = 30.0
+    least_looks: int = 2
+    confirm_final_for: float = 300.0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> DeathCriteria:
+        """Those of the event ``verdict.criteria``; older journals do not tell removals apart by how final they are."""
+        final = float(record.get("confirm_final_for", cls.confirm_final_for))
+        return cls(float(record["confirm_for"]), int(record["looks"]), final)
+
+    @property
+    def longest(self) -> float:
+        """The longer of the two times, for limits that are set before anything is known of the cluster."""
+        return max(self.confirm_for, self.confirm_final_for)
+
+    def seconds(self, looks: Sequence[ClusterView]) -> float:
+        """For how long in this cluster, by the newest look."""
+        return self.confirm_final_for if looks and looks[-1].removal_is_final else self.confirm_for
+
+
+def verdicts_of(
+    looks: Sequence[ClusterView], criteria: DeathCriteria, confirmed_off: Collection[str] = ()
+) -> dict[str, Verdict]:
+    """By the id of each peer of the newest look. ``confirmed_off``: what a person calls the servers that are off."""
+    newest = looks[-1].best_configuration if looks else None
+    return {
+        peer.id: judge(
+            looks,
+            peer,
+            confirm_for=criteria.seconds(looks),
+            least_looks=criteria.least_looks,
+            confirmed_off=is_meant(looks[-1], peer, confirmed_off),
+        )
+        for peer in (newest.peers if newest else ())
+    }
+
+
+def is_meant(view: ClusterView, peer: Peer, names: Collection[str]) -> bool:
+    """Whether one of these names is this server's and no other's."""
+    seen = view.best_configuration
+    return any(seen is not None and named(seen, name) == (peer,) for name in names)
