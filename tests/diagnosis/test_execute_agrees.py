@@ -1,0 +1,122 @@
+"""One diagnosis for all: what `execute` does on each situation, beside what `check` says of it; a table by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from runbook.cli.exit_codes import exit_code_of_ending
+from runbook.raft.diagnosis.health import OK
+from runbook.raft.model import ClusterView, Peer, Reach
+from tests.diagnosis.test_cases import CASES, findings_of, view_of
+from tests.diagnosis.test_check_agrees import LEVEL
+from tests.engine.fake import FakeClock, Run
+
+RECOVERED, REFUSED, UNREACHABLE = 0, 3, 4
+EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by hand
+    "a_dead_server_was_added_back_as_a_non_voter": (RECOVERED, ["s2"]),
+    "a_follower_died": (RECOVERED, ["s2"]),
+    "a_follower_was_killed_a_moment_ago": (RECOVERED, []),
+    "a_machine_was_cloned_with_its_id": (RECOVERED, []),
+    "a_newcomer_has_no_vote_yet": (RECOVERED, []),
+    "a_newcomer_is_on_its_way_in": (UNREACHABLE, []),
+    "a_removed_server_is_alive_in_gossip": (UNREACHABLE, []),
+    "a_removed_server_was_added_back_as_a_non_voter": (RECOVERED, []),
+    "a_server_came_back_with_an_empty_disk": (REFUSED, []),
+    "a_server_crashes_and_is_started_again": (RECOVERED, ["s2"]),
+    "a_server_has_not_yet_received_the_newest_configuration": (UNREACHABLE, []),
+    "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": (UNREACHABLE, []),
+    "a_server_is_frozen": (REFUSED, []),
+    "a_voter_is_a_thousand_entries_behind": (RECOVERED, []),
+    "all_is_well": (RECOVERED, []),
+    "an_election_is_under_way": (UNREACHABLE, []),
+    "an_unfinished_removal_bars_every_election": (UNREACHABLE, []),
+    "autopilot_calls_a_living_voter_unhealthy": (RECOVERED, []),
+    "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": (RECOVERED, ["s2"]),
+    "autopilots_settings_were_zeroed": (RECOVERED, []),
+    "four_voters_answer": (RECOVERED, []),
+    "no_gossip_knows_a_voter": (RECOVERED, ["127"]),
+    "nobody_answers": (UNREACHABLE, []),
+    "one_address_is_listed_for_two_servers": (UNREACHABLE, []),
+    "one_http_api_is_out_of_reach": (RECOVERED, []),
+    "one_of_three_is_dead": (REFUSED, []),
+    "one_server_refuses_the_token": (RECOVERED, []),
+    "only_this_host_hears_nothing_of_a_server": (RECOVERED, []),
+    "quorum_was_lost_and_the_leader_has_not_noticed": (REFUSED, []),
+    "the_leader_died_and_no_other_is_elected_yet": (UNREACHABLE, []),
+    "the_leader_died_and_one_server_has_not_heard_of_the_next": (RECOVERED, ["s1"]),
+    "the_leaders_own_gossip_cannot_be_read": (REFUSED, []),
+    "the_servers_are_parted_and_this_host_sees_both_sides": (RECOVERED, []),
+    "the_token_is_refused_by_all": (UNREACHABLE, []),
+    "this_host_reaches_one_of_five_and_there_is_a_leader": (RECOVERED, []),
+    "three_of_five_are_dead": (UNREACHABLE, []),
+    "three_of_five_are_gone_and_no_gossip_remembers_them": (UNREACHABLE, []),
+    "two_of_five_are_dead": (RECOVERED, ["s2", "s3"]),
+    "two_of_five_are_dead_and_one_hangs": (UNREACHABLE, []),
+    "two_servers_answer_at_one_address": (RECOVERED, []),
+    "two_servers_call_themselves_leader": (UNREACHABLE, []),
+    "we_are_on_the_minority_side_of_a_cut": (UNREACHABLE, []),
+}
+NOT_STILL = {  # the world of these would go on: a newcomer is added, a crashed server comes back
+    "a_newcomer_is_on_its_way_in",
+    "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it",
+    "a_server_crashes_and_is_started_again",
+}
+
+
+class Still:
+    """A cluster in which nothing moves but time."""
+
+    name = "nomad:x"
+    secrets: tuple[str, ...] = ()
+
+    def __init__(self, view: ClusterView, clock: FakeClock) -> None:
+        self.view, self.clock = view, clock
+
+    def look(self, *, within: float = inf) -> ClusterView:
+        began = self.clock.monotonic()
+        self.clock.sleep(0.01)
+        return replace(self.view, taken_at=began, seconds=0.01)
+
+    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+        return {}
+
+    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
+        raise AssertionError("a dry run sends no removal")
+
+    def save_state(self, path: Path, *, within: float = inf) -> str:
+        path.write_bytes(b"state")
+        return "0" * 64
+
+
+def executed(case: str, folder: Path) -> tuple[int, list[str]]:
+    run = Run(Still(view_of(case), FakeClock()), folder)  # type: ignore[arg-type]
+    ending = run.execute(dry_run=True)
+    would = [record["name"] for record in run.records if record["kind"] == "removal.would_be_requested"]
+    return exit_code_of_ending(ending), [name.split(".")[0] for name in would]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_situation_ends_a_run_so(case: str, tmp_path: Path) -> None:
+    assert executed(case, tmp_path) == EXECUTES[case]
+
+
+@pytest.mark.parametrize("case", sorted(set(CASES) - NOT_STILL))
+def test_what_is_diagnosed_is_what_is_done(case: str) -> None:
+    """The playbook is named exactly where it removes somebody; who is well has nothing to do; no leader, no change."""
+    code, removed = EXECUTES[case]
+    assert bool(removed) == any(finding.playbook for finding in findings_of(case))
+    if LEVEL[case] == OK:
+        assert (code, removed) == (RECOVERED, [])
+    if view_of(case).leader_id is None:
+        assert (code, removed) == (UNREACHABLE, [])
+    if code != RECOVERED:
+        assert LEVEL[case] != OK
+
+
+def test_the_table_is_whole() -> None:
+    assert sorted(EXECUTES) == CASES
