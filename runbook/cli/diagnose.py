@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
 from runbook.cli.output import Output
+from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
 from runbook.cluster.threads import within
 from runbook.errors import PlaybookError, SettingsError
@@ -23,6 +24,7 @@ from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
+from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_to_dict
 from runbook.redaction import Redactor
 from runbook.report import colour
@@ -33,6 +35,10 @@ from runbook.session.state_folder import state_folder
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 UNKNOWN = LEVELS.index("UNKNOWN")
 NARROWEST = 60  # columns; a narrower terminal would break words
+WATCH_EVERY = 5  # seconds between two looks
+WATCH_FOR = 3600.0  # seconds at most
+WATCHED = 200  # looks, and tries of ports between them, that are kept
+CLEAR = "\x1b[H\x1b[2J"
 
 
 def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice: ClusterChoice = BY_ENVIRONMENT) -> int:
@@ -42,8 +48,37 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
     """
     cluster, output = chosen_cluster(choice, environment, read_only=True), Output()
     output.redactor.learn_all(cluster.secrets)
-    view = cluster.look()
-    findings = diagnose(view, removed=removed_peers(environment))
+    return _print_diagnosis(output, cluster.look(), (), form, environment)
+
+
+def watch_diagnosis(form: str, environment: Mapping[str, str], choice: ClusterChoice, clock: Clock) -> int:
+    """Print a diagnosis every few seconds until Ctrl-C, and for an hour at most, while people restart servers.
+
+    Between two of them the ports of who is missed are tried every second, so that who comes and goes is named.
+    """
+    cluster, output = chosen_cluster(choice, environment, read_only=True), Output()
+    output.redactor.learn_all(cluster.secrets)
+    until, earlier = clock.monotonic() + WATCH_FOR, list[ClusterView]()
+    while True:
+        view = cluster.look()
+        if colour.can_rewrite(output.out, environment):
+            output.out.write(CLEAR)
+        code = _print_diagnosis(output, view, earlier, form, environment)
+        if clock.monotonic() >= until:
+            return code
+        missed = [o.peer.address for o in DiagnosisContext(view).observations if not o.alive]
+        earlier = [*earlier, view]
+        for _ in range(WATCH_EVERY):
+            clock.sleep(1.0)
+            tried = cluster.probe(missed) if missed else {}
+            earlier.append(ClusterView(view.cluster, clock.monotonic(), None, None, (), tried))
+        earlier = earlier[-WATCHED:]
+
+
+def _print_diagnosis(
+    output: Output, view: ClusterView, earlier: Sequence[ClusterView], form: str, environment: Mapping[str, str]
+) -> int:
+    findings = diagnose(view, removed=removed_peers(environment), earlier=earlier)
     phase = DiagnosisContext(view).phase
     if form == "json":
         data = {

@@ -207,14 +207,19 @@ def check(
 @main.command()
 @FORMAT
 @cluster_options
-def diagnose(form: str, **which: Any) -> None:
+@click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C or for an hour.")
+def diagnose(form: str, watch: bool, **which: Any) -> None:
     """Name what is wrong, what to do next, and how each server looks. Changes nothing.
 
     Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
     """
-    from runbook.cli.diagnose import run_diagnose
+    import os
 
-    sys.exit(run_diagnose(form, choice=parse_choice(**which)))
+    from runbook.cli.diagnose import run_diagnose, watch_diagnosis
+    from runbook.clock import SystemClock
+
+    choice = parse_choice(**which)
+    sys.exit(watch_diagnosis(form, os.environ, choice, SystemClock()) if watch else run_diagnose(form, choice=choice))
 
 
 @main.command()
