@@ -154,10 +154,10 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
     ("words", "code", "sentence"),
     [
         (("--label", "env=test"), 3, "has env=test; `runbook clusters` lists them"),
-        (("--label", "env"), 2, "write --label NAME=VALUE"),
-        (("--label", "env=a", "--label", "env=b"), 2, "two values of one label"),
-        (("--all", "--cluster", "a"), 2, "leave --cluster"),
-        (("--all", "--textfile", "x"), 2, "--textfile out"),
+        (("--label", "env"), 3, "write --label NAME=VALUE"),
+        (("--label", "env=a", "--label", "env=b"), 3, "two values of one label"),
+        (("--all", "--cluster", "a"), 3, "leave --cluster"),
+        (("--all", "--textfile", "x"), 3, "--textfile out"),
         (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
     ],
 )
