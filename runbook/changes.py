@@ -132,11 +132,14 @@ class ChangesFolding:
             self._move((step, event["item"]), str(event["answer"]))
         elif kind == "item.completed":
             self._end((step, int(event["item"])), "completed")
+        elif kind == "item.failed":
+            self._pass(0, step, int(event["item"]))
         elif kind in ("step.completed", "step.failed", "attempt.failed"):
-            for key in [key for key in self._changes if key[0] == step]:
+            item = event.get("item")  # of an attempt: what runs beside it is not over
+            for key in [key for key in self._changes if key[0] == step and item in (None, key[1])]:
                 self._end(key, "completed" if kind == "step.completed" else kind)
             if event.get("goes_on"):
-                self._pass(self._started.get(step, 0))
+                self._pass(self._started.get(step, 0), step)
 
     def _begin(self, key: Key, event: Mapping[str, Any]) -> None:
         kind = str(event["kind"])
@@ -155,8 +158,17 @@ class ChangesFolding:
         if change is not None:
             self._changes[key] = replace(change, state=CHANGE.get((change.state, kind), change.state))
 
-    def _pass(self, since: int) -> None:
-        """The run goes on past a step that failed: nothing in it is done again, so nobody need be asked."""
+    def _pass(self, since: int, step: str, item: int | None = None) -> None:
+        """The run goes on past a step that failed, or one item of it: nothing in it is done again, so nobody need be
+        asked. What runs beside it, in another round, is not over.
+        """
+        beside = step[: max(step.rfind("."), step.rfind("/")) + 1]
         for key, change in self._changes.items():
-            if change.open and self._order[key] > since:
+            inside = key[0].startswith(beside) if item is None else is_of_item(key, step, item)
+            if change.open and inside and self._order[key] > since:
                 self._changes[key] = replace(change, state="ended")
+
+
+def is_of_item(key: Key, step: str, item: int) -> bool:
+    """Whether this change was made for that item of the step, by itself or by the steps of its block."""
+    return key == (step, item) or key[0].startswith(f"{step}.{item + 1}.")

@@ -94,16 +94,6 @@ class StepStarted(_StepEvent):
 
 
 @dataclass(frozen=True)
-class ItemCompleted(_StepEvent):
-    """One round of a step with ``for_each``: what a resumed run need not do again."""
-
-    kind = "item.completed"
-    item: int
-    message: str
-    output: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Looked(_StepEvent):
     """One look at the cluster, as the verdicts it led to, by peer label.
 
@@ -146,10 +136,13 @@ class Waiting(_StepEvent):
 
 @dataclass(frozen=True)
 class AttemptFailed(_StepEvent):
+    """``item`` counts from 0; it is None where the step has no ``for_each``."""
+
     kind = "attempt.failed"
     attempt: int
     error_kind: str
     message: str
+    item: int | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +238,8 @@ class StepCompleted(_StepEvent):
 class StepFailed(_StepEvent):
     """``outcome`` is failed or refused; where it ``goes_on`` all the same, nothing in the step is done again.
 
-    What ``on_failure`` and ``finally`` do comes after this.
+    ``output`` is the result of one that has failed for some items and not for others, ``undo`` how these are taken
+    back. What ``on_failure`` and ``finally`` do comes after this.
     """
 
     kind = "step.failed"
@@ -253,6 +247,8 @@ class StepFailed(_StepEvent):
     message: str
     goes_on: bool = False
     code: str = ""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    undo: str = ""
 
 
 @dataclass(frozen=True)

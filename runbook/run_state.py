@@ -28,10 +28,10 @@ class RunState:
     """A run as far as its events tell. ``state`` is ``running`` where no ending was written.
 
     By the place of each step: ``steps`` its state, ``ends`` how it ended last, ``uses`` its type, ``outputs`` its
-    result once it has succeeded, ``items`` the finished rounds of one that has not, ``undo`` how a person takes it
-    back, ``entered`` the digest of the playbook that it ran.
-    ``changed_at`` is when the last change began, ``acknowledged`` that a person has looked at the run since then.
-    ``resumed`` counts how often the run was resumed. ``peers`` are all that any process of it claimed, ``taken_over``
+    result once it has one, ``items`` the finished rounds of one that has none yet, ``failed_items`` those that it went
+    on from, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran. ``changed_at`` is
+    when the last change began, ``acknowledged`` that a person has looked at the run since then. ``resumed`` counts how
+    often the run was resumed. ``peers`` are all that any process of it claimed, ``taken_over``
     says that another run has the lock since. ``refusal`` is the code of the first guard that said no to this process.
     """
 
@@ -44,7 +44,8 @@ class RunState:
         self.ends: dict[str, StepEnd] = {}
         self.uses: dict[str, str] = {}
         self.outputs: dict[str, Mapping[str, Any]] = {}
-        self.items: dict[str, list[Record]] = {}
+        self.items: dict[str, dict[int, Record]] = {}
+        self.failed_items: dict[str, dict[int, Record]] = {}
         self.undo: dict[str, str] = {}
         self.entered: dict[str, str] = {}
         self.before: VoterCounts | None = None
@@ -107,8 +108,8 @@ class RunState:
             self.peers |= frozenset(record["peers"])
         elif kind == "lock.taken_over" and self.started is not None:  # stands in the records of both runs
             self.taken_over |= record["run"] == self.started["run"]
-        elif kind == "item.completed":
-            self._apply_item(record)
+        elif kind in ("item.completed", "item.failed"):
+            self._apply_item(kind, record)
         elif kind == "playbook.entered":
             self.entered[str(record["step"])] = str(record["digest"])
 
@@ -157,7 +158,7 @@ class RunState:
             self.ends[place] = StepEnd(state, self.resumed, message, code)
         if state == "refused":
             self.refusal = self.refusal or code or "refused"
-        if state == "succeeded":
+        if state == "succeeded" or record.get("output"):
             self.outputs[place] = record["output"]
             if record.get("undo"):
                 self.undo[place] = str(record["undo"])
@@ -172,12 +173,13 @@ class RunState:
             self.plan_basis = plan_basis_from_dict(proven["plan_basis"])
             self.names |= {item["id"]: item["name"] for item in proven["removals"]}
 
-    def _apply_item(self, record: Record) -> None:
+    def _apply_item(self, kind: str, record: Record) -> None:
+        """Those that are done beside each other end in any order, and each once."""
         place, number = str(record["step"]), int(record["item"])
-        done = self.items.setdefault(place, [])
-        if number != len(done):
-            raise TransitionError(f"item {number} of step {place} cannot follow {len(done)} finished ones")
-        done.append(record)
+        if number in self.items.get(place, {}) or number in self.failed_items.get(place, {}):
+            raise TransitionError(f"item {number} of step {place} is over already")
+        ended = self.items if kind == "item.completed" else self.failed_items
+        ended.setdefault(place, {})[number] = record
 
     def _apply_changes(self, kind: str, record: Record) -> None:
         try:

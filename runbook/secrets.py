@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 from runbook.errors import SecretError
@@ -28,6 +29,7 @@ class SecretStore:
     def __init__(self, environment: Mapping[str, str], redactor: Redactor) -> None:
         self._environment = environment
         self._redactor = redactor
+        self._lock = Lock()
         self._fetched: dict[tuple[str, tuple[str, ...]], str] = {}  # a playbook within may use a name in another way
 
     def foresee(self, secrets: Iterable[Secret]) -> None:
@@ -55,13 +57,17 @@ class SecretStore:
     def fetch(self, secret: Secret) -> str:
         """Raises :class:`SecretError`."""
         reference = secret.source, secret.target
-        if reference not in self._fetched:
-            value = _SOURCES[secret.source](self._environment, secret)
-            if not is_long_enough(value):
-                raise SecretError(f"secret {secret.name} has fewer than {SHORTEST} characters: it could not be hidden")
-            self._redactor.learn(value)
-            self._fetched[reference] = value
+        with self._lock:  # steps that run beside each other: each is fetched once, and none is learnt over another
+            if reference not in self._fetched:
+                self._fetched[reference] = self._fetch(secret)
         return self._fetched[reference]
+
+    def _fetch(self, secret: Secret) -> str:
+        value = _SOURCES[secret.source](self._environment, secret)
+        if not is_long_enough(value):
+            raise SecretError(f"secret {secret.name} has fewer than {SHORTEST} characters: it could not be hidden")
+        self._redactor.learn(value)
+        return value
 
 
 def _from_environment(environment: Mapping[str, str], secret: Secret) -> str:

@@ -13,6 +13,7 @@ from runbook.files import read_limited
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import find_playbook
+from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG
 
 MAX_FILES = 10_000  # of one call: a folder named by mistake, such as /, ends with a sentence
@@ -46,7 +47,7 @@ def validate_paths(paths: Iterable[str]) -> ValidationResult:
                 diagnostics += _validate_file(file)
         except (_FolderError, NoPlaybookError) as error:
             diagnostics.append(Diagnostic(Mark(printable_path(path), 1, 1), str(error)))
-    return ValidationResult(files, tuple(diagnostics))
+    return ValidationResult(files, tuple(dict.fromkeys(diagnostics)))  # a file may be named, and be asked for itself
 
 
 class _FolderError(Exception):
@@ -55,7 +56,7 @@ class _FolderError(Exception):
 
 def _validate_file(path: str) -> tuple[Diagnostic, ...]:
     try:
-        parse_playbook(read_limited(path, MAX_BYTES), printable_path(path), CATALOG)
+        check_named_playbooks(parse_playbook(read_limited(path, MAX_BYTES), printable_path(path), CATALOG))
     except OSError as error:
         return (Diagnostic(Mark(printable_path(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:

@@ -5,6 +5,7 @@ person. Looking is not locking: a look is only compared with what is known, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 from typing import TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
@@ -32,7 +33,8 @@ class ChangeGuards:
     def __init__(self, services: RunServices, state: RunState, *, changes: bool) -> None:
         """``changes``: the playbook holds a step that may change something."""
         self._services = services
-        self._state = state
+        self.state = state
+        self._lock = RLock()
         self._changes = changes and not services.dry_run
         self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
         self._met = False
@@ -51,7 +53,7 @@ class ChangeGuards:
         peers = _peers(view)
         if not peers:
             return
-        if self._state.peers and not self._state.peers & peers:
+        if self.state.peers and not self.state.peers & peers:
             sentence = "none of the peers that this run began with is in this configuration: it is another cluster"
             raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
         if self._changes and not self._met:
@@ -64,7 +66,7 @@ class ChangeGuards:
         Without a leader the servers still say which cluster it is, and that is enough. Where none answers any more, it
         is the one that this run has met.
         """
-        peers = _peers(view) or next(filter(None, map(_peers, reversed(self._state.looks))), self._state.peers)
+        peers = _peers(view) or next(filter(None, map(_peers, reversed(self.state.looks))), self.state.peers)
         if not self._changes or self._held or not peers:
             return
         self._services.acquire(peers)
@@ -73,28 +75,33 @@ class ChangeGuards:
 
     def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
         """One attempt at a change that is no removal: the guards, the intent on record, and then the act."""
-        self._ask_guards(context, change)
-        while self.permit(context, self._question(context, uses), frozenset()):
-            self._ask_guards(context, change)  # a person took their time
+        with self._lock:  # of those that are made beside each other none may count before another one is on record
+            self.allow(context, change, uses)
+            if not context.dry_run:
+                context.left(float("inf"))
+            context.emit((ChangeWouldBegin if context.dry_run else ChangeBegun)(*change, uses))
         if context.dry_run:
-            context.emit(ChangeWouldBegin(*change, uses))
             return act()
-        context.left(float("inf"))
-        self._services.emit(ChangeBegun(*change, uses))
         try:
             return act()
         except Exception as error:
             if _leaves_unsettled(error):
-                self._services.emit(ChangeUnsettled(*change, str(error)))
+                context.emit(ChangeUnsettled(*change, str(error)))
             raise
+
+    def allow(self, context: StepContext, change: Key, uses: str) -> None:
+        """The guards, and a person."""
+        self._ask_guards(context, change)
+        while self.permit(context, self._question(context, uses), frozenset()):
+            self._ask_guards(context, change)  # a person took their time
 
     def permit(self, context: StepContext, question: str, peers: frozenset[str]) -> bool:
         """The cool-down, then once a person; again where a peer is to go that they have not read of.
 
         Whether that took time.
         """
-        if self._state.refusal:
-            sentence = f"this run was refused before ({self._state.refusal}), so it changes nothing more"
+        if self.state.refusal:
+            sentence = f"this run was refused before ({self.state.refusal}), so it changes nothing more"
             raise RefusedError(Refusal("AfterRefusal", sentence, "Do by hand what is left to do"))
         if context.dry_run:
             return False
@@ -123,18 +130,18 @@ class ChangeGuards:
         """The count first, which needs no cluster. A look is taken where the playbook states something of the cluster;
         and once for the lock of the cluster that this run points at, where there is one that can be read.
         """
-        _refuse(refusal_over_max_changes(context.policy, self._state.changes_beside(change)))
+        _refuse(refusal_over_max_changes(context.policy, self.state.changes_beside(change)))
         if not context.policy.stated and (self._met or context.dry_run):
-            if self._state.looks:
-                self.acquire(self._state.looks[-1])
+            if self.state.looks:
+                self.acquire(self.state.looks[-1])
             return
         view = context.look()
         self._met = True
         self.acquire(view)
         if context.dry_run and view.configuration is not None:
-            view = view_without(view, self._state.gone)
+            view = view_without(view, self.state.gone)
         numbers = count_voters(view) if view.configuration is not None else None
-        start = self._state.before.margin if self._state.before else None
+        start = self.state.before.margin if self.state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))
 
     def _question(self, context: StepContext, uses: str) -> str:

@@ -11,6 +11,7 @@ import shlex
 from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError
+from runbook.playbook.model import StepSpec
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
 from runbook.steps.registry import CATALOG
@@ -64,3 +65,10 @@ def _next_action(run: str, changes: list[Change]) -> str:
     given = " ".join(f"--answer {shlex.quote(change.name)}=WORD" for change in changes)
     words = "done (it was made), again (it was not: make it) or stop"
     return f"Find out, then type runbook resume {run} {given}, where WORD is {words}"
+
+
+def left_open(state: RunState, spec: StepSpec, place: str, prefix: str) -> bool:
+    """Whether a removal in it, past which an earlier process went on, may yet be done: that is looked at again."""
+    steps = [removal.step for removal in state.removals if removal.may_yet_be_done]
+    within = {prefix + step.id for step in spec.inner()} if steps else set()
+    return any(step in within or step.startswith((f"{place}.", f"{place}/")) for step in steps)

@@ -5,7 +5,6 @@ A playbook within a step (``playbook.run``) is bound in the same way. It may nar
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,13 @@ from runbook.engine.scope import Scope, initial_scope
 from runbook.errors import ExpressionError, ParamError, PlaybookError, unexpected
 from runbook.files import read_limited
 from runbook.playbook.expressions.evaluate import resolve
-from runbook.playbook.model import Effect, Field, Guards, Playbook, Value
+from runbook.playbook.model import Effect, Field, Guards, Playbook, StepSpec, Value
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.raft.removal import Policy
+from runbook.steps.flow import refuse_recursion
+from runbook.steps.named_playbooks import as_typed
 from runbook.steps.registry import CATALOG
 
 
@@ -84,11 +85,25 @@ def _number(value: Value | None, otherwise: float, scope: Mapping[str, object]) 
     return found if isinstance(found, int | float) else otherwise
 
 
+def prepare_nested(
+    spec: StepSpec, running: tuple[str, ...], run: str, policy: Policy, arguments: Mapping[str, Any]
+) -> tuple[str, Playbook, Plan]:
+    """The path of the playbook that a step runs, what it says, and its plan. ``running`` are those around it.
+
+    Raises StepError.
+    """
+    path = refuse_recursion(running, arguments["playbook"])
+    playbook = read_nested(path)
+    if spec.effect is Effect.READ and any(step.effect is not Effect.READ for step in playbook.every_step()):
+        raise unexpected(f"{path} holds a step that changes something, and this step says effect: read")
+    return path, playbook, bind_nested(playbook, run, arguments["params"] or {}, policy)
+
+
 def bind_nested(playbook: Playbook, run: str, given: Mapping[str, Any], policy: Policy) -> Plan:
     """With params as if they had been typed: a param is read in one way, whoever gives it. Raises StepError."""
     types = {param.name: param.type for param in playbook.params}
     try:
-        params = bind_params(playbook, {name: _as_typed(value, types.get(name, "")) for name, value in given.items()})
+        params = bind_params(playbook, {name: as_typed(value, types.get(name, "")) for name, value in given.items()})
     except ParamError as error:
         raise unexpected("; ".join(error.messages)) from None
     return bind_plan(playbook, run, params, policy)
@@ -115,11 +130,3 @@ def read_nested(path: str) -> Playbook:
         raise unexpected(f"{path}: {error.strerror}") from None
     except PlaybookError as error:
         raise unexpected("; ".join(str(each.mark) + ": " + each.message for each in error.diagnostics)) from None
-
-
-def _as_typed(value: Any, kind: str) -> str:
-    """The param as it would stand on a command line."""
-    if isinstance(value, str):
-        return value
-    text = json.dumps(value)
-    return f"{text}s" if kind == "duration" and isinstance(value, int | float) else text

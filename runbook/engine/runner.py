@@ -10,47 +10,44 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Deadline
+from runbook.engine.beside import Beside, OneAtATime, WorkerInterrupts, worker_services
+from runbook.engine.bounds import bound
 from runbook.engine.change_guards import ChangeGuards
+from runbook.engine.frame import Frame, step_context
+from runbook.engine.items import End, ItemsFailedError, all_together, ended_before
+from runbook.engine.open_changes import left_open
 from runbook.engine.outcome import Failure, StoppedError, failure_of
-from runbook.engine.plan import Plan, bind_nested, read_nested, stricter
-from runbook.engine.scope import Scope, items_of_step, result_of_block, scope_in_handlers, scope_in_round, to_plain_data
-from runbook.engine.services import BoundedClock, RunServices
+from runbook.engine.plan import Plan, prepare_nested, stricter
+from runbook.engine.scope import (
+    Item,
+    Scope,
+    extend_scope,
+    items_of_step,
+    name_of,
+    scope_in_handlers,
+    scope_in_round,
+    to_plain_data,
+)
+from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
 from runbook.errors import unexpected
-from runbook.events import Event, ItemCompleted, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
-from runbook.playbook.model import Effect, Playbook, StepSpec
-from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.removal import Policy
+from runbook.events import Event, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
+from runbook.item_events import ItemCompleted, ItemFailed
+from runbook.playbook.model import StepSpec, Value
 from runbook.run_state import RunState
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
-from runbook.steps.flow import refuse_recursion
 from runbook.steps.registry import body_of
 from runbook.text import NOT_KNOWN, is_known
 
 ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes something, and what
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the runner is. ``paths`` are the playbooks that run within each other, the outermost first.
-
-    ``in_handler``: each process that comes here runs it anew, whatever became of it before.
-    """
-
-    playbook: Playbook
-    scope: Scope
-    policy: Policy
-    prefix: str
-    deadline: Deadline
-    paths: tuple[str, ...]
-    in_handler: bool = False
 
 
 class PlaybookRunner:
@@ -58,7 +55,8 @@ class PlaybookRunner:
 
     def __init__(self, services: RunServices, state: RunState, *, changes: bool, done: frozenset[Key]) -> None:
         """``changes``: a step may change something. ``done`` are the changes of which a person has said so."""
-        self._services = services
+        self._emitting = OneAtATime(services.emit)
+        self._services = services = replace(services, emit=self._emitting)
         self._state = state
         self._done = done
         self._guards = ChangeGuards(services, state, changes=changes)
@@ -72,7 +70,7 @@ class PlaybookRunner:
         return failure or self._interruption(self._state.step)
 
     def _run_playbook(self, frame: Frame) -> Failure | None:
-        deadline = self._deadline(frame.playbook.timeout, frame.deadline, f"the playbook {frame.playbook.name}")
+        deadline = self._deadline(frame.playbook.timeout, frame, f"the playbook {frame.playbook.name}")
         failure = self._run_steps(frame.playbook.steps, replace(frame, deadline=deadline))
         generation = self._state.resumed
         return self._run_handlers(frame.playbook.on_failure, frame.playbook.finally_, frame, failure, generation)
@@ -110,12 +108,14 @@ class PlaybookRunner:
         place, generation = frame.prefix + spec.id, self._state.resumed
         before, end = self._state.steps.get(place), self._state.ends.get(place)
         failure: Failure | None = None
-        is_over = end is not None and not self._left_open(spec, place, frame.prefix)
+        is_over = end is not None and not left_open(self._state, spec, place, frame.prefix)
         if end is not None and is_over and before == "succeeded":
             self._keep(spec, frame.scope, self._state.outputs[place])
             generation = end.generation
         elif end is not None and is_over and before == "failed" and spec.continue_on_failure:
             failure, generation = Failure("failed", place, end.code, end.message), end.generation
+            if place in self._state.outputs:  # of the items that have not failed
+                frame.scope[spec.id] = self._state.outputs[place]
         else:
             items, failure = self._items(spec, frame, place)
             if items is None and failure is None:
@@ -125,13 +125,7 @@ class PlaybookRunner:
             frame.scope["outcomes"][spec.id] = failure.outcome
         return self._run_handlers(spec.on_failure, spec.finally_, frame, failure, generation)
 
-    def _left_open(self, spec: StepSpec, place: str, prefix: str) -> bool:
-        """Whether a removal in it may yet be done, past which an earlier process went on: that is looked at again."""
-        steps = [removal.step for removal in self._state.removals if removal.may_yet_be_done]
-        within = {prefix + step.id for step in spec.inner()} if steps else set()
-        return any(step in within or step.startswith((f"{place}.", f"{place}/")) for step in steps)
-
-    def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Any] | None, Failure | None]:
+    def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Item] | None, Failure | None]:
         """What it is to be done for; nothing where it is skipped, which is then on record."""
         try:
             items, why = items_of_step(spec, frame.scope)
@@ -144,57 +138,92 @@ class PlaybookRunner:
             self._emit(StepSkipped(place, why))
         return None, None
 
-    def _run_body(self, spec: StepSpec, frame: Frame, place: str, items: list[Any]) -> Failure | None:
+    def _run_body(self, spec: StepSpec, frame: Frame, place: str, items: list[Item]) -> Failure | None:
         self._emit(StepStarted(place, spec.uses or "block", spec.effect.value))
-        inner = replace(frame, deadline=self._deadline(spec.timeout, frame.deadline, f"step {place}"))
         try:
-            done = self._run_block(spec, inner, place, items) if spec.steps else self._do(spec, inner, place, items)
+            inner = replace(frame, deadline=self._deadline(spec.timeout, frame, f"step {place}"))
+            done = self._do(spec, inner, place, items)
             self._keep(spec, frame.scope, done.output)
             self._emit(StepCompleted(place, done.message, to_plain_data(done.output), done.undo))
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
+            kept = error.done if isinstance(error, ItemsFailedError) else StepDone("", {})
+            if kept.output:
+                frame.scope[spec.id] = kept.output
             if failure.outcome != "interrupted":
                 goes_on = failure.outcome == "failed" and spec.continue_on_failure and not frame.in_handler
-                self._emit(StepFailed(place, failure.outcome, failure.message, goes_on, failure.code))
+                told = failure.outcome, failure.message, goes_on, failure.code
+                self._emit(StepFailed(place, *told, to_plain_data(kept.output), kept.undo))
             return failure
         return None
 
-    def _run_block(self, spec: StepSpec, frame: Frame, place: str, items: list[Any]) -> StepDone:
-        results = []
-        for number, item in enumerate(items, start=1):
-            prefix = f"{place}.{number}." if spec.for_each else frame.prefix
-            inner = replace(frame, scope=scope_in_round(spec, frame.scope, item, number), prefix=prefix)
+    def _do(self, spec: StepSpec, frame: Frame, place: str, items: list[Item]) -> StepDone:
+        """Once, or once for each item; those that an earlier process was done with are not done again."""
+        if spec.for_each is None:
+            return self._do_item(spec, frame, place, None)
+        over = ended_before(self._state, place)
+        left = [item for item in items if item[0] not in over]
+        workers = bound(spec.parallel, frame.scope) or 1
+        if workers > 1 and len(left) > 1:
+            ends = self._do_beside(spec, frame, place, left, workers)
+        else:
+            ends = {}
+            for item in left:
+                ends[item[0]] = self._do_item_or_go_on(spec, frame, place, item)
+                if self._interrupted and not spec.steps:
+                    self._interrupted = False
+                    raise KeyboardInterrupt
+        return all_together(spec, place, items, {**over, **ends})
+
+    def _do_beside(self, spec: StepSpec, frame: Frame, place: str, items: list[Item], workers: int) -> dict[int, End]:
+        """Some items at a time. What a person is asked before a change is asked here, and not in the midst of it."""
+        if spec.guarded:
+            with self._services.interrupts.allowed():
+                self._guards.allow(
+                    step_context(spec, frame, place, self._services, self._guards),
+                    (place, items[0][0] - 1),
+                    spec.uses or "block",
+                )
+
+        def work(interrupts: WorkerInterrupts, item: Item) -> End:
+            worker = copy(self)
+            worker._services = worker_services(self._services, interrupts)  # noqa: SLF001 -- it is one of us
+            own = extend_scope(frame.scope, {"outcomes": dict(frame.scope["outcomes"])})
+            return worker._do_item_or_go_on(spec, replace(frame, scope=own), place, item)  # noqa: SLF001
+
+        return Beside(items, work).run(workers, self._services.interrupts, self._emitting)
+
+    def _do_item_or_go_on(self, spec: StepSpec, frame: Frame, place: str, item: Item) -> End:
+        """How it failed, where that does not keep the rest from being done; a refusal and a signal do."""
+        number, value = item
+        try:
+            done = self._do_item(
+                spec, replace(frame, scope=scope_in_round(spec, frame.scope, value, number)), place, number
+            )
+        except Exception as error:
+            failure = self._failure(place, error)
+            if failure.outcome != "failed" or not spec.continue_on_failure:
+                raise
+            self._emit(ItemFailed(place, number - 1, name_of(item), failure.message, failure.code))
+            return failure
+        if not spec.steps:
+            self._emit(ItemCompleted(place, number - 1, done.message, to_plain_data(done.output)))
+        return done
+
+    def _do_item(self, spec: StepSpec, frame: Frame, place: str, number: int | None) -> StepDone:
+        """In the scope of its round. ``number`` is that of the item, where there is ``for_each``."""
+        if spec.steps:
+            inner = frame if number is None else replace(frame, prefix=f"{place}.{number}.")
             failure = self._run_steps(spec.steps, inner)
             if failure is not None:
                 raise StoppedError(failure)
-            results.append({step.id: inner.scope[step.id] for step in spec.steps if step.id in inner.scope})
-        message = (
-            f"{format_count(len(items), 'round')} of {format_count(len(spec.steps), 'step')}" if spec.for_each else ""
-        )
-        return StepDone(message, result_of_block(spec, results))
-
-    def _do(self, spec: StepSpec, frame: Frame, place: str, items: list[Any]) -> StepDone:
-        """A step of a type, once for each item; those that an earlier process finished are not done again."""
-        records = self._state.items.get(place, ())
-        done = [StepDone(str(record["message"]), dict(record["output"])) for record in records]
-        for number, item in enumerate(items[len(done) :], start=len(done) + 1):
-            inner = replace(frame, scope=scope_in_round(spec, frame.scope, item, number))
-            key = (place, None if spec.for_each is None else number - 1)
-            if self._guards.was_done(key, self._done):
-                done.append(StepDone("done before, by a person's word", {}))
-            else:
-                act, context = partial(self._act, spec, inner, key), self._context(spec, inner, place)
-                done.append(run_rounds(spec, context, inner.scope, inner.playbook, self._services, act))
-            if spec.for_each is not None:
-                self._emit(ItemCompleted(place, number - 1, done[-1].message, to_plain_data(done[-1].output)))
-                if self._interrupted:
-                    self._interrupted = False
-                    raise KeyboardInterrupt
-        if spec.for_each is None:
-            return done[0]
-        results = [each.output for each in done]
-        undo = "\n".join(each.undo for each in done if each.undo)
-        return StepDone("\n".join(each.message for each in done), {"results": results, "count": len(results)}, undo)
+            return StepDone("", {step.id: inner.scope[step.id] for step in spec.steps if step.id in inner.scope})
+        key = (place, None if number is None else number - 1)
+        if self._guards.was_done(key, self._done):
+            return StepDone("done before, by a person's word", {})
+        act = partial(self._act, spec, frame, key)
+        context = replace(step_context(spec, frame, place, self._services, self._guards), item=key[1])
+        return run_rounds(spec, context, frame.scope, frame.playbook, self._services, act)
 
     def _act(
         self, spec: StepSpec, frame: Frame, key: Key, context: StepContext, arguments: dict[str, Any]
@@ -214,11 +243,8 @@ class PlaybookRunner:
         """Raises StepError where it cannot begin, and what stopped it where it did not reach its end."""
         if not is_known(arguments):
             return StepResult(f"would run a playbook that is {NOT_KNOWN[1:-1]}", {})
-        path = refuse_recursion(frame.paths, arguments["playbook"])
-        playbook = read_nested(path)
-        if spec.effect is Effect.READ and any(step.effect is not Effect.READ for step in playbook.every_step()):
-            raise unexpected(f"{path} holds a step that changes something, and this step says effect: read")
-        plan = bind_nested(playbook, str(frame.scope["run"]["id"]), arguments["params"] or {}, frame.policy)
+        run = str(frame.scope["run"]["id"])
+        path, playbook, plan = prepare_nested(spec, frame.paths, run, frame.policy, arguments)
         own = self._nested_place(spec, frame, place)
         if self._state.entered.get(own, playbook.digest) != playbook.digest:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
@@ -238,32 +264,10 @@ class PlaybookRunner:
 
     # -- what every step needs
 
-    def _deadline(self, timeout: float | None, outer: Deadline, whose: str) -> Deadline:
+    def _deadline(self, timeout: Value | None, frame: Frame, whose: str) -> Deadline:
         """The time of the innermost ``timeout`` that ends first."""
-        return outer if timeout is None else outer.narrowed(self._services.clock.monotonic() + timeout, whose)
-
-    def _context(self, spec: StepSpec, frame: Frame, place: str) -> StepContext:
-        services, guards = self._services, self._guards
-        return StepContext(
-            cluster=services.cluster,
-            clock=BoundedClock(services.clock, frame.deadline, services.interrupts),
-            emit=services.emit,
-            folder=services.folder,
-            step=place,
-            policy=frame.policy,
-            dry_run=services.dry_run,
-            state=self._state,
-            deadline=frame.deadline,
-            reads=spec.effect is Effect.READ,
-            observed=guards.observed,
-            acquire=guards.acquire,
-            permit=guards.permit,
-            choose=services.choose,
-            answers=services.answers,
-            set_aside=services.set_aside,
-            ask=guards.agreed,
-            hosts=services.hosts,
-        )
+        seconds, outer = bound(timeout, frame.scope), frame.deadline
+        return outer if seconds is None else outer.narrowed(self._services.clock.monotonic() + seconds, whose)
 
     def _keep(self, spec: StepSpec, scope: Scope, result: Any) -> None:
         scope[spec.id] = result

@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook.engine.outcome import Failure
 from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items
-from runbook.playbook.expressions.model import UNKNOWN
+from runbook.playbook.expressions.model import UNKNOWN, Expression
 from runbook.playbook.model import StepSpec
 
 Scope = MutableMapping[str, Any]
@@ -39,23 +39,45 @@ def extend_scope(scope: Scope, names: dict[str, Any]) -> Scope:
     return ChainMap(names, scope)
 
 
-def items_of_step(spec: StepSpec, scope: Scope) -> tuple[list[Any], str]:
+Item = tuple[int, Any]
+"""One item of a ``for_each``, behind its number, which counts from 1 and is ``loop.index``."""
+
+
+def items_of_step(spec: StepSpec, scope: Scope) -> tuple[list[Item], str]:
     """What the step is to be done for, once each; else nothing, and why. Without ``for_each`` it is one nothing."""
-    if spec.condition is not None and (holds := evaluate_condition(spec.condition, scope)) is not True:
-        return [], f"{'not known yet' if holds is UNKNOWN else 'the condition is false'}: {spec.condition.text}"
+    by_item = spec.condition if spec.for_each and spec.condition and spec.condition.reads_item else None
+    if spec.condition is not None and by_item is None:
+        holds = evaluate_condition(spec.condition, scope)
+        if holds is not True:
+            return [], _why_not(holds, spec.condition)
     if spec.for_each is None:
-        return [None], ""
+        return [(1, None)], ""
     items = evaluate_items(spec.for_each, scope)
     if items is UNKNOWN:
         return [], f"not known yet: {spec.for_each.text}"
-    if not items:
-        scope[spec.id] = {"results": [], "count": 0}
-    return list(items), "nothing to do"
+    why, wanted = "nothing to do", []
+    for number, item in enumerate(items, start=1):
+        holds = by_item is None or evaluate_condition(by_item, scope_in_round(spec, scope, item, number))
+        if holds is True:
+            wanted.append((number, item))
+        elif by_item is not None:
+            why = _why_not(holds, by_item)
+    if not wanted:
+        scope[spec.id] = {"results": [], "count": 0} | ({"failed": []} if spec.continue_on_failure else {})
+    return wanted, why
 
 
-def result_of_block(spec: StepSpec, results: list[dict[str, Any]]) -> Any:
-    """A block's result: that of its steps, by their ids, or a list of these."""
-    return {"results": results, "count": len(results)} if spec.for_each else results[0]
+def _why_not(holds: Any, condition: Expression) -> str:
+    return f"{'not known yet' if holds is UNKNOWN else 'the condition is false'}: {condition.text}"
+
+
+def name_of(item: Item) -> str:
+    """How a person calls it: by itself, by its name, or by its number."""
+    number, value = item
+    named = value
+    if isinstance(value, Mapping):
+        named = next((value[key] for key in ("key", "name", "id") if isinstance(value.get(key), str)), None)
+    return str(named) if isinstance(named, str | int | float) else f"number {number}"
 
 
 def to_plain_data(result: Any) -> Any:

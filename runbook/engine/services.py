@@ -50,7 +50,7 @@ class RunServices:
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
     many seconds, or None; ``step_by_step``: before every change. ``answers`` are a person's words, given beforehand, on
     the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
-    retries.
+    retries. ``stopped`` is asked by what runs beside other work, again and again: whether it is to end.
     """
 
     cluster: Cluster
@@ -71,6 +71,7 @@ class RunServices:
     secret_store: SecretStore = field(default_factory=lambda: SecretStore({}, Redactor()))
     interrupts: Interrupts = field(default_factory=NoInterrupts)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    stopped: Callable[[], bool] = lambda: False
 
 
 class BoundedClock:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runbook.clock import Clock
+from runbook.engine.bounds import RetryPolicy, bound, retry_policy
 from runbook.engine.scope import Scope, extend_scope
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, StepError, TimeIsUpError, unexpected
 from runbook.events import AttemptFailed, Waiting
-from runbook.playbook.expressions.evaluate import evaluate_condition, resolve
+from runbook.playbook.expressions.evaluate import describe_reads, evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
-from runbook.playbook.model import RETRYABLE, Effect, Playbook, Retry, Secret, StepSpec, Value
+from runbook.playbook.model import RETRYABLE, Effect, Playbook, Secret, StepSpec, Value
+from runbook.playbook.types import format_duration
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import CATALOG
@@ -45,22 +46,30 @@ def run_rounds(
         after = extend_scope(scope, {"result": result.output})
         if spec.until is None or _holds(spec.until.condition, after):
             break
-        left = began + spec.until.within - clock.monotonic()
+        now = describe_reads(spec.until.condition, after)
+        within = bound(spec.until.within, scope) or 0.0
+        if services.dry_run:
+            return _not_waited_for(spec, result, within, now)
+        left = began + within - clock.monotonic()
         if left <= 0:
-            what = (
-                f"still false after {spec.until.within:g} s: {spec.until.condition.text}; last result: {result.message}"
-            )
-            raise StepError(ErrorKind.TIMEOUT, what)
-        pause = min(spec.until.every, left)
+            what = f"still false after {format_duration(within)}: {spec.until.condition.text}{now}"
+            raise StepError(ErrorKind.TIMEOUT, f"{what}; last result: {result.message}")
+        pause = min(bound(spec.until.every, scope) or 0.0, left)
         services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
         clock.sleep(pause)
     if spec.assertion is not None and not _holds(spec.assertion.condition, after):
-        told = spec.assertion.message
-        raise unexpected(
-            str(resolve(told, after)) if told else f"the condition is false: {spec.assertion.condition.text}"
-        )
+        told, condition = spec.assertion.message, spec.assertion.condition
+        otherwise = f"the condition is false: {condition.text}{describe_reads(condition, after)}"
+        raise unexpected(str(resolve(told, after)) if told else otherwise)
     undo = resolve(spec.undo, _with_secrets(playbook, services, spec, [spec.undo], after)) if spec.undo else ""
     return StepDone(result.message, result.output, str(undo))
+
+
+def _not_waited_for(spec: StepSpec, result: StepResult, within: float, now: str) -> StepDone:
+    """In a dry run one round is all: only the world can make it so, and what it would be then is not known."""
+    text = spec.until.condition.text if spec.until else ""
+    message = f"would wait until {text}, for {format_duration(within)} at most{now}: {result.message}"
+    return StepDone(message, {field.name: UNKNOWN for field in CATALOG[spec.uses].results})
 
 
 def _round(
@@ -71,8 +80,8 @@ def _round(
     arguments = {field.name: field.default for field in declaration.parameters}
     known = _with_secrets(playbook, services, spec, spec.arguments.values(), scope)
     arguments |= {name: resolve(value, known) for name, value in spec.arguments.items()}
-    work = partial(act, context, arguments)
-    done = retry_attempts(context.step, work, spec.retry, services, context.clock) if spec.retry else work()
+    work, retry = partial(act, context, arguments), retry_policy(spec.retry, scope)
+    done = retry_attempts(context, work, retry, services) if retry else work()
     output = done.output
     if services.dry_run:  # what the change would have given, a dry run cannot know
         output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
@@ -101,13 +110,14 @@ def _with_secrets(
 _WORDS = {ErrorKind.AMBIGUOUS: "timeout"}
 
 
-def retry_attempts(step: str, work: Callable[[], T], retry: Retry, services: RunServices, clock: Clock) -> T:
+def retry_attempts(context: StepContext, work: Callable[[], T], retry: RetryPolicy, services: RunServices) -> T:
     """The result of the first attempt that succeeds, or what the last one raised. Each that failed is an event.
 
-    A refusal is never retried. No pause outlives ``within`` or the step's deadline, at which ``clock`` wakes.
+    A refusal is never retried. No pause outlives ``within`` or the step's deadline, at which its clock wakes.
     """
     from tenacity import Retrying, retry_if_exception
 
+    step, clock = context.step, context.clock
     until = clock.monotonic() + retry.within if retry.within is not None else float("inf")
 
     def wait(state: RetryCallState) -> float:
@@ -123,7 +133,7 @@ def retry_attempts(step: str, work: Callable[[], T], retry: Retry, services: Run
     def record_failure(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ClusterError | StepError):
-            services.emit(AttemptFailed(step, state.attempt_number, error.kind.value, str(error)))
+            services.emit(AttemptFailed(step, state.attempt_number, error.kind.value, str(error), context.item))
 
     def record_pause(state: RetryCallState) -> None:
         seconds = state.next_action.sleep if state.next_action else 0.0
@@ -140,7 +150,7 @@ def retry_attempts(step: str, work: Callable[[], T], retry: Retry, services: Run
     )(work)
 
 
-def _is_retried(error: BaseException, retry: Retry) -> bool:
+def _is_retried(error: BaseException, retry: RetryPolicy) -> bool:
     wanted = retry.only_on if retry.only_on is not None else frozenset(RETRYABLE)
     if isinstance(error, ClusterError):
         return _WORDS.get(error.kind, error.kind.value) in wanted

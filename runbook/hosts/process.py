@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runbook.errors import unexpected
@@ -54,12 +54,14 @@ def small_environment(more: Mapping[str, str], *names: str) -> dict[str, str]:
     return {"PATH": os.defpath, **own, **more}
 
 
-def run_command(command: Command, seconds: float) -> Ended:
-    """Start it, hear it, and end it. Raises StepError where it cannot be started at all."""
+def run_command(command: Command, seconds: float, stopped: Callable[[], bool] = lambda: False) -> Ended:
+    """Start it, hear it, and end it. Raises StepError where it cannot be started at all, and KeyboardInterrupt once it
+    is ended where it is ``stopped``, which is asked several times a second.
+    """
     process = _started(command)
     try:
         _limit_files(process, command.largest)
-        out, err = _heard(process, command.given, time.monotonic() + seconds)
+        out, err = _heard(process, command.given, time.monotonic() + seconds, stopped)
         code = process.poll()
     finally:  # also when a person interrupts: nothing of it may be left running
         if process.returncode is None:
@@ -128,7 +130,9 @@ class _Kept:
         return beginning(head + "x", len(head)) + gap + ending("x" + tail, len(tail))  # the x says that it was cut
 
 
-def _heard(process: subprocess.Popen[bytes], given: bytes, until: float) -> tuple[_Kept, _Kept]:
+def _heard(
+    process: subprocess.Popen[bytes], given: bytes, until: float, stopped: Callable[[], bool]
+) -> tuple[_Kept, _Kept]:
     """Both outputs until they end, the time is over, or the command ended and a child it left holds them open."""
     out, err = _Kept(), _Kept()
     with selectors.DefaultSelector() as pipes:
@@ -139,6 +143,8 @@ def _heard(process: subprocess.Popen[bytes], given: bytes, until: float) -> tupl
             pipes.register(process.stdin, selectors.EVENT_WRITE, memoryview(given))
         ended = False
         while pipes.get_map() and (left := until - time.monotonic()) > 0:
+            if stopped():
+                raise KeyboardInterrupt
             if not ended and process.poll() is not None:
                 ended, until = True, min(until, time.monotonic() + LINGER)
             for key, _ in pipes.select(min(left, 0.1)):

@@ -8,7 +8,7 @@ from typing import Any
 from runbook.errors import InvalidValueError, Mark
 from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
 from runbook.playbook.expressions.templates import OPEN
-from runbook.playbook.model import Field
+from runbook.playbook.model import Field, Value
 from runbook.playbook.types import convert_literal
 from runbook.playbook.yaml_tree import MapNode, Node, Scalar, plain_data, scalars
 
@@ -63,7 +63,20 @@ class MappingReader:
         node = self.get(name)
         if node is None:
             return field.default
-        return read_literal(node, field, f'"{name}" of {self._what}', self._diagnostics)
+        return read_literal(node, field, self.label(name), self._diagnostics)
+
+    def field(self, name: str) -> Field:
+        """What a key takes."""
+        return self._fields[name]
+
+    def label(self, name: str) -> str:
+        """A key in words, for errors."""
+        return f'"{name}" of {self._what}'
+
+    def default(self, name: str) -> Value | None:
+        """The default of a key as a value, where it has one."""
+        field = self._fields[name]
+        return None if field.default is None else Value(self.node.mark, self.label(name), field, field.default)
 
     def report(self, name: str, message: str, suggestion: str | None = None) -> None:
         """Report what is wrong with the value of a key."""

@@ -60,6 +60,9 @@ class StepDeclaration:
     ``guarded``: whether a step of this type that is not ``read`` needs ``guards:`` (decision 0020). False only for what
     does not touch a cluster: a message, a file on this host. A dry run does not do it either.
 
+    ``parallel``: whether several of it may run beside each other. Only for what looks at no cluster and changes no Raft
+    configuration.
+
     ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
     instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
     parameters one is given and no more, of ``at_most_one`` one or none.
@@ -76,6 +79,7 @@ class StepDeclaration:
     example: str = ""
     exactly_one: tuple[str, ...] = ()
     at_most_one: tuple[str, ...] = ()
+    parallel: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,28 +132,31 @@ class Secret:
 
 @dataclass(frozen=True)
 class Retry:
-    """When and how often a failed attempt is repeated. Seconds. Bounded by ``times``, by ``within``, or by both."""
+    """When and how often a failed attempt is repeated: bounded by ``times``, by ``within``, or by both.
 
-    times: int | None
-    wait_min: float
-    wait_max: float
+    ``wait`` is a duration, or the text of two, as ``1s..30s``.
+    """
+
+    times: Value | None
+    wait: Value
     jitter: bool
-    within: float | None
+    within: Value | None
     only_on: frozenset[str] | None
 
 
 @dataclass(frozen=True)
 class Until:
-    """``until / every / within``: do the step again until ``condition`` holds over its own ``result``. Seconds.
+    """``until / every / within``: do the step again until ``condition`` holds over its own ``result``.
 
     One round is one result: all attempts of ``retry`` together. After a round whose condition is not True the engine
     sleeps ``every``; once ``within`` has passed since the first round began, the step has failed, and the failure
-    carries the condition's text and the last result. UNKNOWN (a dry run) counts as held.
+    carries the condition's text and the last result. UNKNOWN (a dry run) counts as held; and what does not hold is not
+    waited for in a dry run: what the result would then be is not known.
     """
 
     condition: Expression
-    every: float
-    within: float
+    every: Value
+    within: Value
 
 
 @dataclass(frozen=True)
@@ -166,27 +173,32 @@ class Assertion:
 
 @dataclass(frozen=True)
 class StepSpec:
-    """One entry of a list of steps: a step of a type (``uses``), or a block (``uses`` is empty, ``steps`` is not).
+    """One entry of a list of steps: a step of a type (``uses``), or a block (``uses`` is empty, ``steps`` is not). A
+    step that only asserts is one of the type ``assert`` with an ``assertion``.
 
     What the engine does, in this order:
 
     1. ``condition`` gives True, False or UNKNOWN and is decided once, before ``for_each``. Not True: outcome
-       ``skipped``, no entry in the scope.
-    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn has
-       a scope with ``item`` and ``loop`` (``{"index": n}``, from 1); the first item that fails ends the step. An empty
-       list: outcome ``skipped``, but a result with ``count`` 0.
+       ``skipped``, no entry in the scope. One that reads ``item`` or ``loop`` beside ``for_each`` is decided for each
+       item, and the step is done for those alone of which it is True; ``loop.index`` counts them all.
+    2. ``for_each`` gives a list or UNKNOWN; a mapping has become a list of ``{"key", "value"}``. Each item in turn, or
+       ``parallel`` of them beside each other, has a scope with ``item`` and ``loop`` (``{"index": n}``, from 1). The
+       first item that fails ends the step, once those that were begun are over. An empty list: outcome ``skipped``, but
+       a result with ``count`` 0.
     3. A round: ``arguments`` are resolved, the step is done, ``retry`` repeats a failed attempt. The result stands
        under ``result`` in the scope of what follows.
     4. ``until`` repeats the round. Then ``assertion`` is asked. Then ``undo`` is resolved: a sentence that tells a
        person how to take the change back by hand. It is kept with the step's completion, shown when a later step fails,
        and never acted on (decision 0003).
-    5. ``timeout`` (seconds) bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
+    5. ``timeout`` bounds 3 and 4 over all items, rounds, attempts and waits; reaching it is a failure.
     6. Failed or refused: ``on_failure`` is run. Then ``finally_`` is run, however the step ended, unless it was
        skipped. Both are run once for the step, not for each item. Their scope has ``run`` with ``outcome``,
        ``failed_step`` and ``error``. A failure inside them never hides the first one: it ends that list, and the
        run fails only where nothing had failed before.
     7. ``continue_on_failure``: a *failed* step (its handlers done) has the outcome ``failed``, no entry in the scope,
-       and the run goes on and may succeed. A refusal and an interruption end the run all the same.
+       and the run goes on and may succeed. A refusal and an interruption end the run all the same. With ``for_each`` an
+       item that fails does not end the step: the rest goes on, and the step, which has failed, has a result all the
+       same, with null for each item that failed, and ``failed`` with the ``index``, ``item`` and ``error`` of each.
 
     In the scope a step's result stands under its id; with ``for_each`` it is ``{"results": [one for each item],
     "count": int}``. A block's result is a mapping from the id of each inner step that has one to its result; the inner
@@ -207,8 +219,9 @@ class StepSpec:
     guarded: bool = False
     condition: Expression | None = None
     for_each: Expression | None = None
+    parallel: Value | None = None
     retry: Retry | None = None
-    timeout: float | None = None
+    timeout: Value | None = None
     until: Until | None = None
     assertion: Assertion | None = None
     undo: Value | None = None
@@ -245,7 +258,7 @@ class Playbook:
     after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
     (``success``, ``failed``, ``refused`` or ``interrupted``), and ``failed_step`` and ``error`` (texts, null where
     nothing failed). A failure inside them is an event; the run keeps its first ending, and a run that had
-    succeeded fails. ``timeout`` (seconds) bounds all of ``steps``, and none of these.
+    succeeded fails. ``timeout`` bounds all of ``steps``, and none of these.
 
     Every scope also holds ``outcomes``: for each step that is over its ``success``, ``skipped`` or ``failed``; in it
     ``outcome(id)`` looks, and says ``not_run`` for a step that is not there. In a dry run any value may be UNKNOWN.
@@ -261,7 +274,7 @@ class Playbook:
     secrets: tuple[Secret, ...] = ()
     on_failure: tuple[StepSpec, ...] = ()
     finally_: tuple[StepSpec, ...] = ()
-    timeout: float | None = None
+    timeout: Value | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from runbook.playbook.expressions.static_types import type_of_field
 from runbook.playbook.mapping import Keys, MappingReader
 from runbook.playbook.model import Effect, Field, Guards, Playbook, StepDeclaration, StepSpec
 from runbook.playbook.reader import read_yaml
-from runbook.playbook.step_outline import LISTS, outline_steps, report_duplicate_ids
+from runbook.playbook.step_outline import LISTS, name_steps, outline_steps
 from runbook.playbook.step_parser import StepParser
 from runbook.playbook.value_parser import ValueParser
 from runbook.playbook.yaml_tree import MapNode, Node, describe_node, scalars
@@ -68,13 +68,15 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
         secrets, secret_marks = read_secrets(mapping.get("secrets"), diagnostics)
         types = {name: type_of_field(param) for name, param in params.items()}
         scope = StaticScope(types, frozenset(secret_marks))
+        written, values = mapping.get("timeout"), ValueParser(diagnostics, scope)  # it may name no step
+        timeout = values.value(written, mapping.field("timeout"), mapping.label("timeout")) if written else None
         guards, (steps, on_failure, finally_) = _read_body(mapping, scope, catalogue, diagnostics)
         for scalar in (scalar for node in mapping.unknown_values() for scalar in scalars(node)):
             scope.use_mentioned(scalar.text)
         if steps:
             report_unused("params", scope.used_params, param_marks, diagnostics)
             report_unused("secrets", scope.used_secrets, secret_marks, diagnostics)
-        name, summary, timeout = _read_name(mapping), mapping.value("summary"), mapping.value("timeout")
+        name, summary = _read_name(mapping), mapping.value("summary")
         diagnostics.raise_if_any()
     given = tuple(params.values())
     return Playbook(name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout)
@@ -110,8 +112,8 @@ def _read_body(
     """The guards, and the three lists of steps."""
     outlines = {key: outline_steps(mapping.get(key), key, diagnostics) for key in LISTS}
     every = [inner for key in LISTS for outline in outlines[key] for inner in outline.walk()]
-    report_duplicate_ids(every, diagnostics)
-    scope.later = {outline.id: outline.mark.line for outline in reversed(every) if outline.id}
+    scope.shared = name_steps(every, diagnostics)
+    scope.later = {outline.id: outline.mark.line for outline in reversed(every) if outline.id and outline.named}
     guards = _read_guards(mapping.get("guards"), scope, diagnostics)  # they may name no step
     parser = StepParser(catalogue, scope, diagnostics)
     lists = [parser.read(outlines["steps"])]

@@ -17,7 +17,7 @@ from runbook.playbook.mapping import Keys
 from runbook.playbook.model import RETRYABLE, Effect, Field, StepDeclaration
 from runbook.playbook.parser import GUARD_KEYS, LANGUAGE_VERSION, PLAYBOOK_KEYS
 from runbook.playbook.step_options import RETRY_KEYS, UNDO_KEYS
-from runbook.playbook.step_outline import LISTS, NOT_OF_A_BLOCK, STEP_KEYS
+from runbook.playbook.step_outline import LISTS, NOT_OF_A_BLOCK, NOT_OF_AN_ASSERTION, STEP_KEYS
 from runbook.playbook.types import NUMBERS, format_duration
 
 Schema = dict[str, Any]
@@ -51,6 +51,7 @@ def playbook_schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
     steps: Schema = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
     own: dict[str, Schema] = {
         "runbook": {"const": LANGUAGE_VERSION},
+        "timeout": _value_schema(PLAYBOOK_KEYS.fields["timeout"]),
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
         "params": {**_named_values_schema({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
         "secrets": _named_values_schema({"type": "string", "pattern": REFERENCE, "maxLength": MAX_REFERENCE}),
@@ -102,27 +103,35 @@ def _value_schema(field: Field) -> Schema:
 
 def _step_schema(catalogue: Mapping[str, StepDeclaration], steps: Schema) -> Schema:
     types = [{"const": step.name, "description": step.summary} for step in catalogue.values()]
-    wait = {"type": "string", "pattern": rf"^\s*(?=[0-9]){_DURATION}\s*(\.\.\s*(?=[0-9]){_DURATION}\s*)?$"}
+    bounds = {name: _value_schema(RETRY_KEYS.fields[name]) for name in ("times", "within")}
+    pause = rf"^\s*(?=[0-9]){_DURATION}\s*(\.\.\s*(?=[0-9]){_DURATION}\s*)?$"
+    wait = {"anyOf": [{"type": "string", "pattern": pause}, _EXPRESSION]}
     errors = {"type": "array", "minItems": 1, "items": {"enum": list(RETRYABLE)}}
     own = {
         "id": {**_IDENTIFIER, "not": {"enum": sorted({*RESERVED, *keyword.kwlist})}},
         "uses": {"type": "string", "oneOf": types},
         "with": {"type": "object"},
         **dict.fromkeys(("if", "until", "assert"), _BARE),
+        **{name: _value_schema(STEP_KEYS.fields[name]) for name in ("timeout", "every", "within", "parallel")},
         "for_each": {"type": "string"},
         "else": {"type": "string"},
         "retry": {
-            **mapping_schema(RETRY_KEYS, {"wait": wait, "only_on": errors}),
+            **mapping_schema(RETRY_KEYS, {"wait": wait, "only_on": errors, **bounds}),
             "anyOf": [{"required": ["times"]}, {"required": ["within"]}],
         },
         "undo": mapping_schema(UNDO_KEYS, {"show": {"type": "string"}}),
         **dict.fromkeys(LISTS, steps),
     }
     block: Schema = {"required": ["steps"], "properties": dict.fromkeys(("uses", *NOT_OF_A_BLOCK), False)}
+    assertion: Schema = {
+        "required": ["assert"],
+        "properties": dict.fromkeys(("uses", "steps", *NOT_OF_AN_ASSERTION), False),
+    }
     return {
         **mapping_schema(STEP_KEYS, own),
-        "oneOf": [{"required": ["uses"], "properties": {"steps": False}}, block],
-        "dependentRequired": {"until": ["within"], "every": ["until"], "within": ["until"], "else": ["assert"]},
+        "oneOf": [{"required": ["uses"], "properties": {"steps": False}}, block, assertion],
+        "dependentRequired": {"until": ["within"], "every": ["until"], "within": ["until"], "else": ["assert"]}
+        | {"parallel": ["for_each"]},
         "allOf": [_step_type_schema(step) for step in catalogue.values()],
     }
 

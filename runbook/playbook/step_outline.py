@@ -24,6 +24,7 @@ STEP_KEYS = Keys(
     Field("effect", "enum", "read: this step of unknown effect changes nothing", choices=("read",)),
     Field("if", "any", "an expression; where it is false the step is skipped"),
     Field("for_each", "any", "an expression; the step is done once for each item of this list or mapping"),
+    Field("parallel", "int", "with for_each: how many items are done beside each other", min=1, max=50),
     Field("retry", "map", "when and how often a failed attempt is repeated"),
     Field("timeout", "duration", "how long the whole step may take, with all its attempts and waits", min=0.001),
     Field("until", "any", "an expression over its result; the step is done again until it holds"),
@@ -51,17 +52,30 @@ STEP_KEYS = Keys(
         "rollback": "undo",
     },
 )
+ASSERT = "assert"
+"""The step type of a step that only asserts."""
+NOT_OF_AN_ASSERTION = ("with", "effect", "retry", "until", "every", "within", "undo")
 NOT_OF_A_BLOCK = ("with", "effect", "retry", "until", "every", "within", "assert", "else", "undo")
 
 
-@dataclass(frozen=True)
+@dataclass
 class StepOutline:
-    """One step before it is read. ``inner`` holds the outlines of each list in it, by the list's key."""
+    """One step before it is read. ``inner`` holds the outlines of each list in it, by the list's key.
+
+    ``id`` is as written, or made of the type's name; ``named`` says that later steps can read it.
+    """
 
     mapping: MappingReader
     id: str
     mark: Mark
     inner: dict[str, tuple[StepOutline, ...]]
+    named: bool = True
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it says so itself: an item that fails does not keep the rest from being done."""
+        node = self.mapping.get("continue_on_failure")
+        return getattr(node, "value", None) is True
 
     def walk(self) -> Iterator[StepOutline]:
         """This outline and all inside it, in reading order."""
@@ -110,7 +124,8 @@ def _read_id(mapping: MappingReader, diagnostics: Diagnostics) -> tuple[str, Mar
         if "uses" in entries:
             written = entries["uses"][1]
             return default_id(getattr(written, "value", None)), written.mark
-        return ("block" if "steps" in entries else ""), mapping.node.mark
+        made = "block" if "steps" in entries else default_id(ASSERT) if "assert" in entries else ""
+        return made, mapping.node.mark
     step_id = mapping.value("id")
     if step_id is None:
         return "", mapping.mark("id")
@@ -132,12 +147,32 @@ def default_id(uses: object) -> str:
     return ""
 
 
-def report_duplicate_ids(outlines: list[StepOutline], diagnostics: Diagnostics) -> None:
-    """An id names one step in the whole file, as the journal has no levels."""
+def name_steps(outlines: list[StepOutline], diagnostics: Diagnostics) -> dict[str, list[int]]:
+    """Give each step the name that it has in the record, which no other step has, as the record has no levels.
+
+    Steps without an id may repeat: the second ``message`` is ``message_2``. None of them can be read, as nobody could
+    tell which is meant; the lines of these are given back by the name they share.
+    """
     first: dict[str, StepOutline] = {}
     for outline in outlines:
-        if outline.id and first.setdefault(outline.id, outline) is not outline:
+        written = outline.mapping.get("id") is not None
+        if outline.id and written and first.setdefault(outline.id, outline) is not outline:
             line = first[outline.id].mark.line
             message = f"duplicate step id {quoted(outline.id)}; the step on line {line} has it already"
-            suggestion = None if outline.mapping.get("id") else "Give this step an id of its own."
-            diagnostics.add(outline.mark, message, suggestion)
+            diagnostics.add(outline.mark, message)
+    taken = set(first)
+    alike: dict[str, list[StepOutline]] = {}
+    for outline in outlines:
+        if outline.id and outline.mapping.get("id") is None:
+            alike.setdefault(outline.id, []).append(outline)
+    for name, group in alike.items():
+        number = 1
+        for outline in group:
+            outline.named = len(group) == 1 and name not in first
+            while outline.id in taken:
+                number += 1
+                outline.id = f"{name}_{number}"
+            taken.add(outline.id)
+    return {
+        name: [one.mark.line for one in group] for name, group in alike.items() if len(group) > 1 and name not in first
+    }

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
-from runbook.playbook.expressions.static_scope import NO_ITEM, MissingResult, StaticScope
+from runbook.playbook.expressions.model import Expression
+from runbook.playbook.expressions.static_scope import MissingResult, StaticScope
 from runbook.playbook.expressions.static_types import ANY, StaticType, repeated, type_of_result
 from runbook.playbook.model import Effect, Field, StepDeclaration, StepSpec, Value
 from runbook.playbook.step_options import StepOptionsReader
-from runbook.playbook.step_outline import NOT_OF_A_BLOCK, StepOutline
+from runbook.playbook.step_outline import ASSERT, NOT_OF_A_BLOCK, NOT_OF_AN_ASSERTION, StepOutline
 from runbook.playbook.value_parser import ValueParser
 from runbook.playbook.yaml_tree import MapNode, Node, Scalar, scalars
 
 _UNDECLARED = Field("", "any", "", secret_ok=True)
 """What a parameter takes that nobody declared: it is reported itself, and its expressions are checked all the same."""
-_NO_ITEM_IN_IF = '"if" is decided once, before for_each, so "item" does not exist in it'
+_HELD = ((Field("that", "bool", ""), True), (Field("else", "string", ""), ""))
+"""What the step type ``assert`` is given where the step asserts by itself."""
 _NO_ITEM_IN_FOR_EACH = '"item" is what for_each makes; it does not exist in for_each itself'
 _BY_STRENGTH = (Effect.READ, Effect.UNKNOWN, Effect.CHANGE)
 
@@ -63,28 +65,72 @@ class StepParser:
     def _step(self, outline: StepOutline) -> StepSpec:
         scope, mapping = self._scope, outline.mapping
         entries = mapping.node.entries
-        read = self._read_block if "steps" in entries else self._read_typed_step
+        read = self._read_typed_step if "uses" in entries or "assert" not in entries else self._read_assertion
+        read = self._read_block if "steps" in entries else read
         with scope.override(enclosing=(*scope.enclosing, outline.id)):
-            with scope.override(no_item=_NO_ITEM_IN_IF if "for_each" in entries else NO_ITEM):
+            if "for_each" in entries and "if" in entries and self._values.reads_item(entries["if"][1]):
+                for_each, item = self._items(entries)
+                with scope.override(item=item):
+                    condition = self._values.condition(entries["if"][1], "if")
+            else:
                 condition = self._values.condition(entries["if"][1], "if") if "if" in entries else None
+                with scope.under_condition(condition):
+                    for_each, item = self._items(entries)
             with scope.under_condition(condition):
-                for_each, item = None, None
-                if "for_each" in entries:
-                    with scope.override(no_item=_NO_ITEM_IN_FOR_EACH):
-                        for_each, item = self._values.items(entries["for_each"][1]) or (None, ANY)
+                whole = self._options.read_whole(mapping)
                 parts, result = read(outline, item)
         for unknown in mapping.unknown_values():
             for scalar in scalars(unknown):
                 scope.use_mentioned(scalar.text)
-        step = StepSpec(outline.id, mark=mapping.node.mark, condition=condition, for_each=for_each, **parts)
-        if step.id:
+        step = StepSpec(outline.id, mark=mapping.node.mark, condition=condition, for_each=for_each, **whole, **parts)
+        self._check_parallel(step, entries)
+        if step.id and outline.named:
             scope.steps[step.id] = result
             scope.later.pop(step.id, None)
-            if step.continue_on_failure:
+            if step.continue_on_failure and not for_each:
                 scope.missing[step.id] = MissingResult("the run goes on if its step fails")
-            elif condition is not None:
+            elif condition is not None and not (for_each and condition.reads_item):
                 scope.missing[step.id] = MissingResult('its step has an "if"', condition.text)
         return step
+
+    def _check_parallel(self, step: StepSpec, entries: Mapping[str, tuple[Scalar, Node]]) -> None:
+        """Changes of the Raft configuration are made one after the other, each on a look of its own."""
+        if "parallel" not in entries:
+            return
+        for inner in (inner for one in step.steps or (step,) for inner in one.inner()):
+            declaration = self._catalogue[inner.uses] if inner.uses else None
+            if declaration is not None and not declaration.parallel:
+                what = f"{inner.uses} cannot be done beside itself: it looks at the cluster, or asks a person"
+                self._diagnostics.add(entries["parallel"][1].mark, what, 'Take "parallel" out.')
+            if inner is not step and inner.parallel is not None:
+                self._diagnostics.add(inner.mark, "this is done beside itself already", 'Take one "parallel" out.')
+
+    def _items(self, entries: Mapping[str, tuple[Scalar, Node]]) -> tuple[Expression | None, StaticType | None]:
+        """The expression of ``for_each``, and the type of one item."""
+        if "for_each" not in entries:
+            return None, None
+        with self._scope.override(no_item=_NO_ITEM_IN_FOR_EACH):
+            return self._values.items(entries["for_each"][1]) or (None, ANY)
+
+    # -- a step that only asserts
+
+    def _read_assertion(self, outline: StepOutline, item: StaticType | None) -> tuple[dict[str, Any], StaticType]:
+        """The parts of its :class:`StepSpec`, which is one of the type ``assert`` that has its condition beside it."""
+        entries = outline.mapping.node.entries
+        for key in NOT_OF_AN_ASSERTION:
+            if key in entries:
+                message = f"a step that only asserts has no {quoted(key)}: it belongs to a step with a type"
+                self._diagnostics.add(entries[key][0].mark, message)
+                for scalar in scalars(entries[key][1]):
+                    self._scope.use_mentioned(scalar.text)
+        mark = entries["assert"][1].mark
+        arguments = {field.name: Value(mark, field.name, field, held) for field, held in _HELD}
+        with self._scope.override(item=item or self._scope.item):
+            parts: dict[str, Any] = {"uses": ASSERT, "arguments": arguments}
+            parts |= self._options.read_assertion(outline.mapping)
+        parts |= self._handlers(outline)
+        result = StaticType("map", {}, origin="a step that only asserts")
+        return parts, repeated(result, outline.goes_on) if "for_each" in entries else result
 
     # -- a step of a type
 
@@ -100,13 +146,13 @@ class StepParser:
         if declaration:
             guarded = declaration.guarded and effect is not Effect.READ
             parts |= {"uses": declaration.name, "effect": effect, "guarded": guarded}
-        return parts, repeated(result) if "for_each" in outline.mapping.node.entries else result
+        return parts, repeated(result, outline.goes_on) if "for_each" in outline.mapping.node.entries else result
 
     def _declaration(self, outline: StepOutline) -> StepDeclaration | None:
         mapping = outline.mapping
         if "uses" not in mapping.node.entries:
             message = 'a step needs the key "uses": the type of the step, such as raft.snapshot'
-            self._diagnostics.add(mapping.node.mark, message, 'Or "steps", which makes it a block.')
+            self._diagnostics.add(mapping.node.mark, message, 'Or "steps", which makes it a block, or "assert".')
             return None
         name = mapping.value("uses")
         if name is None or name in self._catalogue:
@@ -195,7 +241,7 @@ class StepParser:
         parts["effect"] = max((step.effect for step in inner), key=_BY_STRENGTH.index, default=Effect.READ)
         parts["guarded"] = any(step.guarded for step in inner)
         result = StaticType("map", results, origin=f"block {quoted(outline.id)}")
-        return parts, repeated(result) if "for_each" in entries else result
+        return parts, repeated(result, outline.goes_on) if "for_each" in entries else result
 
     def _handlers(self, outline: StepOutline) -> dict[str, tuple[StepSpec, ...]]:
         before, of = outline.ids("steps"), quoted(outline.id)

@@ -11,7 +11,7 @@ from typing import Any
 from runbook.errors import InvalidValueError
 from runbook.playbook.diagnostics import describe_value, did_you_mean, quoted
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.playbook.model import Field
+from runbook.playbook.model import Field, Value
 from runbook.playbook.yaml_scalars import MAX_FLOAT
 
 NUMBERS = frozenset({"int", "float", "duration"})
@@ -77,6 +77,16 @@ def convert_literal(field: Field, value: Any) -> Any:
     return convert(field, value)
 
 
+def literal_number(value: Value | None) -> float | None:
+    """The number, or the seconds, of a value that holds no expression; nothing of another one, or of a wrong one."""
+    if value is None or next(value.expressions(), None) is not None:
+        return None
+    try:
+        return float(convert_literal(value.field, value.content))
+    except InvalidValueError:
+        return None
+
+
 def describe_field(field: Field) -> str:
     """What a field takes, in words: ``an int, at least 1``, ``one of "a", "b"``."""
     parts = [_format_choices(field) if field.choices else _NAMES[field.type]]
@@ -95,6 +105,22 @@ def parse_duration(text: str) -> float:
     if seconds > MAX_DURATION:
         raise ValueError("a duration may be a year at most")
     return seconds
+
+
+def parse_wait(written: Any) -> tuple[float, float]:
+    """Seconds of ``5s``, of ``1s..30s``, or of a number of seconds; ``ValueError`` with a sentence otherwise."""
+    if is_number(written) and 0 <= written <= MAX_DURATION:
+        return float(written), float(written)
+    first, dots, last = written.partition("..") if isinstance(written, str) else ("", "", "")
+    try:
+        shortest = parse_duration(first)
+        longest = parse_duration(last) if dots else shortest
+    except ValueError:
+        what = f"must be a duration such as 5s, or two such as 1s..30s, not {describe_value(written)}"
+        raise ValueError(what) from None
+    if shortest > longest:
+        raise ValueError(f"must go from the shorter to the longer, as {last}..{first}")
+    return shortest, longest
 
 
 def format_duration(seconds: float) -> str:

@@ -64,6 +64,12 @@ class ValueParser:
         found = self._bare_expression(node, key, check_condition)
         return found[0] if found else None
 
+    def reads_item(self, node: Node) -> bool:
+        """Whether this condition is another one for each item of a ``for_each``."""
+        text = node.text if isinstance(node, Scalar) else ""
+        parsed = parse_expression((whole_expression(text) or Part(text, 0)).text)
+        return isinstance(parsed, ParsedExpression) and parsed.reads_item
+
     def items(self, node: Node) -> tuple[Expression, StaticType] | None:
         """The expression of ``for_each``, and the type of one item: of a mapping, ``{key, value}``."""
         found = self._bare_expression(node, "for_each", check_expression)

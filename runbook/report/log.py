@@ -11,6 +11,7 @@ from runbook.report.stream import Stream
 _WARNINGS = frozenset(
     {
         "attempt.failed",
+        "item.failed",
         "step.failed",
         "removal.unsettled",
         "removal.still_listed",

@@ -110,6 +110,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "step.completed": lambda r: _lines("ok  ", r["message"]),
     "step.failed": lambda r: _lines(f"{r['outcome']}: ", r["message"]),
     "item.completed": lambda r: _lines("ok  ", r["message"]),
+    "item.failed": lambda r: [f"{r['name']} failed: {r['message']}"],
     "playbook.entered": lambda r: [f"runs the playbook {r['path']}"],
     "attempt.failed": lambda r: [f"attempt {r['attempt']} failed: {r['message']}"],
     "change.approved": lambda r: [f"agreed to by {', '.join(part for part in (r['who'], r.get('how')) if part)}"],

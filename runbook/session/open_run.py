@@ -30,6 +30,7 @@ from runbook.session.run_folders import JOURNAL
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.session.state_folder import state_folder
 from runbook.shipped_playbooks import find_playbook
+from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
@@ -113,6 +114,7 @@ def _plan(
 ) -> tuple[Plan, Mapping[str, str]]:
     """And where the value of each param came from. A value that does not fit may be a secret, and is not repeated."""
     playbook = parse_playbook(text, request.playbook, CATALOG)
+    check_named_playbooks(playbook)
     secret_store.foresee(playbook.secrets)
     stamp = clock.now()[:23].translate(_PLAIN)  # to the millisecond, so that the newest sorts last
     run = f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}"

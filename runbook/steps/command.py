@@ -42,6 +42,7 @@ COMMAND_RUN = StepDeclaration(
     results=RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
     shadow="With effect: read it is run; else it is told what would be run, with its environment and input.",
+    parallel=True,
     example="""\
 - id: version
   uses: command.run
@@ -69,7 +70,7 @@ def run_on_this_host(context: StepContext, arguments: dict[str, Any]) -> StepRes
     good, seconds = good_exits(arguments), context.left(arguments["timeout"])
     given = (arguments["input"] or "").encode("utf-8", "replace")
     environment = small_environment(_variables(arguments["env"] or {}))
-    ended = run_command(Command(argv, environment, arguments["cwd"], given), seconds)
+    ended = run_command(Command(argv, environment, arguments["cwd"], given), seconds, context.stopped)
     return judge_end(argv[0] if way == "argv" else "the shell", ended, good, seconds)
 
 

@@ -45,8 +45,10 @@ class StepContext:
 
     ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
-    it does not. ``reads`` says that the playbook declares this step to change nothing, so that a dry run may do it.
-    ``answers`` are a person's words, given beforehand, by the places of steps.
+    it does not. ``item`` counts from 0 the items of a step with ``for_each``. ``stopped`` is asked again and again by
+    what waits for something outside: whether it is to end, as a signal cannot reach it. ``reads`` says that the
+    playbook declares this step to change nothing, so that a dry run may do it. ``answers`` are a person's words, given
+    beforehand, by the places of steps.
     ``hosts`` are the machines of the servers, by a name or id of each, where an inventory knows them.
     """
 
@@ -68,6 +70,8 @@ class StepContext:
     ask: Ask | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    item: int | None = None
+    stopped: Callable[[], bool] = lambda: False
 
     def left(self, seconds: float) -> float:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""

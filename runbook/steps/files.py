@@ -35,6 +35,7 @@ FILE_WRITE = StepDeclaration(
     ),
     observe="The file holds exactly this content with this mode; then it is not written again.",
     shadow="Nothing is written; path, mode and content are told.",
+    parallel=True,
     example="""\
 - id: peers
   uses: file.write

@@ -23,6 +23,7 @@ SET = StepDeclaration(
     results=(Field("values", "map", "the same values, worked out"),),
     observe="It changes nothing.",
     shadow="It is done as in a real run.",
+    parallel=True,
     example="""\
 - id: before
   uses: raft.snapshot
@@ -52,6 +53,7 @@ ASSERT = StepDeclaration(
     ),
     observe="It changes nothing.",
     shadow="It is held as in a real run; what is not known yet is told and does not fail.",
+    parallel=True,
     example="""\
 - id: before
   uses: raft.snapshot
@@ -81,6 +83,7 @@ LOG_MESSAGE = StepDeclaration(
     parameters=(Field("text", "string", "what to say, at most 4,000 characters of it", required=True),),
     observe="It changes nothing.",
     shadow="It is said as in a real run.",
+    parallel=True,
     example="""\
 - uses: log.message
   with:
@@ -134,8 +137,6 @@ def approve(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     return StepResult(f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()})
 
 
-MAX_NESTING = 4  # playbooks within each other: more than anybody can follow at night
-
 PLAYBOOK_RUN = StepDeclaration(
     "playbook.run",
     "Run another playbook to its end, its steps in the same record and under the same guards.",
@@ -163,6 +164,8 @@ PLAYBOOK_RUN = StepDeclaration(
 
 def refuse_recursion(running: tuple[str, ...], path: str) -> str:
     """The absolute path of the playbook meant, which is none of the ``running`` ones, the outermost first."""
+    from runbook.steps.named_playbooks import MAX_NESTING
+
     folder = Path(running[-1]).parent if running else Path()
     try:
         target = Path(find_playbook(path, str(folder))).resolve()

@@ -56,6 +56,7 @@ HTTP_REQUEST = StepDeclaration(
     ),
     observe="Ask the same API with a GET whether what was asked for is there.",
     shadow="A GET or HEAD with effect: read is sent; of everything else it is told what would be sent.",
+    parallel=True,
     example="""\
 - id: ready
   uses: http.request
@@ -201,6 +202,7 @@ NOTIFY_WEBHOOK = StepDeclaration(
     results=(Field("status", "int", "the status of the answer"),),
     observe="It cannot be told; a message sent twice is better than one not sent.",
     shadow="Nothing is sent; the host and the message are told.",
+    parallel=True,
     example="""\
 - uses: notify.webhook
   with:

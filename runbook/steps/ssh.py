@@ -39,6 +39,7 @@ SSH_RUN = StepDeclaration(
     results=command.RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
     shadow="With effect: read it is run; else it is told what would be run where.",
+    parallel=True,
     example="""\
 - id: disk
   uses: ssh.run
@@ -68,7 +69,7 @@ def run_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     seconds = context.left(arguments["timeout"])
     argv = ["ssh", "-T", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", host, line]
     given = (arguments["input"] or "").encode("utf-8", "replace")
-    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), None, given), seconds)
+    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), None, given), seconds, context.stopped)
     if ended.code == SSH_FAILED:
         raise_ssh_failure(host, ended)
     name = shown(arguments["argv"][0]) if way == "argv" else "the shell"
@@ -96,6 +97,7 @@ SSH_COPY = StepDeclaration(
     ),
     observe="Compare the file's digest on both hosts, as with ssh.run and sha256sum.",
     shadow="A fetch with effect: read is done; else it is told what would be copied where.",
+    parallel=True,
     example="""\
 - id: peers
   uses: file.write
@@ -169,7 +171,9 @@ def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, targe
 
     seconds = context.left(arguments["timeout"])
     argv = ["scp", "-q", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", source, target]
-    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), largest=LARGEST), seconds)
+    ended = run_command(
+        Command(argv, small_environment({}, "SSH_AUTH_SOCK"), largest=LARGEST), seconds, context.stopped
+    )
     if ended.code == SSH_FAILED:
         raise_ssh_failure(arguments["host"], ended)
     command.judge_end("scp", ended, [0], seconds)

@@ -24,6 +24,7 @@ WAIT_FOR = StepDeclaration(
     ),
     observe="There is nothing to tell: time that has passed has passed.",
     shadow="It is told how long would be waited, and nothing is waited for.",
+    parallel=True,
     example="""\
 - uses: wait.for
   with:

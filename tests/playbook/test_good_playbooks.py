@@ -48,7 +48,8 @@ def test_the_playbook_of_the_design_is_read_as_written() -> None:
     assert bind_params(playbook, {}) == {"confirm_for": 30.0, "max_removals": 2}
     retry = step(playbook, "remove").retry
     assert retry is not None
-    assert (retry.times, retry.wait_min, retry.wait_max, retry.jitter, retry.within) == (5, 1.0, 30.0, True, 180.0)
+    assert (resolved(retry.times, {}), retry.wait.content, retry.jitter) == (5, "1s..30s", True)
+    assert resolved(retry.within, {}) == 180.0
     assert retry.only_on == frozenset({"no_leader", "timeout", "unavailable"})
     scope = {"params": {"confirm_for": 30.0, "max_removals": 7}}
     assert resolved(playbook.guards.max_changes, scope) == 7
@@ -168,14 +169,14 @@ def test_defaults_of_a_retry() -> None:
     bound = "runbook: 1\nname: x\nsteps: [{ uses: raft.snapshot, retry: { times: 2 } }]"
     retry = step(parsed(bound), "snapshot").retry
     assert retry is not None
-    assert (retry.times, retry.within, retry.only_on) == (2, None, None)
-    assert (retry.wait_min, retry.wait_max, retry.jitter) == (1.0, 30.0, True)
+    assert (resolved(retry.times, {}), retry.within, retry.only_on) == (2, None, None)
+    assert (retry.wait.content, retry.jitter) == ("1s..30s", True)
     retry = step(good("expressions-everywhere"), "verify").retry
     assert retry is not None
-    assert (retry.times, retry.jitter, retry.only_on) == (2, False, frozenset({"timeout"}))
+    assert (resolved(retry.times, {}), retry.jitter, retry.only_on) == (2, False, frozenset({"timeout"}))
     retry = step(good("expressions-everywhere"), "remove").retry
     assert retry is not None
-    assert (retry.times, retry.within, retry.wait_min, retry.wait_max) == (None, 90.0, 2.0, 2.0)
+    assert (retry.times, resolved(retry.within, {}), retry.wait.content) == (None, 90.0, "2s")
 
 
 @pytest.mark.parametrize("seconds", [10**400, -1, float("nan"), 1e300, "soon", [30], True])

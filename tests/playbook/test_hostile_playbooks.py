@@ -64,7 +64,7 @@ HOSTILE = {
         STEPS + "- uses: x\n  with: { a: '" + "y" * 1_000_000 + "${{ nobody }}" * 500 + "' }",
         "is not defined",
     ),
-    "thousands of steps": (STEPS + "- uses: raft.snapshot\n" * 3_300, "100 errors or more"),
+    "thousands of steps": (STEPS + "- uses: raft.snapsho\n" * 3_300, "100 errors or more"),
     "steps with ids alike": (
         STEPS + "".join(f"- {{ id: a{i}, uses: x, if: b{i}.x }}\n" for i in range(1_400)),
         "100 errors or more",

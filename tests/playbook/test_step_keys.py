@@ -10,6 +10,7 @@ from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import evaluate_condition, evaluate_items, resolve
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Playbook, Secret, StepSpec
+from runbook.playbook.types import literal_number
 from tests.playbook.cases import diagnostics_of, good, parsed
 
 HEAD = "runbook: 1\nname: x\nguards: { max_changes: 1 }\n"
@@ -33,13 +34,13 @@ def test_every_step_is_listed_in_reading_order() -> None:
 def test_a_step_holds_its_options() -> None:
     """Durations are seconds; what is not written is None, empty or False."""
     before, healthy = of("before"), of("healthy")
-    assert (before.timeout, before.until, before.continue_on_failure) == (120.0, None, False)
+    assert (literal_number(before.timeout), before.until, before.continue_on_failure) == (120.0, None, False)
     assert healthy.until is not None
-    assert (healthy.until.every, healthy.until.within) == (2.0, 300.0)
+    assert (literal_number(healthy.until.every), literal_number(healthy.until.within)) == (2.0, 300.0)
     assert (healthy.continue_on_failure, healthy.timeout, healthy.assertion) == (True, None, None)
     waiting = step(good("waiting"), "leader").until
     assert waiting is not None
-    assert (waiting.every, waiting.within) == (5.0, 120.0)
+    assert (resolve(waiting.every, {}), resolve(waiting.within, {})) == (5.0, 120.0)
 
 
 def test_until_and_assert_are_asked_of_the_result() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runbook.engine.bounds import retry_policy
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.playbook.parser import parse_playbook
@@ -66,7 +67,7 @@ def test_trap_09_an_ambiguous_answer_is_settled_by_looking_and_never_sent_blindl
 def test_trap_10_retries_are_few_spaced_and_only_for_what_may_pass(tmp_path: Path) -> None:
     """At most five, two seconds apart or more (above an election), within six minutes, and never after a no."""
     playbook = parse_playbook(PLAYBOOK.read_bytes(), "x", CATALOG)
-    retry = next(step.retry for step in playbook.steps if step.uses == "raft.remove_peer")
+    retry = next(retry_policy(step.retry, {}) for step in playbook.steps if step.uses == "raft.remove_peer")
     assert retry is not None
     assert (retry.times, retry.wait_min >= 2, retry.within) == (5, True, 360)
     for trouble, most in ((ErrorKind.UNAVAILABLE, 5), (ErrorKind.REJECTED, 1), (ErrorKind.FORBIDDEN, 1)):

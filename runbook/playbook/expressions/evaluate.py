@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from runbook.errors import ExpressionError, InvalidValueError
@@ -10,6 +11,7 @@ from runbook.playbook.expressions.compute import compute, items_in
 from runbook.playbook.expressions.formatting import format_value
 from runbook.playbook.expressions.model import UNKNOWN, Expression, Scope, Template
 from runbook.playbook.expressions.operators import asked, bounded_data, bounded_string
+from runbook.playbook.expressions.tree import reads
 from runbook.playbook.model import Value
 from runbook.playbook.types import convert
 
@@ -36,6 +38,27 @@ def evaluate_condition(expression: Expression, scope: Scope) -> Any:
         return value if asked(value) is UNKNOWN else bool(value)
     except ExpressionError as error:
         raise ExpressionError(f"{expression.mark}: in {quoted(expression.text)}: {error}") from None
+
+
+MOST_TOLD = 3
+"""Values of one condition that are told: more is not read in a line."""
+
+
+def describe_reads(condition: Expression, scope: Scope) -> str:
+    """What a condition was decided on, to be said after it: ``; result.status is 503``."""
+    told: dict[str, str] = {}
+    for node in reads(condition.tree):
+        try:
+            value = compute(node, scope)
+        except ExpressionError:
+            continue
+        if value is not UNKNOWN:
+            told[ast.unparse(node)] = quoted(value) if isinstance(value, str) else _one_line(format_value(value, "any"))
+    return "".join(f"; {name} is {value}" for name, value in list(told.items())[:MOST_TOLD])
+
+
+def _one_line(text: str, limit: int = 100) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def evaluate_items(expression: Expression, scope: Scope) -> Any:

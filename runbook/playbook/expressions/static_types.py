@@ -70,6 +70,7 @@ INT = StaticType("int")
 FLOAT = StaticType("float")
 STRING = StaticType("string")
 NULL = StaticType("null")
+FAILED_ITEM = StaticType("map", {"index": INT, "item": STRING, "error": STRING}, origin="an item that failed")
 MAPPING_ENTRY = StaticType("map", {"key": STRING, "value": ANY}, origin="an entry of a mapping")
 
 
@@ -89,12 +90,16 @@ def type_of_result(step_id: str, declaration: StepDeclaration | None) -> StaticT
     return StaticType("map", fields, origin=f'step "{step_id}" ({declaration.name})')
 
 
-def repeated(result: StaticType) -> StaticType:
-    """The type of ``{results: [...], count: int}``, with one such result for each item of ``for_each``."""
+def repeated(result: StaticType, goes_on: bool) -> StaticType:
+    """The type of ``{results: [...], count: int}``, with one such result for each item of ``for_each``.
+
+    Where it ``goes_on`` past items that fail, there is ``failed`` as well.
+    """
     if result.type == "any":
         return ANY
     each = result._replace(origin=f"one result of {result.origin}")
     fields = {"results": StaticType("list", items=each), "count": INT}
+    fields |= {"failed": StaticType("list", items=FAILED_ITEM)} if goes_on else {}
     return StaticType("map", fields, origin=f"{result.origin} with for_each")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
@@ -47,3 +47,26 @@ def asked_step(node: ast.AST) -> str | None:
         return None
     step = node.args[0]
     return step.id if isinstance(step, ast.Name) else literal_key(step) if is_step_reference(step) else None
+
+
+def reads(tree: ast.expr) -> Iterator[ast.expr]:
+    """The data that it reads, such as ``result.stdout``: each as far as it is named, from left to right."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Attribute | ast.Subscript) and not _computes(node):
+            yield node
+        elif isinstance(node, ast.Name):
+            if node.id not in CONSTANTS:
+                yield node
+        elif not isinstance(node, ast.ListComp | ast.GeneratorExp):
+            pending += reversed(children(node))
+
+
+def _computes(node: ast.expr) -> bool:
+    """Whether something in ``a.b["c"][0]`` is more than a name or a literal."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
+            return True
+        node = node.value
+    return not isinstance(node, ast.Name)

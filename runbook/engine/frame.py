@@ -1,0 +1,54 @@
+"""Where the runner is, and what a step is given there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook.clock import Deadline
+from runbook.engine.change_guards import ChangeGuards
+from runbook.engine.scope import Scope
+from runbook.engine.services import BoundedClock, RunServices
+from runbook.playbook.model import Effect, Playbook, StepSpec
+from runbook.raft.removal import Policy
+from runbook.steps.context import StepContext
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the runner is. ``paths`` are the playbooks that run within each other, the outermost first.
+
+    ``in_handler``: each process that comes here runs it anew, whatever became of it before.
+    """
+
+    playbook: Playbook
+    scope: Scope
+    policy: Policy
+    prefix: str
+    deadline: Deadline
+    paths: tuple[str, ...]
+    in_handler: bool = False
+
+
+def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices, guards: ChangeGuards) -> StepContext:
+    """What the step at this place may touch and know."""
+    return StepContext(
+        cluster=services.cluster,
+        clock=BoundedClock(services.clock, frame.deadline, services.interrupts),
+        emit=services.emit,
+        folder=services.folder,
+        step=place,
+        policy=frame.policy,
+        dry_run=services.dry_run,
+        state=guards.state,
+        deadline=frame.deadline,
+        reads=spec.effect is Effect.READ,
+        observed=guards.observed,
+        acquire=guards.acquire,
+        permit=guards.permit,
+        choose=services.choose,
+        answers=services.answers,
+        set_aside=services.set_aside,
+        ask=guards.agreed,
+        stopped=services.stopped,
+        hosts=services.hosts,
+    )
