@@ -147,16 +147,17 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One error in a playbook: where, what, and where it can be guessed, what was meant."""
+    """One error in a playbook: where, what, and where it can be guessed, what was meant. A warning stops nothing."""
 
     mark: Mark
     message: str
     source: str = ""
     suggestion: str | None = None
+    warning: bool = False
 
     def render(self) -> str:
         """``file:line:column: message``, the line itself, a caret under the place, and the suggestion."""
-        lines = [f"{self.mark}: {self.message}"]
+        lines = [f"{self.mark}: {'warning: ' if self.warning else ''}{self.message}"]
         if self.source:
             lines += [f"    {self.source}", "    " + " " * (self.mark.column - 1) + "^"]
         if self.suggestion:

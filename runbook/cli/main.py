@@ -249,9 +249,9 @@ def validate(paths: tuple[str, ...], form: str) -> None:
         output.json_text(text)
     elif result.diagnostics:
         output.note(text, indent="")
-    else:
+    if form == "text" and not result.errors:
         output.lines([f"{result.files} good"])
-    if result.diagnostics:
+    if result.errors:
         sys.exit(2)
 
 

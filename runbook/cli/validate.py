@@ -24,10 +24,15 @@ RULE = "playbook-fault"
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """How many files were read, and every error in them, in the order of the files."""
+    """How many files were read, and every error and warning in them, in the order of the files."""
 
     files: int
     diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """Those that keep a playbook from being run."""
+        return tuple(each for each in self.diagnostics if not each.warning)
 
 
 def printable_path(path: str) -> str:
@@ -55,13 +60,16 @@ class _FolderError(Exception):
 
 
 def _validate_file(path: str) -> tuple[Diagnostic, ...]:
+    warnings: tuple[Diagnostic, ...] = ()
     try:
-        check_named_playbooks(parse_playbook(read_limited(path, MAX_BYTES), printable_path(path), CATALOG))
+        playbook = parse_playbook(read_limited(path, MAX_BYTES), printable_path(path), CATALOG)
+        warnings = playbook.warnings
+        check_named_playbooks(playbook)
     except OSError as error:
         return (Diagnostic(Mark(printable_path(path), 1, 1), f"this file cannot be read: {error.strerror}"),)
     except PlaybookError as error:
-        return error.diagnostics
-    return ()
+        return (*warnings, *error.diagnostics)
+    return warnings
 
 
 def _playbooks_in(path: str) -> Iterator[str]:
@@ -150,7 +158,7 @@ def _sarif_result(diagnostic: Diagnostic) -> dict[str, Any]:
     return {
         "ruleId": RULE,
         "ruleIndex": 0,
-        "level": "error",
+        "level": "warning" if diagnostic.warning else "error",
         "message": {"text": text},
         "locations": [{"physicalLocation": location}],
     }

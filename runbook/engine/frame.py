@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runbook.clock import Deadline
+from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.scope import Scope
+from runbook.engine.plan import Plan
+from runbook.engine.scope import Scope, with_run_facts
 from runbook.engine.services import BoundedClock, RunServices
 from runbook.playbook.model import Effect, Playbook, StepSpec
 from runbook.raft.removal import Policy
@@ -27,6 +29,12 @@ class Frame:
     deadline: Deadline
     paths: tuple[str, ...]
     in_handler: bool = False
+
+
+def outermost_frame(plan: Plan, facts: Mapping[str, str]) -> Frame:
+    """That of a run as it begins."""
+    playbook = plan.playbook
+    return Frame(playbook, with_run_facts(plan.scope, facts), plan.policy, "", NO_DEADLINE, (playbook.path,))
 
 
 def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices, guards: ChangeGuards) -> StepContext:

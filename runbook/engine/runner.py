@@ -20,7 +20,7 @@ from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.beside import Beside, OneAtATime, WorkerInterrupts, worker_services
 from runbook.engine.bounds import bound
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.frame import Frame, step_context
+from runbook.engine.frame import Frame, outermost_frame, step_context
 from runbook.engine.items import End, ItemsFailedError, all_together, ended_before
 from runbook.engine.open_changes import left_open
 from runbook.engine.outcome import Failure, StoppedError, failure_of
@@ -34,6 +34,7 @@ from runbook.engine.scope import (
     scope_in_handlers,
     scope_in_round,
     to_plain_data,
+    with_run_facts,
 )
 from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, run_rounds
@@ -65,8 +66,9 @@ class PlaybookRunner:
 
     def run(self, plan: Plan) -> Failure | None:
         """To its end; how the first step failed that did."""
-        paths = (plan.playbook.path,)
-        failure = self._run_playbook(Frame(plan.playbook, plan.scope, plan.policy, "", NO_DEADLINE, paths))
+        at = str((self._state.started or {}).get("at", ""))
+        facts = {"folder": str(self._services.folder), "started_at": at, "date": at[:10]}
+        failure = self._run_playbook(outermost_frame(plan, facts))
         return failure or self._interruption(self._state.step)
 
     def _run_playbook(self, frame: Frame) -> Failure | None:
@@ -196,10 +198,9 @@ class PlaybookRunner:
     def _do_item_or_go_on(self, spec: StepSpec, frame: Frame, place: str, item: Item) -> End:
         """How it failed, where that does not keep the rest from being done; a refusal and a signal do."""
         number, value = item
+        inner = replace(frame, scope=scope_in_round(spec, frame.scope, value, number))
         try:
-            done = self._do_item(
-                spec, replace(frame, scope=scope_in_round(spec, frame.scope, value, number)), place, number
-            )
+            done = self._do_item(spec, inner, place, number)
         except Exception as error:
             failure = self._failure(place, error)
             if failure.outcome != "failed" or not spec.continue_on_failure:
@@ -250,7 +251,15 @@ class PlaybookRunner:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
         policy, paths = stricter(frame.policy, plan.policy), (*frame.paths, path)
-        inner = Frame(playbook, plan.scope, policy, f"{own}/", frame.deadline, paths, frame.in_handler)
+        inner = Frame(
+            playbook,
+            with_run_facts(plan.scope, frame.scope["run"]),
+            policy,
+            f"{own}/",
+            frame.deadline,
+            paths,
+            frame.in_handler,
+        )
         failure = self._run_playbook(inner)
         if failure is not None:
             raise StoppedError(failure)

@@ -19,6 +19,12 @@ def initial_scope(run: str, name: str, params: Mapping[str, object]) -> Scope:
     return {"params": params, "run": {"id": run, "name": name}, "outcomes": {}, "secrets": {}}
 
 
+def with_run_facts(scope: Scope, run: Mapping[str, Any]) -> Scope:
+    """What is known of a run once it has begun, for a playbook within another one as well."""
+    facts = {name: run[name] for name in ("folder", "started_at", "date")}
+    return extend_scope(scope, {"run": {**scope["run"], **facts}})
+
+
 def scope_in_round(spec: StepSpec, scope: Scope, item: Any, number: int) -> Scope:
     """Inside one round of ``for_each``; without one, whatever is around it. ``number`` counts from 1."""
     return extend_scope(scope, {"item": item, "loop": {"index": number}} if spec.for_each else {})

@@ -32,6 +32,7 @@ class Diagnostics:
         self.lines = _LINE_BREAK.split(text)
         self._found: dict[tuple[Mark, str], Diagnostic] = {}
         self._hidden_lines: set[int] = set()
+        self._warnings: list[Diagnostic] = []
 
     def mark(self, line: int, column: int) -> Mark:
         """The place at ``line`` and ``column``, both counted from 1."""
@@ -60,6 +61,16 @@ class Diagnostics:
             last = f"there are {MAX_DIAGNOSTICS} errors or more; the rest was not checked"
             self._found[(mark, last)] = Diagnostic(mark, last)
             raise self._error()
+
+    def warn(self, mark: Mark, message: str, suggestion: str | None = None) -> None:
+        """Keep what is no error, and is hardly meant."""
+        if len(self._warnings) < MAX_DIAGNOSTICS:
+            self._warnings.append(Diagnostic(mark, message, self.source(mark), suggestion, warning=True))
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """All that was warned of, in the order of reading."""
+        return tuple(self._warnings)
 
     def fail(self, mark: Mark, message: str, suggestion: str | None = None) -> NoReturn:
         """Keep one error after which nothing more can be checked, and raise all of them."""

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from runbook.errors import Mark
+from runbook.errors import Diagnostic, Mark
 from runbook.playbook.expressions.model import Expression, Template
 
 RETRYABLE = ("no_leader", "timeout", "unavailable")
@@ -38,6 +38,7 @@ class Field:
 
     ``secret_ok`` says that a parameter may hold ``${{ secrets.x }}``: it is sent where it must go, and neither printed
     nor recorded, nor seen in a process list (I13). Everywhere else a secret is an error of the playbook.
+    ``read_by_shell``: what an expression puts into it may be read as a command, and is warned of.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Field:
     items: tuple[str, ...] | None = None
     pattern: str | None = None
     secret_ok: bool = False
+    read_by_shell: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class StepDeclaration:
 
     ``parallel``: whether several of it may run beside each other. Only for what looks at no cluster and changes no Raft
     configuration.
+
+    ``safe_to_repeat`` are values of parameters, of which one is needed where a step that is not ``read`` may be retried
+    after a time-out: else that might do it twice.
 
     ``observe`` says in words how to tell whether its change has happened already, ``shadow`` what a dry run does
     instead. ``example`` is YAML as it stands under ``steps:``, with comments that teach. Of ``exactly_one`` of these
@@ -80,6 +85,7 @@ class StepDeclaration:
     exactly_one: tuple[str, ...] = ()
     at_most_one: tuple[str, ...] = ()
     parallel: bool = False
+    safe_to_repeat: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,7 @@ class Playbook:
     on_failure: tuple[StepSpec, ...] = ()
     finally_: tuple[StepSpec, ...] = ()
     timeout: Value | None = None
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

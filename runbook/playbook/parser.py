@@ -6,6 +6,7 @@ import gc
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import PurePath
 
 from runbook.playbook.declarations import read_params, read_secrets, report_unused
 from runbook.playbook.diagnostics import Diagnostics, quoted
@@ -25,7 +26,7 @@ APPROVE = "approve"
 
 PLAYBOOK_KEYS = Keys(
     Field("runbook", "int", "the version of the language, 1", required=True),
-    Field("name", "string", "what it is called, such as remove-dead-peers", required=True),
+    Field("name", "string", "what it is called, such as remove-dead-peers; the name of its file, where it is left out"),
     Field("summary", "string", "what it does, for a person", default=""),
     Field("params", "map", "what may be given on the command line"),
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
@@ -76,10 +77,10 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
         if steps:
             report_unused("params", scope.used_params, param_marks, diagnostics)
             report_unused("secrets", scope.used_secrets, secret_marks, diagnostics)
-        name, summary = _read_name(mapping), mapping.value("summary")
+        name, summary = _read_name(mapping, path), mapping.value("summary")
         diagnostics.raise_if_any()
-    given = tuple(params.values())
-    return Playbook(name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout)
+    given, told = tuple(params.values()), diagnostics.warnings
+    return Playbook(name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout, told)
 
 
 @contextmanager
@@ -94,15 +95,19 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _read_name(mapping: MappingReader) -> str:
-    name: str | None = mapping.value("name")
+def _read_name(mapping: MappingReader, path: str) -> str:
+    """As it is written, or the file's without its suffix."""
+    written = mapping.get("name") is not None
+    name: str | None = mapping.value("name") if written else PurePath(path).stem
     if name is None or _NAME.fullmatch(name):
         return name or ""
     better = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._").lower()[:64]
-    rule = (
-        'needs letters, digits and . _ -, 64 at most, as files and metrics are named after it; "summary" takes any text'
-    )
-    mapping.report("name", rule, f"Did you mean {quoted(better)}?" if _NAME.fullmatch(better) else None)
+    rule = "needs letters, digits and . _ -, 64 at most, as files and metrics are named after it"
+    suggestion = f"Did you mean {quoted(better)}?" if _NAME.fullmatch(better) else None
+    if written:
+        mapping.report("name", f'{rule}; "summary" takes any text', suggestion)
+    else:
+        mapping.report("name", f"is left out, and that of the file, {quoted(name)}, cannot take its place: it {rule}")
     return ""
 
 

@@ -9,7 +9,7 @@ from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
 from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.static_scope import MissingResult, StaticScope
 from runbook.playbook.expressions.static_types import ANY, StaticType, repeated, type_of_result
-from runbook.playbook.model import Effect, Field, StepDeclaration, StepSpec, Value
+from runbook.playbook.model import Effect, Field, Retry, StepDeclaration, StepSpec, Value
 from runbook.playbook.step_options import StepOptionsReader
 from runbook.playbook.step_outline import ASSERT, NOT_OF_A_BLOCK, NOT_OF_AN_ASSERTION, StepOutline
 from runbook.playbook.value_parser import ValueParser
@@ -145,8 +145,23 @@ class StepParser:
         effect = self._effect(outline, declaration)
         if declaration:
             guarded = declaration.guarded and effect is not Effect.READ
+            if parts.get("retry") and effect is not Effect.READ:
+                self._check_retry(declaration, parts["retry"], parts["arguments"], outline)
             parts |= {"uses": declaration.name, "effect": effect, "guarded": guarded}
         return parts, repeated(result, outline.goes_on) if "for_each" in outline.mapping.node.entries else result
+
+    def _check_retry(
+        self, declaration: StepDeclaration, retry: Retry, arguments: Mapping[str, Value], outline: StepOutline
+    ) -> None:
+        """Whoever names the errors to retry on has thought about it."""
+        if not declaration.safe_to_repeat or retry.only_on is not None:
+            return
+        given = {field.name: field.default for field in declaration.parameters}
+        given |= {name: value.content for name, value in arguments.items()}
+        if not any(given.get(name) in values for name, values in declaration.safe_to_repeat):
+            message = f"a retry after a time-out may do {declaration.name} twice"
+            suggestion = "Add idempotent: true to it where that is fine, or only_on: [unavailable] to the retry."
+            self._diagnostics.add(outline.mapping.mark("retry"), message, suggestion)
 
     def _declaration(self, outline: StepOutline) -> StepDeclaration | None:
         mapping = outline.mapping

@@ -15,8 +15,9 @@ from runbook.playbook.expressions.static_scope import StaticScope
 from runbook.playbook.expressions.static_types import ANY, STRING, StaticType
 from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
 from runbook.playbook.expressions.templates import OPEN, Part, Unclosed, split_template, whole_expression
+from runbook.playbook.expressions.tree import calls
 from runbook.playbook.model import Field, Value
-from runbook.playbook.types import convert_literal
+from runbook.playbook.types import NUMBERS, convert_literal
 from runbook.playbook.yaml_tree import ListNode, Node, Scalar, describe_node, scalars
 
 MAX_SIZE = 120_000
@@ -57,7 +58,15 @@ class ValueParser:
             wanted = f"{article} {'mapping' if field.type == 'map' else field.type}"
             suggestion = _list_inside(node, draft.type) if field.type == "list" else None
             self._diagnostics.add(node.mark, f"{label} must be {wanted}, not {draft.type}", suggestion)
+        if field.read_by_shell and isinstance(draft.content, Template):
+            self._warn_of_shell(draft.content)
         return Value(node.mark, label, field, draft.content)
+
+    def _warn_of_shell(self, line: Template) -> None:
+        for part in line.parts:
+            if isinstance(part, Expression) and part.type not in (*NUMBERS, "bool") and not calls(part.tree, "quote"):
+                what = "a shell reads what stands here: a space in it makes two words, and a ; another command"
+                self._diagnostics.warn(part.mark, what, f"Write ${{{{ quote({part.text}) }}}}.")
 
     def condition(self, node: Node, key: str) -> Expression | None:
         """The expression of ``if`` and its kin."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from runbook.playbook.model import StepDeclaration
     from runbook.steps.context import StepContext
 
+PEER_FIELDS = ("id", "address", "name", "voter")
+"""What every list of peers says of each."""
 Output = dict[str, Any]
 Body = Callable[["StepContext", "dict[str, Any]"], "StepResult"]
 

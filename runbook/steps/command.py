@@ -32,7 +32,12 @@ COMMAND_RUN = StepDeclaration(
     Effect.UNKNOWN,
     parameters=(
         Field("argv", "list", "the program and its arguments, no shell; the process list shows them"),
-        Field("shell", "string", "a line for /bin/sh instead of argv, where a shell is truly wanted"),
+        Field(
+            "shell",
+            "string",
+            "a line for /bin/sh instead of argv, where a shell is truly wanted; values in it need quote()",
+            read_by_shell=True,
+        ),
         Field("env", "map", "variables beside PATH, HOME, USER, TMPDIR, TZ and the locale", secret_ok=True),
         Field("cwd", "path", "the folder to run in; the one where runbook was started if nothing is said"),
         INPUT,

@@ -23,13 +23,19 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 @dataclass(frozen=True)
 class Request:
-    """``ca`` is a file of certificates to trust instead of the machine's own."""
+    """``ca`` is a file of certificates to trust instead of the machine's own, ``certificate`` the files of one to show
+    and of its key; ``server_name`` is asked for and checked instead of the URL's host. ``reads``: whatever its method,
+    it changes nothing.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
     ca: str | None = None
+    certificate: tuple[str, str] | None = None
+    server_name: str | None = None
+    reads: bool = False
 
     @property
     def origin(self) -> str:
@@ -44,24 +50,39 @@ class Request:
         return rest if rest.startswith("/") else f"/{rest}"
 
 
-def exchange(request: Request, seconds: float) -> Reply:
+def exchange(request: Request, seconds: float, limit: int = LIMIT) -> Reply:
     """Sent once. Raises StepError with the origin alone, as a path or a query may be a secret."""
     _check(request)
-    client = HttpClient(request.origin, HttpSettings(plain=request.headers, verify=request.ca or True))
+    settings = HttpSettings(
+        plain=request.headers,
+        verify=request.ca or trusted_by_this_machine(),
+        certificate=request.certificate,
+        server_name=request.server_name,
+    )
+    client = HttpClient(request.origin, settings)
     place = f"{request.method} {request.origin}"
     try:
-        return client.ask(request.method, request.path, timeout=seconds, limit=LIMIT, body=request.body)
+        return client.ask(request.method, request.path, timeout=seconds, limit=limit, body=request.body)
     except NoAnswerError as error:
         words = error.sentence.removeprefix(f"{place}{request.path}: ")
-        raise _failed(place, request.method, words, error) from None
+        raise _failed(place, request, words, error) from None
     except ClusterError:
-        raise unexpected(f"{place} answered with more than {LIMIT // 1024} KiB", "Ask for less") from None
+        hint = "Ask for less, or write it to a file with to"
+        raise unexpected(f"{place} answered with more than {limit // 1024} KiB", hint) from None
 
 
-def _failed(place: str, method: str, words: str, error: NoAnswerError) -> StepError:
+def trusted_by_this_machine() -> str | bool:
+    """The certificates that every other program here trusts: those of ``SSL_CERT_FILE``, else the system's store."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
+
+
+def _failed(place: str, request: Request, words: str, error: NoAnswerError) -> StepError:
     if error.kind is ErrorKind.UNREACHABLE:
         return StepError(ErrorKind.UNAVAILABLE, f"{place}: {words}", error.next_action)
-    fate = "" if method in READS else "; it may have been received"
+    fate = "" if request.reads or request.method in READS else "; it may have been received"
     return StepError(ErrorKind.TIMEOUT, f"{place}: {words}{fate}", error.next_action)
 
 
@@ -84,5 +105,6 @@ def _check(request: Request) -> None:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
             hint = "A header is one line of Latin letters without space around it; does a secret end with a line break?"
             raise unexpected(f"the header {name[:60]!r} cannot be sent", hint)
-    if request.ca is not None and not Path(request.ca).is_file():
-        raise unexpected(f"the ca file {request.ca} is not there", "Name a file of PEM certificates")
+    for name, file in (("ca", request.ca), *zip(("cert", "key"), request.certificate or (), strict=False)):
+        if file is not None and not Path(file).is_file():
+            raise unexpected(f"the {name} file {file} is not there", "Name a PEM file")

@@ -94,7 +94,7 @@ def writable_path(run: Path, path: str) -> Path:
         base = (run / RUN_FILES).resolve()
         target = (base / path).resolve()
         inside = base in target.parents
-        if not inside and (not Path(path).is_absolute() or _records_of(run) in target.parents):
+        if not inside and (not Path(path).is_absolute() or records_of(run) in target.parents):
             hint = "Use a relative path without .., or an absolute one outside of the folder of runs"
             raise unexpected(f"{path} leads out of the run's files", hint)
         if inside:
@@ -110,7 +110,7 @@ def writable_path(run: Path, path: str) -> Path:
     return target
 
 
-def _records_of(run: Path) -> Path:
+def records_of(run: Path) -> Path:
     """The state folder with the records of all runs, and their locks; of a run that is elsewhere its own folder."""
     resolved = run.resolve()
     return resolved.parent.parent if resolved.parent.name == RUNS else resolved

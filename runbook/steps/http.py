@@ -7,15 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
+from runbook.files import replace_file
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
+from runbook.steps.files import writable_path
 from runbook.text import NOT_KNOWN, beginning, is_known, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runbook.cluster.http import Reply
     from runbook.steps.context import StepContext
     from runbook.steps.exchange import Request
@@ -24,6 +28,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_REDIRECTS = 5
 MAX_HEADERS = 50
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+LARGEST = 64 * 1024 * 1024  # bytes of a reply that is written to a file
 JSON_LEVELS = 60  # levels of a JSON reply: a record of it must be written and read by plain recursion
 HIDDEN_HEADERS = ("set-cookie",)  # a secret that nobody named, so no redaction knows its value
 
@@ -46,16 +51,25 @@ HTTP_REQUEST = StepDeclaration(
         Field("expect", "list", "the statuses that are good; every 2xx where nothing is said"),
         Field("timeout", "duration", "how long the whole exchange may take", default=10.0, min=0.001),
         Field("follow", "bool", "follow 5 redirects of a GET or HEAD; no header goes elsewhere", default=False),
-        Field("ca", "path", "a file of certificates to trust instead of the machine's own"),
+        Field("ca", "path", "a file of certificates to trust instead of SSL_CERT_FILE or the system's own"),
+        Field("cert", "path", "a file with the certificate to show; its key is in it, or in key"),
+        Field("key", "path", "a file with the key of cert"),
+        Field("server_name", "string", "the name that TLS asks for and checks instead of the host's"),
+        Field("to", "path", "a file for the body, up to 64 MiB; a relative path is inside the run's files"),
+        Field("idempotent", "bool", "whether it may be sent twice: a retry after a time-out needs it", default=False),
     ),
     results=(
         Field("status", "int", "the status of the answer"),
         Field("headers", "map", "its headers, their names in lower case, without set-cookie"),
-        Field("body", "string", "its body as text; more than 256 KiB fail the step"),
+        Field("body", "string", "its body as text; more than 256 KiB fail the step, and need to"),
         Field("json", "any", "its body as data, or null where it is no JSON or has more than 60 levels"),
+        Field(
+            "path", "string", "the file that holds its body, where it was written to one; body and json are null then"
+        ),
+        Field("sha256", "string", "the digest of that file"),
     ),
     observe="Ask the same API with a GET whether what was asked for is there.",
-    shadow="A GET or HEAD with effect: read is sent; of everything else it is told what would be sent.",
+    shadow="With effect: read it is sent, also a POST; of everything else it is told what would be sent.",
     parallel=True,
     example="""\
 - id: ready
@@ -70,31 +84,52 @@ HTTP_REQUEST = StepDeclaration(
   with: { text: "the leader is ${{ ready.json }}" }
 """,
     at_most_one=("body", "json"),
+    safe_to_repeat=(("idempotent", (True,)), ("method", ("GET", "HEAD", "OPTIONS"))),
 )
 
 
 def send_request(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One request, or in a dry run the words for it. Raises StepError."""
-    from runbook.steps.exchange import READS, exchange, refuse_status
+    from runbook.steps.exchange import LIMIT, READS, exchange, refuse_status
 
-    may = not context.dry_run or (context.reads and is_known(arguments) and arguments["method"] in READS)
-    if not may:
+    if context.dry_run and not (context.reads and is_known(arguments)):
         return StepResult(_foretell_request(arguments), {})
     _check_expected(arguments["expect"] or [])
-    request = _request(arguments)
+    target = writable_path(context.folder, arguments["to"]) if arguments["to"] and not context.dry_run else None
+    limit = LARGEST if arguments["to"] else LIMIT
+    request = _request(arguments, reads=context.reads)
     until = context.clock.monotonic() + context.left(arguments["timeout"])
-    reply = exchange(request, context.left(arguments["timeout"]))
+    reply = exchange(request, context.left(arguments["timeout"]), limit)
     for _ in range(MAX_REDIRECTS if arguments["follow"] and request.method in READS else 0):
         if reply.status not in REDIRECT_STATUSES or "location" not in reply.headers:
             break
         request = _redirected(request, reply.headers["location"])
-        reply = exchange(request, context.left(max(0.001, until - context.clock.monotonic())))
+        reply = exchange(request, context.left(max(0.001, until - context.clock.monotonic())), limit)
     if not _expected(reply.status, arguments["expect"]):
         raise refuse_status(f"{request.method} {request.origin}", reply)
-    return StepResult(f"{request.method} {request.origin} answered {reply.status}", _output(reply))
+    told = f"{request.method} {request.origin} answered {reply.status}"
+    if arguments["to"]:
+        return _written(told, reply, target)
+    return StepResult(told, {**_output(reply), "path": None, "sha256": None})
 
 
-def _request(arguments: Mapping[str, Any]) -> Request:
+def _written(told: str, reply: Reply, target: Path | None) -> StepResult:
+    """The body in a file; in a dry run, which writes none, nowhere."""
+    import hashlib
+
+    output = _output(replace(reply, body=b"")) | {"body": None, "json": None}
+    size = f"{len(reply.body):,} bytes"
+    if target is None:
+        return StepResult(f"{told}, and would write {size}", {**output, "path": UNKNOWN, "sha256": UNKNOWN})
+    try:
+        replace_file(target, reply.body)
+    except OSError as error:
+        raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
+    digest = hashlib.sha256(reply.body).hexdigest()
+    return StepResult(f"{told}: {target}, {size}", {**output, "path": str(target), "sha256": digest})
+
+
+def _request(arguments: Mapping[str, Any], *, reads: bool) -> Request:
     import json
 
     from runbook.steps.exchange import Request
@@ -110,7 +145,9 @@ def _request(arguments: Mapping[str, Any]) -> Request:
         if "content-type" not in {name.lower() for name in headers}:
             headers["Content-Type"] = "application/json"
     data = None if body is None else body.encode("utf-8", "replace")
-    return Request(arguments["method"], arguments["url"], headers, data, arguments["ca"])
+    certificate = (arguments["cert"], arguments["key"] or arguments["cert"]) if arguments["cert"] else None
+    tls = {"ca": arguments["ca"], "certificate": certificate, "server_name": arguments["server_name"]}
+    return Request(arguments["method"], arguments["url"], headers, data, reads=reads, **tls)
 
 
 def _redirected(request: Request, location: str) -> Request:

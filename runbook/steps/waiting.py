@@ -1,4 +1,4 @@
-"""``wait.for`` and ``wait.until``: let time pass, or look until the cluster is as wanted."""
+"""``wait.for``, ``wait.until`` and ``wait.for_port``: let time pass, or until the cluster or a port is as wanted."""
 
 from __future__ import annotations
 
@@ -96,4 +96,69 @@ def wait_until(context: StepContext, _arguments: dict[str, Any]) -> StepResult:
     return StepResult(f"{alive} of {len(voters)} voters alive, leader {leader.label if leader else 'none'}", output)
 
 
-STEPS = (Step(WAIT_FOR, wait_for), Step(WAIT_UNTIL, wait_until))
+WAIT_FOR_PORT = StepDeclaration(
+    "wait.for_port",
+    "Wait until a TCP port takes a connection. That says that something listens, and not that it is well.",
+    Effect.READ,
+    parameters=(
+        Field("host", "string", "its name or address", required=True),
+        Field("port", "int", "the port", required=True, min=1, max=65535),
+        Field("within", "duration", "how long it may take", default=60.0, min=0.001, max=86400.0),
+        Field("every", "duration", "the pause before it is tried again", default=1.0, min=0.01),
+    ),
+    results=(Field("seconds", "float", "how long it took"),),
+    observe="It changes nothing.",
+    shadow="It is tried once, for real, and not waited for.",
+    example="""\
+- uses: wait.for_port
+  with:
+    host: 10.0.0.11
+    port: 4646
+    within: 5m              # then the step has failed
+""",
+    parallel=True,
+)
+
+
+def wait_for_port(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises StepError where it does not listen in time."""
+    from runbook.errors import ErrorKind, StepError
+    from runbook.events import Waiting
+    from runbook.text import is_known, shown
+
+    place = f"{shown(arguments['host'])}:{shown(arguments['port'])}"
+    if not is_known(arguments):
+        return StepResult(f"would wait for {place}", {})
+    began = context.clock.monotonic()
+    until = began + context.left(arguments["within"])
+    while True:
+        why = _why_closed(arguments["host"], arguments["port"], max(0.05, until - context.clock.monotonic()))
+        now = context.clock.monotonic()
+        if not why:
+            return StepResult(f"{place} takes connections", {"seconds": round(now - began, 3)})
+        if context.dry_run:
+            return StepResult(f"would wait for {place}, for {format_duration(until - now)} at most: {why}", {})
+        if now >= until:
+            what = f"{place} took no connection within {format_duration(until - began)}: {why}"
+            raise StepError(ErrorKind.TIMEOUT, what, "Check that it was started, and the firewalls on the way")
+        pause = min(arguments["every"], until - now)
+        context.emit(Waiting(context.step, round(until - now, 1), f"for {place}: {why}"))
+        context.clock.sleep(pause)
+
+
+def _why_closed(host: str, port: int, seconds: float) -> str:
+    """Why no connection could be made; empty where one could."""
+    import socket
+
+    try:
+        socket.create_connection((host, port), timeout=min(seconds, CONNECT_WITHIN)).close()
+    except TimeoutError:
+        return "no answer"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "the name is none"
+    return ""
+
+
+CONNECT_WITHIN = 3.0  # seconds: a first packet that was lost is sent again after one
+
+STEPS = (Step(WAIT_FOR, wait_for), Step(WAIT_UNTIL, wait_until), Step(WAIT_FOR_PORT, wait_for_port))

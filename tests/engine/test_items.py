@@ -89,7 +89,8 @@ def test_an_item_that_fails_keeps_no_other_from_being_done_where_the_run_goes_on
 
 def test_the_first_item_that_fails_lets_no_other_begin_and_those_that_run_go_on(tmp_path: Path) -> None:
     """Where the run does not go on."""
-    command = "test ${{ item }} != 1 || exit 3; sleep 0.3; touch FOLDER/${{ item }}"
+    waits = "if test ${{ item }} = 1; then until test -e FOLDER/begun; do sleep 0.01; done; exit 3; fi; "
+    command = f"{waits}touch FOLDER/begun; sleep 0.3; touch FOLDER/${{{{ item }}}}"
     run = items(tmp_path, command, parallel=2)
     assert isinstance(run.execute(), RunFailed)
     assert [path.name for path in tmp_path.iterdir() if path.name.isdigit()] == ["2"]

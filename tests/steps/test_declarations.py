@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = list(CATALOG.ours.values())
 ISSUE = (
     "http.request command.run ssh.run ssh.copy wait.until wait.for assert set approve notify.webhook file.write "
+    "file.prune wait.for_port "
     "playbook.run log.message"
 )
 each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -71,7 +72,7 @@ def test_a_secret_may_stand_only_where_nobody_else_reads_it() -> None:
 
 
 def test_what_needs_no_guard_is_a_message_or_a_file_and_nothing_else() -> None:
-    assert {step.name for step in STEPS if not step.guarded} == {"notify.webhook", "file.write"}
+    assert {step.name for step in STEPS if not step.guarded} == {"notify.webhook", "file.write", "file.prune"}
 
 
 def test_the_reference_is_fresh() -> None:

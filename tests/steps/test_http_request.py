@@ -246,7 +246,6 @@ def test_no_exchange_outlives_the_end_of_its_step(world: World, server: Server) 
     "arguments",
     [
         {"method": "POST", "body": "hello"},
-        {"method": "POST", "reads": True},
         {"method": "GET"},
         {"method": "GET", "reads": True, "headers": {"X-Job": UNKNOWN}},
         {"url": UNKNOWN, "reads": True},

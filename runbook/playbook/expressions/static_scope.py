@@ -14,11 +14,11 @@ from runbook.playbook.expressions.static_types import INT, STRING, StaticType
 from runbook.playbook.expressions.tree import CONSTANTS, OUTCOME
 
 RUN_OUTCOMES = ("success", "failed", "refused", "interrupted")
-RUN = StaticType("map", {"id": STRING, "name": STRING}, origin="run")
+_RUN_FIELDS = dict.fromkeys(("id", "name", "folder", "started_at", "date"), STRING)
+RUN = StaticType("map", _RUN_FIELDS, origin="run")
 ENDED_RUN = StaticType(
     "map",
-    {"id": STRING, "name": STRING, "outcome": StaticType("string", choices=RUN_OUTCOMES)}
-    | {"failed_step": STRING, "error": STRING},
+    {**_RUN_FIELDS, "outcome": StaticType("string", choices=RUN_OUTCOMES), "failed_step": STRING, "error": STRING},
     origin="run",
 )
 LOOP = StaticType("map", {"index": INT}, origin="loop")

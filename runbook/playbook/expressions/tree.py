@@ -70,3 +70,8 @@ def _computes(node: ast.expr) -> bool:
             return True
         node = node.value
     return not isinstance(node, ast.Name)
+
+
+def calls(tree: ast.expr, function: str) -> bool:
+    """Whether the whole of it is a call of this function."""
+    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == function

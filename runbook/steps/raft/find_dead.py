@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.base import Step, StepResult
+from runbook.steps.base import PEER_FIELDS, Step, StepResult
 
 if TYPE_CHECKING:
     from runbook.raft.liveness import Verdict
     from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
-
-PEER_FIELDS = ("id", "address", "name", "voter")
 
 FIND_DEAD = StepDeclaration(
     "raft.find_dead",
@@ -31,7 +29,10 @@ FIND_DEAD = StepDeclaration(
         Field("looks", "int", "how many looks are spread over that time", default=3, min=2, max=100),
     ),
     results=(
-        Field("peers", "list", "the dead peers", items=PEER_FIELDS),
+        Field("peers", "list", "the dead peers", items=(*PEER_FIELDS, "verdict")),
+        Field(
+            "verdicts", "list", "every peer, with its verdict: alive, dead or unknown", items=(*PEER_FIELDS, "verdict")
+        ),
         Field("count", "int", "how many they are"),
         Field("confirm_for", "duration", "how long each showed no sign of life"),
         Field("looks", "int", "over how many looks at least"),
@@ -57,7 +58,7 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
     from runbook.events import VerdictCriteria
     from runbook.raft.liveness import SILENT_MACHINE, Liveness
-    from runbook.steps.raft.looking import look_until_decided
+    from runbook.steps.raft.looking import look_until_decided, peer_item
 
     criteria = arguments["confirm_for"], arguments["looks"], arguments["confirm_final_for"]
     context.emit(VerdictCriteria(context.step, *criteria))
@@ -72,7 +73,8 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     verdicts = list(context.state.verdicts().values())
     dead = [verdict for verdict in verdicts if verdict.liveness is Liveness.DEAD]
     output = {
-        "peers": [_item(verdict) for verdict in dead],
+        "peers": [peer_item(verdict) for verdict in dead],
+        "verdicts": [peer_item(verdict) for verdict in verdicts],
         "count": len(dead),
         "confirm_for": context.state.confirm_for,
         "looks": arguments["looks"],
@@ -120,11 +122,6 @@ def _undecided(verdicts: Iterable[Verdict]) -> list[Verdict]:
     from runbook.raft.liveness import Liveness
 
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]
-
-
-def _item(verdict: Verdict) -> dict[str, Any]:
-    peer = verdict.peer
-    return {"id": peer.id, "address": peer.address, "name": peer.label, "voter": peer.voter}
 
 
 def _format_verdicts(dead: list[Verdict], undecided: list[Verdict]) -> str:

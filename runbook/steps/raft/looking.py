@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 from runbook.clock import wait
 from runbook.errors import ClusterError, ErrorKind
@@ -232,3 +233,15 @@ def count_voters(view: ClusterView) -> VoterCounts:
 def tolerance(view: ClusterView) -> int:
     """How many more may fail, by the same."""
     return count_voters(view).tolerance
+
+
+def peer_item(verdict: Verdict) -> dict[str, Any]:
+    """One peer as a playbook reads it, with what the run holds of it."""
+    peer = verdict.peer
+    return {
+        "id": peer.id,
+        "address": peer.address,
+        "name": peer.label,
+        "voter": peer.voter,
+        "verdict": verdict.liveness.value,
+    }

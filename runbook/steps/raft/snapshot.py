@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ClusterError, ErrorKind
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.base import Step, StepResult
+from runbook.steps.base import PEER_FIELDS, Step, StepResult
 
 if TYPE_CHECKING:
     from runbook.raft.model import ClusterView, Configuration
@@ -36,6 +36,7 @@ SNAPSHOT = StepDeclaration(
         Field("quorum", "int", "how many of them must agree"),
         Field("tolerance", "int", "how many more may fail"),
         Field("leader", "string", "id of the leader"),
+        Field("peers", "list", "every peer, with the verdict of the run so far", items=(*PEER_FIELDS, "verdict")),
         Field("fingerprint", "string", "what is compared just before a change: id, address and vote of every peer"),
         Field("path", "string", "the file that holds the configuration of every reachable server"),
         Field("state_kept", "bool", "whether a state snapshot was kept"),
@@ -73,7 +74,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
     Without a leader the step fails, with all that could be kept.
     """
     from runbook.raft.quorum import quorum
-    from runbook.steps.raft.looking import require_leader_configuration, tolerance
+    from runbook.steps.raft.looking import peer_item, require_leader_configuration, tolerance
 
     view = context.look()
     path = context.folder / f"snapshot{_mark(context)}.json"
@@ -88,6 +89,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
         "quorum": quorum(voters),
         "tolerance": tolerance(view),
         "leader": view.leader_id,
+        "peers": [peer_item(verdict) for verdict in context.state.verdicts().values()],
         "fingerprint": sorted(map(list, configuration.fingerprint)),
         "path": str(path),
         "state_kept": bool(state.sha256),

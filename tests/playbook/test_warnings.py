@@ -1,0 +1,61 @@
+"""What is no error and hardly meant is warned of, and stops nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import runbook
+from tests.playbook.cases import parsed
+
+LINE = """\
+runbook: 1
+name: x
+guards: {{ max_changes: 1 }}
+params:
+  unit: {{ type: string, default: nomad }}
+  count: {{ type: int, default: 3 }}
+  wait: {{ type: duration, default: 3s }}
+steps:
+  - uses: command.run
+    with:
+      shell: "{line}"
+      env: {{ A: "${{{{ params.unit }}}} ${{{{ params.count }}}} ${{{{ params.wait }}}}" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("systemctl restart ${{ params.unit }} | cat", "Write ${{ quote(params.unit) }}."),
+        ("echo ${{ run.name + params.unit }}", "Write ${{ quote(run.name + params.unit) }}."),
+        ("systemctl restart ${{ quote(params.unit) }} | cat", None),
+        ("head -${{ params.count }} /etc/hosts; sleep ${{ params.wait }}", None),
+        ("${{ params.unit }}", None),
+    ],
+)
+def test_a_value_inside_a_line_for_the_shell_is_to_be_quoted(line: str, meant: str | None) -> None:
+    """Numbers need no quotes, and who gives a whole line means the whole of it."""
+    warnings = parsed(LINE.format(line=line)).warnings
+    assert [warning.suggestion for warning in warnings] == ([meant] if meant else [])
+    assert all(warning.mark.line == 11 and warning.source for warning in warnings)
+
+
+def test_a_warning_is_told_and_the_playbook_is_good(tmp_path: Path) -> None:
+    """On the screen, and as a warning for code scanning."""
+    path = tmp_path / "x.yaml"
+    path.write_text(LINE.format(line="systemctl restart ${{ params.unit }} | cat"))
+    done = runbook({}, "validate", str(path))
+    assert (done.returncode, done.stdout) == (0, "1 good\n")
+    assert f"{path}:11:37: warning: a shell reads what stands here" in done.stderr
+    assert '"level": "warning"' in runbook({}, "validate", str(path), "--format", "sarif").stdout
+
+
+def test_a_playbook_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
+    """Where it can be one."""
+    text = "runbook: 1\nsteps: [{ uses: log.message, with: { text: x } }]\n"
+    for name, code in (("restart-nomad.yaml", 0), ("restart nomad.yaml", 2)):
+        (tmp_path / name).write_text(text)
+        assert runbook({}, "validate", str(tmp_path / name)).returncode == code
+    assert parsed(text).name == "playbook"
