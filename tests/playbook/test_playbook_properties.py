@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runbook.errors import ExpressionError, PlaybookError
 from runbook.playbook.expressions.evaluate import evaluate
+from runbook.playbook.expressions.functions import FUNCTIONS
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.params import read_params_file
 from runbook.playbook.parser import parse_playbook
@@ -22,8 +23,10 @@ PIECES = [
     *"""
     params dead item later .peers .count [0] ['id'] ( ) [ ] , + - * / // % < <= == != 1 2.5 'a' true null
     len( min( any( map( outcome( steps.dead secrets.token result loop.index run.outcome ** lambda: é @ # \\ .
-    __class__ f'{1}' 9**9 'a'*9 :=
+    __class__ f'{1}' 9**9 'a'*9 := { } 'a': && || ! = ? "
 """.split(),
+    *(f"{name}(" for name in FUNCTIONS),
+    *(" for x in ", " for item in dead.peers", "[x ", "x.id", " for x in x"),
     *(" and ", " or ", "not ", " in ", " not in ", " if ", " else ", "\n", " "),
 ]
 SCOPE: dict[str, Any] = {
@@ -41,6 +44,7 @@ WORDS = st.sampled_from(
     id uses with if for_each retry raft.find_dead raft.remove_peer looks x params steps guards type int default on
     ${{dead.peers}} ${{ 30s until every within assert else timeout continue_on_failure undo show on_failure finally
     secrets env:A pattern a+ effect read http.request url https://a.b cooldown ${{secrets.x}} result.count>1 outcome(x)
+    parallel 7d wait.for_port file.prune command.run shell ${{params.x}}s item!=1 [x.id${{ times wait 1s..${{params.x}}
     """.split()
 )
 TREES = st.recursive(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import ClusterError, ErrorKind
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import PEER_FIELDS, Step, StepResult
+from runbook.steps.files import writable_path
 
 if TYPE_CHECKING:
     from runbook.raft.model import ClusterView, Configuration
@@ -30,6 +31,7 @@ SNAPSHOT = StepDeclaration(
             default="wanted",
             choices=("required", "wanted", "none"),
         ),
+        Field("to", "path", "a file for the state snapshot, outside of the folder of the run"),
     ),
     results=(
         Field("voters", "int", "voters in the leader's configuration"),
@@ -82,7 +84,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
     if view.leader_id is None or view.configuration is None:
         _keep_without_leader(context, view, path, arguments["state"])
     configuration = require_leader_configuration(view)
-    state = _save_state(context, arguments["state"])
+    state = _save_state(context, arguments["state"], arguments["to"])
     voters = len(configuration.voters)
     output = {
         "voters": voters,
@@ -124,13 +126,15 @@ def _keep_without_leader(context: StepContext, view: ClusterView, path: Path, wa
         raise ClusterError(error.kind, error.sentence, f"{error.next_action} ({kept})".strip()) from None
 
 
-def _save_state(context: StepContext, wanted: str) -> SavedState:
+def _save_state(context: StepContext, wanted: str, to: str | None = None) -> SavedState:
     """A cluster too ill to give its state is the one that needs this run most, so its absence is told and borne, unless
     it is required. Raises ClusterError.
     """
     if wanted == "none":
         return SavedState(trouble="no state snapshot: the playbook wants none")
     path = context.folder / f"state{_mark(context)}.snap"
+    if to is not None and not context.dry_run:  # which writes into its own folder alone
+        path = writable_path(context.folder, to)
     for tries_left in reversed(range(TRIES)):
         try:
             return SavedState(str(path), context.cluster.save_state(path, within=context.left(inf)))
