@@ -122,8 +122,9 @@ class Beside(Generic[T]):
                 _join(threads)
             emit.leave_out([thread for thread in threads if thread.is_alive()])
             raise
-        if self._errors:
-            raise self._errors[min(self._errors)]
+        stopped = [error for error in self._errors.values() if not isinstance(error, Exception)]
+        if self._errors:  # a signal, or a record that is lost, is more than what failed
+            raise stopped[0] if stopped else self._errors[min(self._errors)]
         return self._ends
 
     def _hear(self, working: int) -> None:

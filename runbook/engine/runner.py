@@ -180,20 +180,23 @@ class PlaybookRunner:
     def _do_beside(self, spec: StepSpec, frame: Frame, place: str, items: list[Item], workers: int) -> dict[int, End]:
         """Some items at a time. What a person is asked before a change is asked here, and not in the midst of it."""
         if spec.guarded:
+            context = step_context(spec, frame, place, self._services, self._guards)
             with self._services.interrupts.allowed():
-                self._guards.allow(
-                    step_context(spec, frame, place, self._services, self._guards),
-                    (place, items[0][0] - 1),
-                    spec.uses or "block",
-                )
+                self._guards.allow(context, (place, items[0][0] - 1), spec.uses or "block")
 
         def work(interrupts: WorkerInterrupts, item: Item) -> End:
-            worker = copy(self)
-            worker._services = worker_services(self._services, interrupts)  # noqa: SLF001 -- it is one of us
-            own = extend_scope(frame.scope, {"outcomes": dict(frame.scope["outcomes"])})
-            return worker._do_item_or_go_on(spec, replace(frame, scope=own), place, item)  # noqa: SLF001
+            return copy(self).do_as_worker(spec, frame, place, item, interrupts)
 
         return Beside(items, work).run(workers, self._services.interrupts, self._emitting)
+
+    def do_as_worker(self, spec: StepSpec, frame: Frame, place: str, item: Item, interrupts: WorkerInterrupts) -> End:
+        """One item, by a copy of the runner in a thread of its own. What is known in one round, no other one knows."""
+        self._services = worker_services(self._services, interrupts)
+        own = extend_scope(frame.scope, {"outcomes": dict(frame.scope["outcomes"])})
+        end = self._do_item_or_go_on(spec, replace(frame, scope=own), place, item)
+        if self._interrupted:  # by a signal that came as it wrote
+            raise KeyboardInterrupt
+        return end
 
     def _do_item_or_go_on(self, spec: StepSpec, frame: Frame, place: str, item: Item) -> End:
         """How it failed, where that does not keep the rest from being done; a refusal and a signal do."""
@@ -251,15 +254,8 @@ class PlaybookRunner:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
         policy, paths = stricter(frame.policy, plan.policy), (*frame.paths, path)
-        inner = Frame(
-            playbook,
-            with_run_facts(plan.scope, frame.scope["run"]),
-            policy,
-            f"{own}/",
-            frame.deadline,
-            paths,
-            frame.in_handler,
-        )
+        scope = with_run_facts(plan.scope, frame.scope["run"])
+        inner = replace(frame, playbook=playbook, scope=scope, policy=policy, prefix=f"{own}/", paths=paths)
         failure = self._run_playbook(inner)
         if failure is not None:
             raise StoppedError(failure)
