@@ -46,8 +46,9 @@ def recover() -> None:
 def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str, **which: Any) -> None:
     """Print how to recover by peers.json: whose log is furthest, what may be lost, the file, the commands per host.
 
-    It only reads. It refuses while quorum may come back by itself, and while silence is all there is of a server: then
-    find out on its host that it does not run, and name it with --lost. Nothing that still shows life can be named.
+    It only reads, on the hosts of an inventory too. It refuses while quorum may come back by itself, and while silence
+    is all there is of a server: then find out on its host that it does not run, and name it with --lost. Nothing that
+    still shows life can be named.
 
     Exit: 0 a plan was printed, 2 settings, 3 refused.
     """
@@ -65,20 +66,23 @@ def print_recovery_plan(
     """Returns the exit code. Raises as chosen_cluster does, and RefusedError where there is no plan."""
     from runbook.cli.output import Output
     from runbook.clock import SystemClock, wait
-    from runbook.cluster.choice import chosen_cluster
+    from runbook.cluster.choice import chosen_cluster, chosen_hosts
     from runbook.errors import RefusedError
     from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, RecoveryEvidence, plan_recovery
     from runbook.raft.lost_quorum_text import format_plan
     from runbook.raft.removal import Refusal
+    from runbook.steps.raft.survivor_hosts import words_of_hosts
 
     cluster, clock, output = chosen_cluster(choice, environment, read_only=True), SystemClock(), Output()
     output.redactor.learn_all(cluster.secrets)
+    hosts = chosen_hosts(choice, environment)
     looks: list[ClusterView] = []
 
     def enough() -> RecoveryEvidence | None:
         """What was seen, once another look would not change what is decided on it."""
         looks.append(cluster.look())
-        evidence = RecoveryEvidence(looks, named=named_peers(looks[-1], lost), confirm_for=confirm_for)
+        words = words_of_hosts(looks[-1], hosts)
+        evidence = RecoveryEvidence(looks, words, named_peers(looks[-1], lost), confirm_for)
         made = plan_recovery(evidence)
         return None if isinstance(made, Refusal) and made.code in BY_ANOTHER_LOOK else evidence
 

@@ -182,6 +182,9 @@ def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> N
     assert (ended.code, ended.changes) == (0, []), ended.text
     assert "would stop the server on s1" in ended.text
     assert "a person's word" not in ended.text, dead
+    ended = at_a_terminal(lab, tmp_path, "recover", "plan", *choice, "--confirm-for", "1")
+    assert ended.code == 0, ended.text
+    assert "on its host it was seen that it does not run" in " ".join(ended.text.replace("#", "").split())
 
 
 KILLED_AT = [int(word) for word in os.environ.get("RECOVERY_KILLED_AT", "5").split()]  # stop 1-2, copy, write, start

@@ -157,19 +157,12 @@ def evidence_of(
     context: StepContext, collected: Mapping[str, Any], confirm_for: float, named: frozenset[str]
 ) -> RecoveryEvidence:
     """The looks of this process, with a new one, and what the hosts of those who do not answer say now."""
-    from runbook.raft.lost_quorum import RecoveryEvidence, left_out_of, survivors_of
-    from runbook.raft.lost_quorum_files import RaftFiles, files_of
+    from runbook.raft.lost_quorum import RecoveryEvidence
     from runbook.steps.host_map import host_spec
-    from runbook.steps.raft.survivor_hosts import left_out_word
+    from runbook.steps.raft.survivor_hosts import words_of_hosts
 
-    view = context.look()
-    files = files_of(view.cluster.partition(":")[0])
-    told = {row["id"]: row["host"] for row in (*collected["left_out"], *collected["survivors"]) if row["host"]}
-    words = {
-        peer.id: left_out_word(host_spec(told[peer.id]["server"], told[peer.id]), peer, files)
-        for peer in left_out_of(view, survivors_of(view))
-        if peer.id in told and isinstance(files, RaftFiles)
-    }
+    told = [row["host"] for row in (*collected["left_out"], *collected["survivors"]) if row["host"]]
+    words = words_of_hosts(context.look(), {host["server"]: host_spec(host["server"], host) for host in told})
     return RecoveryEvidence(tuple(context.state.looks), words, named, confirm_for)
 
 

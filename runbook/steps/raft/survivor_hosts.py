@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from runbook.errors import StepError, unexpected
-from runbook.raft.lost_quorum import HostWord
-from runbook.raft.model import Peer
+from runbook.raft.lost_quorum import HostWord, left_out_of, peers_of, survivors_of
+from runbook.raft.lost_quorum_files import RaftFiles, files_of
+from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal
 
 if TYPE_CHECKING:
     from runbook.hosts.spec import HostSpec
-    from runbook.raft.lost_quorum_files import RaftFiles
 
 SPARE = 10 * 1024  # KiB that must be left beside the copy: for the file, and for what the server writes as it starts
 
@@ -62,6 +62,17 @@ def survivor_fault(spec: HostSpec, peer: Peer, files: RaftFiles) -> Refusal | No
         sentence = f"{spec.label}: no process has {spec.data_folder} open, and {peer.label} answers"
         return Refusal("WrongHost", sentence, "Correct the host or the data folder")
     return None
+
+
+def words_of_hosts(view: ClusterView, hosts: Mapping[str, HostSpec]) -> dict[str, HostWord]:
+    """What the hosts of the servers that do not answer say, by the servers' ids. Raises StepError as specs_by_peer."""
+    files = files_of(view.cluster.partition(":")[0])
+    peers = peers_of(view)
+    if isinstance(files, Refusal) or not peers or not hosts:
+        return {}
+    specs = specs_by_peer(hosts, peers)
+    silent = left_out_of(view, survivors_of(view))
+    return {peer.id: left_out_word(specs[peer.id], peer, files) for peer in silent if peer.id in specs}
 
 
 def left_out_word(spec: HostSpec, peer: Peer, files: RaftFiles) -> HostWord:
