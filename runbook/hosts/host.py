@@ -37,6 +37,7 @@ rm -rf "$2.partial"; cp -a "$1" "$2.partial"; sync; mv "$2.partial" "$2\""""
 KIND = 'if [ -d "$1" ]; then echo folder; elif [ -e "$1" ]; then echo file; else echo nothing; fi'
 ROOM = """set -eu
 du -sk "$1" | cut -f1; df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d' ' -f4"""
+OWN_ADDRESS = 'ip -o route get "$1" 2>/dev/null || true'
 HOLDERS = """[ "$(id -u)" = 0 ] || exit 95
 find /proc/[0-9]*/fd /proc/[0-9]*/cwd -maxdepth 1 -lname "$1/*" 2>/dev/null | cut -d/ -f3 | sort -un | while read -r pid
 do printf '%s %s\\n' "$pid" "$(tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | head -c 200)"; done"""
@@ -94,6 +95,10 @@ class Host:
         if len(told) != 2 or not all(word.isdigit() for word in told):
             raise self._error(f"how large {folder} is could not be read", "Try du -sk and df -Pk there by hand")
         return int(told[0]), int(told[1])
+
+    def owns_address(self, address: str) -> bool:
+        """Whether it is seen that this IP address is that machine's own; false also where it cannot be seen."""
+        return self._script(OWN_ADDRESS, address, what=f"see whose {address} is").stdout.startswith("local ")
 
     def holders(self, folder: str) -> tuple[str, ...]:
         """The processes that have something below this folder open, or stand in it: ``4711 /usr/bin/consul agent``."""

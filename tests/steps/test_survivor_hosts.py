@@ -106,7 +106,16 @@ def test_nothing_is_proven_by_another_server_a_wrong_name_or_no_folder(data: Pat
     assert word(data, "consull") == (False, False)
     (data / "node-id").write_text("id-7")
     assert word(data) == (False, False)
-    assert left_out_word(HostSpec("s1", data_folder="/nowhere", stop=("a",), start=("b",)), S1, CONSUL).stopped is False
+    nowhere = HostSpec("s1", data_folder="/nowhere", stop=("a",), start=("b",))
+    assert left_out_word(nowhere, Peer("id-1", "127.0.0.1:8300", voter=True), CONSUL).stopped is False
+
+
+def test_a_new_disk_is_its_own_where_the_address_is(data: Path) -> None:
+    """Without an id only the machine's address tells whose host it is."""
+    (data / "node-id").unlink()
+    local = Peer("id-1", "127.0.0.1:8300", voter=True, name="s1", protocol=3)
+    assert word(data) == (False, False), "10.0.0.1 is not this machine's"
+    assert left_out_word(spec(data), local, CONSUL).stopped is True
 
 
 def test_a_host_of_nobody_of_two_or_half_a_host_is_refused(data: Path) -> None:

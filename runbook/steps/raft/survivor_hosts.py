@@ -76,7 +76,9 @@ def words_of_hosts(view: ClusterView, hosts: Mapping[str, HostSpec]) -> dict[str
 
 
 def left_out_word(spec: HostSpec, peer: Peer, files: RaftFiles) -> HostWord:
-    """Fenced is: disabled, and without a Raft folder. A host that does not answer says nothing for it."""
+    """Fenced is: disabled, and without a Raft folder. A host that does not answer says nothing for it, and neither does
+    one of which nothing shows that it is this server's: its id, or where the disk is gone its address.
+    """
     from runbook.hosts.host import Host, Running
 
     host = Host(spec)
@@ -84,6 +86,8 @@ def left_out_word(spec: HostSpec, peer: Peer, files: RaftFiles) -> HostWord:
         found = (host.read_file(f"{spec.data_folder}/{files.id_file}") or "").strip()
         if found and peer.id not in (found, peer.address):
             return HostWord(stopped=False, words=f"{spec.label} has the id {found[:60]}: it is another server's host")
+        if not found and not host.owns_address(peer.address.rpartition(":")[0].strip("[]")):
+            return HostWord(stopped=False, words=f"{spec.label} has neither the id nor the address of {peer.label}")
         if not spec.unit and host.kind_of(spec.data_folder) != "folder":
             return HostWord(stopped=False, words=f"{spec.label} has no folder {spec.data_folder}, which proves nothing")
         state = host.service()
