@@ -20,6 +20,7 @@ from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_c
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, StepContext
 from runbook.steps.raft.looking import count_voters, view_without
+from runbook.steps.raft.settling import FRESH
 
 T = TypeVar("T")
 
@@ -78,6 +79,7 @@ class ChangeGuards:
         with self._lock:  # of those that are made beside each other none may count before another one is on record
             self.allow(context, change, uses)
             if not context.dry_run:
+                self._raise_if_the_look_is_old(context)
                 context.left(float("inf"))
             context.emit((ChangeWouldBegin if context.dry_run else ChangeBegun)(*change, uses))
         if context.dry_run:
@@ -143,6 +145,13 @@ class ChangeGuards:
         numbers = count_voters(view) if view.configuration is not None else None
         start = self.state.before.margin if self.state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))
+
+    def _raise_if_the_look_is_old(self, context: StepContext) -> None:
+        """Where the guards were asked of one (I16): it is from before the person was asked, and from its beginning."""
+        looks = self.state.looks if context.policy.stated else []
+        if looks and self._services.clock.monotonic() - looks[-1].taken_at > FRESH:
+            what = f"not begun: the look that its guards were asked of began more than {FRESH:g} s ago"
+            raise ClusterError(ErrorKind.UNAVAILABLE, what, "Is the leader slow to answer? Resume this run later")
 
     def _question(self, context: StepContext, uses: str) -> str:
         where = f" for {self._services.cluster.name}" if self._held else ""

@@ -9,7 +9,7 @@ import pytest
 
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError
-from runbook.events import RunCompleted, RunRefused
+from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.removal import Refusal
 from runbook.steps import extensions
 from runbook.steps.context import Agreement
@@ -63,6 +63,16 @@ def test_min_voters_is_asked_of_a_look_just_before_each_command(tmp_path: Path, 
     assert isinstance(ending, RunRefused)
     assert (ending.code, done(mark)) == ("BelowMinimumVoters", ["first", "second"])
     assert "3 of 5 voters are proven alive and the playbook's min_voters is 4" in ending.message
+
+
+def test_no_command_follows_from_a_look_that_took_too_long(tmp_path: Path, mark: Path) -> None:
+    """I16: what a leader that answers slowly said a quarter of a minute ago is not *just before*."""
+    played = commands(tmp_path, "max_changes: 9, min_voters: 3", "first")
+    played.cluster.slow_looks = {1: 15.0}
+    ending = played.execute()
+    assert isinstance(ending, RunFailed), ending
+    assert (ending.error_kind, done(mark), played.kinds("change.")) == ("unavailable", [], ["change.approved"])
+    assert "not begun: the look that its guards were asked of began more than 10 s ago" in ending.message
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tests.simulation.timeline import Timeline
 
 SLOW = (Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
 OF_THE_MACHINE = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
+HTTP_PORT = 4646
 LEADERS_READ = "/v1/operator/raft/configuration"
 SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
 TRUNCATED = (Mishap.TRUNCATED_BODY, Mishap.TRUNCATED_SNAPSHOT)
@@ -128,7 +129,10 @@ class Ether:
         request = Request(server, method, path, ApiRequest(method, where, query, headers), mishap)
         self._count(mishap)
         self._timeline.after(seconds, lambda: self._give_up(request))
-        if self.links.silent(server.name) or server.name in self.links.full:
+        if self.links.rejects(server.name, HTTP_PORT):
+            refused = "a firewall refuses"
+            self._timeline.after(self._latency(), lambda: request.failed(Reach.REFUSED, ErrorKind.UNREACHABLE, refused))
+        elif self._silent(server, HTTP_PORT):
             none = "no packet came back"
             self._timeline.after(
                 min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, ErrorKind.UNREACHABLE, none)
@@ -152,13 +156,17 @@ class Ether:
             self.lost_probes[server.name] = self._timeline.now
         self._timeline.after(PROBE_TIMEOUT, lambda: probe.end(Reach.SILENT))
         port = int(address.rpartition(":")[2])
-        if (
-            mishap is None
-            and self.links.open(server.name)
-            and (port in OF_THE_MACHINE or server.name not in self.links.full)
-        ):
-            self._timeline.after(self._latency(), lambda: probe.end(_reach_of(server, port)))
+        if mishap is None and self.links.open(server.name) and not self._silent(server, port):
+            rejects = self.links.rejects(server.name, port)
+            self._timeline.after(
+                self._latency(), lambda: probe.end(Reach.REFUSED if rejects else _reach_of(server, port))
+            )
         return probe
+
+    def _silent(self, server: SimulatedServer, port: int) -> bool:
+        """Whether no packet comes back from this port."""
+        full = server.name in self.links.full and port not in OF_THE_MACHINE
+        return self.links.silent(server.name) or full or self.links.drops(server.name, port)
 
     def kick(self) -> None:
         """The servers have changed: those who wait at a frozen one try again."""

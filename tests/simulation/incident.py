@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.simulation.settings import SimulationSettings
+from tests.simulation.ether import HTTP_PORT
 from tests.simulation.minimum import Unreadable, unreadable
-from tests.simulation.mishaps import ENDINGS, EVIDENCE, Happening
+from tests.simulation.mishaps import ENDINGS, EVIDENCE, OF_A_HOST, Happening
 from tests.simulation.orders import Orders, draw_orders
 from tests.simulation.tool import Fate
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
-HTTP_PORT = 4646
 OLD, MIDDLE, NEW = "1.0.18", "1.3.9", "1.11.3"
 DURATIONS = (2.0, 8.0, 30.0, 90.0, 2500.0)  # seconds; the last is longer than any run may take
 POINTS = (
@@ -61,7 +61,7 @@ class Incident:
 
     ``orders`` are the commands of its playbook; ``person``: somebody is asked before the first change, and may be slow.
     ``goes_on``: the playbook of its runs goes on after a removal that failed; ``blinded``: some of those that begin get
-    no answer of the leader.
+    no answer of the leader. ``suspends``: its processes stand still now and then.
     """
 
     seed: int
@@ -80,6 +80,7 @@ class Incident:
     unreadable: Unreadable | None
     goes_on: bool
     blinded: bool
+    suspends: bool
     rehearses: bool
     runs_again: bool
 
@@ -121,13 +122,19 @@ def draw(seed: int) -> Incident:
         run_at=run_at,
         reading_rate=noise,
         removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
-        planned=(*_planned(seed, run_at), *_firewall(seed, run_at), *_against_evidence(seed, run_at)),
+        planned=(
+            *_planned(seed, run_at),
+            *_firewall(seed, run_at),
+            *_against_evidence(seed, run_at),
+            *_of_hosts(seed, run_at),
+        ),
         shares_lock=stream(seed, "lock").random() < 0.5,
         orders=orders,
         person=stream(seed, "person").random() < 0.35,
         unreadable=unreadable(stream(seed, "minimum"), run_at),
         goes_on=orders is None and stream(seed, "goes on").random() < 0.25,
         blinded=stream(seed, "blinded").random() < 0.4,
+        suspends=stream(seed, "suspends").random() < 0.1,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
     )
@@ -136,8 +143,9 @@ def draw(seed: int) -> Incident:
 def _settings(seed: int) -> SimulationSettings:
     chance = stream(seed, "cluster")
     protocol = chance.choice((3, 3, 3, 3, 2))
+    usual, odd = chance.choice((3, 5, 5, 5, 7)), stream(seed, "size")
     return SimulationSettings(
-        servers=chance.choice((3, 5, 5, 5, 7)),
+        servers=odd.choice((4, 6, 9)) if odd.random() < 0.1 else usual,
         http_port=HTTP_PORT,
         gossip_delay=chance.choice((3.0, 12.0, 40.0, 40.0)),
         raft_protocol=protocol,
@@ -188,7 +196,7 @@ def _params(seed: int, servers: int) -> dict[str, str]:
 def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
     chance = stream(seed, "happenings")
     count = chance.choice((0, 0, 1, 2, 3, 5, 8))
-    kinds = tuple(kind for kind in Happening if kind not in EVIDENCE)
+    kinds = tuple(kind for kind in Happening if kind not in (*EVIDENCE, *OF_A_HOST))
     return tuple(
         Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
         for _ in range(count)
@@ -216,3 +224,14 @@ def _firewall(seed: int, run_at: float) -> tuple[Planned, ...]:
     """At times this host cannot reach some servers from before the run until the faults are over."""
     behind = stream(seed, "firewall").random() < 0.08
     return (Planned(run_at - 1.0, Happening.TOOL_CUT_OFF, DURATIONS[-1]),) if behind else ()
+
+
+def _of_hosts(seed: int, run_at: float) -> tuple[Planned, ...]:
+    """What befalls machines, their firewalls and clocks, in a few incidents."""
+    chance = stream(seed, "hosts")
+    count = chance.choice((1, 2)) if chance.random() < 0.2 else 0
+    lasts = (10.0, 60.0, DURATIONS[-1])
+    return tuple(
+        Planned(chance.uniform(run_at - 40.0, run_at + 150.0), chance.choice(OF_A_HOST), chance.choice(lasts))
+        for _ in range(count)
+    )

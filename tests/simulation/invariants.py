@@ -14,7 +14,7 @@ from tests.simulation import oracle
 from tests.simulation.claims import untrue_ends
 from tests.simulation.ether import Request
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
-from tests.simulation.mishaps import ENDINGS, Mishap
+from tests.simulation.mishaps import ENDINGS, Mishap, Trial
 from tests.simulation.truth import MOMENT, Story, Truth
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
@@ -64,6 +64,11 @@ class Checks:
     def sleeps(self, seconds: float) -> None:
         self._require(seconds <= LONGEST_SLEEP, "I10", f"it sleeps {seconds:g} s at a stretch")
         self._in_time()
+
+    def suspended(self, seconds: float) -> None:
+        """It stands still for so long, which is no time of its own."""
+        self._story.happened(Trial.SUSPENDED.value, f"for {seconds:.0f} s")
+        self._began, self._spoke = self._began + seconds, self._spoke + seconds
 
     def look_begins(self) -> None:
         self._look_began = self._story.timeline.now

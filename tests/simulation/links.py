@@ -10,7 +10,7 @@ class Links:
     """What the tool's own host cannot reach, by name: nothing passes, replies do not, or the whole host is gone.
 
     ``paused`` machines are as silent as those that are gone; behind a ``full`` listen queue only the process's own
-    ports are.
+    ports are. ``rejected`` and ``dropped`` hold the ports that a firewall refuses, or whose packets it drops, by name.
     """
 
     blocked: set[str] = field(default_factory=set)
@@ -18,9 +18,21 @@ class Links:
     gone: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
+    rejected: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    dropped: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def silent(self, name: str) -> bool:
         return name in self.blocked or name in self.gone or name in self.paused
 
     def open(self, name: str) -> bool:
         return not self.silent(name) and name not in self.deaf
+
+    def rejects(self, name: str, port: int) -> bool:
+        return port in self.rejected.get(name, ())
+
+    def drops(self, name: str, port: int) -> bool:
+        return port in self.dropped.get(name, ())
+
+    def shuts(self, name: str, port: int) -> bool:
+        """Whether a firewall stands before this port."""
+        return self.rejects(name, port) or self.drops(name, port)

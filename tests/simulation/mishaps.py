@@ -57,6 +57,11 @@ class Happening(Enum):
     MACHINE_PAUSES = "machine pauses"
     LIFE_BETWEEN = "dead server lives for a moment"
     SLOW_LEADER = "leader answers slowly"
+    SHORT_PAUSE = "machine pauses for 3 to 30 s"
+    CRASH_LOOP = "dead server comes and goes"
+    REJECT = "firewall refuses some ports"
+    DROP = "firewall drops packets to some ports"
+    CLOCK_JUMPS = "clock of the tool's host jumps"
 
 
 class Trial(Enum):
@@ -68,8 +73,11 @@ class Trial(Enum):
     ANSWERED = "gone on with and answered"
     SLOW_PERSON = "a person takes their time"
     NOBODY = "nobody agrees"
+    SUSPENDED = "tool is suspended"
 
 
+RULES = (Happening.REJECT, Happening.DROP)
+OF_A_HOST = (Happening.SHORT_PAUSE, Happening.CRASH_LOOP, *RULES, Happening.CLOCK_JUMPS)
 EVIDENCE = (Happening.FULL_QUEUE, Happening.MACHINE_PAUSES, Happening.LIFE_BETWEEN, Happening.SLOW_LEADER)
 LONGEST_PAUSE = 100.0  # seconds; a machine that is silent for longer is as good as off
 

@@ -172,7 +172,7 @@ class _Performance:
             befall=stage.befall,
             past=records,
         )
-        clock = VirtualClock(stage.timeline, fate, checks)
+        clock = VirtualClock(stage.timeline, fate, checks, stage.hosts)
         lines = list(past.journal.lines) if past else []
         journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk, stage.removal_begins)
         self._journals[name] = journal
@@ -192,7 +192,7 @@ class _Performance:
         folder.mkdir(exist_ok=True)
         services = RunServices(
             cluster=WatchedCluster(inner, checks),
-            clock=VirtualClock(stage.timeline, fate, checks),
+            clock=VirtualClock(stage.timeline, fate, checks, stage.hosts),
             emit=run.journal.emit,
             folder=folder,
             random_fraction=own.random,

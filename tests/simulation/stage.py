@@ -11,6 +11,7 @@ from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.ether import Ether
 from tests.simulation.formation import demote
+from tests.simulation.hosts import Hosts
 from tests.simulation.incident import Incident, Victim
 from tests.simulation.mishaps import BLIND_FOR, BLIND_RATE, LONGEST_PAUSE, Happening, Mishap, Weather
 from tests.simulation.second_operator import SecondOperator
@@ -37,6 +38,7 @@ class Stage:
         self._blinding: Random = incident.chance("blind")
         self.over = False
         self._leader = self.model.leader()
+        self.hosts = Hosts(self.ether, self.timeline, incident.chance("what befalls hosts"), suspends=incident.suspends)
         operator = SecondOperator(self.model, self.ether, self.truth, self._some, self._changed)
         self._do: dict[Happening, Callable[[float], str | None]] = {
             Happening.KILL: self._kill,
@@ -57,11 +59,17 @@ class Stage:
             Happening.MACHINE_PAUSES: self._pause,
             Happening.LIFE_BETWEEN: self._live_for_a_moment,
             Happening.SLOW_LEADER: self._slow_leader,
+            Happening.SHORT_PAUSE: lambda lasts: self._pause(min(max(lasts, 3.0), 30.0)),
+            Happening.CRASH_LOOP: self._come_and_go,
+            Happening.REJECT: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=True),
+            Happening.DROP: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=False),
+            Happening.CLOCK_JUMPS: lambda _: self.hosts.jump(),
         }
 
     def set(self) -> None:
         """The cluster as it was before the incident, and everything that will befall it."""
         incident, world = self.incident, self.model.state
+        self.story.counts[f"{incident.settings.servers} servers"] += 1
         if incident.non_voters:
             demote(self.model, incident.non_voters)
             world.autopilot["ServerStabilizationTime"] = NEVER_STABLE
@@ -74,8 +82,11 @@ class Stage:
         """Phase two: what is broken is mended, but for those that are dead."""
         self.over = True
         self.weather.clear_up()
+        self.hosts.suspends = False
         self._heal()
         self.ether.slow_until.clear()
+        self.ether.links.rejected.clear()
+        self.ether.links.dropped.clear()
         for server in self.model.state.servers.values():
             if server.process is ProcessState.FROZEN:
                 self._thaw(server)
@@ -202,6 +213,16 @@ class Stage:
         self._return(server, wiped=False)
         self.timeline.after(min(lasts, 20.0), lambda: self._changed(lambda: self.model.kill(server.name)))
         return server.name
+
+    def _come_and_go(self, lasts: float) -> str | None:
+        def kill(server: SimulatedServer) -> None:
+            self._changed(lambda: self.model.kill(server.name))
+
+        def start(server: SimulatedServer) -> None:
+            if not self.over:
+                self._return(server, wiped=False)
+
+        return self.hosts.comes_and_goes(self._some(self._dead()), lasts, start, kill)
 
     def _slow_leader(self, lasts: float) -> str | None:
         leader = self.truth.leader()

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import IO, Any, TypeVar
 
+from runbook.changes import ChangeBegun
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
@@ -20,6 +21,7 @@ from runbook.events import Event, RemovalRequested, StepStarted
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.run_state import fold
 from tests.simulation.ether import Ether, Request
+from tests.simulation.hosts import Hosts
 from tests.simulation.invariants import Checks
 from tests.simulation.mishaps import Weather
 from tests.simulation.questions import Errand, Question
@@ -61,7 +63,8 @@ class Fate:
 
 
 class VirtualClock:
-    def __init__(self, timeline: Timeline, fate: Fate, checks: Checks) -> None:
+    def __init__(self, timeline: Timeline, fate: Fate, checks: Checks, hosts: Hosts) -> None:
+        self._hosts = hosts
         self._timeline = timeline
         self._fate = fate
         self._checks = checks
@@ -70,13 +73,21 @@ class VirtualClock:
         return EPOCH + self._timeline.now
 
     def now(self) -> str:
-        moment = START + timedelta(seconds=self._timeline.now)
+        moment = START + timedelta(seconds=self._timeline.now + self._hosts.jumped)
         return moment.isoformat(timespec="milliseconds")
 
     def sleep(self, seconds: float) -> None:
         self._checks.sleeps(seconds)
         self._fate.pass_by("sleep")
         self._timeline.wait(self._timeline.now + max(0.0, seconds))
+        self.stand_still()
+
+    def stand_still(self) -> None:
+        """Now and then the process is suspended, or its machine is."""
+        seconds = self._hosts.suspension()
+        if seconds:
+            self._checks.suspended(seconds)
+            self._timeline.wait(self._timeline.now + seconds)
 
 
 class ToolNetwork:
@@ -249,4 +260,6 @@ class MemoryJournal:
         self._checks.recorded(record)
         if event.kind == StepStarted.kind:
             self._begins(record["step"])
+        if event.kind != ChangeBegun.kind:  # not yet: a command follows from the look before its intent was written
+            self._clock.stand_still()
         self._fate.pass_by(f"after {event.kind}", "after emit")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from runbook.raft.model import ClusterView, Peer
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.ether import Ether
+from tests.simulation.ether import HTTP_PORT, Ether
 from tests.simulation.held import Removals
 from tests.simulation.timeline import Timeline
 
@@ -90,7 +90,9 @@ class Truth:
             return None
         if server.name in self.ether.links.paused:
             return f"the machine of {server.name} pauses"
-        if self.ether.links.open(server.name) and self.ether.lost_probes.get(server.name, -1.0) < began:
+        shut = all(self.ether.links.shuts(server.name, port) for port in (HTTP_PORT, _port_of(peer)))
+        open_ = self.ether.links.open(server.name) and not shut
+        if open_ and self.ether.lost_probes.get(server.name, -1.0) < began:
             return f"{server.name} is {server.process.value} and its port is open"
         for vantage in view.answering:
             observer = self.ether.server_at(vantage.url)
@@ -101,7 +103,8 @@ class Truth:
     def back_for(self, peer: Peer) -> float:
         """Seconds for which a server that had been dead has been answering this host again."""
         server = self.server_of(peer)
-        if server is None or not server.running or not self.ether.links.open(server.name):
+        links = self.ether.links
+        if server is None or not server.running or not links.open(server.name) or links.shuts(server.name, HTTP_PORT):
             return 0.0
         now = self.ether.now
         return now - self.back_since.get(server.name, now)
@@ -116,3 +119,7 @@ class Truth:
         voters = [peer for peer in leader.peers if peer.voter and peer.id != without]
         found = [world.server_at(peer.address) for peer in voters]
         return sum(each is not None and (each is leader or world.connected(leader, each)) for each in found)
+
+
+def _port_of(peer: Peer) -> int:
+    return int(peer.address.rpartition(":")[2])
