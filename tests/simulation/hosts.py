@@ -23,16 +23,14 @@ class Hosts:
         self.jumped, self.suspends = 0.0, suspends
         self._ether, self._timeline, self._chance = ether, timeline, chance
 
-    def comes_and_goes(
+    def come_and_go(
         self,
-        server: SimulatedServer | None,
+        server: SimulatedServer,
         lasts: float,
         start: Callable[[SimulatedServer], None],
         kill: Callable[[SimulatedServer], None],
-    ) -> str | None:
+    ) -> None:
         """A unit that its host starts again each time it has died; it ends dead or alive."""
-        if server is None:
-            return None
         until = self._timeline.now + min(lasts, 200.0)
 
         def up() -> None:
@@ -47,7 +45,6 @@ class Hosts:
                 self._timeline.after(self._chance.uniform(1.0, 15.0), up)
 
         up()
-        return server.name
 
     def shut(self, servers: list[SimulatedServer], lasts: float, *, rejects: bool) -> str:
         """A firewall between the tool and one server, some, or all, before its Raft port, its API or both."""

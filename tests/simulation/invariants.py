@@ -15,7 +15,7 @@ from tests.simulation.claims import untrue_ends
 from tests.simulation.ether import Request
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
 from tests.simulation.mishaps import ENDINGS, Mishap, Trial
-from tests.simulation.truth import MOMENT, Story, Truth
+from tests.simulation.truth import MOMENT, Story, Truth, brief
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
@@ -119,7 +119,7 @@ class Checks:
         self._records.append(record)
         kind = record["kind"]
         self._spoke = self._spoke if kind == "cluster.looked" else self._story.timeline.now
-        self._story.tell(self._who, _brief(record))
+        self._story.tell(self._who, brief(record))
         self._require(not self._ended, "I5", f"{kind} after the end of the run")
         self._require(self._token not in str(record), "I13", f"{kind} holds the token")
         if kind == "removal.requested":
@@ -296,8 +296,3 @@ class Checks:
     def _name(self, peer: Peer) -> str:
         server = self._truth.server_of(peer)
         return server.name if server else peer.label
-
-
-def _brief(record: Mapping[str, Any]) -> str:
-    kept = {key: value for key, value in record.items() if key not in ("kind", "at", "index", "output", "params")}
-    return f"{record['kind']} {' '.join(f'{key}={value}' for key, value in kept.items())}"

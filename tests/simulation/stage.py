@@ -9,6 +9,7 @@ from runbook.raft.model import Peer
 from runbook.simulation import consensus
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
+from tests.simulation.cuts import Cuts
 from tests.simulation.ether import Ether
 from tests.simulation.formation import demote
 from tests.simulation.hosts import Hosts
@@ -39,6 +40,7 @@ class Stage:
         self.over = False
         self._leader = self.model.leader()
         self.hosts = Hosts(self.ether, self.timeline, incident.chance("what befalls hosts"), suspends=incident.suspends)
+        self.cuts = Cuts(self.model, self.ether, self.timeline, self._chance, self._changed)
         operator = SecondOperator(self.model, self.ether, self.truth, self._some, self._changed)
         self._do: dict[Happening, Callable[[float], str | None]] = {
             Happening.KILL: self._kill,
@@ -46,21 +48,21 @@ class Stage:
             Happening.FREEZE: self._freeze,
             Happening.RESTART: lambda _: self._restart(wiped=False),
             Happening.WIPED_RESTART: lambda _: self._restart(wiped=True),
-            Happening.PARTITION: lambda lasts: self._partition(lasts, smaller=False),
-            Happening.MINORITY: lambda lasts: self._partition(lasts, smaller=True),
-            Happening.ONE_WAY: self._one_way,
-            Happening.TOOL_CUT_OFF: self._cut_off,
-            Happening.TOOL_DEAF: self._deaf,
+            Happening.PARTITION: lambda lasts: self.cuts.partition(lasts, smaller=False),
+            Happening.MINORITY: lambda lasts: self.cuts.partition(lasts, smaller=True),
+            Happening.ONE_WAY: self.cuts.one_way,
+            Happening.TOOL_CUT_OFF: self.cuts.cut_off,
+            Happening.TOOL_DEAF: self.cuts.deafen,
             Happening.OLD_LEADER: self._old_leader,
             Happening.OPERATOR_REMOVES: lambda _: operator.removes(self._dead_and_listed()),
             Happening.OPERATOR_FORCES_LEAVE: lambda _: operator.forces_leave(self._dead()),
             Happening.SECOND_RUN: lambda _: self._second_run(),
             Happening.FULL_QUEUE: lambda lasts: self._freeze(lasts, full=True),
             Happening.MACHINE_PAUSES: self._pause,
-            Happening.LIFE_BETWEEN: self._live_for_a_moment,
+            Happening.LIFE_BETWEEN: lambda lasts: self._come_and_go(min(lasts, 20.0), often=False),
             Happening.SLOW_LEADER: self._slow_leader,
             Happening.SHORT_PAUSE: lambda lasts: self._pause(min(max(lasts, 3.0), 30.0)),
-            Happening.CRASH_LOOP: self._come_and_go,
+            Happening.CRASH_LOOP: lambda lasts: self._come_and_go(lasts, often=True),
             Happening.REJECT: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=True),
             Happening.DROP: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=False),
             Happening.CLOCK_JUMPS: lambda _: self.hosts.jump(),
@@ -83,7 +85,7 @@ class Stage:
         self.over = True
         self.weather.clear_up()
         self.hosts.suspends = False
-        self._heal()
+        self.cuts.heal()
         self.ether.slow_until.clear()
         self.ether.links.rejected.clear()
         self.ether.links.dropped.clear()
@@ -205,24 +207,22 @@ class Stage:
         self.ether.links.paused.discard(server.name)
         self._changed(lambda: self.model.thaw(server.name))
 
-    def _live_for_a_moment(self, lasts: float) -> str | None:
+    def _come_and_go(self, lasts: float, *, often: bool) -> str | None:
         """A dead server comes back, and dies again before anybody has made up their mind about it."""
         server = self._some(self._dead())
-        if server is None:
-            return None
-        self._return(server, wiped=False)
-        self.timeline.after(min(lasts, 20.0), lambda: self._changed(lambda: self.model.kill(server.name)))
-        return server.name
+        if server is not None and often:
+            self.hosts.come_and_go(server, lasts, self._start_again, self._kill_again)
+        elif server is not None:
+            self._return(server, wiped=False)
+            self.timeline.after(lasts, lambda: self._kill_again(server))
+        return server.name if server else None
 
-    def _come_and_go(self, lasts: float) -> str | None:
-        def kill(server: SimulatedServer) -> None:
-            self._changed(lambda: self.model.kill(server.name))
+    def _start_again(self, server: SimulatedServer) -> None:
+        if not self.over:
+            self._return(server, wiped=False)
 
-        def start(server: SimulatedServer) -> None:
-            if not self.over:
-                self._return(server, wiped=False)
-
-        return self.hosts.comes_and_goes(self._some(self._dead()), lasts, start, kill)
+    def _kill_again(self, server: SimulatedServer) -> None:
+        self._changed(lambda: self.model.kill(server.name))
 
     def _slow_leader(self, lasts: float) -> str | None:
         leader = self.truth.leader()
@@ -241,38 +241,6 @@ class Stage:
             lost.discard(server.name)
         self.truth.back_since[server.name] = self.timeline.now
         self._changed(lambda: self.model.restart(server.name, wiped=wiped))
-
-    def _partition(self, lasts: float, *, smaller: bool) -> str | None:
-        """The tool's host is on one of the two sides."""
-        names = [server.name for server in self._all()]
-        self._chance.shuffle(names)
-        cut = self._chance.randint(1, (len(names) - 1) // 2) if smaller else self._chance.randint(1, len(names) - 1)
-        here, there = names[:cut], names[cut:]
-        self._changed(lambda: self.model.partition([here, there]))
-        self.ether.links.blocked = set(there)
-        self.timeline.after(lasts, self._heal)
-        return f"{' '.join(here)} with the tool | {' '.join(there)}"
-
-    def _one_way(self, lasts: float) -> str | None:
-        one, other = self._chance.sample([server.name for server in self._all()], 2)
-        self._changed(lambda: self.model.drop_packets(one, other))
-        self.timeline.after(lasts, self._heal)
-        return f"{one} to {other}"
-
-    def _cut_off(self, lasts: float) -> str | None:
-        self._changed(lambda: self.ether.links.blocked.update(self._few()))
-        self.timeline.after(lasts, self._heal)
-        return " ".join(sorted(self.ether.links.blocked))
-
-    def _deaf(self, lasts: float) -> str | None:
-        self._changed(lambda: self.ether.links.deaf.update(self._few()))
-        self.timeline.after(lasts, self._heal)
-        return " ".join(sorted(self.ether.links.deaf))
-
-    def _heal(self) -> None:
-        self._changed(self.model.heal)
-        self.ether.links.blocked.clear()
-        self.ether.links.deaf.clear()
 
     def _old_leader(self, _lasts: float) -> str | None:
         """Frozen until another leads, and thawed by the very question that it then answers."""
@@ -305,7 +273,3 @@ class Stage:
 
     def _some(self, servers: list[SimulatedServer]) -> SimulatedServer | None:
         return self._chance.choice(servers) if servers else None
-
-    def _few(self) -> list[str]:
-        names = [server.name for server in self._all()]
-        return self._chance.sample(names, self._chance.randint(1, len(names) // 2))

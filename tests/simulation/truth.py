@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from runbook.raft.model import ClusterView, Peer
 from runbook.simulation.cluster import SimulatedCluster
@@ -123,3 +125,9 @@ class Truth:
 
 def _port_of(peer: Peer) -> int:
     return int(peer.address.rpartition(":")[2])
+
+
+def brief(record: Mapping[str, Any]) -> str:
+    """A record in one line of the story."""
+    kept = {key: value for key, value in record.items() if key not in ("kind", "at", "index", "output", "params")}
+    return f"{record['kind']} {' '.join(f'{key}={value}' for key, value in kept.items())}"
