@@ -53,12 +53,9 @@ def without_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) 
     return _refusal_for_quorum(view, verdicts, peer, replace(policy, min_voters=0))
 
 
-def only_the_floor(view: ClusterView, _verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
+def only_the_floor(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy) -> Refusal | None:
     """No quorum is asked for."""
-    alive = {
-        each.id: Verdict(each, Liveness.ALIVE, ()) for each in (view.configuration.peers if view.configuration else ())
-    }
-    return _refusal_for_quorum(view, alive, peer, policy)
+    return _refusal_for_quorum(replace(view, quorum_proof="nobody"), verdicts, peer, policy)
 
 
 def leader_too(view: ClusterView, verdicts: Any, peer: Peer) -> Refusal | None:
