@@ -13,22 +13,25 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import Cluster
-from runbook.errors import SecretError, SettingsError
+from runbook.errors import ClusterError, SecretError, SettingsError
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import judge_once
-from runbook.raft.model import ClusterView, Reach
+from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.report.diagnosis import format_diagnosis
 from tests.cluster.stub import CERTIFICATE, NAME_IN_CERTIFICATE, reply, stub
 
 TOKEN = "a-token-of-nomad"
+PEER = Peer("s3-id", "127.0.0.3:4647", voter=True)
 
 
-def of_text(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> Cluster:
+def of_text(
+    tmp_path: Path, text: str, environment: Mapping[str, str] | None = None, *, read_only: bool = True
+) -> Cluster:
     """The cluster ``dev`` of an inventory in which it has these keys."""
     path = tmp_path / "clusters.yaml"
     path.write_text(f"inventory: 1\nclusters:\n  dev: {{ {text} }}\n")
-    return chosen_cluster(ClusterChoice("dev", str(path)), environment or {}, read_only=True)
+    return chosen_cluster(ClusterChoice("dev", str(path)), environment or {}, read_only=read_only)
 
 
 def settings_of(cluster: Cluster) -> HttpSettings:
@@ -71,13 +74,13 @@ def test_a_server_may_have_a_tls_name_of_its_own(tmp_path: Path) -> None:
 def test_the_name_of_an_address_is_asked_for_and_checked_there_alone(tmp_path: Path) -> None:
     """A second address of the same machine has another certificate in mind, and is not believed for the first one's."""
     with stub(lambda *_: reply(), tls_delay=0) as one, stub(lambda *_: reply(), tls_delay=0) as two:
-        cluster = of_text(
-            tmp_path,
-            f"kind: nomad, tls: {{ ca: {CERTIFICATE}, server_name: server.eu.nomad }}, addresses: "
-            f"[ {{ url: '{one.url}/nomad/1', tls_server_name: {NAME_IN_CERTIFICATE} }}, '{two.url}' ]",
-        )
-        cluster.look()
-        assert {head.split()[1].rpartition("/v1/")[0] for _, head in one.heads} == {"/nomad/1"}
+        named = f"{{ url: '{one.url}/nomad/1', tls_server_name: {NAME_IN_CERTIFICATE} }}"
+        tls = f"tls: {{ ca: {CERTIFICATE}, server_name: server.eu.nomad }}"
+        of_text(tmp_path, f"kind: nomad, {tls}, addresses: [{named}, '{two.url}']", read_only=False).remove_peer(PEER)
+        (head,) = one.heads
+        assert head[1].startswith("DELETE /nomad/1/v1/operator/raft/peer?")
+        with pytest.raises(ClusterError, match="TLS failed"):
+            of_text(tmp_path, f"kind: nomad, {tls}, addresses: ['{two.url}']", read_only=False).remove_peer(PEER)
         assert two.heads == []
 
 
