@@ -182,6 +182,6 @@ def at_work(commands: Commands) -> None:
     _AT_WORK.set(commands)
 
 
-def run_command(command: Command, seconds: float) -> Ended:
+def run_command(command: Command, seconds: float, _stopped: Callable[[], bool] = lambda: False) -> Ended:
     """Takes the place of the one of :mod:`runbook.hosts.process`."""
     return _AT_WORK.get().start(command, seconds)

@@ -128,7 +128,7 @@ class Checks:
         elif kind in SETTLED:
             self._settles(kind, record)
         elif kind == "step.completed" and "peers" in record["output"]:
-            self._are_dead(record["output"]["peers"])
+            self._are_dead([item for item in record["output"]["peers"] if item["verdict"] == "dead"])
         elif kind in ENDINGS:
             self._ended = True
         if kind.startswith(("removal.", "run.")):
