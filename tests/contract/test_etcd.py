@@ -64,6 +64,7 @@ def followers(lab: AgentLab) -> list[str]:
     return [row.name for row in lab.status() if row.state == "running" and row.name != leader]
 
 
+@pytest.mark.smoke
 def test_a_frozen_member_stays_and_a_dead_one_goes_and_then_the_dead_leader(lab: AgentLab, tmp_path: Path) -> None:
     frozen, killed, *_ = followers(lab)
     lab.freeze(frozen)

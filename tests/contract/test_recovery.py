@@ -84,6 +84,7 @@ def labs(servers: int) -> list[Any]:
     return [pytest.param((kind.values[0], servers), marks=kind.marks, id=str(kind.values[0])) for kind in KINDS]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_a_frozen_server_stays_and_a_dead_one_goes_and_then_the_dead_leader(lab: AgentLab, tmp_path: Path) -> None:
     """SIGSTOP is never death; kill -9 is, for a follower and for a leader; a second run finds nothing to do (I9)."""

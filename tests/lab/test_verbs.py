@@ -106,7 +106,8 @@ def test_help_loads_nothing_heavy() -> None:
     """`runbook --help` and `runbook lab --help` are typed at 3 a.m. too."""
     for words in ([], ["diagnose"], ["lab"], ["lab", "up"]):
         code = (
-            "import sys; from runbook.cli.main import main; main([*sys.argv[1:], '--help'], standalone_mode=False);"
+            "import contextlib, sys\nfrom runbook.cli.main import main\n"
+            "with contextlib.suppress(SystemExit): main([*sys.argv[1:], '--help'])\n"
             "print(sorted({'requests', 'http.server', 'http.client', 'structlog', 'tenacity', 'yaml', 'hashlib',"
             " 'socket', 'runbook.errors', 'runbook.events'} & set(sys.modules)))"
         )
