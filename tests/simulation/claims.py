@@ -7,9 +7,10 @@ from typing import Any
 
 from runbook.raft.model import ClusterView, MemberStatus
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.truth import MOMENT, Truth
+from tests.simulation.truth import Truth
 
 Records = Sequence[Mapping[str, Any]]
+SIGN_OF_LIFE = 10.0  # seconds: no sign of life that a look rests on is older (I15), and it outweighs gossip
 
 
 def failed_removals(records: Records) -> dict[str, str]:
@@ -41,12 +42,14 @@ REHEARSED = "removal.would_be_requested"
 
 
 def called_failed(view: ClusterView, truth: Truth, look_began: float) -> Iterator[str]:
-    """The voters that a server which answered this look held for failed by then."""
+    """The voters that a server which answered this look held for failed by then, and that did not answer themselves."""
     world = truth.model.state
-    observers = [truth.ether.server_at(vantage.url) for vantage in view.answering if vantage.members is not None]
+    observers = [truth.network.server_at(vantage.url) for vantage in view.answering if vantage.members is not None]
     for peer in view.configuration.voters if view.configuration else ():
         server = truth.server_of(peer)
-        if server is not None and any(_failed_by(each, server, look_began, world.settings) for each in observers):
+        if server is None or (server.running and view.vantage_of(peer) is not None):
+            continue  # it has just come back, and answered for itself before gossip knew
+        if any(_failed_by(each, server, look_began, world.settings) for each in observers):
             yield server.name
 
 
@@ -55,7 +58,7 @@ def _failed_by(observer: SimulatedServer, server: SimulatedServer, moment: float
     if not observer.running or entry is None or entry.uuid != server.uuid:
         return False
     since = entry.heard_at + settings.gossip_delay * observer.gossip_pace
-    return entry.status is MemberStatus.FAILED and since < moment - MOMENT
+    return entry.status is MemberStatus.FAILED and since < moment - SIGN_OF_LIFE
 
 
 def names_who_is_left(message: str, records: Records, truth: Truth) -> bool:

@@ -14,10 +14,10 @@ from runbook.events import RunRefused
 from runbook.hosts.process import Command, Ended
 from runbook.raft.removal import Policy
 from runbook.run_state import fold
+from tests.simulation.faults import ClusterFault, CommandTrial
 from tests.simulation.invariants import Checks
-from tests.simulation.mishaps import Happening, Trial
-from tests.simulation.stage import Stage
-from tests.simulation.tool import Fate
+from tests.simulation.tool import CrashPoint
+from tests.simulation.world import SimulatedWorld
 
 OLDEST_LOOK = 15.0  # seconds from the beginning of a look to the command that follows from it
 Key = tuple[str, str, str]  # a run, the command's own name, and its item
@@ -45,9 +45,16 @@ class Commands:
     """Those of one process of the tool."""
 
     def __init__(
-        self, run: str, stage: Stage, checks: Checks, fate: Fate, chance: Random, policy: Policy, ledger: Ledger
+        self,
+        run: str,
+        world: SimulatedWorld,
+        checks: Checks,
+        crash: CrashPoint,
+        chance: Random,
+        policy: Policy,
+        ledger: Ledger,
     ) -> None:
-        self._run, self._stage, self._checks, self._fate, self._chance = run, stage, checks, fate, chance
+        self._run, self._world, self._checks, self._crash, self._chance = run, world, checks, crash, chance
         self._policy, self._ledger = policy, ledger
         self._before = len(checks._records)
         self.unanswered = False
@@ -59,8 +66,8 @@ class Commands:
     def start(self, command: Command, seconds: float) -> Ended:
         """It takes its time, acts in the middle of it, and may be cut off anywhere."""
         kind, name, item = map(str, command.argv)
-        story, key = self._stage.story, (self._run, name, item)
-        story.happened(Trial.COMMAND.value, f"{kind} {name} {item}")
+        transcript, key = self._world.transcript, (self._run, name, item)
+        transcript.happened(CommandTrial.COMMAND.value, f"{kind} {name} {item}")
         self._may_begin(key)
         self._made += 1
         intent = self._checks._records[-1]
@@ -70,19 +77,19 @@ class Commands:
         try:
             self._pass(min(takes, seconds) / 2)
             if kind == "kill":
-                self._stage.happen(Happening.KILL, 0.0)
+                self._world.happen(ClusterFault.KILL, 0.0)
             begun.acted = True
             self._pass(min(takes, seconds) / 2)
         except BaseException:
-            story.happened(Trial.CUT_OFF.value, name)
+            transcript.happened(CommandTrial.CUT_OFF.value, name)
             raise
         begun.ended = takes <= seconds
         return Ended((1 if kind == "fail" else 0) if begun.ended else None, "", "", 0)
 
     def _pass(self, seconds: float) -> None:
-        timeline = self._stage.timeline
+        timeline = self._world.timeline
         timeline.wait(timeline.now + seconds)
-        self._fate.pass_by("inside command")
+        self._crash.reach("inside command")
 
     # -- the person who goes on with a run
 
@@ -92,7 +99,7 @@ class Commands:
         if not waiting:
             return {}
         self.unanswered = chance.random() < 0.5
-        self._stage.story.happened((Trial.UNANSWERED if self.unanswered else Trial.ANSWERED).value)
+        self._world.transcript.happened((CommandTrial.UNANSWERED if self.unanswered else CommandTrial.ANSWERED).value)
         if self.unanswered:
             return {}
         if chance.random() < 0.15:
@@ -134,10 +141,10 @@ class Commands:
 
     def _cluster_stands(self) -> None:
         """What the playbook states, in the look just before it and in truth."""
-        checks, policy, truth = self._checks, self._policy, self._stage.truth
+        checks, policy, truth = self._checks, self._policy, self._world.truth
         if not policy.stated:
             return
-        age = self._stage.timeline.now - checks._look_began
+        age = self._world.timeline.now - checks._look_began
         self._require(age <= OLDEST_LOOK, "I16", f"the look before a command began {age:.0f} s ago")
         self._require(
             checks._views[-1].configuration is not None, "I16", "guards are stated, and nobody led in the look"

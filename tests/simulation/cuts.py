@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from runbook.simulation.cluster import SimulatedCluster
-from tests.simulation.ether import Ether
+from tests.simulation.network import SimulatedNetwork
 from tests.simulation.timeline import Timeline
 
 
@@ -16,12 +16,12 @@ class Cuts:
     def __init__(
         self,
         model: SimulatedCluster,
-        ether: Ether,
+        network: SimulatedNetwork,
         timeline: Timeline,
         chance: Random,
         changed: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._model, self._ether, self._timeline = model, ether, timeline
+        self._model, self._network, self._timeline = model, network, timeline
         self._chance, self._changed = chance, changed
 
     def partition(self, lasts: float, *, smaller: bool) -> str | None:
@@ -31,7 +31,7 @@ class Cuts:
         cut = self._chance.randint(1, (len(names) - 1) // 2) if smaller else self._chance.randint(1, len(names) - 1)
         here, there = names[:cut], names[cut:]
         self._changed(lambda: self._model.partition([here, there]))
-        self._ether.links.blocked = set(there)
+        self._network.links.blocked = set(there)
         self._timeline.after(lasts, self.heal)
         return f"{' '.join(here)} with the tool | {' '.join(there)}"
 
@@ -42,19 +42,19 @@ class Cuts:
         return f"{one} to {other}"
 
     def cut_off(self, lasts: float) -> str | None:
-        self._changed(lambda: self._ether.links.blocked.update(self._few()))
+        self._changed(lambda: self._network.links.blocked.update(self._few()))
         self._timeline.after(lasts, self.heal)
-        return " ".join(sorted(self._ether.links.blocked))
+        return " ".join(sorted(self._network.links.blocked))
 
     def deafen(self, lasts: float) -> str | None:
-        self._changed(lambda: self._ether.links.deaf.update(self._few()))
+        self._changed(lambda: self._network.links.deaf.update(self._few()))
         self._timeline.after(lasts, self.heal)
-        return " ".join(sorted(self._ether.links.deaf))
+        return " ".join(sorted(self._network.links.deaf))
 
     def heal(self) -> None:
         self._changed(self._model.heal)
-        self._ether.links.blocked.clear()
-        self._ether.links.deaf.clear()
+        self._network.links.blocked.clear()
+        self._network.links.deaf.clear()
 
     def _few(self) -> list[str]:
         names = list(self._model.state.servers)

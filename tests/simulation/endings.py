@@ -9,21 +9,21 @@ from runbook.raft.undecided import UNDECIDED
 from runbook.simulation.state import ProcessState
 from tests.simulation.claims import is_in_trouble, names_who_is_left
 from tests.simulation.runs import Run
-from tests.simulation.stage import Stage
+from tests.simulation.world import SimulatedWorld
 
 
 class Endings:
     """The checks of phase two."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, world: SimulatedWorld) -> None:
+        self._world = world
 
     def has_a_leader(self) -> bool:
         """I3: or there is none because too few live, or because deaths overtook a removal on its way."""
-        led = self._stage.truth.leader() is not None
+        led = self._world.truth.leader() is not None
         if not led and self._has_quorum():
-            self._stage.story.counts["dead end (removal overtaken by deaths)"] += 1
-            overtaken = self._stage.truth.overtaken()
+            self._world.transcript.counts["dead end (removal overtaken by deaths)"] += 1
+            overtaken = self._world.truth.overtaken()
             self._require(overtaken, "I3", "a quorum lives, nobody can be elected, and it was no race that did it")
         return led
 
@@ -32,7 +32,7 @@ class Endings:
         if led and self._knows_an_address():
             ending, records = run.ending, run.journal.records
             came_back = isinstance(ending, RunFailed) and "ZombiePeer" in ending.message
-            went_on = isinstance(ending, RunFailed) and names_who_is_left(ending.message, records, self._stage.truth)
+            went_on = isinstance(ending, RunFailed) and names_who_is_left(ending.message, records, self._world.truth)
             well = isinstance(ending, RunCompleted | RunRefused) or came_back or went_on or _by_a_command(ending)
             self._require(well, "I8", f"resumed with a leader and without faults it ended as {ending}")
 
@@ -48,11 +48,16 @@ class Endings:
             told = isinstance(ending, RunFailed) and ending.error_kind in ("quorum_lost", "no_leader", "unreachable")
             self._require(told and run.checks.removals == 0, "I11", f"without a leader it ended as {ending}")
             return
-        well = isinstance(ending, RunCompleted | RunRefused) or _by_a_command(ending)
+        told = (  # its playbook went past a removal that an election had stopped
+            isinstance(ending, RunFailed)
+            and ending.error_kind == "no_leader"
+            and names_who_is_left(ending.message, run.journal.records, self._world.truth)
+        )
+        well = isinstance(ending, RunCompleted | RunRefused) or told or _by_a_command(ending)
         self._require(well, "I11", f"with a leader and without faults it ended as {ending}")
-        truth, leader = self._stage.truth, self._stage.truth.leader()
+        truth, leader = self._world.truth, self._world.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
-            world = self._stage.model.state
+            world = self._world.model.state
             found = [(peer, world.server_at(peer.address)) for peer in leader.peers]
             left = [each.name for _, each in found if each is not None and each.process is ProcessState.KILLED]
             self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
@@ -61,11 +66,11 @@ class Endings:
             self._require(not well_ones, "I11", f"it is undecided about {well_ones}, and nothing is wrong with them")
 
     def _knows_an_address(self) -> bool:
-        return any(self._stage.ether.server_at(url).running for url in self._stage.incident.addresses)
+        return any(self._world.network.server_at(url).running for url in self._world.incident.addresses)
 
     def _has_quorum(self) -> bool:
         """Whether the newest committed configuration that anybody alive holds has a quorum of the living."""
-        running = [server for server in self._stage.model.state.servers.values() if server.running]
+        running = [server for server in self._world.model.state.servers.values() if server.running]
         best = max(running, key=lambda server: server.committed, default=None)
         held = best.committed_configuration if best else None
         if held is None:
@@ -89,7 +94,7 @@ class Endings:
 
     def _require(self, held: bool, invariant: str, sentence: str) -> None:
         if not held:
-            self._stage.story.violated(invariant, sentence)
+            self._world.transcript.violated(invariant, sentence)
 
 
 def _by_a_command(ending: Ending | None) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState
-from tests.simulation.ether import Request
 from tests.simulation.links import Links
+from tests.simulation.network import Request
 
 OPEN = ("asked", "unsettled", "still_listed")
 SETTLED = ("removal.confirmed", "removal.failed", "removal.still_listed", "removal.unsettled", "removal.already_gone")

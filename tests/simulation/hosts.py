@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.ether import HTTP_PORT, Ether
+from tests.simulation.network import HTTP_PORT, SimulatedNetwork
 from tests.simulation.timeline import Timeline
 
 JUMPS = (-86400.0, -3600.0, -130.0, 130.0, 3600.0, 86400.0)  # seconds
@@ -19,9 +19,9 @@ class Hosts:
     and then.
     """
 
-    def __init__(self, ether: Ether, timeline: Timeline, chance: Random, *, suspends: bool) -> None:
+    def __init__(self, network: SimulatedNetwork, timeline: Timeline, chance: Random, *, suspends: bool) -> None:
         self.jumped, self.suspends = 0.0, suspends
-        self._ether, self._timeline, self._chance = ether, timeline, chance
+        self._network, self._timeline, self._chance = network, timeline, chance
 
     def come_and_go(
         self,
@@ -52,7 +52,7 @@ class Hosts:
         some = self._chance.sample(names, self._chance.choice((1, 2, len(names))))
         raft = int(servers[0].address.rpartition(":")[2])
         ports = self._chance.choice(((raft,), (raft,), (HTTP_PORT,), (raft, HTTP_PORT)))
-        links = self._ether.links
+        links = self._network.links
         rules = links.rejected if rejects else links.dropped
         rules.update(dict.fromkeys(some, ports))
 

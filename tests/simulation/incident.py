@@ -1,6 +1,6 @@
 """One incident, drawn from its seed: the cluster, who is dead, what will happen when, and where the tool will end.
 
-Each purpose has a random stream of its own, so that a new kind of mishap does not change all the others of a seed.
+Each purpose has a random stream of its own, so that a new kind of fault does not change all the others of a seed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.simulation.settings import SimulationSettings
-from tests.simulation.ether import HTTP_PORT
+from tests.simulation.faults import ENDINGS, EVIDENCE, OF_A_HOST, ClusterFault
 from tests.simulation.minimum import Unreadable, unreadable
-from tests.simulation.mishaps import ENDINGS, EVIDENCE, OF_A_HOST, Happening
-from tests.simulation.orders import Orders, draw_orders
-from tests.simulation.tool import Fate
+from tests.simulation.network import HTTP_PORT
+from tests.simulation.planned_commands import PlannedCommands, draw_commands
+from tests.simulation.tool import CrashPoint
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
 OLD, MIDDLE, NEW = "1.0.18", "1.3.9", "1.11.3"
@@ -41,7 +41,7 @@ class Planned:
     """Something that will befall the cluster, at a moment of the model's clock, and for how long where it passes."""
 
     at: float
-    what: Happening
+    what: ClusterFault
     lasts: float
 
 
@@ -51,7 +51,7 @@ class Victim:
 
     name: str
     at: float
-    way: Happening
+    way: ClusterFault
     lasts: float
 
 
@@ -59,7 +59,7 @@ class Victim:
 class Incident:
     """What is known before the first moment. Times are seconds of the model's clock.
 
-    ``orders`` are the commands of its playbook; ``person``: somebody is asked before the first change, and may be slow.
+    ``commands`` are those of its playbook; ``person``: somebody is asked before the first change, and may be slow.
     ``goes_on``: the playbook of its runs goes on after a removal that failed; ``blinded``: some of those that begin get
     no answer of the leader. ``suspends``: its processes stand still now and then.
     """
@@ -75,7 +75,7 @@ class Incident:
     removing_rate: float
     planned: tuple[Planned, ...]
     shares_lock: bool
-    orders: Orders | None
+    commands: PlannedCommands | None
     person: bool
     unreadable: Unreadable | None
     goes_on: bool
@@ -87,17 +87,17 @@ class Incident:
     def chance(self, purpose: str) -> Random:
         return stream(self.seed, purpose)
 
-    def fate(self, run: int) -> Fate:
+    def crash(self, run: int) -> CrashPoint:
         """Half of the runs of an incident are cut short, most of them by a crash; a few after their ending."""
         if self.chance(f"fate at the end {run}").random() < 0.05:
-            return Fate(f"after {self.chance(f'ending {run}').choice(sorted(ENDINGS))}", 1)
-        if self.orders is not None and (chance := self.chance(f"fate of commands {run}")).random() < 0.75:
-            return Fate("inside command", chance.randint(1, 3), interrupt=chance.random() < 0.2)
+            return CrashPoint(f"after {self.chance(f'ending {run}').choice(sorted(ENDINGS))}", 1)
+        if self.commands is not None and (chance := self.chance(f"fate of commands {run}")).random() < 0.75:
+            return CrashPoint("inside command", chance.randint(1, 3), interrupt=chance.random() < 0.2)
         chance = self.chance(f"fate {run}")
         if chance.random() < 0.5:
-            return Fate()
+            return CrashPoint()
         point, most = chance.choice(POINTS)
-        return Fate(point, chance.randint(1, most), interrupt=chance.random() < 0.2)
+        return CrashPoint(point, chance.randint(1, most), interrupt=chance.random() < 0.2)
 
 
 def stream(seed: int, purpose: str) -> Random:
@@ -108,7 +108,7 @@ def stream(seed: int, purpose: str) -> Random:
 def draw(seed: int) -> Incident:
     settings = _settings(seed)
     chance = stream(seed, "dead")
-    orders = draw_orders(stream(seed, "commands"))
+    commands = draw_commands(stream(seed, "commands"))
     params = _params(seed, settings.servers)
     run_at = round(chance.uniform(10.0, 120.0), 1)
     noise = stream(seed, "weather").choice((0.0, 0.0, 0.003, 0.01, 0.03))
@@ -118,7 +118,7 @@ def draw(seed: int) -> Incident:
         non_voters=_non_voters(seed, settings),
         dead=_some_full(seed, _dead(chance, settings, run_at)),
         addresses=_addresses(seed, settings),
-        params=orders.params(params) if orders else params,
+        params=commands.params(params) if commands else params,
         run_at=run_at,
         reading_rate=noise,
         removing_rate=stream(seed, "removing").choice((0.4, 0.7, 0.9)),
@@ -129,10 +129,10 @@ def draw(seed: int) -> Incident:
             *_of_hosts(seed, run_at),
         ),
         shares_lock=stream(seed, "lock").random() < 0.5,
-        orders=orders,
+        commands=commands,
         person=stream(seed, "person").random() < 0.35,
         unreadable=unreadable(stream(seed, "minimum"), run_at),
-        goes_on=orders is None and stream(seed, "goes on").random() < 0.25,
+        goes_on=commands is None and stream(seed, "goes on").random() < 0.25,
         blinded=stream(seed, "blinded").random() < 0.4,
         suspends=stream(seed, "suspends").random() < 0.1,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
@@ -169,7 +169,7 @@ def _dead(chance: Random, settings: SimulationSettings, run_at: float) -> tuple[
     """Mostly as many as can be borne, at times none, at times too many."""
     most = (settings.servers - 1) // 2
     count = chance.choice((0, 1, 1, min(2, most), most, most, most + 1))
-    ways = (Happening.KILL, Happening.KILL, Happening.KILL, Happening.HOST_DIES, Happening.FREEZE)
+    ways = (ClusterFault.KILL, ClusterFault.KILL, ClusterFault.KILL, ClusterFault.HOST_DIES, ClusterFault.FREEZE)
     return tuple(
         Victim(name, chance.uniform(0.5, run_at - 0.5), chance.choice(ways), chance.uniform(60.0, 300.0))
         for name in chance.sample(settings.names, count)
@@ -196,7 +196,7 @@ def _params(seed: int, servers: int) -> dict[str, str]:
 def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
     chance = stream(seed, "happenings")
     count = chance.choice((0, 0, 1, 2, 3, 5, 8))
-    kinds = tuple(kind for kind in Happening if kind not in (*EVIDENCE, *OF_A_HOST))
+    kinds = tuple(kind for kind in ClusterFault if kind not in (*EVIDENCE, *OF_A_HOST))
     return tuple(
         Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
         for _ in range(count)
@@ -216,14 +216,14 @@ def _against_evidence(seed: int, run_at: float) -> tuple[Planned, ...]:
 def _some_full(seed: int, dead: tuple[Victim, ...]) -> tuple[Victim, ...]:
     """Half of those that are frozen have a full listen queue: clients and health checks fill it by themselves."""
     chance = stream(seed, "full queues")
-    ways = {Happening.FREEZE: (Happening.FREEZE, Happening.FULL_QUEUE)}
+    ways = {ClusterFault.FREEZE: (ClusterFault.FREEZE, ClusterFault.FULL_QUEUE)}
     return tuple(replace(each, way=chance.choice(ways.get(each.way, (each.way,)))) for each in dead)
 
 
 def _firewall(seed: int, run_at: float) -> tuple[Planned, ...]:
     """At times this host cannot reach some servers from before the run until the faults are over."""
     behind = stream(seed, "firewall").random() < 0.08
-    return (Planned(run_at - 1.0, Happening.TOOL_CUT_OFF, DURATIONS[-1]),) if behind else ()
+    return (Planned(run_at - 1.0, ClusterFault.TOOL_CUT_OFF, DURATIONS[-1]),) if behind else ()
 
 
 def _of_hosts(seed: int, run_at: float) -> tuple[Planned, ...]:

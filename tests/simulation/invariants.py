@@ -12,10 +12,10 @@ from runbook.report.screen import Screen, format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
 from tests.simulation.claims import untrue_ends
-from tests.simulation.ether import Request
+from tests.simulation.faults import ENDINGS, CommandTrial, MessageFault
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
-from tests.simulation.mishaps import ENDINGS, Mishap, Trial
-from tests.simulation.truth import MOMENT, Story, Truth, brief
+from tests.simulation.network import Request
+from tests.simulation.truth import MOMENT, Transcript, Truth, brief
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
@@ -33,23 +33,23 @@ class Checks:
     def __init__(
         self,
         truth: Truth,
-        story: Story,
+        transcript: Transcript,
         plan: Plan,
         who: str,
         *,
         dry_run: bool,
         token: str,
         holds_lock: Callable[[], bool],
-        befall: Callable[[Mishap | None, Peer], None],
+        inject_fault: Callable[[MessageFault | None, Peer], None],
         past: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """``past`` is the record of the processes before this one, of the same run."""
-        self._truth, self._story, self._plan, self._who = truth, story, plan, who
-        self._dry_run, self._token, self._holds_lock, self._befall = dry_run, token, holds_lock, befall
+        self._truth, self._transcript, self._plan, self._who = truth, transcript, plan, who
+        self._dry_run, self._token, self._holds_lock, self._inject_fault = dry_run, token, holds_lock, inject_fault
         self._views: list[ClusterView] = []
         self._records = list(past)
         self._target: Peer | None = None
-        self._began = self._look_began = self._spoke = story.timeline.now
+        self._began = self._look_began = self._spoke = transcript.timeline.now
         self._led_during_look = True
         self._open_intent = left_open(past)
         self._told = True
@@ -67,11 +67,11 @@ class Checks:
 
     def suspended(self, seconds: float) -> None:
         """It stands still for so long, which is no time of its own."""
-        self._story.happened(Trial.SUSPENDED.value, f"for {seconds:.0f} s")
+        self._transcript.happened(CommandTrial.SUSPENDED.value, f"for {seconds:.0f} s")
         self._began, self._spoke = self._began + seconds, self._spoke + seconds
 
     def look_begins(self) -> None:
-        self._look_began = self._story.timeline.now
+        self._look_began = self._transcript.timeline.now
         self._led_during_look = self._truth.leader() is not None
 
     def looked(self, view: ClusterView) -> None:
@@ -88,10 +88,10 @@ class Checks:
         """At the moment just before a changing request leaves."""
         assert self._target is not None
         peer, view = self._target, self._views[-1]
-        self._story.tell(self._who, f"{method} {path} ({self._name(peer)})")
-        self._story.counts["removals sent"] += 1
+        self._transcript.tell(self._who, f"{method} {path} ({self._name(peer)})")
+        self._transcript.counts["removals sent"] += 1
         self.removals += 1
-        self._truth.removal(self._look_began, self._story.timeline.now)
+        self._truth.removal(self._look_began, self._transcript.timeline.now)
         self.before_removal()
         self._may_send(view)
         self._follows_an_intent(peer)
@@ -105,9 +105,9 @@ class Checks:
         assert self._target is not None
         self._truth.asked.asked.append(Asked(self._who, self._target.id, request))
 
-    def befall(self, mishap: Mishap | None) -> None:
+    def inject_fault(self, fault: MessageFault | None) -> None:
         assert self._target is not None
-        self._befall(mishap, self._target)
+        self._inject_fault(fault, self._target)
 
     def left(self, *, surely_not: bool) -> None:
         """The request is over. One that surely never left may be sent again, by another way."""
@@ -118,8 +118,8 @@ class Checks:
         """After every event."""
         self._records.append(record)
         kind = record["kind"]
-        self._spoke = self._spoke if kind == "cluster.looked" else self._story.timeline.now
-        self._story.tell(self._who, brief(record))
+        self._spoke = self._spoke if kind == "cluster.looked" else self._transcript.timeline.now
+        self._transcript.tell(self._who, brief(record))
         self._require(not self._ended, "I5", f"{kind} after the end of the run")
         self._require(self._token not in str(record), "I13", f"{kind} holds the token")
         if kind == "removal.requested":
@@ -171,7 +171,7 @@ class Checks:
         back = self._truth.back_for(peer)
         self._require(back <= OLDEST_EVIDENCE, "I15", f"{self._name(peer)} has been answering again for {back:.1f} s")
         if life is None and self._truth.hidden_life(peer):
-            self._story.counts["living server that nobody could see"] += 1
+            self._transcript.counts["living server that nobody could see"] += 1
 
     def _are_dead(self, peers: list[Mapping[str, Any]]) -> None:
         for item in peers:
@@ -256,7 +256,7 @@ class Checks:
             if self._truth.asked.can_be_seen(each):
                 self._require(False, "I6", f"{when}, and {name} still holds the removal of {each.peer}")
             else:
-                self._story.counts["removal held by a server that nobody could see"] += 1
+                self._transcript.counts["removal held by a server that nobody could see"] += 1
 
     def _can_be_told(self) -> None:
         """I12: log, screen and summary of a run are made from its records and nothing else."""
@@ -266,30 +266,30 @@ class Checks:
             shown = [line for record in self._records[-1:] for line in screen.format_event(record)]
             told = "\n".join([*shown, *format_summary(progress, "folder")]) if self._ended else ""
         except (TransitionError, KeyError, TypeError) as error:
-            self._story.violated("I12", f"the record cannot be told: {error!r}")
+            self._transcript.violated("I12", f"the record cannot be told: {error!r}")
             return
         self._require(self._token not in told, "I13", "the summary holds the token")
 
     # -- how it is held
 
     def _in_time(self) -> None:
-        now = self._story.timeline.now
+        now = self._transcript.timeline.now
         if now - self._began > LONGEST_RUN or now - self._spoke > LONGEST_SILENCE:
             told = f"after {now - self._began:.0f} s the run still goes on, its last word {now - self._spoke:.0f} s ago"
-            self._story.violated("I10", f"{self._who}: {told}")
+            self._transcript.violated("I10", f"{self._who}: {told}")
             raise EndlessError
 
     def _require(self, held: bool, invariant: str, sentence: str) -> None:
         if not held:
-            self._story.violated(invariant, f"{self._who}: {sentence}")
+            self._transcript.violated(invariant, f"{self._who}: {sentence}")
 
     def _require_or_race(self, held: bool, invariant: str, sentence: str) -> None:
         """What the world did since the last look began, no tool can know: there is no compare-and-set."""
         if held:
             return
         if self._truth.changed_since(self._look_began):
-            self._story.counts[f"unavoidable race ({invariant})"] += 1
-            self._story.tell("race", f"{invariant}: {sentence}")
+            self._transcript.counts[f"unavoidable race ({invariant})"] += 1
+            self._transcript.tell("race", f"{invariant}: {sentence}")
         else:
             self._require(False, invariant, sentence)
 

@@ -25,15 +25,15 @@ from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
 from tests.simulation.commands import Commands, Ledger, at_work, chosen
 from tests.simulation.endings import Endings
+from tests.simulation.faults import CommandTrial
 from tests.simulation.incident import TOKEN, Incident, stream
 from tests.simulation.invariants import Checks, EndlessError
 from tests.simulation.minimum import FOREVER, plan_minimum
-from tests.simulation.mishaps import Trial
-from tests.simulation.orders import Orders
+from tests.simulation.planned_commands import PlannedCommands
 from tests.simulation.runs import Locks, Run
-from tests.simulation.stage import Stage
-from tests.simulation.tool import Fate, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
+from tests.simulation.tool import CrashPoint, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
 from tests.simulation.truth import Violation
+from tests.simulation.world import SimulatedWorld
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "remove-dead-peers.yaml"
 ONE_BY_ONE = b"""  - id: remove
@@ -66,38 +66,38 @@ class Result:
 
 def play_in(incident: Incident, folder: Path) -> Result:
     """Never raises for what an incident brings; a fault of the simulation itself is raised."""
-    performance = _Performance(incident, folder)
+    performance = _IncidentRun(incident, folder)
     performance.with_faults()
     performance.without_faults()
-    for broken in performance.stage.truth.asked.broken_promises():
-        performance.stage.story.violated("I7", broken)
-    story = performance.stage.story
-    counts = story.counts + performance.stage.ether.counts
-    return Result(incident.seed, tuple(story.violations), counts, story.text())
+    for broken in performance.world.truth.asked.broken_promises():
+        performance.world.transcript.violated("I7", broken)
+    transcript = performance.world.transcript
+    counts = transcript.counts + performance.world.network.counts
+    return Result(incident.seed, tuple(transcript.violations), counts, transcript.text())
 
 
-class _Performance:
+class _IncidentRun:
     def __init__(self, incident: Incident, folder: Path) -> None:
-        self.stage = Stage(incident)
+        self.world = SimulatedWorld(incident)
         if incident.goes_on:
-            self.stage.weather.lose_removals()
-        self.stage.second_run = self._start_second
+            self.world.faults.lose_removals()
+        self.world.second_run = self._start_second
         self._incident = incident
         self._folder = folder
         self._journals: dict[str, MemoryJournal] = {}
         self._ledger: Ledger = {}
-        self.locks = Locks(lambda run: self._journals[run].records, self.stage.story.violated)
+        self.locks = Locks(lambda run: self._journals[run].records, self.world.transcript.violated)
         self._runs = 0
         self._last: Run | None = None
         self._fellow_ended: Callable[[], bool] = lambda: True
 
     def with_faults(self) -> None:
-        timeline, chance = self.stage.timeline, self._incident.chance("pauses")
-        self.stage.set()
-        plan_minimum(self._incident.unreadable, timeline.at, self.stage.ether.put_minimum)
+        timeline, chance = self.world.timeline, self._incident.chance("pauses")
+        self.world.set()
+        plan_minimum(self._incident.unreadable, timeline.at, self.world.network.put_minimum)
         timeline.wait(self._incident.run_at)
         for number in range(MOST_RUNS):
-            self._go_on_or_anew("tool", self._incident.fate(number), resume=chance.random() < 0.7)
+            self._go_on_or_anew("tool", self._incident.crash(number), resume=chance.random() < 0.7)
             if self._last is not None and self._last.ending is not None and chance.random() < 0.6:
                 break
             timeline.wait(timeline.now + chance.uniform(0.5, 30.0))
@@ -105,94 +105,94 @@ class _Performance:
                 break
 
     def without_faults(self) -> None:
-        timeline, story = self.stage.timeline, self.stage.story
-        self.stage.end_faults()
+        timeline, transcript = self.world.timeline, self.world.transcript
+        self.world.end_faults()
         if self._incident.unreadable is not None and self._incident.unreadable.lasts < FOREVER:
-            self.stage.ether.put_minimum(None)
+            self.world.network.put_minimum(None)
         timeline.wait(timeline.now + CALM + 1.3 * self._incident.settings.gossip_delay)
         timeline.wait(timeline.now + 3000.0, self._fellow_ended)
         if not self._fellow_ended():
-            story.violated("I10", "the second run does not end")
+            transcript.violated("I10", "the second run does not end")
             return
-        endings = Endings(self.stage)
+        endings = Endings(self.world)
         led = endings.has_a_leader()
         if self._last is not None and self._last.may_go_on and self._incident.chance("end").random() < 0.7:
-            endings.goes_on_well(self._process("last resume", Fate(), past=self._last), led)
-        rehearses = self._incident.rehearses and (self._incident.orders is None or self._incident.orders.end_well)
-        foretold = self._process("rehearsal", Fate(), dry_run=True) if rehearses else None
-        run = self._process("last run", Fate())
+            endings.goes_on_well(self._process("last resume", CrashPoint(), past=self._last), led)
+        rehearses = self._incident.rehearses and (self._incident.commands is None or self._incident.commands.end_well)
+        foretold = self._process("rehearsal", CrashPoint(), dry_run=True) if rehearses else None
+        run = self._process("last run", CrashPoint())
         endings.ends_well(run, led)
         if foretold is not None:
             endings.was_foretold(foretold, run)
         if self._incident.runs_again and isinstance(run.ending, RunCompleted):
-            endings.was_quiet(self._process("once more", Fate()))
+            endings.was_quiet(self._process("once more", CrashPoint()))
 
     # -- one process
 
-    def _go_on_or_anew(self, who: str, fate: Fate, *, resume: bool) -> None:
+    def _go_on_or_anew(self, who: str, crash: CrashPoint, *, resume: bool) -> None:
         past = self._last if resume and self._last is not None and self._last.may_go_on else None
-        self._last = self._process(who, fate, past=past)
+        self._last = self._process(who, crash, past=past)
         if self._last.commands.unanswered and self._incident.chance(f"comes back {self._runs}").random() < 0.7:
-            self._last = self._process(who, Fate(), past=self._last)
+            self._last = self._process(who, CrashPoint(), past=self._last)
 
     def _process(
-        self, who: str, fate: Fate, *, host: str = HOME, dry_run: bool = False, past: Run | None = None
+        self, who: str, crash: CrashPoint, *, host: str = HOME, dry_run: bool = False, past: Run | None = None
     ) -> Run:
         self._runs += 1
-        story, name = self.stage.story, past.name if past else f"{who} {self._runs}"
-        story.counts["resumes" if past else "runs"] += 1
-        run = self._prepared(name, host, fate, dry_run, past)
+        transcript, name = self.world.transcript, past.name if past else f"{who} {self._runs}"
+        transcript.counts["resumes" if past else "runs"] += 1
+        run = self._prepared(name, host, crash, dry_run, past)
         try:
-            run.ending = self._executed(run, fate, dry_run, past)
+            run.ending = self._executed(run, crash, dry_run, past)
             run.checks.over()
             self.locks.free(name)
         except ToolCrash:
             self.locks.dies(name)
-            story.happened("crash", f"of {name} at {fate.point} {fate.nth}")
+            transcript.happened("crash", f"of {name} at {crash.point} {crash.nth}")
         except EndlessError:
             self.locks.dies(name)
         except KeyboardInterrupt:
             self.locks.dies(name)
-            story.happened("interrupt", f"of {name} outside of a step")
+            transcript.happened("interrupt", f"of {name} outside of a step")
         run.commands.over(run.ending)
         self._count(run)
         return run
 
-    def _prepared(self, name: str, host: str, fate: Fate, dry_run: bool, past: Run | None) -> Run:
-        stage, plan = self.stage, self._plan(name)
+    def _prepared(self, name: str, host: str, crash: CrashPoint, dry_run: bool, past: Run | None) -> Run:
+        world, plan = self.world, self._plan(name)
         records = past.journal.records if past else []
         checks = Checks(
-            stage.truth,
-            stage.story,
+            world.truth,
+            world.transcript,
             plan,
             name,
             dry_run=dry_run,
             token=TOKEN,
             holds_lock=lambda: self.locks.has(name),
-            befall=stage.befall,
+            inject_fault=world.inject_fault,
             past=records,
         )
-        clock = VirtualClock(stage.timeline, fate, checks, stage.hosts)
+        clock = VirtualClock(world.timeline, crash, checks, world.hosts)
         lines = list(past.journal.lines) if past else []
-        journal = MemoryJournal(clock, fate, checks, lines, stage.hang_disk, stage.removal_begins)
+        journal = MemoryJournal(clock, crash, checks, lines, world.hang_disk, world.removal_begins)
         self._journals[name] = journal
         own = self._incident.chance(f"commands of {name} {len(records)}")
-        commands = Commands(name, stage, checks, fate, own, plan.policy, self._ledger)
+        commands = Commands(name, world, checks, crash, own, plan.policy, self._ledger)
         return Run(name, host, journal, checks, commands, began_at=len(records))
 
-    def _executed(self, run: Run, fate: Fate, dry_run: bool, past: Run | None) -> Ending:
-        incident, stage, checks = self._incident, self.stage, run.checks
+    def _executed(self, run: Run, crash: CrashPoint, dry_run: bool, past: Run | None) -> Ending:
+        incident, world, checks = self._incident, self.world, run.checks
         plan = self._plan(run.name)
         own = stream(incident.seed, f"tool {run.name} {len(run.journal.lines)}")
         passes = not run.name.startswith("tool") or stream(incident.seed, f"takes over {run.name}").random() < 0.75
         over = past is None and passes
-        network = ToolNetwork(stage.ether, stage.timeline, stage.weather, fate, checks, TOKEN, own)
-        inner = HashiCorpCluster(NOMAD, incident.addresses, HttpSettings({"X-Nomad-Token": TOKEN}), None, network)
+        tool_network = ToolNetwork(world.network, world.timeline, world.faults, crash, checks, TOKEN, own)
+        inner = HashiCorpCluster(NOMAD, incident.addresses, HttpSettings({"X-Nomad-Token": TOKEN}), None, tool_network)
         folder = self._folder / run.name
         folder.mkdir(exist_ok=True)
         services = RunServices(
             cluster=WatchedCluster(inner, checks),
-            clock=VirtualClock(stage.timeline, fate, checks, stage.hosts),
+            clock=VirtualClock(world.timeline, crash, checks, world.hosts),
             emit=run.journal.emit,
             folder=folder,
             random_fraction=own.random,
@@ -212,7 +212,7 @@ class _Performance:
             run.journal.emit(RunStarted(run.name, "simulated", digest, inner.name, "simulated", dry_run, params))
             return execute(plan, services, run.journal.state)
         except ToolCrash:
-            network.die()
+            tool_network.die()
             raise
 
     def _answering(self, services: RunServices, run: Run) -> RunServices:
@@ -225,21 +225,21 @@ class _Performance:
 
     def _agree(self, chance: Random) -> Agreement | None:
         """Before the first change. While there are faults some people take their time, and some say no."""
-        stage, roll = self.stage, chance.random()
-        if not self._incident.person or stage.over or roll > 0.9:
+        world, roll = self.world, chance.random()
+        if not self._incident.person or world.over or roll > 0.9:
             return Agreement("a person", "by --yes")
         if roll < 0.3:
-            stage.story.happened(Trial.NOBODY.value)
+            world.transcript.happened(CommandTrial.NOBODY.value)
             return None
         seconds = chance.choice((5.0, 30.0, 120.0, 400.0))
-        stage.story.happened(Trial.SLOW_PERSON.value, f"{seconds:g} s")
-        stage.timeline.wait(stage.timeline.now + seconds)
+        world.transcript.happened(CommandTrial.SLOW_PERSON.value, f"{seconds:g} s")
+        world.timeline.wait(world.timeline.now + seconds)
         return Agreement("a person", "at the terminal")
 
     def _plan(self, run: str) -> Plan:
         incident = self._incident
         params = tuple(sorted(incident.params.items()))
-        return _plan(params, run, incident.orders, goes_on=incident.goes_on)
+        return _plan(params, run, incident.commands, goes_on=incident.goes_on)
 
     def _set_aside(self, run: Run, guard: str, refusal: str) -> bool:
         """By word of the person who runs the tool in this incident, on record."""
@@ -251,16 +251,16 @@ class _Performance:
     def _start_second(self) -> None:
         if self._fellow_ended():
             host = HOME if self._incident.shares_lock else "another host"
-            self._fellow_ended = self.stage.timeline.start(lambda: self._second(host))
+            self._fellow_ended = self.world.timeline.start(lambda: self._second(host))
 
     def _second(self, host: str) -> None:
         try:
-            self._process("fellow", Fate(), host=host)
+            self._process("fellow", CrashPoint(), host=host)
         except BaseException as error:
-            self.stage.story.violated("simulation", f"the second run broke: {error!r}")
+            self.world.transcript.violated("simulation", f"the second run broke: {error!r}")
 
     def _count(self, run: Run) -> None:
-        counts = self.stage.story.counts
+        counts = self.world.transcript.counts
         ending = run.ending.kind if run.ending is not None else "cut off"
         counts[f"runs {ending}"] += 1
         if isinstance(run.ending, RunRefused):
@@ -269,7 +269,7 @@ class _Performance:
         if isinstance(run.ending, RunFailed):
             counts[f"failed {run.ending.error_kind}"] += 1
             if run.ending.error_kind == "bug":
-                self.stage.story.violated("no bug", run.ending.message)
+                self.world.transcript.violated("no bug", run.ending.message)
         counts["removals"] += len(run.of_kind("removal.confirmed"))
         counts["already gone"] += len(run.of_kind("removal.already_gone"))
         counts["unsettled"] += len(run.of_kind("removal.unsettled"))
@@ -277,9 +277,9 @@ class _Performance:
 
 
 @lru_cache(maxsize=100)
-def _playbook(orders: Orders | None, *, goes_on: bool) -> Playbook:
+def _playbook(commands: PlannedCommands | None, *, goes_on: bool) -> Playbook:
     text = _going_on(PLAYBOOK.read_bytes()) if goes_on else PLAYBOOK.read_bytes()
-    return parse_playbook(orders.within(text) if orders else text, str(PLAYBOOK), CATALOG)
+    return parse_playbook(commands.within(text) if commands else text, str(PLAYBOOK), CATALOG)
 
 
 def _going_on(text: bytes) -> bytes:
@@ -290,6 +290,6 @@ def _going_on(text: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1000)
-def _plan(params: tuple[tuple[str, str], ...], run: str, orders: Orders | None, *, goes_on: bool) -> Plan:
-    playbook = _playbook(orders, goes_on=goes_on)
+def _plan(params: tuple[tuple[str, str], ...], run: str, commands: PlannedCommands | None, *, goes_on: bool) -> Plan:
+    playbook = _playbook(commands, goes_on=goes_on)
     return bind_plan(playbook, run, bind_params(playbook, dict(params)))

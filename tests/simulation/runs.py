@@ -13,8 +13,8 @@ from runbook.lock_events import ClusterClaimed
 from runbook.raft.removal import Refusal
 from runbook.run_state import fold
 from tests.simulation.commands import Commands
+from tests.simulation.faults import ENDINGS
 from tests.simulation.invariants import Checks
-from tests.simulation.mishaps import ENDINGS
 from tests.simulation.tool import MemoryJournal
 
 

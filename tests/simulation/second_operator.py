@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import SimulatedServer
-from tests.simulation.ether import Ether
 from tests.simulation.incident import TOKEN
+from tests.simulation.network import SimulatedNetwork
 from tests.simulation.truth import Truth
 
 HEADERS = {"x-nomad-token": TOKEN}
@@ -20,12 +20,12 @@ class SecondOperator:
     def __init__(
         self,
         model: SimulatedCluster,
-        ether: Ether,
+        network: SimulatedNetwork,
         truth: Truth,
         some: Some,
         changed: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._model, self._ether, self._truth = model, ether, truth
+        self._model, self._network, self._truth = model, network, truth
         self._some, self._changed = some, changed
 
     def removes(self, dead: list[SimulatedServer]) -> str | None:
@@ -33,9 +33,9 @@ class SecondOperator:
         leader, server = self._truth.leader(), self._some(dead)
         if leader is None or server is None:
             return None
-        now = self._ether.now
+        now = self._network.now
         self._truth.removal(now, now)
-        self._ether.from_operator(leader, "DELETE", f"/v1/operator/raft/peer?id={server.raft_id}", HEADERS)
+        self._network.from_operator(leader, "DELETE", f"/v1/operator/raft/peer?id={server.raft_id}", HEADERS)
         self._changed(lambda: None)
         return server.name
 
@@ -45,6 +45,6 @@ class SecondOperator:
         server = self._some(dead)
         if at is None or server is None:
             return None
-        self._ether.from_operator(at, "PUT", f"/v1/agent/force-leave?node={server.name}.global", HEADERS)
+        self._network.from_operator(at, "PUT", f"/v1/agent/force-leave?node={server.name}.global", HEADERS)
         self._changed(lambda: None)
         return server.name

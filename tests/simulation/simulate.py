@@ -17,9 +17,9 @@ from unittest.mock import patch
 
 from runbook.hosts import process
 from tests.simulation.commands import run_command
+from tests.simulation.faults import ClusterFault, CommandTrial, MessageFault
 from tests.simulation.incident import draw
 from tests.simulation.minimum import OddMinimum
-from tests.simulation.mishaps import Happening, Mishap, Trial
 from tests.simulation.play import Result, play_in
 from tests.simulation.truth import Violation
 
@@ -27,7 +27,7 @@ CHUNK = 20  # seeds that one process takes at a time
 SHOWN = 3  # transcripts of violations; the seeds of the others are named
 
 
-def played(seeds: Iterable[int]) -> Iterator[Result]:
+def play_seeds(seeds: Iterable[int]) -> Iterator[Result]:
     """The results of these seeds, in this process.
 
     Without fsync, as nothing of them is to outlive it; and with commands that only the simulated world knows.
@@ -39,10 +39,10 @@ def played(seeds: Iterable[int]) -> Iterator[Result]:
         for number, seed in enumerate(seeds):
             own = Path(folder) / str(number)
             own.mkdir()
-            yield _played(seed, own)
+            yield _play_seed(seed, own)
 
 
-def _played(seed: int, folder: Path) -> Result:
+def _play_seed(seed: int, folder: Path) -> Result:
     """A simulation that breaks has proven nothing, so that is a violation too."""
     try:
         return play_in(draw(seed), folder)
@@ -54,7 +54,7 @@ def _chunk(seeds: range) -> tuple[Counter[str], list[Result]]:
     gc.freeze()  # what is loaded by now is there to stay, and need not be looked through for garbage again
     counts: Counter[str] = Counter()
     bad = []
-    for result in played(seeds):
+    for result in play_seeds(seeds):
         counts += result.counts
         if result.violations:
             bad.append(result)
@@ -71,22 +71,22 @@ def main(first: int, seeds: int) -> int:
         for some, wrong in pool.map(_chunk, chunks):
             counts += some
             bad += wrong
-    _tell(counts, seeds, time.monotonic() - began)
+    _print_counts(counts, seeds, time.monotonic() - began)
     for result in bad[:SHOWN]:
-        print(f"\n{told(result)}")
+        print(f"\n{format_result(result)}")
     print(f"\nviolations: {len(bad)}{' in seeds ' + ' '.join(str(each.seed) for each in bad) if bad else ''}")
     return 1 if bad else 0
 
 
-def told(result: Result) -> str:
-    """The story of a seed, its invariants first."""
+def format_result(result: Result) -> str:
+    """The transcript of a seed, its violations first."""
     lines = [f"seed {result.seed}: {each.invariant}: {each.sentence}" for each in result.violations[:5]]
     return "\n".join([*lines, result.text])
 
 
-def _tell(counts: Counter[str], seeds: int, seconds: float) -> None:
+def _print_counts(counts: Counter[str], seeds: int, seconds: float) -> None:
     print(f"{seeds} incidents in {seconds:.0f} s: {seeds / seconds * 60:.0f} a minute")
-    kinds = [each.value for kind in (Mishap, Happening, Trial, OddMinimum) for each in kind]
+    kinds = [each.value for kind in (MessageFault, ClusterFault, CommandTrial, OddMinimum) for each in kind]
     others = sorted(counts.keys() - set(kinds))
     print("\nwhat the tool did and met")
     print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in others))

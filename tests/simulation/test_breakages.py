@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 
 from tests.simulation.breakages import BREAKAGES, Breakage
-from tests.simulation.simulate import played
+from tests.simulation.simulate import play_seeds
 
 MOST_SEEDS = 400
 
@@ -17,7 +17,7 @@ MOST_SEEDS = 400
 def test_a_broken_guard_is_caught(breakage: Breakage, summarize: Callable[[str], None]) -> None:
     """What the simulation cannot catch, it does not prove."""
     with breakage.made():
-        caught = next((r for r in played(chain([breakage.caught_at], range(MOST_SEEDS))) if r.violations), None)
+        caught = next((r for r in play_seeds(chain([breakage.caught_at], range(MOST_SEEDS))) if r.violations), None)
     assert caught is not None
     where = f"{breakage.name}: caught at seed {caught.seed} by {caught.violations[0].invariant}"
     if caught.seed == breakage.caught_at:

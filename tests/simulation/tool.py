@@ -20,11 +20,11 @@ from runbook.errors import ErrorKind
 from runbook.events import Event, RemovalRequested, StepStarted
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.run_state import fold
-from tests.simulation.ether import Ether, Request
+from tests.simulation.faults import FaultRates
 from tests.simulation.hosts import Hosts
 from tests.simulation.invariants import Checks
-from tests.simulation.mishaps import Weather
-from tests.simulation.questions import Errand, Question
+from tests.simulation.network import Request, SimulatedNetwork
+from tests.simulation.pending import PendingResult, Question
 from tests.simulation.timeline import FOREVER, Timeline
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class ToolCrash(BaseException):
 
 
 @dataclass
-class Fate:
+class CrashPoint:
     """Where this process ends: at the ``nth`` passage of a point, by a crash or a Ctrl-C."""
 
     point: str = ""
@@ -47,7 +47,7 @@ class Fate:
     passed: Counter[str] = field(default_factory=Counter)
     dead: bool = False
 
-    def pass_by(self, *points: str, may_interrupt: bool = True) -> None:
+    def reach(self, *points: str, may_interrupt: bool = True) -> None:
         if self.dead:
             raise ToolCrash
         for point in (*points, "anywhere"):
@@ -63,10 +63,10 @@ class Fate:
 
 
 class VirtualClock:
-    def __init__(self, timeline: Timeline, fate: Fate, checks: Checks, hosts: Hosts) -> None:
+    def __init__(self, timeline: Timeline, crash: CrashPoint, checks: Checks, hosts: Hosts) -> None:
         self._hosts = hosts
         self._timeline = timeline
-        self._fate = fate
+        self._crash = crash
         self._checks = checks
 
     def monotonic(self) -> float:
@@ -78,7 +78,7 @@ class VirtualClock:
 
     def sleep(self, seconds: float) -> None:
         self._checks.sleeps(seconds)
-        self._fate.pass_by("sleep")
+        self._crash.reach("sleep")
         self._timeline.wait(self._timeline.now + max(0.0, seconds))
         self.stand_still()
 
@@ -94,12 +94,19 @@ class ToolNetwork:
     """The seam of the adapter: everything that it asks takes its virtual time, and may be the last thing it does."""
 
     def __init__(
-        self, ether: Ether, timeline: Timeline, weather: Weather, fate: Fate, checks: Checks, token: str, chance: Random
+        self,
+        network: SimulatedNetwork,
+        timeline: Timeline,
+        faults: FaultRates,
+        crash: CrashPoint,
+        checks: Checks,
+        token: str,
+        chance: Random,
     ) -> None:
-        self._ether = ether
+        self._network = network
         self._timeline = timeline
-        self._weather = weather
-        self._fate = fate
+        self._faults = faults
+        self._crash = crash
         self._checks = checks
         self._headers = {"x-nomad-token": token}
         self._chance = chance
@@ -128,7 +135,7 @@ class ToolNetwork:
         return reply
 
     def probe(self, address: str) -> Reach:
-        reach: Reach = self._outcome(lambda: self._ether.probe(address), "probe")
+        reach: Reach = self._outcome(lambda: self._network.probe(address), "probe")
         return reach
 
     def gather(
@@ -158,36 +165,36 @@ class ToolNetwork:
             self._question = None
         return list(follow(question.answer)) if question.over else []  # type: ignore[arg-type]
 
-    def _outcome(self, start: Callable[[], Errand], method: str) -> Any:
-        errand = start()
+    def _outcome(self, start: Callable[[], PendingResult], method: str) -> Any:
+        pending = start()
         if self._question is not None:
-            self._question.wait_for(errand)
-            return errand.outcome()
+            self._question.wait_for(pending)
+            return pending.outcome()
         if method == "DELETE":
-            self._timeline.wait(self._timeline.now + self._chance.uniform(0.0, 0.01), lambda: errand.finished)
-            self._fate.pass_by("removal in flight")
-        self._timeline.wait(FOREVER, lambda: errand.finished)
+            self._timeline.wait(self._timeline.now + self._chance.uniform(0.0, 0.01), lambda: pending.finished)
+            self._crash.reach("removal in flight")
+        self._timeline.wait(FOREVER, lambda: pending.finished)
         if method == "DELETE":
             self._checks.left(surely_not=not self._sent[-1].sent)
-        self._fate.pass_by("after removal" if method == "DELETE" else "after request")
-        return errand.outcome()
+        self._crash.reach("after removal" if method == "DELETE" else "after request")
+        return pending.outcome()
 
-    def _send(self, url: str, method: str, path: str, timeout: float) -> Errand:
+    def _send(self, url: str, method: str, path: str, timeout: float) -> PendingResult:
         changing = method != "GET"
-        mishap = self._weather.of_request(method, path)
-        self._fate.pass_by("before removal" if changing else "before request", may_interrupt=self._question is None)
+        fault = self._faults.fault_of_request(method, path)
+        self._crash.reach("before removal" if changing else "before request", may_interrupt=self._question is None)
         if changing:
             self._checks.sends(method, path)
-            self._checks.befall(mishap)
-            self._sent = [self._ether.send(url, method, path, self._headers, timeout, mishap)]
+            self._checks.inject_fault(fault)
+            self._sent = [self._network.send(url, method, path, self._headers, timeout, fault)]
             self._checks.sent(self._sent[0])
             return self._sent[0]
-        return self._ether.send(url, method, path, self._headers, timeout, mishap)
+        return self._network.send(url, method, path, self._headers, timeout, fault)
 
 
-def _some_finished(errands: Sequence[Errand]) -> bool:
-    for errand in errands:  # noqa: SIM110 - asked after every event, and a generator takes three times as long
-        if errand.finished:
+def _some_finished(errands: Sequence[PendingResult]) -> bool:
+    for pending in errands:  # noqa: SIM110 - asked after every event, and a generator takes three times as long
+        if pending.finished:
             return True
     return False
 
@@ -225,7 +232,7 @@ class MemoryJournal:
     def __init__(
         self,
         clock: VirtualClock,
-        fate: Fate,
+        crash: CrashPoint,
         checks: Checks,
         lines: list[str],
         hang: Callable[[str], None],
@@ -240,7 +247,7 @@ class MemoryJournal:
         self._clock = clock
         self._records = [json.loads(line) for line in lines]
         self.state = fold(self._records)
-        self._fate = fate
+        self._crash = crash
         self._checks = checks
 
     @property
@@ -249,7 +256,7 @@ class MemoryJournal:
 
     def emit(self, event: Event) -> None:
         """As the command line's own: a signal waits until the event is written."""
-        self._fate.pass_by(f"before {event.kind}", "before emit", may_interrupt=False)
+        self._crash.reach(f"before {event.kind}", "before emit", may_interrupt=False)
         line = json.dumps({"index": len(self.lines), "at": self._clock.now(), **event.record()})
         self.lines.append(line)
         if event.kind == RemovalRequested.kind:
@@ -262,4 +269,4 @@ class MemoryJournal:
             self._begins(record["step"])
         if event.kind != ChangeBegun.kind:  # not yet: a command follows from the look before its intent was written
             self._clock.stand_still()
-        self._fate.pass_by(f"after {event.kind}", "after emit")
+        self._crash.reach(f"after {event.kind}", "after emit")

@@ -1,4 +1,4 @@
-"""What is really so in the simulated world, which no tool can know, and the story of how it came to be so."""
+"""What is really so in the simulated world, which no tool can know, and the transcript of how it came to be so."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from runbook.raft.model import ClusterView, Peer
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.ether import HTTP_PORT, Ether
 from tests.simulation.held import Removals
+from tests.simulation.network import HTTP_PORT, SimulatedNetwork
 from tests.simulation.timeline import Timeline
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
@@ -27,7 +27,7 @@ class Violation:
 
 
 @dataclass
-class Story:
+class Transcript:
     """Everything that happened, for a person to read when something is wrong."""
 
     timeline: Timeline
@@ -53,12 +53,12 @@ class Story:
 class Truth:
     """The servers as they are. ``changes`` are the moments at which something befell the world from outside."""
 
-    def __init__(self, model: SimulatedCluster, ether: Ether) -> None:
+    def __init__(self, model: SimulatedCluster, network: SimulatedNetwork) -> None:
         self.model = model
-        self.ether = ether
+        self.network = network
         self.changes = [0.0]
         self.removals: list[tuple[float, float]] = []
-        self.asked = Removals(model, ether.links)
+        self.asked = Removals(model, network.links)
         self.back_since: dict[str, float] = {}
 
     def removal(self, look_began: float, now: float) -> None:
@@ -90,14 +90,14 @@ class Truth:
         server = self.server_of(peer)
         if server is None or server.process is ProcessState.KILLED:
             return None
-        if server.name in self.ether.links.paused:
+        if server.name in self.network.links.paused:
             return f"the machine of {server.name} pauses"
-        shut = all(self.ether.links.shuts(server.name, port) for port in (HTTP_PORT, _port_of(peer)))
-        open_ = self.ether.links.open(server.name) and not shut
-        if open_ and self.ether.lost_probes.get(server.name, -1.0) < began:
+        shut = all(self.network.links.shuts(server.name, port) for port in (HTTP_PORT, _port_of(peer)))
+        open_ = self.network.links.open(server.name) and not shut
+        if open_ and self.network.lost_probes.get(server.name, -1.0) < began:
             return f"{server.name} is {server.process.value} and its port is open"
         for vantage in view.answering:
-            observer = self.ether.server_at(vantage.url)
+            observer = self.network.server_at(vantage.url)
             if vantage.members is not None and self.model.state.gossip_passes(observer, server):
                 return f"{server.name} is {server.process.value} and {observer.name} hears it"
         return None
@@ -105,10 +105,10 @@ class Truth:
     def back_for(self, peer: Peer) -> float:
         """Seconds for which a server that had been dead has been answering this host again."""
         server = self.server_of(peer)
-        links = self.ether.links
+        links = self.network.links
         if server is None or not server.running or not links.open(server.name) or links.shuts(server.name, HTTP_PORT):
             return 0.0
-        now = self.ether.now
+        now = self.network.now
         return now - self.back_since.get(server.name, now)
 
     def hidden_life(self, peer: Peer) -> bool:
@@ -117,10 +117,10 @@ class Truth:
 
     def live_in_reach(self, leader: SimulatedServer, without: str) -> int:
         """Voters beside one peer that run and hear the leader, itself among them."""
-        world = self.model.state
+        cluster_state = self.model.state
         voters = [peer for peer in leader.peers if peer.voter and peer.id != without]
-        found = [world.server_at(peer.address) for peer in voters]
-        return sum(each is not None and (each is leader or world.connected(leader, each)) for each in found)
+        found = [cluster_state.server_at(peer.address) for peer in voters]
+        return sum(each is not None and (each is leader or cluster_state.connected(leader, each)) for each in found)
 
 
 def _port_of(peer: Peer) -> int:

@@ -10,71 +10,73 @@ from runbook.simulation import consensus
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.cuts import Cuts
-from tests.simulation.ether import Ether
+from tests.simulation.faults import BLIND_FOR, BLIND_RATE, LONGEST_PAUSE, ClusterFault, FaultRates, MessageFault
 from tests.simulation.formation import demote
 from tests.simulation.hosts import Hosts
 from tests.simulation.incident import Incident, Victim
-from tests.simulation.mishaps import BLIND_FOR, BLIND_RATE, LONGEST_PAUSE, Happening, Mishap, Weather
+from tests.simulation.network import SimulatedNetwork
 from tests.simulation.second_operator import SecondOperator
 from tests.simulation.timeline import Timeline
-from tests.simulation.truth import Story, Truth
+from tests.simulation.truth import Transcript, Truth
 
 NEVER_STABLE = "87600h"
 
 
-class Stage:
+class SimulatedWorld:
     """Everything of one incident that is not the tool."""
 
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
         self.model = SimulatedCluster(incident.settings)
         self.timeline = Timeline(self.model, self._moved)
-        self.story = Story(self.timeline)
-        self.weather = Weather(incident.chance, incident.reading_rate, incident.removing_rate)
-        self.ether = Ether(self.timeline, self.model, self.weather, incident.chance("latency"))
-        self.ether.stop = self._freeze_one
-        self.truth = Truth(self.model, self.ether)
+        self.transcript = Transcript(self.timeline)
+        self.faults = FaultRates(incident.chance, incident.reading_rate, incident.removing_rate)
+        self.network = SimulatedNetwork(self.timeline, self.model, self.faults, incident.chance("latency"))
+        self.network.stop = self._freeze_one
+        self.truth = Truth(self.model, self.network)
         self.second_run: Callable[[], None] = lambda: None
         self._chance: Random = incident.chance("victims")
         self._blinding: Random = incident.chance("blind")
         self.over = False
         self._leader = self.model.leader()
-        self.hosts = Hosts(self.ether, self.timeline, incident.chance("what befalls hosts"), suspends=incident.suspends)
-        self.cuts = Cuts(self.model, self.ether, self.timeline, self._chance, self._changed)
-        operator = SecondOperator(self.model, self.ether, self.truth, self._some, self._changed)
-        self._do: dict[Happening, Callable[[float], str | None]] = {
-            Happening.KILL: self._kill,
-            Happening.HOST_DIES: self._host_dies,
-            Happening.FREEZE: self._freeze,
-            Happening.RESTART: lambda _: self._restart(wiped=False),
-            Happening.WIPED_RESTART: lambda _: self._restart(wiped=True),
-            Happening.PARTITION: lambda lasts: self.cuts.partition(lasts, smaller=False),
-            Happening.MINORITY: lambda lasts: self.cuts.partition(lasts, smaller=True),
-            Happening.ONE_WAY: self.cuts.one_way,
-            Happening.TOOL_CUT_OFF: self.cuts.cut_off,
-            Happening.TOOL_DEAF: self.cuts.deafen,
-            Happening.OLD_LEADER: self._old_leader,
-            Happening.OPERATOR_REMOVES: lambda _: operator.removes(self._dead_and_listed()),
-            Happening.OPERATOR_FORCES_LEAVE: lambda _: operator.forces_leave(self._dead()),
-            Happening.SECOND_RUN: lambda _: self._second_run(),
-            Happening.FULL_QUEUE: lambda lasts: self._freeze(lasts, full=True),
-            Happening.MACHINE_PAUSES: self._pause,
-            Happening.LIFE_BETWEEN: lambda lasts: self._come_and_go(min(lasts, 20.0), often=False),
-            Happening.SLOW_LEADER: self._slow_leader,
-            Happening.SHORT_PAUSE: lambda lasts: self._pause(min(max(lasts, 3.0), 30.0)),
-            Happening.CRASH_LOOP: lambda lasts: self._come_and_go(lasts, often=True),
-            Happening.REJECT: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=True),
-            Happening.DROP: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=False),
-            Happening.CLOCK_JUMPS: lambda _: self.hosts.jump(),
+        self.hosts = Hosts(
+            self.network, self.timeline, incident.chance("what befalls hosts"), suspends=incident.suspends
+        )
+        self.cuts = Cuts(self.model, self.network, self.timeline, self._chance, self._changed)
+        operator = SecondOperator(self.model, self.network, self.truth, self._some, self._changed)
+        self._do: dict[ClusterFault, Callable[[float], str | None]] = {
+            ClusterFault.KILL: self._kill,
+            ClusterFault.HOST_DIES: self._host_dies,
+            ClusterFault.FREEZE: self._freeze,
+            ClusterFault.RESTART: lambda _: self._restart(wiped=False),
+            ClusterFault.WIPED_RESTART: lambda _: self._restart(wiped=True),
+            ClusterFault.PARTITION: lambda lasts: self.cuts.partition(lasts, smaller=False),
+            ClusterFault.MINORITY: lambda lasts: self.cuts.partition(lasts, smaller=True),
+            ClusterFault.ONE_WAY: self.cuts.one_way,
+            ClusterFault.TOOL_CUT_OFF: self.cuts.cut_off,
+            ClusterFault.TOOL_DEAF: self.cuts.deafen,
+            ClusterFault.OLD_LEADER: self._old_leader,
+            ClusterFault.OPERATOR_REMOVES: lambda _: operator.removes(self._dead_and_listed()),
+            ClusterFault.OPERATOR_FORCES_LEAVE: lambda _: operator.forces_leave(self._dead()),
+            ClusterFault.SECOND_RUN: lambda _: self._second_run(),
+            ClusterFault.FULL_QUEUE: lambda lasts: self._freeze(lasts, full=True),
+            ClusterFault.MACHINE_PAUSES: self._pause,
+            ClusterFault.LIFE_BETWEEN: lambda lasts: self._come_and_go(min(lasts, 20.0), often=False),
+            ClusterFault.SLOW_LEADER: self._slow_leader,
+            ClusterFault.SHORT_PAUSE: lambda lasts: self._pause(min(max(lasts, 3.0), 30.0)),
+            ClusterFault.CRASH_LOOP: lambda lasts: self._come_and_go(lasts, often=True),
+            ClusterFault.REJECT: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=True),
+            ClusterFault.DROP: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=False),
+            ClusterFault.CLOCK_JUMPS: lambda _: self.hosts.jump(),
         }
 
     def set(self) -> None:
         """The cluster as it was before the incident, and everything that will befall it."""
-        incident, world = self.incident, self.model.state
-        self.story.counts[f"{incident.settings.servers} servers"] += 1
+        incident, cluster_state = self.incident, self.model.state
+        self.transcript.counts[f"{incident.settings.servers} servers"] += 1
         if incident.non_voters:
             demote(self.model, incident.non_voters)
-            world.autopilot["ServerStabilizationTime"] = NEVER_STABLE
+            cluster_state.autopilot["ServerStabilizationTime"] = NEVER_STABLE
         for victim in incident.dead:
             self.timeline.at(victim.at, lambda victim=victim: self._fall(victim))  # type: ignore[misc]
         for planned in incident.planned:
@@ -83,39 +85,39 @@ class Stage:
     def end_faults(self) -> None:
         """Phase two: what is broken is mended, but for those that are dead."""
         self.over = True
-        self.weather.clear_up()
+        self.faults.stop_faults()
         self.hosts.suspends = False
         self.cuts.heal()
-        self.ether.slow_until.clear()
-        self.ether.links.rejected.clear()
-        self.ether.links.dropped.clear()
+        self.network.slow_until.clear()
+        self.network.links.rejected.clear()
+        self.network.links.dropped.clear()
         for server in self.model.state.servers.values():
             if server.process is ProcessState.FROZEN:
                 self._thaw(server)
-        self.story.tell("world", "the faults are over")
+        self.transcript.tell("world", "the faults are over")
 
-    def befall(self, mishap: Mishap | None, target: Peer) -> None:
+    def inject_fault(self, fault: MessageFault | None, target: Peer) -> None:
         """What happens between the look and the removal that follows from it."""
         leader, server = self.truth.leader(), self.truth.server_of(target)
-        if mishap is Mishap.LEADER_STEPS_DOWN and leader:
+        if fault is MessageFault.LEADER_STEPS_DOWN and leader:
             self._changed(lambda: consensus.step_down(self.model.state, leader))
-        elif mishap is Mishap.LEADER_FREEZES and leader:
+        elif fault is MessageFault.LEADER_FREEZES and leader:
             self._freeze_one(leader, 6.0)
-        elif mishap is Mishap.LEADER_DIES and leader:
-            self._die(Happening.KILL, leader.name)
-        elif mishap is Mishap.TARGET_RETURNS and server and server.process is ProcessState.KILLED:
+        elif fault is MessageFault.LEADER_DIES and leader:
+            self._die(ClusterFault.KILL, leader.name)
+        elif fault is MessageFault.TARGET_RETURNS and server and server.process is ProcessState.KILLED:
             self._return(server, wiped=self._chance.random() < 0.3)
-        elif mishap is Mishap.VOTER_DIES and leader:
+        elif fault is MessageFault.VOTER_DIES and leader:
             others = [each for each in self._running() if each is not leader and each is not server]
             if others:
-                self._die(Happening.KILL, self._chance.choice(others).name)
+                self._die(ClusterFault.KILL, self._chance.choice(others).name)
 
     def hang_disk(self, peer_id: str) -> None:
         """The disk takes its time over an intent; half of the times its target returns meanwhile."""
-        seconds = self.weather.hang_of_disk()
+        seconds = self.faults.disk_delay()
         if not seconds:
             return
-        self.story.happened(Mishap.SLOW_DISK.value, f"for {seconds:.0f} s")
+        self.transcript.happened(MessageFault.SLOW_DISK.value, f"for {seconds:.0f} s")
         server = next((each for each in self._all() if each.raft_id == peer_id), None)
         if server is not None and server.process is ProcessState.KILLED and self._chance.random() < 0.5:
             self._return(server, wiped=False)
@@ -126,17 +128,17 @@ class Stage:
         incident = self.incident
         lenient = incident.goes_on and incident.blinded and step.endswith(".one") and not self.over
         if lenient and self._blinding.random() < BLIND_RATE:
-            self.ether.lost_until = self.timeline.now + BLIND_FOR
-            self.story.happened(Mishap.BLIND.value, step)
+            self.network.lost_until = self.timeline.now + BLIND_FOR
+            self.transcript.happened(MessageFault.BLIND.value, step)
 
     # -- what happens
 
-    def happen(self, what: Happening, lasts: float) -> None:
+    def happen(self, what: ClusterFault, lasts: float) -> None:
         if self.over:
             return
         detail = self._do[what](lasts)
         if detail is not None:
-            self.story.happened(what.value, detail)
+            self.transcript.happened(what.value, detail)
 
     def _moved(self) -> None:
         """After time went on: an election is news for every judgement on what the tool could know."""
@@ -144,27 +146,27 @@ class Stage:
         if leader != self._leader:
             self.truth.changes.append(self.timeline.now)
             if leader is not None:
-                self.story.happened("leader change", f"to {leader}")
+                self.transcript.happened("leader change", f"to {leader}")
             self._leader = leader
 
     def _changed(self, action: Callable[[], None]) -> None:
         action()
         self.truth.changes.append(self.timeline.now)
-        self.ether.kick()
+        self.network.kick()
 
     def _fall(self, victim: Victim) -> None:
-        if victim.way in (Happening.FREEZE, Happening.FULL_QUEUE):
-            full = victim.way is Happening.FULL_QUEUE
+        if victim.way in (ClusterFault.FREEZE, ClusterFault.FULL_QUEUE):
+            full = victim.way is ClusterFault.FULL_QUEUE
             self._freeze_one(self.model.server(victim.name), victim.lasts, full=full)
-            self.story.happened(victim.way.value, victim.name)
+            self.transcript.happened(victim.way.value, victim.name)
         else:
             self._die(victim.way, victim.name)
 
-    def _die(self, what: Happening, name: str) -> None:
+    def _die(self, what: ClusterFault, name: str) -> None:
         self._changed(lambda: self.model.kill(name))
-        if what is Happening.HOST_DIES:
-            self.ether.links.gone.add(name)
-        self.story.happened(what.value, name)
+        if what is ClusterFault.HOST_DIES:
+            self.network.links.gone.add(name)
+        self.transcript.happened(what.value, name)
 
     def _kill(self, _lasts: float) -> str | None:
         server = self._some(self._running())
@@ -176,7 +178,7 @@ class Stage:
     def _host_dies(self, lasts: float) -> str | None:
         name = self._kill(lasts)
         if name is not None:
-            self.ether.links.gone.add(name)
+            self.network.links.gone.add(name)
         return name
 
     def _freeze(self, lasts: float, *, full: bool = False) -> str | None:
@@ -190,7 +192,7 @@ class Stage:
         server = self._some(self._running())
         if server is None:
             return None
-        self.ether.links.paused.add(server.name)
+        self.network.links.paused.add(server.name)
         self._freeze_one(server, min(lasts, LONGEST_PAUSE))
         return f"{server.name} for {min(lasts, LONGEST_PAUSE):g} s"
 
@@ -198,13 +200,13 @@ class Stage:
         if server.process is ProcessState.KILLED:
             return
         if full:
-            self.ether.links.full.add(server.name)
+            self.network.links.full.add(server.name)
         self._changed(lambda: self.model.freeze(server.name))
         self.timeline.after(lasts, lambda: self._thaw(server))
 
     def _thaw(self, server: SimulatedServer) -> None:
-        self.ether.links.full.discard(server.name)
-        self.ether.links.paused.discard(server.name)
+        self.network.links.full.discard(server.name)
+        self.network.links.paused.discard(server.name)
         self._changed(lambda: self.model.thaw(server.name))
 
     def _come_and_go(self, lasts: float, *, often: bool) -> str | None:
@@ -227,7 +229,7 @@ class Stage:
     def _slow_leader(self, lasts: float) -> str | None:
         leader = self.truth.leader()
         if leader is not None:
-            self.ether.slow_until[leader.name] = self.timeline.now + lasts
+            self.network.slow_until[leader.name] = self.timeline.now + lasts
         return leader.name if leader else None
 
     def _restart(self, *, wiped: bool) -> str | None:
@@ -237,7 +239,7 @@ class Stage:
         return server.name if server else None
 
     def _return(self, server: SimulatedServer, *, wiped: bool) -> None:
-        for lost in (self.ether.links.gone, self.ether.links.full, self.ether.links.paused):
+        for lost in (self.network.links.gone, self.network.links.full, self.network.links.paused):
             lost.discard(server.name)
         self.truth.back_since[server.name] = self.timeline.now
         self._changed(lambda: self.model.restart(server.name, wiped=wiped))
@@ -248,7 +250,7 @@ class Stage:
         if leader is None:
             return None
         self._freeze_one(leader, 45.0)
-        self.timeline.after(6.0, lambda: self.ether.thaw_when_asked.add(leader.name))
+        self.timeline.after(6.0, lambda: self.network.thaw_when_asked.add(leader.name))
         return leader.name
 
     def _second_run(self) -> str | None:

@@ -46,7 +46,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Orders:
+class PlannedCommands:
     """All of them. ``most`` is how many changes the playbook allows, ``unstated`` are guards that it does not state."""
 
     commands: tuple[Command, ...]
@@ -74,7 +74,7 @@ class Orders:
         return (f"{text}\non_failure:\n{handlers}" if handlers else text).encode()
 
 
-def draw_orders(chance: Random) -> Orders | None:
+def draw_commands(chance: Random) -> PlannedCommands | None:
     """Most playbooks run no command."""
     if chance.random() > 0.2:
         return None
@@ -90,4 +90,4 @@ def draw_orders(chance: Random) -> Orders | None:
         for number in range(chance.choice((1, 1, 2, 2, 3)))
     )
     unstated = tuple(guard for guard in STATED if chance.random() < 0.25)
-    return Orders(commands, chance.choice(("1", "2", "3", "4", "9")), unstated)
+    return PlannedCommands(commands, chance.choice(("1", "2", "3", "4", "9")), unstated)

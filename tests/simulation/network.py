@@ -19,22 +19,22 @@ from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation import minimum
+from tests.simulation.faults import FaultRates, MessageFault
 from tests.simulation.links import Links
 from tests.simulation.minimum import OddMinimum, Unreadable
-from tests.simulation.mishaps import Mishap, Weather
 from tests.simulation.timeline import Timeline
 
-SLOW = (Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
+SLOW = (MessageFault.SLOW_REPLY, MessageFault.SLOW_BODY)
 OF_THE_MACHINE = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
 HTTP_PORT = 4646
 LEADERS_READ = "/v1/operator/raft/configuration"
 SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
-TRUNCATED = (Mishap.TRUNCATED_BODY, Mishap.TRUNCATED_SNAPSHOT)
+TRUNCATED = (MessageFault.TRUNCATED_BODY, MessageFault.TRUNCATED_SNAPSHOT)
 
 
 @dataclass(eq=False)
 class Request:
-    """One request, from the first byte to the last; an errand in the sense of :mod:`tests.simulation.questions`.
+    """One request, from the first byte to the last; a pending result in the sense of :mod:`tests.simulation.pending`.
 
     ``finished`` says that the tool has done with it, ``over`` that the server has. ``entry`` is what it put into a log.
     """
@@ -43,7 +43,7 @@ class Request:
     method: str
     path: str
     ask: ApiRequest
-    mishap: Mishap | None
+    fault: MessageFault | None
     sent: bool = False
     life: int = 0
     over: bool = False
@@ -65,7 +65,7 @@ class Request:
             self.finished, self.reply = True, Reply(given.status, headers, given.body)
 
     def failed(self, reach: Reach, otherwise: ErrorKind, what: str) -> None:
-        """The same words, reaches and troubles as the real door's."""
+        """The same words, reaches and kinds as the real client's."""
         if self.finished:
             return
         trouble = ErrorKind.AMBIGUOUS if self.sent and self.method != "GET" else otherwise
@@ -88,10 +88,10 @@ class Probe:
             self.finished, self.reach = True, reach
 
 
-class Ether:
+class SimulatedNetwork:
     """Between the tools and the servers. Nothing here waits: whatever takes time is planned on the timeline."""
 
-    def __init__(self, timeline: Timeline, model: SimulatedCluster, weather: Weather, chance: Random) -> None:
+    def __init__(self, timeline: Timeline, model: SimulatedCluster, faults: FaultRates, chance: Random) -> None:
         self.links = Links()
         self.counts: Counter[str] = Counter()
         self.lost_probes: dict[str, float] = {}
@@ -102,7 +102,7 @@ class Ether:
         self.stop: Callable[[SimulatedServer, float], None] = lambda _server, _seconds: None
         self._timeline = timeline
         self._model = model
-        self._weather = weather
+        self._faults = faults
         self._chance = chance
         self._held: list[Request] = []
         self._by_host = {server.host: server for server in model.state.servers.values()}
@@ -121,13 +121,13 @@ class Ether:
         return self._by_host[_host_of(place)]
 
     def send(
-        self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, mishap: Mishap | None
+        self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, fault: MessageFault | None
     ) -> Request:
         server, (where, query) = self.server_at(url), _split(path)
         if self.lost_until > self._timeline.now and path.startswith(LEADERS_READ):
-            mishap = Mishap.LOST_REPLY
-        request = Request(server, method, path, ApiRequest(method, where, query, headers), mishap)
-        self._count(mishap)
+            fault = MessageFault.LOST_REPLY
+        request = Request(server, method, path, ApiRequest(method, where, query, headers), fault)
+        self._count(fault)
         self._timeline.after(seconds, lambda: self._give_up(request))
         if self.links.rejects(server.name, HTTP_PORT):
             refused = "a firewall refuses"
@@ -138,7 +138,7 @@ class Ether:
                 min(CONNECT_TIMEOUT, seconds), lambda: request.failed(Reach.SILENT, ErrorKind.UNREACHABLE, none)
             )
         else:
-            late = self._weather.seconds(mishap) if mishap is Mishap.SLOW_REQUEST else 0.0
+            late = self._faults.seconds(fault) if fault is MessageFault.SLOW_REQUEST else 0.0
             self._timeline.after(self._latency() + late, lambda: self._arrive(request))
         return request
 
@@ -150,13 +150,13 @@ class Ether:
         return request
 
     def probe(self, address: str) -> Probe:
-        probe, server, mishap = Probe(), self.server_at(address), self._weather.of_probe()
-        self._count(mishap)
-        if mishap is not None:
+        probe, server, fault = Probe(), self.server_at(address), self._faults.fault_of_probe()
+        self._count(fault)
+        if fault is not None:
             self.lost_probes[server.name] = self._timeline.now
         self._timeline.after(PROBE_TIMEOUT, lambda: probe.end(Reach.SILENT))
         port = int(address.rpartition(":")[2])
-        if mishap is None and self.links.open(server.name) and not self._silent(server, port):
+        if fault is None and self.links.open(server.name) and not self._silent(server, port):
             rejects = self.links.rejects(server.name, port)
             self._timeline.after(
                 self._latency(), lambda: probe.end(Reach.REFUSED if rejects else _reach_of(server, port))
@@ -181,16 +181,16 @@ class Ether:
             request.failed(Reach.REFUSED, ErrorKind.UNREACHABLE, "nothing listens there")
             return
         request.sent, request.life = True, request.server.life
-        if request.mishap is Mishap.LOST_REQUEST:
+        if request.fault is MessageFault.LOST_REQUEST:
             request.over = True
             return
-        if request.mishap is Mishap.TOO_MANY_CONNECTIONS:
+        if request.fault is MessageFault.TOO_MANY_CONNECTIONS:
             request.over = True
             request.answered(TOO_MANY_CONNECTIONS)
             return
-        if request.mishap is Mishap.STOPS:
-            self.stop(request.server, self._weather.stop())
-        late = self._weather.lateness() if request.mishap is Mishap.LATE else 0.0
+        if request.fault is MessageFault.STOPS:
+            self.stop(request.server, self._faults.stop())
+        late = self._faults.lateness() if request.fault is MessageFault.LATE else 0.0
         if late:
             self._timeline.after(late, lambda: self._step(request))
         else:
@@ -228,16 +228,16 @@ class Ether:
         return True
 
     def _send_back(self, request: Request, given: ApiReply) -> None:
-        mishap, request.over = request.mishap, True
-        if mishap in (Mishap.LATE, Mishap.STOPS):
+        fault, request.over = request.fault, True
+        if fault in (MessageFault.LATE, MessageFault.STOPS):
             return
-        if mishap in (Mishap.LOST_REPLY, Mishap.LOST_REPLY_TO_REMOVAL):
+        if fault in (MessageFault.LOST_REPLY, MessageFault.LOST_REPLY_TO_REMOVAL):
             broken = "the connection broke"
             self._timeline.after(self._latency(), lambda: request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, broken))
             return
-        if mishap in TRUNCATED:
+        if fault in TRUNCATED:
             given = replace(given, body=given.body[: len(given.body) // 2])
-        late = self._weather.seconds(mishap) if mishap in SLOW else 0.0
+        late = self._faults.seconds(fault) if fault in SLOW else 0.0
         if self.odd_minimum is not None and request.path.startswith(minimum.PATH):
             self.counts[self.odd_minimum.what.value] += 1
             given = self.odd_minimum.answer(self._model.state, given)
@@ -261,9 +261,9 @@ class Ether:
     def _latency(self) -> float:
         return self._chance.uniform(0.0005, 0.005)
 
-    def _count(self, mishap: Mishap | None) -> None:
-        if mishap is not None:
-            self.counts[mishap.value] += 1
+    def _count(self, fault: MessageFault | None) -> None:
+        if fault is not None:
+            self.counts[fault.value] += 1
 
 
 def _reach_of(server: SimulatedServer, port: int) -> Reach:

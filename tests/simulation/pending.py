@@ -15,7 +15,7 @@ from greenlet import getcurrent, greenlet
 T = TypeVar("T")
 
 
-class Errand(Protocol):
+class PendingResult(Protocol):
     """Something on its way that will be finished, well or badly."""
 
     finished: bool
@@ -37,17 +37,17 @@ class Question(Generic[T]):
     def __init__(self, ask: Callable[[], T]) -> None:
         self.answer: T | None = None
         self.over = False
-        self.waits_for: Errand = _NotBegun()
+        self.waits_for: PendingResult = _NotBegun()
         self._greenlet = greenlet(lambda: self._run(ask))
 
     def go_on(self) -> None:
         """Until it is over or has to wait. Raises what the question raises."""
         self._greenlet.switch()
 
-    def wait_for(self, errand: Errand) -> None:
+    def wait_for(self, pending: PendingResult) -> None:
         """To be called from within the question."""
-        self.waits_for = errand
-        while not errand.finished:
+        self.waits_for = pending
+        while not pending.finished:
             getcurrent().parent.switch()
 
     def _run(self, ask: Callable[[], T]) -> None:

@@ -12,7 +12,7 @@ ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFail
 """Of a run, by the kind of its last event."""
 
 
-class Mishap(Enum):
+class MessageFault(Enum):
     """What befalls one request, or one try of a port."""
 
     LOST_REQUEST = "lost request"
@@ -36,7 +36,7 @@ class Mishap(Enum):
     BLIND = "leader's answers are lost as a removal begins"
 
 
-class Happening(Enum):
+class ClusterFault(Enum):
     """What befalls the cluster, whatever the tool does."""
 
     KILL = "server dies"
@@ -64,7 +64,7 @@ class Happening(Enum):
     CLOCK_JUMPS = "clock of the tool's host jumps"
 
 
-class Trial(Enum):
+class CommandTrial(Enum):
     """What playbooks of commands, and the person who runs them, put the tool through."""
 
     COMMAND = "command as a change"
@@ -76,34 +76,34 @@ class Trial(Enum):
     SUSPENDED = "tool is suspended"
 
 
-RULES = (Happening.REJECT, Happening.DROP)
-OF_A_HOST = (Happening.SHORT_PAUSE, Happening.CRASH_LOOP, *RULES, Happening.CLOCK_JUMPS)
-EVIDENCE = (Happening.FULL_QUEUE, Happening.MACHINE_PAUSES, Happening.LIFE_BETWEEN, Happening.SLOW_LEADER)
+RULES = (ClusterFault.REJECT, ClusterFault.DROP)
+OF_A_HOST = (ClusterFault.SHORT_PAUSE, ClusterFault.CRASH_LOOP, *RULES, ClusterFault.CLOCK_JUMPS)
+EVIDENCE = (ClusterFault.FULL_QUEUE, ClusterFault.MACHINE_PAUSES, ClusterFault.LIFE_BETWEEN, ClusterFault.SLOW_LEADER)
 LONGEST_PAUSE = 100.0  # seconds; a machine that is silent for longer is as good as off
 
 READING = (
-    Mishap.LOST_REQUEST,
-    Mishap.LOST_REPLY,
-    Mishap.SLOW_REQUEST,
-    Mishap.SLOW_REPLY,
-    Mishap.SLOW_BODY,
-    Mishap.TRUNCATED_BODY,
-    Mishap.TOO_MANY_CONNECTIONS,
+    MessageFault.LOST_REQUEST,
+    MessageFault.LOST_REPLY,
+    MessageFault.SLOW_REQUEST,
+    MessageFault.SLOW_REPLY,
+    MessageFault.SLOW_BODY,
+    MessageFault.TRUNCATED_BODY,
+    MessageFault.TOO_MANY_CONNECTIONS,
 )
-SNAPSHOT = (*READING, Mishap.TRUNCATED_SNAPSHOT, Mishap.TRUNCATED_SNAPSHOT, Mishap.TRUNCATED_SNAPSHOT)
+SNAPSHOT = (*READING, MessageFault.TRUNCATED_SNAPSHOT, MessageFault.TRUNCATED_SNAPSHOT, MessageFault.TRUNCATED_SNAPSHOT)
 REMOVING = (
-    Mishap.LOST_REQUEST,
-    Mishap.LOST_REPLY_TO_REMOVAL,
-    Mishap.LOST_REPLY_TO_REMOVAL,
-    Mishap.SLOW_REQUEST,
-    Mishap.SLOW_REPLY,
-    Mishap.TOO_MANY_CONNECTIONS,
-    Mishap.LEADER_STEPS_DOWN,
-    Mishap.LEADER_FREEZES,
-    Mishap.LEADER_DIES,
-    Mishap.TARGET_RETURNS,
-    Mishap.TARGET_RETURNS,
-    Mishap.VOTER_DIES,
+    MessageFault.LOST_REQUEST,
+    MessageFault.LOST_REPLY_TO_REMOVAL,
+    MessageFault.LOST_REPLY_TO_REMOVAL,
+    MessageFault.SLOW_REQUEST,
+    MessageFault.SLOW_REPLY,
+    MessageFault.TOO_MANY_CONNECTIONS,
+    MessageFault.LEADER_STEPS_DOWN,
+    MessageFault.LEADER_FREEZES,
+    MessageFault.LEADER_DIES,
+    MessageFault.TARGET_RETURNS,
+    MessageFault.TARGET_RETURNS,
+    MessageFault.VOTER_DIES,
 )
 
 
@@ -112,45 +112,45 @@ BLIND_RATE = 0.5  # of the removals past which a playbook may go on, in some inc
 BLIND_FOR = 10.0  # seconds; longer than a look waits for the leader
 
 
-class Weather:
-    """How often requests meet a mishap. It clears up for good when the faults of an incident are over."""
+class FaultRates:
+    """How often requests meet a fault. It clears up for good when the faults of an incident are over."""
 
     def __init__(self, chance: Callable[[str], Random], reading: float, removing: float) -> None:
         """``chance`` gives the random stream of a purpose."""
         self._chance = chance("requests")
         self._late = chance("late")
-        self._unanswered: tuple[Mishap, ...] = (Mishap.LATE, Mishap.LATE, Mishap.STOPS)
+        self._unanswered: tuple[MessageFault, ...] = (MessageFault.LATE, MessageFault.LATE, MessageFault.STOPS)
         self._reading = reading
         self._removing = removing
 
-    def clear_up(self) -> None:
+    def stop_faults(self) -> None:
         self._reading = self._removing = 0.0
 
-    def of_request(self, method: str, path: str) -> Mishap | None:
+    def fault_of_request(self, method: str, path: str) -> MessageFault | None:
         if method != "GET":
-            mishap = self._draw(self._removing, REMOVING)
+            fault = self._draw(self._removing, REMOVING)
             late = self._removing > 0.0 and self._late.random() < LATE_RATE
-            return self._late.choice(self._unanswered) if late else mishap
+            return self._late.choice(self._unanswered) if late else fault
         if path.startswith("/v1/operator/snapshot"):
             return self._draw(self._removing, SNAPSHOT)
         return self._draw(self._reading, READING)
 
-    def hang_of_disk(self) -> float:
+    def disk_delay(self) -> float:
         """Seconds for which the record of an intent is not on disk yet."""
-        mishap = self._draw(self._removing / 8, (Mishap.SLOW_DISK,))
-        return self._chance.uniform(2.0, 40.0) if mishap else 0.0
+        fault = self._draw(self._removing / 8, (MessageFault.SLOW_DISK,))
+        return self._chance.uniform(2.0, 40.0) if fault else 0.0
 
-    def of_probe(self) -> Mishap | None:
-        return self._draw(self._reading, (Mishap.LOST_PROBE,))
+    def fault_of_probe(self) -> MessageFault | None:
+        return self._draw(self._reading, (MessageFault.LOST_PROBE,))
 
-    def seconds(self, mishap: Mishap | None) -> float:
+    def seconds(self, fault: MessageFault | None) -> float:
         """How long something slow takes: at times longer than anybody waits for it."""
-        slow = (Mishap.SLOW_REQUEST, Mishap.SLOW_REPLY, Mishap.SLOW_BODY)
-        return self._chance.choice((0.3, 1.0, 2.5, 6.0, 25.0)) if mishap in slow else 0.0
+        slow = (MessageFault.SLOW_REQUEST, MessageFault.SLOW_REPLY, MessageFault.SLOW_BODY)
+        return self._chance.choice((0.3, 1.0, 2.5, 6.0, 25.0)) if fault in slow else 0.0
 
     def lose_removals(self) -> None:
         """Of those that get no answer most get lost: where a run goes on after one, that is what matters."""
-        self._unanswered = (*self._unanswered, *[Mishap.LOST_REQUEST] * 6)
+        self._unanswered = (*self._unanswered, *[MessageFault.LOST_REQUEST] * 6)
 
     def lateness(self) -> float:
         """Seconds for which the disk of a leader hangs under a removal."""
@@ -160,7 +160,7 @@ class Weather:
         """Seconds for which a server is stopped under one: longer than anybody waits for it."""
         return self._late.uniform(20.0, 300.0)
 
-    def _draw(self, rate: float, kinds: Sequence[Mishap]) -> Mishap | None:
+    def _draw(self, rate: float, kinds: Sequence[MessageFault]) -> MessageFault | None:
         if rate == 0.0 or self._chance.random() >= rate:
             return None
         return self._chance.choice(kinds)
