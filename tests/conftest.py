@@ -32,8 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """For ``-n auto``: twice as many as there are cores, as most tests wait most of the time."""
-    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+    """For ``-n auto``: three times as many as there are cores, as most tests wait most of the time."""
+    return min(3 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.fixture

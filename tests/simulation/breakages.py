@@ -44,16 +44,16 @@ BREAKAGES = (
         ((verdicts, "judge", broken.newest_look_is_enough), (looking, "_unconfirmed", lambda *_: [])),
     ),
     Breakage("gossip is not asked", ((liveness, "_doubt_of_others", broken.no_life_here),), 51),
-    Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", broken.only_the_leaders),), 229),
+    Breakage("only the leader's gossip counts", ((ClusterView, "opinions_of", broken.only_the_leaders),), 0),
     Breakage("the own probe is ignored", ((liveness, "_doubt_from_here", broken.no_life_here),), 28),
     Breakage(
         "a frozen process with a full queue is dead", ((liveness, "probe_evidence", broken.silence_is_death),), 35
     ),
-    Breakage("a refused port is a dead process", ((probes, "_refused", broken.refused_is_dead),)),
+    Breakage("a refused port is a dead process", ((probes, "_refused", broken.refused_is_dead),), 439),
     Breakage("a silent machine is dead at once", ((liveness, "SILENT_MACHINE", 0.0),), 35),
     Breakage("a removal may follow from an old look", ((settling, "FRESH", float("inf")),), 27),
     Breakage(
-        "looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf"))), 51
+        "looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf"))), 588
     ),
     Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", broken.counting_everybody),), 45),
     Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", broken.only_the_floor),), 367),
@@ -66,7 +66,7 @@ BREAKAGES = (
     ),
     Breakage("there is no fence", ((plan_basis, "refusal_if_plan_is_stale", lambda *_: None),), 126),
     Breakage("a yes is believed without a look", ((settling, "settle", broken.done_at_once),)),
-    Breakage("after a lost reply it sends again", ((settling, "_send_removal", broken.asked_twice),), 22),
+    Breakage("after a lost reply it sends again", ((settling, "_send_removal", broken.asked_twice),), 27),
     Breakage("it acts before it writes", ((settling, "remove_and_settle", broken.acts_before_it_writes),)),
     Breakage("a dry run is in earnest", ((runner, "body_of", broken.removing_by(broken.in_earnest)),), 5),
     Breakage(
@@ -87,12 +87,12 @@ BREAKAGES = (
         356,
     ),
     Breakage("a run that is over bars the next one", ((RunState, "released", ""),), 234),
-    Breakage("commands are not counted", ((change_guards, "refusal_over_max_changes", broken.no_refusal),), 9),
+    Breakage("commands are not counted", ((change_guards, "refusal_over_max_changes", broken.no_refusal),), 41),
     Breakage("no guard is asked how the cluster stands", ((change_guards, "refusal_to_change", broken.no_refusal),), 9),
     Breakage("nobody is asked before a change", ((ChangeGuards, "permit", broken.unasked),)),
     Breakage("what was cut off is run again", ((execute, "settle_open_changes", broken.all_is_open),), 23),
     Breakage("a refusal is taken for an end", ((ChangesFolding, "take", broken.a_refusal_is_an_end),), 176),
-    Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 125),
+    Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 163),
     Breakage("a minimum that cannot be read is none", ((looking, "refusal_to_remove", broken.unread_is_none),), 101),
     Breakage("a removal without an answer is settled at once", ((settling, "HELD_FOR", 0.0),), 383),
     Breakage("a server that hangs holds nothing", ((settling, "_what_a_look_says", broken.no_server_hangs),), 214),
@@ -102,7 +102,7 @@ BREAKAGES = (
         6709,
     ),
     Breakage("a removal that failed is a recovery", ((endings, "_never_asked_for", broken.no_refusal),), 268),
-    Breakage("there is nothing to do beside a voter in trouble", ((endings, "_undecided", broken.no_refusal),), 29),
+    Breakage("there is nothing to do beside a voter in trouble", ((endings, "_undecided", broken.no_refusal),), 28),
     Breakage("its own removals are somebody else's", ((settling, "_record_removed", broken.by_somebody_else),)),
-    Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 125),
+    Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 283),
 )
