@@ -84,7 +84,7 @@ BREAKAGES = (
     Breakage(
         "a resumed run frees only what it claimed itself",
         ((RunState, "_apply_other", broken.forgets_what_was_claimed_before),),
-        356,
+        830,
     ),
     Breakage("a run that is over bars the next one", ((RunState, "released", ""),), 234),
     Breakage("commands are not counted", ((change_guards, "refusal_over_max_changes", broken.no_refusal),), 41),
