@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
 from runbook.raft.model import Reach
+
+WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 
 T = TypeVar("T")
 Key = TypeVar("Key")
@@ -99,3 +101,9 @@ class SystemNetwork:
         self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
     ) -> dict[Key, T | None]:
         return threads.gather(first, ask, follow, seconds)
+
+
+def watch_ports(network: Network, addresses: Collection[str]) -> dict[str, Reach]:
+    """A try of all of these ports at once; who says nothing within a second is left out."""
+    tried = network.gather(addresses, network.probe, lambda _reach: (), WATCH_TIMEOUT)
+    return {address: reach for address, reach in tried.items() if reach is not None}

@@ -15,15 +15,15 @@ from runbook.cluster.etcd.interview import MEMBERS, STATUS, Interview, interview
 from runbook.cluster.etcd.opinions import StreamLog, opinions_in
 from runbook.cluster.etcd.snapshot import keep_snapshot
 from runbook.cluster.http import HttpSettings
-from runbook.cluster.machines import by_machine, machine_ports
-from runbook.cluster.network import Network, SystemNetwork
+from runbook.cluster.machines import PortProbes
+from runbook.cluster.network import Network, SystemNetwork, watch_ports
 from runbook.cluster.own_addresses import at_its_address, expected_ids
+from runbook.cluster.vantages import one_each, route_by, why_nobody
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 
 CLIENT_PORT = 2379
-WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one not to rely on
 PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
@@ -69,7 +69,7 @@ class EtcdCluster:
         began = self._network.monotonic()
         until = began + within
         said = self._ask_everybody(until)
-        vantages = _one_each(said)
+        vantages = one_each(each.vantage for each in said)
         answering = [each for each in vantages if each.server_id and each.configuration]
         answering.sort(key=lambda v: (v.state == "Leader", v.term or 0, v.last_log_index or 0), reverse=True)
         configuration, leader_id, proof, error = self._read_configuration(answering, said, until)
@@ -91,13 +91,12 @@ class EtcdCluster:
         self._stream_log.add(now, {each.vantage.server_id: each.streams for each in said})
         door = answering[0] if answering else None
         view = replace(view, opinions=opinions_in(view, self._stream_log, now, door))
-        self._route = self._route_by(view)
+        self._route = route_by(view, self._entries)
         return replace(view, seconds=self._network.monotonic() - began)
 
     def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
         """A second's watch of these ports."""
-        tried = self._network.gather(addresses, self._network.probe, lambda _reach: (), WATCH_TIMEOUT)
-        return {address: reach for address, reach in tried.items() if reach is not None}
+        return watch_ports(self._network, addresses)
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """Any member passes it on to the leader; etcd's own strict reconfiguration check may refuse it."""
@@ -152,7 +151,7 @@ class EtcdCluster:
     ) -> tuple[Configuration | None, str | None, str | None, ClusterError | None]:
         """The members of one that has just made a linearizable read, so that its list is no older than that."""
         if not answering:
-            return None, None, None, _why_nobody(said)
+            return None, None, None, why_nobody(said, "ETCDCTL_ENDPOINTS")
         try:
             url = answering[0].url
             limit = self._network.monotonic() + self._client.left(until, PROOF_TIMEOUT)
@@ -176,40 +175,11 @@ class EtcdCluster:
                 raise
 
     def _with_probes(self, view: ClusterView, until: float) -> ClusterView:
-        """This host's own tries at the peer ports, and at the machines of who is silent and who lives."""
-        held = [view.configuration, *(vantage.configuration for vantage in view.answering)]
-        peers = {peer.address: peer for each in held if each is not None for peer in each.peers}
-        silent = {address for address, peer in peers.items() if view.vantage_of(peer) is None}
-
-        def machines() -> Iterable[Question]:
-            places = (machine_ports(address, (CLIENT_PORT,)) for address in (*sorted(silent), *sorted(peers)))
-            return [("host", place) for there in places for place in there]
-
-        def follow(answer: Any) -> Iterable[Question]:
-            return machines() if silent and answer is Reach.SILENT else ()
-
-        questions: list[Question] = [("raft", address) for address in sorted(peers)]
-        said = self._network.gather(questions, self._ask, follow, self._client.left(until, 2 * http.PROBE_TIMEOUT + 1))
-        return replace(
-            view,
-            probes={place: reach for (kind, place), reach in said.items() if kind == "raft" and reach is not None},
-            hosts=by_machine(peers, {place: reach for (kind, place), reach in said.items() if kind == "host"}),
-        )
-
-    def _route_by(self, view: ClusterView) -> tuple[str, ...]:
-        """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
-        leader = view.vantage_of(view.leader) if view.leader else None
-        answering = [vantage.url for vantage in view.answering]
-        given = [url for url in self._entries if url in answering]
-        return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
-
-
-def _one_each(said: Iterable[Interview]) -> tuple[Vantage, ...]:
-    """Two addresses of one member are one vantage; behind a balancer nobody knows whose list it was."""
-    kept: dict[str, Vantage] = {}
-    for vantage in sorted((each.vantage for each in said), key=lambda v: v.other_id is not None):
-        kept.setdefault(vantage.server_id or vantage.url, vantage)
-    return tuple(kept.values())
+        """The view with this host's own tries of the peer ports, and of the machines of who is silent and who lives."""
+        ports = PortProbes.of(view, view.answering, (CLIENT_PORT,))
+        limit = self._client.left(until, 2 * http.PROBE_TIMEOUT + 1)
+        probes, hosts = ports.seen(self._network.gather(ports.of_peers(), self._ask, ports.after, limit))
+        return replace(view, probes=probes, hosts=hosts)
 
 
 def _no_quorum(error: ClusterError, answering: list[Vantage]) -> ClusterError:
@@ -220,13 +190,3 @@ def _no_quorum(error: ClusterError, answering: list[Vantage]) -> ClusterError:
     led = f", although {answering[0].name or answering[0].url} names {named[0]} as leader" if named else ""
     sentence = f"no linearizable read was answered, so no quorum is proven{led} ({error.sentence})"
     return ClusterError(ErrorKind.NO_LEADER, sentence)
-
-
-def _why_nobody(said: list[Interview]) -> ClusterError:
-    """No member says who it is: every reason, and of these a refused user before all."""
-    errors = [each.error for each in said if each.error is not None]
-    if not errors:
-        return ClusterError(ErrorKind.UNREACHABLE, "no member answers", "Name one in ETCDCTL_ENDPOINTS")
-    worst = next((error for error in errors if error.kind is ErrorKind.FORBIDDEN), errors[0])
-    sentence = "; ".join(dict.fromkeys(error.sentence for error in [worst, *errors][:4]))
-    return ClusterError(worst.kind, sentence, worst.next_action)

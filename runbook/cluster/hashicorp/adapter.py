@@ -18,11 +18,12 @@ from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, interview
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
-from runbook.cluster.hashicorp.seen import Seen, one_each, why_nobody, worth
+from runbook.cluster.hashicorp.seen import Seen, worth
 from runbook.cluster.http import HttpSettings
-from runbook.cluster.machines import by_machine, machine_ports
-from runbook.cluster.network import Network, SystemNetwork
+from runbook.cluster.machines import PortProbes
+from runbook.cluster.network import Network, SystemNetwork, watch_ports
 from runbook.cluster.own_addresses import at_its_address, expected_ids
+from runbook.cluster.vantages import one_each, route_by, why_nobody
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
@@ -30,7 +31,6 @@ from runbook.raft.quorum import reason_not_leading
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
-WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 STATE_LIMIT = 4 * 1024**3
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class HashiCorpCluster:
         """
         began = self._network.monotonic()
         seen = self._ask_everybody(until := began + within)
-        vantages = one_each(seen)
+        vantages = one_each(each.vantage for each in seen)
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen, until)
         view = ClusterView(
@@ -95,13 +95,12 @@ class HashiCorpCluster:
         )
         view = self._with_last_answers(replace(view, opinions=opinions_in(view)), answering, until)
         view = self._with_opinions(view)
-        self._route, self._has_leader = self._route_by(view), view.leader_id is not None
+        self._route, self._has_leader = route_by(view, self._entries), view.leader_id is not None
         return replace(view, seconds=self._network.monotonic() - began)
 
     def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
         """A second's watch of these ports."""
-        tried = self._network.gather(addresses, self._network.probe, lambda _reach: (), WATCH_TIMEOUT)
-        return {address: reach for address, reach in tried.items() if reach is not None}
+        return watch_ports(self._network, addresses)
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
         """By id on protocol 3, by address on protocol 2; one peer a request, as a second is dropped without a word.
@@ -169,42 +168,29 @@ class HashiCorpCluster:
         return ask_for_proof(self._client, place, until) if kind == "proof" else self._network.probe(place)
 
     def _with_last_answers(self, view: ClusterView, answering: list[Vantage], until: float) -> ClusterView:
-        """The view with what is asked last: what the leader says through any door, and every Raft port.
-
-        Where one is silent and nobody there answers, other ports of its machine and of the machines of the living are
-        tried too: a machine that is off is told apart from a process that is frozen by what its neighbours do.
-        """
-        held = [view.configuration, *(vantage.configuration for vantage in answering)]
-        peers = {peer.address: peer for each in held if each is not None for peer in each.peers}
-        silent = {address for address, peer in peers.items() if view.vantage_of(peer) is None}
-        living = sorted(peers.keys() - silent)
-
-        def machines() -> Iterable[Question]:
-            ports = self._dialect.port, self._dialect.gossip_port
-            places = (machine_ports(address, ports) for address in (*sorted(silent), *living))
-            return [("host", place) for there in places for place in there]
-
-        def follow(answer: Any) -> Iterable[Question]:
-            return machines() if silent and answer is Reach.SILENT else ()
-
-        questions: list[Question] = [("raft", address) for address in sorted(peers)]
+        """The view with what is asked last: what the leader says through any door, and every Raft port."""
+        ports = PortProbes.of(view, answering, (self._dialect.port, self._dialect.gossip_port))
+        questions: list[Question] = [*ports.of_peers()]
         if view.configuration is not None:
             door = answering[0].url
             self._pulse_is_needed = self._patient and needs_pulse(view)
             if self._pulse_is_needed:
                 self._pulse.wait_for_a_beat(door, min(until, self._network.monotonic() + STALE_TIMEOUT))
             questions += [("settings", door), ("health", door), ("proof", door)]
-        if silent and any(vantage.reach is Reach.SILENT for vantage in view.vantages):
-            questions.extend(machines())  # its Raft port will be silent too, so nobody waits for that first
-        said = self._network.gather(questions, self._ask, follow, self._client.left(until, 2 * http.PROBE_TIMEOUT + 1))
+        if any(vantage.reach is Reach.SILENT for vantage in view.vantages):
+            questions += ports.of_machines()  # its Raft port will be silent too, so nobody waits for that first
+        said = self._network.gather(
+            questions, self._ask, ports.after, self._client.left(until, 2 * http.PROBE_TIMEOUT + 1)
+        )
         by_kind = {kind: answer for (kind, _), answer in said.items() if answer is not None}
         health: HealthSample | None = by_kind.get("health")
         self._pulse.keep(health)
         settings, unread = by_kind.get("settings", (None, f"GET {AUTOPILOT}/configuration: no answer in time"))
+        probes, hosts = ports.seen(said)
         return replace(
             view,
-            probes={place: reach for (kind, place), reach in said.items() if kind == "raft" and reach is not None},
-            hosts=by_machine(peers, {place: reach for (kind, place), reach in said.items() if kind == "host"}),
+            probes=probes,
+            hosts=hosts,
             unhealthy=health.unhealthy if health else None,
             autopilot=settings,
             autopilot_trouble=None if view.configuration is None else unread,
@@ -254,10 +240,3 @@ class HashiCorpCluster:
         if why:
             return None, None, ClusterError(ErrorKind.NO_LEADER, why)
         return configuration, leader, None
-
-    def _route_by(self, view: ClusterView) -> tuple[str, ...]:
-        """Where a change is asked for: the leader, then given addresses that answered, then found ones."""
-        leader = view.vantage_of(view.leader) if view.leader else None
-        answering = [vantage.url for vantage in view.answering]
-        given = [url for url in self._entries if url in answering]
-        return tuple(dict.fromkeys([*([leader.url] if leader else []), *given, *answering])) or self._entries
