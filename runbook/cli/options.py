@@ -147,6 +147,16 @@ def parse_confirmed_off(names: tuple[str, ...], reasons: tuple[str, ...]) -> dic
     return dict(zip(names, reasons, strict=True))
 
 
+def parse_duration_option(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    """The seconds of a duration as playbooks write it. Raises click.BadParameter."""
+    from runbook.playbook.types import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: {error}") from None
+
+
 def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     """By their names. Raises click.BadParameter."""
     for param in params:

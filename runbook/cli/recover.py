@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook.cli.options import FORMAT, cluster_options, parse_choice
+from runbook.cli.options import FORMAT, cluster_options, parse_choice, parse_duration_option
 
 if TYPE_CHECKING:
     from runbook.cluster.choice import ClusterChoice
     from runbook.raft.lost_quorum import RecoveryEvidence
     from runbook.raft.model import ClusterView
-
-LOOK_EVERY = 5.0  # seconds
-PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
 
 
 @click.group()
@@ -35,10 +32,11 @@ def recover() -> None:
 )
 @click.option(
     "--confirm-for",
-    type=click.FloatRange(min=0, max=3600),
-    default=30.0,
+    default="30s",
     show_default=True,
-    help="Seconds for which nobody may lead and nobody come back.",
+    metavar="DURATION",
+    callback=parse_duration_option,
+    help="For how long nobody may lead and nobody come back.",
 )
 @click.option("--unit", help="The servers' systemd unit; nomad or consul unless given.")
 @FORMAT
@@ -68,7 +66,13 @@ def print_recovery_plan(
     from runbook.clock import SystemClock, wait
     from runbook.cluster.choice import chosen_cluster, chosen_hosts
     from runbook.errors import RefusedError
-    from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, RecoveryEvidence, plan_recovery
+    from runbook.raft.lost_quorum import (
+        BY_ANOTHER_LOOK,
+        PATIENCE,
+        RecoveryEvidence,
+        pause_between_looks,
+        plan_recovery,
+    )
     from runbook.raft.lost_quorum_text import format_plan
     from runbook.raft.removal import Refusal
     from runbook.steps.raft.survivor_hosts import words_of_hosts
@@ -88,8 +92,8 @@ def print_recovery_plan(
 
     def tell_and_pause(waited: float, _held: int) -> float:
         left = max(0.0, confirm_for - waited)
-        output.note(f"runbook: {_told(looks[-1])}; looking for {left:.0f} s more")
-        return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
+        output.note(f"runbook: {_format_look(looks[-1])}; looking for {left:.0f} s more")
+        return pause_between_looks(confirm_for)
 
     evidence = wait(clock, enough, every=tell_and_pause, within=confirm_for + PATIENCE)
     made = plan_recovery(evidence or RecoveryEvidence(looks, confirm_for=confirm_for))
@@ -119,7 +123,7 @@ def named_peers(view: ClusterView, names: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _told(view: ClusterView) -> str:
+def _format_look(view: ClusterView) -> str:
     seen = view.best_configuration
     voters = seen.voters if seen else ()
     return f"{sum(view.vantage_of(peer) is not None for peer in voters)} of {len(voters)} voters answer"

@@ -72,4 +72,4 @@ def _format_checks(folder: Path, run: RunState) -> Iterator[str]:
             yield f"{path.name} cannot be verified: {error.strerror}"
             continue
         same = digest == kept.sha256
-        yield f"{path.name} is what was kept" if same else f"{path.name} is NOT what was kept: SHA-256 {digest}"
+        yield f"{path.name} is unchanged" if same else f"{path.name} HAS CHANGED since it was kept: SHA-256 {digest}"

@@ -23,6 +23,8 @@ from runbook.raft.removal import Refusal
 
 CONFIRM_FOR = 30.0  # seconds for which nobody leads and nobody comes back: longer than any election takes
 LEAST_LOOKS = 3
+LOOK_EVERY = 5.0  # seconds
+PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
 MAX_GAP = 15.0  # seconds between two looks: less than a server's restart
 TOO_FEW_LOOKS, SURVIVOR_MISSING, NO_SURVIVOR = "TooFewLooks", "SurvivorMissing", "NoSurvivor"
 SILENCE = "SilenceProvesNothing"
@@ -65,6 +67,11 @@ class RecoveryEvidence:
     hosts: Mapping[str, HostWord] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
     confirm_for: float = CONFIRM_FOR
+
+
+def pause_between_looks(confirm_for: float) -> float:
+    """Seconds from one look to the next: a few looks fit into a short ``confirm_for`` too."""
+    return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
 
 
 def plan_recovery(evidence: RecoveryEvidence) -> RecoveryPlan | Refusal:

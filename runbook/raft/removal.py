@@ -131,7 +131,9 @@ def refusal_over_max_changes(policy: Policy, changes_so_far: int) -> Refusal | N
     """Whether the run may make one more change of any kind."""
     if changes_so_far < policy.max_changes:
         return None
-    sentence = f"this run has made {changes_so_far} changes and may make {policy.max_changes}"
+    sentence = (
+        f"that would be change {changes_so_far + 1} of this run, and its guard max_changes is {policy.max_changes}"
+    )
     return Refusal("TooManyChanges", sentence, "Check the cluster, then raise max_changes or run again")
 
 

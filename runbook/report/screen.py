@@ -63,7 +63,7 @@ class Screen:
             return _lines("ok  ", "\n".join(rest)) if rest else []
         elif kind in ("step.failed", "run.failed", "run.refused"):
             if record["message"] in self._failures and (kind != "step.failed" or self._uses.get(step) in AROUND):
-                return [] if kind == "step.failed" else [f"{kind[4:].upper()}, as told above"]
+                return [] if kind == "step.failed" else [kind[4:].upper()]
             self._failures.add(record["message"])
         return texts
 
@@ -164,14 +164,25 @@ def _unknown(progress: RunState) -> list[str]:
     """Who was left: with the signs of trouble and what would settle it, unless the run's end has said that already."""
     gone = {removal.name for removal in progress.removals if removal.peer in progress.gone}
     left = {} if progress.ended_undecided else progress.undecided
-    lines = [
+    proven = [name for name in left if name not in gone and name in _found_dead(progress)]
+    dead = f"{', '.join(proven)}: proven dead, and still in the configuration"
+    lines = [_labelled("not removed", dead)] if proven else []
+    lines += [
         _labelled("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
         for name, sign in left.items()
-        if name not in gone
+        if name not in gone and name not in proven
     ]
     others = [name for name in progress.unproven if name not in progress.undecided]
     why = "not proven dead, so never removed; `runbook diagnose` says why"
     return [*lines, _labelled("unknown", f"{', '.join(others)}: {why}")] if others else lines
+
+
+def _found_dead(progress: RunState) -> frozenset[str]:
+    """The names of those that raft.find_dead has proven dead in this run, as far as its record is whole."""
+    outputs = [progress.outputs.get(place, {}) for place, uses in progress.uses.items() if uses == "raft.find_dead"]
+    listed = [output.get("peers") for output in outputs]
+    peers = [peer for peers in listed if isinstance(peers, list) for peer in peers if isinstance(peer, Mapping)]
+    return frozenset(str(peer.get("name")) for peer in peers)
 
 
 def _numbers(progress: RunState) -> list[str]:

@@ -77,7 +77,11 @@ def killed_inside(folder: Path, environ: dict[str, str], guards: str = "max_chan
 @pytest.mark.parametrize(
     ("guards", "ran", "words"),
     [
-        ("max_changes: 1, min_voters: 3, never_worse: true", ["first"], "has made 1 changes and may make 1"),
+        (
+            "max_changes: 1, min_voters: 3, never_worse: true",
+            ["first"],
+            "that would be change 2 of this run, and its guard max_changes is 1",
+        ),
         ("max_changes: 9, min_voters: 9", [], "5 of 5 voters are proven alive and the playbook's min_voters is 9"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
+from runbook.raft.diagnosis.observations import observe_peer
 from runbook.raft.liveness import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN, Liveness, is_only_out_of_sight, judge_once
 from runbook.raft.model import ClusterView, Reach, Vantage
 from runbook.raft.opinions import OpinionKind
@@ -50,6 +51,14 @@ def test_the_living_are_alive_the_dead_dead_and_the_quorum_is_proven(door: int) 
     assert voters_in_contact(view) == set(NAMES[:4])
     verdicts = {f"id-{number}": judge_once(view, peer(number)) for number in range(1, 6)}
     assert refusal_to_remove(view, verdicts, peer(DEAD), Policy()) is None
+
+
+def test_what_the_others_hold_of_the_leader_is_told_without_its_own_word() -> None:
+    """ "gossip and reply of 5 servers: 4 alive, 1 it leads" is read twice."""
+    view = view_of([Kind()] * 5)
+    view = replace(view, opinions=opinions_in(view, TWO))
+    assert view.opinions["id-1"]["id-1"].kind is OpinionKind.HEARD
+    assert observe_peer(view, peer(1)).opinions_in_words == "gossip of 4 servers: alive"
 
 
 def test_with_one_sample_nobody_is_heard_and_without_a_proof_nothing_is_removed() -> None:

@@ -178,4 +178,6 @@ def test_from_the_side_of_the_fewer_a_cut_looks_like_dead_machines(split: Split)
 
 
 def plan(split: Split, side: str, *lost: str) -> subprocess.CompletedProcess[str]:
-    return split.runbook(side, "recover", "plan", "--confirm-for", "1", *(w for name in lost for w in ("--lost", name)))
+    return split.runbook(
+        side, "recover", "plan", "--confirm-for", "1s", *(w for name in lost for w in ("--lost", name))
+    )

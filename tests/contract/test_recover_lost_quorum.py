@@ -182,7 +182,7 @@ def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> N
     assert (ended.code, ended.changes) == (0, []), ended.text
     assert "would stop the server on s1" in ended.text
     assert "a person's word" not in ended.text, dead
-    ended = at_a_terminal(lab, tmp_path, "recover", "plan", *choice, "--confirm-for", "1")
+    ended = at_a_terminal(lab, tmp_path, "recover", "plan", *choice, "--confirm-for", "1s")
     assert ended.code == 0, ended.text
     assert "on its host it was seen that it does not run" in " ".join(ended.text.replace("#", "").split())
 

@@ -36,7 +36,7 @@ SUDO = '#!/bin/sh\nexec "$@"\n'
 def plan(lab: AgentLab, *options: str) -> subprocess.CompletedProcess[str]:
     address = next(row.address for row in lab.status() if row.state == "running")
     environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address}
-    command = [sys.executable, "-m", "runbook", "recover", "plan", "--confirm-for", "1", *options]
+    command = [sys.executable, "-m", "runbook", "recover", "plan", "--confirm-for", "1s", *options]
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 

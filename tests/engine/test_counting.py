@@ -17,7 +17,7 @@ def test_commands_are_counted_as_removals_are(tmp_path: Path, mark: Path) -> Non
     ending = played.execute()
     assert isinstance(ending, RunRefused)
     assert (ending.code, ending.step, done(mark)) == ("TooManyChanges", "third", ["first", "second"])
-    assert "this run has made 2 changes and may make 2" in ending.message
+    assert "that would be change 3 of this run, and its guard max_changes is 2" in ending.message
 
 
 def test_a_command_leaves_one_removal_less(tmp_path: Path) -> None:

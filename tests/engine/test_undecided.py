@@ -57,6 +57,19 @@ def test_a_recovery_that_leaves_a_frozen_voter_says_so_in_its_last_lines(tmp_pat
     assert "failure tolerance  0 -> 0: one more failure loses quorum, so add a server" in told
 
 
+def test_who_was_proven_dead_in_a_run_that_was_refused_is_not_called_unknown(tmp_path: Path) -> None:
+    """The newest look alone proves nobody dead; the run had."""
+    refused = Run(
+        FakeCluster(FakeClock(), servers=5, dead={4, 5}), tmp_path, params={"max_removals": "1", "watch_for": "10s"}
+    )
+    ending = refused.execute()
+    assert isinstance(ending, RunRefused), ending
+    assert "that would be change 2 of this run, and its guard max_changes is 1" in ending.message
+    told = last_lines(refused)
+    assert "not removed        s4.global, s5.global: proven dead, and still in the configuration" in told
+    assert "unknown" not in told
+
+
 def test_what_a_dry_run_would_remove_is_not_called_undecided(tmp_path: Path) -> None:
     """Foretold is decided, though the servers still list it."""
     left = run(tmp_path, dead=(5,))

@@ -88,7 +88,7 @@ def test_a_run_that_only_told_something_speaks_of_no_voters() -> None:
 def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> None:
     """In the step, in the block around it and at the end it is one sentence."""
     once = (started("block", "block"), *begun("boom"), failed("boom"), failed("block"), FAILED)
-    seen = ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED, as told above"]
+    seen = ["00:00  boom      failed: ended with 3", "00:00  boom      FAILED"]
     assert lines(*once) == seen
     resumed = {"kind": "run.resumed", "who": "me", "cluster": "c", "torn": False}
     assert lines(*once, resumed, *once) == [*seen, "00:00            resumed by me on c", *seen]

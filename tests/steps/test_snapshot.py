@@ -127,10 +127,10 @@ def test_show_says_who_when_where_and_whether_the_snapshot_is_what_was_kept(lab:
     assert shown[1].startswith(f"playbook           {PLAYBOOK}, SHA-256 ")
     assert shown[2] == f"cluster            nomad:{lab.addresses[0]}"
     assert " UTC, by ann on " in shown[3]
-    assert shown[-1] == "state.snap is what was kept"
+    assert shown[-1] == "state.snap is unchanged"
     with (folder / "state.snap").open("ab") as file:
         file.write(b"x")
-    assert "state.snap is NOT what was kept: SHA-256 " in runbook(where, "show", "last").stdout
+    assert "state.snap HAS CHANGED since it was kept: SHA-256 " in runbook(where, "show", "last").stdout
     (folder / "state.snap").unlink()
     assert "state.snap cannot be verified: No such file" in runbook(where, "show", "last").stdout
 

@@ -108,7 +108,8 @@ def observe_peers(view: ClusterView) -> tuple[PeerObservation, ...]:
 def observe_peer(view: ClusterView, peer: Peer) -> PeerObservation:
     """How one peer looks in one view."""
     appearance, words = _appearance(view, peer)
-    return PeerObservation(peer, appearance, words, view.opinions_of(peer))
+    others = {by: opinion for by, opinion in view.opinions_of(peer).items() if by != peer.id}
+    return PeerObservation(peer, appearance, words, others)
 
 
 def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:

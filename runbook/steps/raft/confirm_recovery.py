@@ -40,7 +40,7 @@ CONFIRM_RECOVERY = StepDeclaration(
 def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where nobody agreed, or where it is not as it was planned any more."""
     from runbook.raft.removal import Refusal
-    from runbook.steps.raft.plan_recovery import look_until_decided, plan_or_refuse
+    from runbook.steps.raft.plan_recovery import gather_evidence, plan_or_refuse
 
     plan = arguments["plan"]
     if not plan["can_act"]:
@@ -55,7 +55,7 @@ def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepRes
         sentence = f"nobody agreed to the recovery by typing {name}"
         raise RefusedError(Refusal("NotAgreed", sentence, "Run it at a terminal, with the plan read"))
     named = frozenset(plan["named"])
-    made = plan_or_refuse(look_until_decided(context, plan["collected"], plan["confirm_for"], named))
+    made = plan_or_refuse(gather_evidence(context, plan["collected"], plan["confirm_for"], named))
     if made.text != plan["peers_json"]:
         sentence = "the survivors are not those of the plan any more"
         raise RefusedError(Refusal("PlanMoved", sentence, "Run it again, and read the new plan"))

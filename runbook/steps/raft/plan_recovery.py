@@ -48,8 +48,6 @@ PLAN_RECOVERY = StepDeclaration(
 )
 
 PLAN_FILE = "recovery-plan.txt"
-LOOK_EVERY = 5.0  # seconds
-PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
 SENTENCE = "If {name} still runs, what it accepted since the cut will be lost without a word. {seen}. Type its name:"
 
 
@@ -59,11 +57,11 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
     from runbook.raft.lost_quorum_text import format_plan, format_summary
 
     collected, confirm_for = arguments["collected"], arguments["confirm_for"]
-    evidence = look_until_decided(context, collected, confirm_for, frozenset())
+    evidence = gather_evidence(context, collected, confirm_for, frozenset())
     asked = _ask_for_names(context, evidence)
     named = frozenset(asked)
     if asked and not context.dry_run:  # a person took their time
-        evidence = look_until_decided(context, collected, confirm_for, named)
+        evidence = gather_evidence(context, collected, confirm_for, named)
     plan = plan_or_refuse(replace(evidence, named=named))
     _refuse_others(plan, collected)
     path = context.folder / PLAN_FILE
@@ -128,13 +126,13 @@ def plan_or_refuse(evidence: RecoveryEvidence) -> RecoveryPlan:
     return made
 
 
-def look_until_decided(
+def gather_evidence(
     context: StepContext, collected: Mapping[str, Any], confirm_for: float, named: frozenset[str]
 ) -> RecoveryEvidence:
     """Look until another look would not change what is decided, or the time for it is over."""
     from runbook.clock import wait
     from runbook.events import Waiting
-    from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, plan_recovery
+    from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, PATIENCE, pause_between_looks, plan_recovery
     from runbook.raft.removal import Refusal
 
     newest: list[RecoveryEvidence] = []
@@ -147,7 +145,7 @@ def look_until_decided(
     def pause(waited: float, _held: int) -> float:
         left = round(max(0.0, confirm_for - waited), 1)
         context.emit(Waiting(context.step, left, "looking whether anybody leads or comes back"))
-        return LOOK_EVERY if confirm_for > LOOK_EVERY else 0.2
+        return pause_between_looks(confirm_for)
 
     wait(context.clock, decided, every=pause, within=context.left(confirm_for + PATIENCE))
     return newest[0]
