@@ -28,8 +28,6 @@ READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one n
 PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
 STATE_LIMIT = 16 * 1024**3  # bytes of JSON: twice etcd's own limit of 8 GiB for its database, as base64 is longer
-READ = "/v3/kv/range"
-ANY_KEY = {"key": "AA==", "limit": "1", "keys_only": True}  # a linearizable read, whatever the key
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)  # etcd has neither
 
 Question = tuple[Literal["http", "raft", "host"], str]  # a member's URL, or an address with a port
@@ -155,7 +153,7 @@ class EtcdCluster:
         try:
             url = answering[0].url
             limit = self._network.monotonic() + self._client.left(until, PROOF_TIMEOUT)
-            self._prove_quorum(url, limit)
+            self._client.prove_quorum(url, limit)
             status = replies.status(self._client.read(url, STATUS, {}, limit), url)
             told = replies.member_list(self._client.read(url, MEMBERS, {}, limit), url)
         except ClusterError as error:
@@ -165,14 +163,6 @@ class EtcdCluster:
         if why:
             return None, None, None, ClusterError(ErrorKind.NO_LEADER, f"{url}: {why}")
         return told.configuration, status.leader, f"a linearizable read by {answering[0].name or url}", None
-
-    def _prove_quorum(self, url: str, until: float) -> None:
-        """Raises ClusterError without quorum. That this user may not read is told after the quorum has agreed."""
-        try:
-            self._client.read(url, READ, ANY_KEY, until)
-        except ClusterError as error:
-            if error.kind is not ErrorKind.FORBIDDEN:
-                raise
 
     def _with_probes(self, view: ClusterView, until: float) -> ClusterView:
         """The view with this host's own tries of the peer ports, and of the machines of who is silent and who lives."""

@@ -8,7 +8,7 @@ from math import inf
 from typing import IO, Any, TypeVar
 
 from runbook.cluster import http
-from runbook.cluster.etcd.errors import error_of
+from runbook.cluster.etcd.errors import error_of, was_refused_after_quorum
 from runbook.cluster.http import Reply
 from runbook.cluster.network import Network
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
@@ -16,6 +16,8 @@ from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 T = TypeVar("T")
 
 SIGN_IN = "/v3/auth/authenticate"
+READ = "/v3/kv/range"
+ANY_KEY = {"key": "AA==", "limit": "1", "keys_only": True}  # a linearizable read, whatever the key
 METRICS_LIMIT = 8 * 1024 * 1024
 
 
@@ -38,17 +40,24 @@ class EtcdClient:
 
     def read(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
         """The JSON of the member at ``url``. Raises ClusterError."""
-        reply = self._signed_in(url, path, body, until, changes=False)
+        reply = _fine(self._signed_in(url, path, body, until, changes=False), url + path, changes=False)
         return _decode(reply.body, url + path)
+
+    def prove_quorum(self, url: str, until: float) -> None:
+        """A linearizable read by the member at ``url``. Raises ClusterError where no quorum has surely agreed to it."""
+        reply = self._signed_in(url, READ, ANY_KEY, until, changes=False)
+        if reply.status != 200 and not was_refused_after_quorum(reply):
+            raise error_of(f"POST {url}{READ}", reply, changes=False)
 
     def change(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
         """The same for a request that changes the cluster: sent once, and ambiguous where its reply is lost."""
-        reply = self._signed_in(url, path, body, until, changes=True)
+        reply = _fine(self._signed_in(url, path, body, until, changes=True), url + path, changes=True)
         return _decode(reply.body, url + path)
 
     def save(self, url: str, path: str, file: IO[bytes], until: float, limit: int) -> None:
         """The whole body of a stream into a file."""
-        self._signed_in(url, path, {}, until, changes=False, into=file, limit=limit)
+        reply = self._signed_in(url, path, {}, until, changes=False, into=file, limit=limit)
+        _fine(reply, url + path, changes=False)
 
     def metrics(self, url: str, until: float) -> str:
         """The page of the member's metrics, which needs no user. Raises ClusterError."""
@@ -79,22 +88,18 @@ class EtcdClient:
         into: IO[bytes] | None = None,
         limit: int = http.BODY_LIMIT,
     ) -> Reply:
-        """With a token where a user is given; one that has expired is refused, and asked for anew."""
+        """Whatever is answered, with a token where a user is given; one that has expired is asked for anew."""
         if self._user is not None and self._token is None:
             self._token = self._sign_in(url, until)
         reply = self._post(url, path, body, until, changes, into, limit)
         if self._user is not None and reply.status == 401:
             self._token = self._sign_in(url, until)
             reply = self._post(url, path, body, until, changes, into, limit)
-        if reply.status != 200:
-            raise error_of(f"POST {url}{path}", reply, changes=changes)
         return reply
 
     def _sign_in(self, url: str, until: float) -> str:
         body = {"name": self._user, "password": self._password}
-        reply = self._post(url, SIGN_IN, body, until, False, None, http.BODY_LIMIT)
-        if reply.status != 200:
-            raise error_of(f"POST {url}{SIGN_IN}", reply, changes=False)
+        reply = _fine(self._post(url, SIGN_IN, body, until, False, None, http.BODY_LIMIT), url + SIGN_IN, changes=False)
         token = _decode(reply.body, url + SIGN_IN)
         told = token.get("token") if isinstance(token, dict) else None
         if not (isinstance(told, str) and told.isascii() and told.isprintable() and told):
@@ -118,6 +123,12 @@ class EtcdClient:
             headers=headers,
             changes=changes,
         )
+
+
+def _fine(reply: Reply, place: str, *, changes: bool) -> Reply:
+    if reply.status != 200:
+        raise error_of(f"POST {place}", reply, changes=changes)
+    return reply
 
 
 def _decode(body: bytes, url: str) -> Any:

@@ -25,6 +25,8 @@ _MEANINGS = (
     ("authentication failed", ErrorKind.FORBIDDEN),
     ("auth: ", ErrorKind.FORBIDDEN),
 )
+# Said of a linearizable read after a quorum agreed to it: docs/servers/etcd.md#a-linearizable-read-proves-quorum
+_AFTER_QUORUM = ("etcdserver: permission denied", "etcdserver: user name is empty")
 _BY_STATUS = {401: ErrorKind.FORBIDDEN, 403: ErrorKind.FORBIDDEN, 404: ErrorKind.BAD_REPLY, 429: ErrorKind.UNAVAILABLE}
 NEEDS = "the role root: ETCDCTL_USER=USER:PASSWORD, or a client certificate whose name is that user's"
 
@@ -37,6 +39,11 @@ def message_of(reply: Reply) -> str:
         return reply.text
     words = (told.get("message") or told.get("error")) if isinstance(told, dict) else None
     return words if isinstance(words, str) and words else reply.text
+
+
+def was_refused_after_quorum(reply: Reply) -> bool:
+    """Whether etcd itself, and no proxy before it, says that this user may not read: a quorum has agreed by then."""
+    return reply.status in (400, 403) and message_of(reply) in _AFTER_QUORUM
 
 
 def error_of(place: str, reply: Reply, *, changes: bool) -> ClusterError:
