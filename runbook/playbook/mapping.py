@@ -7,7 +7,7 @@ from typing import Any
 
 from runbook.errors import InvalidValueError, Mark
 from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
-from runbook.playbook.expressions.templates import OPEN
+from runbook.playbook.expressions.syntax import OPEN
 from runbook.playbook.model import Field, Value
 from runbook.playbook.types import convert_literal
 from runbook.playbook.yaml_tree import MapNode, Node, Scalar, plain_data, scalars

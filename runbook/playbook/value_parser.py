@@ -9,13 +9,19 @@ from typing import Any, NamedTuple
 from runbook.errors import InvalidValueError
 from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.expressions.checker import check_condition, check_expression
-from runbook.playbook.expressions.model import Expression, Template
+from runbook.playbook.expressions.model import Expression, Template, calls
 from runbook.playbook.expressions.name_checker import Report
 from runbook.playbook.expressions.static_scope import StaticScope
 from runbook.playbook.expressions.static_types import ANY, STRING, StaticType
-from runbook.playbook.expressions.syntax import ParsedExpression, parse_expression
-from runbook.playbook.expressions.templates import OPEN, Part, Unclosed, split_template, whole_expression
-from runbook.playbook.expressions.tree import calls
+from runbook.playbook.expressions.syntax import (
+    OPEN,
+    ParsedExpression,
+    Part,
+    Unclosed,
+    parse_expression,
+    split_template,
+    whole_expression,
+)
 from runbook.playbook.model import Field, Value
 from runbook.playbook.types import NUMBERS, convert_literal
 from runbook.playbook.yaml_tree import ListNode, Node, Scalar, describe_node, scalars

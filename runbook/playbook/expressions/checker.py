@@ -8,9 +8,9 @@ from typing import Any
 
 from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.expressions.functions import DEFAULT
+from runbook.playbook.expressions.model import asked_step, is_step_reference, literal_key
 from runbook.playbook.expressions.name_checker import Member, NameChecker, Report
 from runbook.playbook.expressions.refused import OPERATORS
-from runbook.playbook.expressions.signatures import type_of_call
 from runbook.playbook.expressions.static_scope import ENDED_RUN, OUTCOMES, RESERVED, RUN, StaticScope
 from runbook.playbook.expressions.static_types import (
     ANY,
@@ -21,9 +21,9 @@ from runbook.playbook.expressions.static_types import (
     StaticType,
     comparison_error,
     format_known,
+    type_of_call,
 )
 from runbook.playbook.expressions.syntax import ParsedExpression
-from runbook.playbook.expressions.tree import asked_step, is_step_reference, literal_key
 
 
 def check_expression(parsed: ParsedExpression, scope: StaticScope, report: Report) -> StaticType:

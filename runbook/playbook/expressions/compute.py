@@ -10,7 +10,15 @@ from typing import Any
 from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value, quoted
 from runbook.playbook.expressions.functions import DEFAULT, FUNCTIONS
-from runbook.playbook.expressions.model import UNKNOWN, Scope
+from runbook.playbook.expressions.model import (
+    CONSTANTS,
+    OUTCOME,
+    UNKNOWN,
+    Scope,
+    asked_step,
+    is_step_reference,
+    literal_key,
+)
 from runbook.playbook.expressions.operators import (
     MAX_ITEMS,
     NotThereError,
@@ -25,7 +33,6 @@ from runbook.playbook.expressions.operators import (
     ordering,
     sign,
 )
-from runbook.playbook.expressions.tree import CONSTANTS, OUTCOME, asked_step, is_step_reference, literal_key
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: arithmetic("+", operator.add),

@@ -8,10 +8,8 @@ from typing import Any
 from runbook.errors import ExpressionError, InvalidValueError
 from runbook.playbook.diagnostics import quoted
 from runbook.playbook.expressions.compute import compute, items_in
-from runbook.playbook.expressions.formatting import format_value
-from runbook.playbook.expressions.model import UNKNOWN, Expression, Scope, Template
-from runbook.playbook.expressions.operators import asked, bounded_data, bounded_string
-from runbook.playbook.expressions.tree import reads
+from runbook.playbook.expressions.model import UNKNOWN, Expression, Scope, Template, reads
+from runbook.playbook.expressions.operators import asked, bounded_data, bounded_string, format_value
 from runbook.playbook.model import Value
 from runbook.playbook.types import convert
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from runbook.playbook.diagnostics import closest_match, did_you_mean, quoted
 from runbook.playbook.expressions.functions import FUNCTIONS
+from runbook.playbook.expressions.model import CONSTANTS, OUTCOME
 from runbook.playbook.expressions.static_scope import LOOP, StaticScope
 from runbook.playbook.expressions.static_types import (
     ANY,
@@ -20,7 +21,6 @@ from runbook.playbook.expressions.static_types import (
     format_known,
 )
 from runbook.playbook.expressions.syntax import ParsedExpression
-from runbook.playbook.expressions.tree import CONSTANTS, OUTCOME
 
 Report = Callable[[int, str, "str | None"], None]
 """Takes an offset in the expression's text, a message and a suggestion."""

@@ -12,7 +12,7 @@ from typing import Any
 from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value, quoted
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.playbook.types import is_number
+from runbook.playbook.types import format_duration, is_number
 from runbook.playbook.yaml_scalars import MAX_INT
 
 MAX_STRING = 200_000
@@ -189,3 +189,23 @@ def bounded_data(value: Any) -> Any:
         if seen + len(pending) > MAX_ITEMS:
             raise ExpressionError(f"the value holds more than {MAX_ITEMS:,} values")
     return value
+
+
+def format_value(value: Any, type_name: str) -> str:
+    """How a value of this type reads inside a text: a duration as ``30s``, lists and mappings as JSON, else as YAML."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return describe_value(value)
+    if isinstance(value, int | float) and type_name == "duration":
+        return format_duration(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    import json
+
+    try:
+        return json.dumps(bounded_data(value), ensure_ascii=False, default=str)
+    except RecursionError:
+        raise ExpressionError("the data is nested too deeply for a text") from None

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from runbook.playbook.expressions.functions import FUNCTIONS
-from runbook.playbook.expressions.model import Expression
+from runbook.playbook.expressions.model import CONSTANTS, OUTCOME, Expression
 from runbook.playbook.expressions.static_types import INT, STRING, StaticType
-from runbook.playbook.expressions.tree import CONSTANTS, OUTCOME
 
 RUN_OUTCOMES = ("success", "failed", "refused", "interrupted")
 _RUN_FIELDS = dict.fromkeys(("id", "name", "folder", "started_at", "date"), STRING)

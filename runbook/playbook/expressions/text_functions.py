@@ -7,9 +7,8 @@ from typing import Any, NoReturn
 
 from runbook.errors import ExpressionError
 from runbook.playbook.diagnostics import describe_value, quoted
-from runbook.playbook.expressions.formatting import format_value
 from runbook.playbook.expressions.model import UNKNOWN
-from runbook.playbook.expressions.operators import bounded_data, bounded_length, bounded_string
+from runbook.playbook.expressions.operators import bounded_data, bounded_length, bounded_string, format_value
 from runbook.playbook.types import is_number
 from runbook.playbook.yaml_scalars import MAX_FLOAT, MAX_INT, MAX_NUMBER
 
