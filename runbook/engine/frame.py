@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.plan import Plan
+from runbook.engine.plan import Plan, stricter
 from runbook.engine.scope import Scope, with_run_facts
 from runbook.engine.services import BoundedClock, RunServices
 from runbook.playbook.model import Effect, Playbook, StepSpec
@@ -35,6 +35,18 @@ def outermost_frame(plan: Plan, facts: Mapping[str, str]) -> Frame:
     """That of a run as it begins."""
     playbook = plan.playbook
     return Frame(playbook, with_run_facts(plan.scope, facts), plan.policy, "", NO_DEADLINE, (playbook.path,))
+
+
+def nested_frame(frame: Frame, plan: Plan, path: str, prefix: str) -> Frame:
+    """That of the playbook at ``path`` within a step: it may narrow what is allowed, and never widen it."""
+    return replace(
+        frame,
+        playbook=plan.playbook,
+        scope=with_run_facts(plan.scope, frame.scope["run"]),
+        policy=stricter(frame.policy, plan.policy),
+        prefix=prefix,
+        paths=(*frame.paths, path),
+    )
 
 
 def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices, guards: ChangeGuards) -> StepContext:

@@ -17,14 +17,21 @@ from typing import Any
 
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Deadline
-from runbook.engine.beside import Beside, OneAtATime, WorkerInterrupts, worker_services
-from runbook.engine.bounds import bound
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.frame import Frame, outermost_frame, step_context
-from runbook.engine.items import End, ItemsFailedError, all_together, ended_before
+from runbook.engine.frame import Frame, nested_frame, outermost_frame, step_context
+from runbook.engine.items import (
+    Beside,
+    End,
+    ItemsFailedError,
+    OneAtATime,
+    WorkerInterrupts,
+    all_together,
+    ended_before,
+    worker_services,
+)
 from runbook.engine.open_changes import left_open
 from runbook.engine.outcome import Failure, StoppedError, failure_of
-from runbook.engine.plan import Plan, prepare_nested, stricter
+from runbook.engine.plan import Plan, prepare_nested
 from runbook.engine.scope import (
     Item,
     Scope,
@@ -34,10 +41,9 @@ from runbook.engine.scope import (
     scope_in_handlers,
     scope_in_round,
     to_plain_data,
-    with_run_facts,
 )
 from runbook.engine.services import RunServices
-from runbook.engine.step_rounds import StepDone, run_rounds
+from runbook.engine.step_rounds import StepDone, bound, run_rounds
 from runbook.errors import unexpected
 from runbook.events import Event, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
 from runbook.item_events import ItemCompleted, ItemFailed
@@ -253,10 +259,7 @@ class PlaybookRunner:
         if self._state.entered.get(own, playbook.digest) != playbook.digest:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
-        policy, paths = stricter(frame.policy, plan.policy), (*frame.paths, path)
-        scope = with_run_facts(plan.scope, frame.scope["run"])
-        inner = replace(frame, playbook=playbook, scope=scope, policy=policy, prefix=f"{own}/", paths=paths)
-        failure = self._run_playbook(inner)
+        failure = self._run_playbook(nested_frame(frame, plan, path, f"{own}/"))
         if failure is not None:
             raise StoppedError(failure)
         return StepResult(f"{playbook.name} ended well", {"outcome": "success"})

@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runbook.engine.bounds import RetryPolicy, bound, retry_policy
 from runbook.engine.scope import Scope, extend_scope
 from runbook.engine.services import RunServices
-from runbook.errors import ClusterError, ErrorKind, StepError, TimeIsUpError, unexpected
+from runbook.errors import ClusterError, ErrorKind, ExpressionError, StepError, TimeIsUpError, unexpected
 from runbook.events import AttemptFailed, Waiting
 from runbook.playbook.expressions.evaluate import describe_reads, evaluate_condition, resolve
 from runbook.playbook.expressions.model import UNKNOWN, Expression
-from runbook.playbook.model import RETRYABLE, Effect, Playbook, Secret, StepSpec, Value
-from runbook.playbook.types import format_duration
+from runbook.playbook.model import RETRYABLE, Effect, Playbook, Retry, Secret, StepSpec, Value
+from runbook.playbook.types import format_duration, parse_wait
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import CATALOG
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """A ``retry`` with its bounds worked out, in seconds; at least one of ``times`` and ``within`` is there."""
+
+    times: int | None
+    wait_min: float
+    wait_max: float
+    jitter: bool
+    within: float | None
+    only_on: frozenset[str] | None
+
+
+def retry_policy(retry: Retry | None, scope: Mapping[str, Any]) -> RetryPolicy | None:
+    """Raises ExpressionError for a bound that does not fit. Where only a real run can tell it, one attempt is made."""
+    if retry is None:
+        return None
+    times, within = bound(retry.times, scope), bound(retry.within, scope)
+    wait = bound(retry.wait, scope)
+    try:
+        shortest, longest = parse_wait(0.0 if wait is None else wait)
+    except ValueError as error:
+        raise ExpressionError(f"{retry.wait.mark}: {retry.wait.label} {error}") from None
+    at_least_one = times if times is not None or within is not None else 1
+    return RetryPolicy(at_least_one, shortest, longest, retry.jitter, within, retry.only_on)
+
+
+def bound(value: Value | None, scope: Mapping[str, Any]) -> Any:
+    """What a bound is, in its type; nothing where none is written, or where only a real run can tell."""
+    found = None if value is None else resolve(value, scope)
+    return None if found is UNKNOWN else found
+
 
 T = TypeVar("T")
 Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with these arguments

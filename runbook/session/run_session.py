@@ -16,8 +16,7 @@ from typing import Any, Protocol
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster
-from runbook.engine.endings import Ending
-from runbook.engine.execute import execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import Emit, Event

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.cluster.hashicorp.opinions import opinions_in
-from runbook.engine.endings import Ending
-from runbook.engine.execute import execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
-from runbook.engine import change_guards, endings, execute, runner
+from runbook.engine import change_guards, execute, runner
 from runbook.engine.change_guards import ChangeGuards
 from runbook.raft import liveness, plan_basis, probes, removal, verdicts
 from runbook.raft.model import ClusterView
@@ -101,8 +101,8 @@ BREAKAGES = (
         ((looking, "reason_against_removal", broken.only_as_it_is),),
         6709,
     ),
-    Breakage("a removal that failed is a recovery", ((endings, "_never_asked_for", broken.no_refusal),), 268),
-    Breakage("there is nothing to do beside a voter in trouble", ((endings, "_undecided", broken.no_refusal),), 28),
+    Breakage("a removal that failed is a recovery", ((execute, "_never_asked_for", broken.no_refusal),), 268),
+    Breakage("there is nothing to do beside a voter in trouble", ((execute, "_undecided", broken.no_refusal),), 28),
     Breakage("its own removals are somebody else's", ((settling, "_record_removed", broken.by_somebody_else),)),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 283),
 )

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from runbook.changes import ANSWERS
-from runbook.engine.endings import Ending
+from runbook.engine.execute import Ending
 from runbook.events import RunRefused
 from runbook.hosts.process import Command, Ended
 from runbook.raft.removal import Policy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook.engine.endings import Ending
+from runbook.engine.execute import Ending
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.quorum import quorum
 from runbook.raft.undecided import UNDECIDED

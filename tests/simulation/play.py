@@ -12,8 +12,7 @@ from random import Random
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import HttpSettings
-from runbook.engine.endings import Ending
-from runbook.engine.execute import execute
+from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind_plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted

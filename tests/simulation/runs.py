@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from runbook.engine.endings import Ending
+from runbook.engine.execute import Ending
 from runbook.errors import RefusedError
 from runbook.events import RunCompleted
 from runbook.lock_events import ClusterClaimed

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runbook.engine.bounds import retry_policy
+from runbook.engine.step_rounds import retry_policy
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.playbook.parser import parse_playbook
