@@ -27,8 +27,8 @@ from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_to_dict
 from runbook.redaction import Redactor
-from runbook.report import colour
 from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
+from runbook.report.stream import can_rewrite
 from runbook.session.run_folders import peers_removed_by_newest_runs
 from runbook.session.state_folder import state_folder
 
@@ -61,7 +61,7 @@ def watch_diagnosis(form: str, environment: Mapping[str, str], choice: ClusterCh
     until, earlier = clock.monotonic() + WATCH_FOR, list[ClusterView]()
     while True:
         view = cluster.look()
-        if colour.can_rewrite(output.out, environment):
+        if can_rewrite(output.out, environment):
             output.out.write(CLEAR)
         code = _print_diagnosis(output, view, earlier, form, environment)
         if clock.monotonic() >= until:
@@ -95,7 +95,7 @@ def _print_diagnosis(
 
 
 def _columns(output: Output, environment: Mapping[str, str]) -> int:
-    if not colour.can_rewrite(output.out, environment):
+    if not can_rewrite(output.out, environment):
         return WIDTH
     from runbook.report.live import columns_of
 

@@ -12,7 +12,7 @@ from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
-from runbook.report.screen import LABEL_WIDTH, format_summary
+from runbook.report.summary import LABEL_WIDTH, format_summary
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed

@@ -120,7 +120,7 @@ def show(run: str, form: str) -> None:
 
     from runbook.cli.output import Output
     from runbook.cli.runs import format_run_history
-    from runbook.report.screen import LABEL_WIDTH
+    from runbook.report.summary import LABEL_WIDTH
     from runbook.session.run_folders import folder_of
     from runbook.session.state_folder import state_folder
 

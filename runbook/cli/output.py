@@ -9,7 +9,7 @@ from typing import Any
 
 from runbook.printable import printable, printable_json, printable_line
 from runbook.redaction import Redactor
-from runbook.report.stream import Stream
+from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
 
 
 class Output:
@@ -25,17 +25,15 @@ class Output:
         """
         if is_json:
             return self.json_text("\n".join(lines))
-        from runbook.report import colour
-
         shown = [printable_line(self.redactor.hide(line)) for line in lines]
-        if indent is not None and colour.can_rewrite(self.out, os.environ):
+        if indent is not None and can_rewrite(self.out, os.environ):
             from runbook.report.live import columns_of
             from runbook.report.screen import wrap_line
 
             columns = columns_of(self.out) - 1
             shown = [part for line in shown for part in wrap_line(line, columns, indent)]
         text = "\n".join([*shown, ""])
-        return self.out.write(colour.paint(text) if colour.is_wanted(self.out, os.environ) else text)
+        return self.out.write(paint(text) if wants_colour(self.out, os.environ) else text)
 
     def text(self, text: str) -> bool:
         """Print a text of ours as it is, for another program to read, or for a person. Whether stdout took it."""

@@ -9,9 +9,8 @@ from pathlib import Path, PurePath
 from runbook.errors import NoRunError
 from runbook.files import RUNS, sha256_of
 from runbook.printable import printable_json
-from runbook.report.evidence import state_snapshots
-from runbook.report.header import format_header
-from runbook.report.screen import Screen, format_summary
+from runbook.report.screen import Screen, format_header
+from runbook.report.summary import format_summary, state_snapshots
 from runbook.run_state import RunState
 from runbook.session.run_folders import UNREADABLE, read_run, run_folders
 

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from runbook.cli.output import Output
 from runbook.engine.services import AGREE_WITHIN
 from runbook.printable import printable
-from runbook.report import colour
 from runbook.report.screen import Screen
-from runbook.report.stream import Stream
+from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
 from runbook.steps.context import Agreement
 
 if TYPE_CHECKING:
@@ -92,10 +91,10 @@ def open_event_writer(form: str, run: str, stream: Stream) -> Iterator[tuple[Eve
         from runbook.report.log import json_log
 
         yield json_log(stream, run), contextlib.nullcontext
-    elif colour.can_rewrite(stream, os.environ):
+    elif can_rewrite(stream, os.environ):
         from runbook.report.live import LiveScreen
 
-        with LiveScreen(stream, colour.paint if colour.is_wanted(stream, os.environ) else str) as live:
+        with LiveScreen(stream, paint if wants_colour(stream, os.environ) else str) as live:
             yield live.write, live.pause
     else:
         screen = Screen()

@@ -1,7 +1,7 @@
 """Runs a plan to one of its four endings. Whatever happens, the last event says where and why.
 
-A run whose steps are all done is recovered, or not: where ``continue_on_failure`` led past a removal, or where a voter is
-left that nobody can call alive or dead.
+A run whose steps are all done is recovered, unless ``continue_on_failure`` led past a removal, or a voter is left that
+nobody can call alive or dead.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import pytest
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed
 from runbook.raft.model import Peer
-from runbook.report.screen import Screen, format_summary
+from runbook.report.screen import Screen
+from runbook.report.summary import format_summary
 from runbook.steps.raft.settling import HELD_FOR
 from tests.engine.fake import FakeClock, FakeCluster, Run
 

@@ -12,7 +12,7 @@ from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.model import ClusterView, Member, MemberStatus, Reach
-from runbook.report.screen import format_summary
+from runbook.report.summary import format_summary
 from tests.engine.fake import FakeClock, FakeCluster, Run, peer
 
 

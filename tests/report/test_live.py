@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from runbook.report import colour
 from runbook.report.live import LiveScreen
-from runbook.report.stream import Stream
+from runbook.report.stream import Stream, paint, wants_colour
 from tests.command_line import PLAYBOOK, QUICK, ROOT, SHORT, environment, followers
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -93,7 +92,7 @@ PAINTED = [
 @pytest.mark.parametrize(("line", "word", "count"), PAINTED)
 def test_the_telling_words_are_in_colour_and_the_text_is_the_same(line: str, word: str, count: int) -> None:
     """Whoever copies it from the screen has the plain text."""
-    painted = colour.paint(line)
+    painted = paint(line)
     assert SGR.sub("", painted) == line
     told = re.findall(r"\x1b\[[0-9;]+m([^\x1b]+)\x1b\[0m", painted)
     assert told == [word] * count
@@ -111,8 +110,8 @@ WANTED = [
 @pytest.mark.parametrize(("environ", "wanted"), WANTED)
 def test_colour_is_for_terminals_whose_owner_wants_it(environ: dict[str, str], wanted: bool) -> None:
     """And never for a pipe."""
-    assert colour.is_wanted(Terminal(), environ) is wanted
-    assert colour.is_wanted(io.StringIO(), environ) is False
+    assert wants_colour(Terminal(), environ) is wanted
+    assert wants_colour(io.StringIO(), environ) is False
 
 
 # -- a real terminal

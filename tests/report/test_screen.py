@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runbook.report.screen import Screen, format_summary, wrap_line
+from runbook.report.screen import Screen, wrap_line
+from runbook.report.summary import format_summary
 from runbook.run_state import fold
 
 RUN = "20261124T030000Z-mine-ab12"

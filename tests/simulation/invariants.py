@@ -8,7 +8,8 @@ from typing import Any
 from runbook.engine.plan import Plan
 from runbook.errors import TransitionError
 from runbook.raft.model import ClusterView, Peer
-from runbook.report.screen import Screen, format_summary
+from runbook.report.screen import Screen
+from runbook.report.summary import format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
 from tests.simulation.claims import untrue_ends
