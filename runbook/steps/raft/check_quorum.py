@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import RefusedError, unexpected
 from runbook.playbook.model import Effect, Field, StepDeclaration
-from runbook.steps.base import Step, StepResult
+from runbook.steps.base import PEER_FIELDS, Step, StepResult
 
 if TYPE_CHECKING:
     from runbook.raft.model import ClusterView, Peer
     from runbook.steps.context import StepContext
-
-PEER_FIELDS = ("id", "address", "name", "voter")
 
 CHECK_QUORUM = StepDeclaration(
     "raft.check_quorum",

@@ -1,10 +1,12 @@
-"""``host.service``: stop or start a server on its host, and see that it is so."""
+"""``host.service``: stop or start a server on its host, and see that it is so. ``host.backup``: a copy of a folder
+there, beside it, before anything in it is touched.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runbook.errors import ErrorKind, StepError
+from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.host_map import HOST, open_host
@@ -61,7 +63,7 @@ def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResu
     if state.running is wanted:
         return _result(f"{host.spec.label}: it was so already, {state.words}", wanted, changed=False)
     if stops and arguments["plan"] is not None:
-        from runbook.steps.raft.confirm_recovery import refuse_unless_still_lost
+        from runbook.steps.raft.recovery import refuse_unless_still_lost
 
         refuse_unless_still_lost(context, arguments["plan"])
     (host.stop if stops else host.start)()
@@ -81,4 +83,49 @@ def _result(message: str, now: Any, *, changed: bool) -> StepResult:
     return StepResult(message, {"running": now.value == "runs", "changed": changed})
 
 
-STEPS = (Step(HOST_SERVICE, control_service),)
+HOST_BACKUP = StepDeclaration(
+    "host.backup",
+    "Copy a folder of a stopped server on its host, with owners and modes, to a name of this run beside it.",
+    Effect.CHANGE,
+    parameters=(
+        HOST,
+        Field("folder", "string", "below the data folder, such as raft; the whole data folder if nothing is said"),
+    ),
+    results=(Field("path", "string", "where the copy is, on that host"),),
+    observe="The copy is there under its name; an unfinished one has another name.",
+    shadow="It is told what would be copied where.",
+    example="""\
+- id: copy
+  uses: host.backup
+  with:
+    folder: raft
+    host: { server: s1, local: true, data_folder: /opt/consul, service: { unit: consul } }
+- uses: log.message
+  with: { text: "the copy is ${{ copy.path }}" }      # nothing ever deletes it
+""",
+)
+
+
+def back_up(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """One copy. Raises StepError, also where the server runs: what is copied under it need not fit together."""
+    if context.dry_run:
+        where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
+        return StepResult(f"would copy the {shown(arguments['folder'] or 'data')} folder of {where} aside", {})
+    from runbook.hosts.host import Running
+
+    host = open_host(arguments["host"])
+    below = str(arguments["folder"] or "").strip("/")
+    if ".." in below.split("/"):
+        raise unexpected(f"the folder {shown(below)} leads out of the data folder")
+    source = f"{host.spec.data_folder}/{below}".rstrip("/")
+    state = host.service()
+    if state.running is Running.RUNS:
+        raise unexpected(f"{host.spec.label}: the server runs ({state.words})", "Stop it first")
+    if host.kind_of(source) != "folder":
+        raise unexpected(f"{host.spec.label}: {source} is no folder", "Correct data_folder")
+    target = f"{source}.before-{context.folder.name}"
+    host.copy_aside(source, target)
+    return StepResult(f"{host.spec.label}: {target}", {"path": target})
+
+
+STEPS = (Step(HOST_SERVICE, control_service), Step(HOST_BACKUP, back_up))

@@ -1,0 +1,244 @@
+"""A lost quorum whose recovery is planned: agreed to (``raft.confirm_recovery``), done by peers.json
+(``raft.write_peers``), and seen to be done (``raft.verify_recovery``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runbook.errors import RefusedError, unexpected
+from runbook.playbook.model import Effect, Field, StepDeclaration
+from runbook.steps.base import Step, StepResult
+from runbook.steps.host_map import HOST, open_host
+from runbook.text import is_known, shown
+
+if TYPE_CHECKING:
+    from runbook.raft.model import ClusterView
+    from runbook.steps.context import StepContext
+
+CONFIRM_RECOVERY = StepDeclaration(
+    "raft.confirm_recovery",
+    "Ask the person at the terminal to agree to a recovery by typing the cluster's name, then prove again that quorum "
+    "is lost and that the plan still holds. --yes is no answer to that.",
+    Effect.READ,
+    parameters=(Field("plan", "map", "the result of raft.plan_recovery", required=True),),
+    results=(
+        Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
+        Field("peers_json", "string", "the file's text"),
+        Field("raft_folder", "string", "where it belongs, below the data folder"),
+    ),
+    observe="It changes nothing; the agreement is in the record.",
+    shadow="Nobody is asked; the question is told.",
+    example="""\
+- id: left
+  uses: raft.collect_survivors
+- id: plan
+  uses: raft.plan_recovery
+  with: { collected: "${{ left }}" }
+- uses: raft.confirm_recovery
+  with: { plan: "${{ plan }}" }       # its result is what host.service and raft.write_peers ask for
+""",
+)
+
+
+def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises RefusedError where nobody agreed, or where it is not as it was planned any more."""
+    from runbook.raft.removal import Refusal
+    from runbook.steps.raft.plan_recovery import gather_evidence, plan_or_refuse
+
+    plan = arguments["plan"]
+    if not plan["can_act"]:
+        sentence = "nothing was done, as there is not a host for each survivor"
+        next_action = f"Paste the commands of {plan['path']} on each, or give the hosts"
+        raise RefusedError(Refusal("NoHosts", sentence, next_action))
+    name = str(plan["cluster"])
+    question = f"Recover {name} as the plan says ({plan['path']})? There is no way back but the copies. Type {name}:"
+    if context.dry_run:
+        return StepResult(f"would ask: {question}", dict(plan))
+    if context.choose(question, (name.lower(),)) is None:
+        sentence = f"nobody agreed to the recovery by typing {name}"
+        raise RefusedError(Refusal("NotAgreed", sentence, "Run it at a terminal, with the plan read"))
+    named = frozenset(plan["named"])
+    made = plan_or_refuse(gather_evidence(context, plan["collected"], plan["confirm_for"], named))
+    if made.text != plan["peers_json"]:
+        sentence = "the survivors are not those of the plan any more"
+        raise RefusedError(Refusal("PlanMoved", sentence, "Run it again, and read the new plan"))
+    return StepResult(f"agreed to by typing {name}; it still is as planned", dict(plan))
+
+
+def refuse_unless_still_lost(context: StepContext, plan: Mapping[str, Any]) -> None:
+    """Asked once more just before a survivor is stopped, by one look. Raises RefusedError (I16)."""
+    from runbook.raft.liveness import shows_life
+    from runbook.raft.lost_quorum import left_out_of, survivors_of
+    from runbook.raft.removal import Refusal
+
+    require_confirmed(context, plan)
+    view = context.look()
+    known = {row["id"] for row in plan["survivors"]}
+    living = survivors_of(view)
+    strangers = [peer.label for peer in living if peer.id not in known]
+    lively = [p.label for p in left_out_of(view, living) if p.id not in known and shows_life(view, p)]
+    leads = view.leader_id is not None or any(vantage.state == "Leader" for vantage in view.answering)
+    if not (leads or strangers or lively):
+        return
+    what = "there is a leader" if leads else f"{', '.join(strangers + lively)} shows life"
+    sentence = f"this survivor is not stopped: {what}, so quorum may come back by itself"
+    raise RefusedError(
+        Refusal("QuorumMayReturn", sentence, "Run runbook diagnose; start the survivors that were stopped")
+    )
+
+
+def require_confirmed(context: StepContext, plan: Mapping[str, Any]) -> None:
+    """Raises StepError for a plan that no raft.confirm_recovery of this run has confirmed."""
+    state = context.state
+    places = [place for place, uses in state.uses.items() if uses == CONFIRM_RECOVERY.name]
+    confirmed = [state.outputs[place].get("peers_json") for place in places if place in state.outputs]
+    if plan.get("peers_json") not in confirmed:
+        raise unexpected("no raft.confirm_recovery of this run has confirmed this plan", "Give it that step's result")
+
+
+WRITE_PEERS = StepDeclaration(
+    "raft.write_peers",
+    "Write the peers.json of a confirmed plan on the host of a stopped survivor: whole, on disk, with the right owner.",
+    Effect.CHANGE,
+    parameters=(
+        HOST,
+        Field("plan", "map", "the result of raft.confirm_recovery; what is in the file stands there", required=True),
+    ),
+    results=(
+        Field("path", "string", "where the file is, on that host"),
+        Field("changed", "bool", "false where it was so already"),
+    ),
+    observe="The file on that host holds exactly this text.",
+    shadow="Nothing is written; where it would be is told.",
+    example="""\
+- id: left
+  uses: raft.collect_survivors
+- id: plan
+  uses: raft.plan_recovery
+  with: { collected: "${{ left }}" }
+- id: confirmed
+  uses: raft.confirm_recovery
+  with: { plan: "${{ plan }}" }
+- for_each: confirmed.survivors
+  uses: raft.write_peers              # on every survivor, before any of them is started
+  with: { host: "${{ item.host }}", plan: "${{ confirmed }}" }
+""",
+)
+
+MODE = "0640"
+
+
+def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises StepError where the server runs, and where the folder is not one that the file would be read in."""
+    if context.dry_run:
+        where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each survivor"
+        return StepResult(f"would write peers.json on the host of {where}", {})
+    from runbook.hosts.host import Running
+
+    plan, host = arguments["plan"], open_host(arguments["host"])
+    require_confirmed(context, plan)
+    raft = f"{host.spec.data_folder}/{plan['raft_folder']}"
+    path, info = f"{raft}/peers.json", f"{raft}/peers.info"
+    state = host.service()
+    if state.running is Running.RUNS:
+        raise unexpected(f"{host.spec.label}: the server runs ({state.words})", "Stop every survivor first")
+    if host.kind_of(info) != "file":
+        raise unexpected(f"{host.spec.label}: there is no {info}", "Correct data_folder")
+    output = {"path": path, "changed": host.read_file(path) != plan["peers_json"]}
+    if output["changed"]:
+        host.write_file(path, plan["peers_json"], mode=MODE, like=info)
+    return StepResult(f"{host.spec.label}: {path}", output)
+
+
+VERIFY_RECOVERY = StepDeclaration(
+    "raft.verify_recovery",
+    "Hold that the survivors have a leader, that all of them list each other and nobody who was left out, and that "
+    "each has read its peers.json.",
+    Effect.READ,
+    parameters=(
+        Field("plan", "map", "the result of raft.confirm_recovery", required=True),
+        Field("within", "duration", "how long it may take", default=180.0, min=0),
+        Field("successes", "int", "how many looks in a row must show it", default=3, min=1, max=100),
+    ),
+    results=(
+        Field("voters", "int", "voters now"),
+        Field("leader", "string", "the leader's name"),
+        Field("keep_out", "list", "the names of servers that may come back with their old data"),
+    ),
+    observe="It changes nothing.",
+    shadow="It is told that it would be looked at.",
+    example="""\
+- id: left
+  uses: raft.collect_survivors
+- id: plan
+  uses: raft.plan_recovery
+  with: { collected: "${{ left }}" }
+- id: confirmed
+  uses: raft.confirm_recovery
+  with: { plan: "${{ plan }}" }
+- uses: raft.verify_recovery        # after they were stopped, given the file and started
+  with: { plan: "${{ confirmed }}" }
+""",
+)
+
+PAUSE = 1.0  # seconds between two looks
+
+
+def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
+    """Raises ClusterError where it is not so in time, and StepError where a file was not read."""
+    from runbook.clock import wait
+    from runbook.errors import ClusterError, ErrorKind
+
+    if context.dry_run:
+        return StepResult("would look for a leader, and that all survivors agree", {})
+    plan, within = arguments["plan"], context.left(arguments["within"])
+
+    def agreed() -> bool | None:
+        return _agree(context.look(), plan) or None
+
+    if wait(context.clock, agreed, every=lambda *_: PAUSE, within=within, successes=arguments["successes"]) is None:
+        what = f"the survivors have no leader, or do not agree, after {within:g} s"
+        raise ClusterError(
+            ErrorKind.TIMEOUT, what, "Read the log of each: did it read peers.json? Then resume this run"
+        )
+    view = context.state.looks[-1]
+    _refuse_unread_files(plan)
+    leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
+    voters = len(view.configuration.voters) if view.configuration else 0
+    keep_out = [row["name"] for row in plan["left_out"] if row["may_return"]]
+    lines = [f"{leader.label if leader else 'a server'} leads {voters} voters, and all survivors agree"]
+    if keep_out:
+        names = ", ".join(keep_out)
+        lines.append(f"KEEP OUT, until its Raft folder was moved aside as {plan['path']} says: {names}")
+    output = {"voters": voters, "leader": leader.label if leader else None, "keep_out": keep_out}
+    return StepResult("\n".join(lines), output)
+
+
+def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:
+    """Every survivor answers, and each holds the leader's configuration, with all of them in it and nobody left out."""
+    if view.configuration is None or view.leader_id is None:
+        return False
+    survivors = {row["id"] for row in plan["survivors"]}
+    left_out = {row["id"] for row in plan["left_out"]}
+    held = {v.server_id: v.configuration for v in view.answering if v.configuration is not None}
+    listed = {peer.id for peer in view.configuration.peers}
+    if not survivors <= held.keys() or not survivors <= listed or listed & left_out:
+        return False
+    return all(held[each].fingerprint == view.configuration.fingerprint for each in survivors)
+
+
+def _refuse_unread_files(plan: Mapping[str, Any]) -> None:
+    for row in plan["survivors"]:
+        host = open_host(row["host"])
+        path = f"{host.spec.data_folder}/{plan['raft_folder']}/peers.json"
+        if host.kind_of(path) != "nothing":
+            raise unexpected(f"{host.spec.label}: {path} is still there, so it was not read", "Read the server's log")
+
+
+STEPS = (
+    Step(CONFIRM_RECOVERY, confirm_recovery),
+    Step(WRITE_PEERS, write_peers),
+    Step(VERIFY_RECOVERY, verify_recovery),
+)
