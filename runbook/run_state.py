@@ -16,8 +16,7 @@ from runbook.raft.liveness import SILENT_MACHINE, Verdict
 from runbook.raft.model import AutopilotSettings, ClusterView, Peer
 from runbook.raft.plan_basis import PlanBasis, plan_basis_from_dict
 from runbook.raft.quorum import VoterCounts
-from runbook.raft.undecided import UNDECIDED
-from runbook.raft.verdicts import DeathCriteria, is_meant, verdicts_of
+from runbook.raft.verdicts import UNDECIDED, DeathCriteria, is_meant, verdicts_of
 from runbook.removals import Removal, RemovalsFolding, seconds_since_asked
 from runbook.transitions import ENDED, OUTCOMES, RUN, STEP, StepEnd, next_state
 

@@ -29,8 +29,7 @@ from runbook.raft.serialization import view_to_dict
 from runbook.redaction import Redactor
 from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
 from runbook.report.stream import can_rewrite
-from runbook.session.run_folders import peers_removed_by_newest_runs
-from runbook.session.state_folder import state_folder
+from runbook.session.run_folders import peers_removed_by_newest_runs, state_folder
 
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 UNKNOWN = LEVELS.index("UNKNOWN")

@@ -14,12 +14,11 @@ from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary
 from runbook.session.cluster_lock import remove_leftover_name
+from runbook.session.interrupts import stop_process
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed
-from runbook.session.run_folders import folder_of, newest_to_resume
+from runbook.session.run_folders import folder_of, newest_to_resume, state_folder
 from runbook.session.run_session import RunOptions, RunSession
-from runbook.session.running_process import stop_process
-from runbook.session.state_folder import state_folder
 
 
 def execute_playbook(

@@ -153,7 +153,7 @@ def _format_status(lab: Lab) -> str:
 
 
 def _folder() -> Path:
-    from runbook.session.state_folder import state_folder
+    from runbook.session.run_folders import state_folder
 
     return state_folder(os.environ) / "lab"
 

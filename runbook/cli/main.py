@@ -106,7 +106,7 @@ def runs() -> None:
 
     from runbook.cli.output import Output
     from runbook.cli.runs import format_runs
-    from runbook.session.state_folder import state_folder
+    from runbook.session.run_folders import state_folder
 
     Output().lines(format_runs(state_folder(os.environ)))
 
@@ -121,8 +121,7 @@ def show(run: str, form: str) -> None:
     from runbook.cli.output import Output
     from runbook.cli.runs import format_run_history
     from runbook.report.summary import LABEL_WIDTH
-    from runbook.session.run_folders import folder_of
-    from runbook.session.state_folder import state_folder
+    from runbook.session.run_folders import folder_of, state_folder
 
     lines = format_run_history(folder_of(state_folder(os.environ), run), form)
     Output().lines(lines, indent=None if form == "json" else LABEL_WIDTH)

@@ -17,7 +17,7 @@ from runbook.errors import RefusedError
 from runbook.events import Emit, Event, RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Refusal
-from runbook.raft.undecided import UNDECIDED
+from runbook.raft.verdicts import UNDECIDED
 from runbook.run_state import RunState
 
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted

@@ -1,12 +1,24 @@
-"""Ctrl-C, SIGTERM and a lost terminal end a run at once, yet never in the middle of a line of its journal."""
+"""How a run is ended from outside: by Ctrl-C, SIGTERM or a lost terminal, or from another terminal, which finds the
+process that it is at work in. It ends at once, yet never in the middle of a line of its journal.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from runbook.errors import StopError
+from runbook.files import read_limited, replace_file
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -67,3 +79,74 @@ class SignalInterrupts:
         if self._allowed and not self._holding:
             raise KeyboardInterrupt
         self._came = True
+
+
+PROCESS = "process.json"
+LIMIT = 4096  # bytes
+STOPS_WITHIN = 30.0  # seconds for which the handlers of a run that is stopped are waited for
+POLL = 0.1
+
+
+@dataclass(frozen=True)
+class RunProcess:
+    """``began`` is the clock tick of its start, ``boot`` that of the machine: the same pid again differs in them."""
+
+    host: str
+    boot: str
+    pid: int
+    began: str
+
+    @classmethod
+    def of(cls, pid: int) -> RunProcess | None:
+        """The process that has this pid now on this machine; nothing where there is none."""
+        try:
+            fields = read_limited(f"/proc/{pid}/stat", LIMIT).decode("utf-8", "replace").rpartition(")")[2].split()
+            boot = read_limited("/proc/sys/kernel/random/boot_id", LIMIT).decode().strip()
+        except OSError:
+            return None
+        return None if fields[0] in "ZXx" else cls(socket.gethostname(), boot, pid, fields[19])
+
+
+@contextlib.contextmanager
+def note_process(folder: Path) -> Iterator[None]:
+    """In the run's folder, for as long as this process works on it. Where it cannot be, only a signal stops the run."""
+    own = RunProcess.of(os.getpid())
+    with contextlib.suppress(OSError):
+        if own is not None:
+            replace_file(folder / PROCESS, json.dumps(asdict(own)).encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / PROCESS).unlink()
+
+
+def stop_process(folder: Path, *, within: float = STOPS_WITHIN) -> None:
+    """Send the run SIGTERM and wait until its process is gone. Raises StopError."""
+    process = _noted(folder)
+    if process.host != socket.gethostname():
+        raise StopError(f"{folder.name} is at work on {process.host}; type `runbook stop {folder.name}` there")
+    if RunProcess.of(process.pid) != process:
+        raise StopError(f"the process of {folder.name} is gone; `runbook resume {folder.name}` goes on with it")
+    try:
+        os.kill(process.pid, signal.SIGTERM)
+    except PermissionError:
+        raise StopError(f"{folder.name} is another user's process ({process.pid}); stop it as that user") from None
+    except ProcessLookupError:
+        return
+    until = time.monotonic() + within
+    while RunProcess.of(process.pid) == process:
+        if time.monotonic() >= until:
+            what = f"{folder.name} (process {process.pid}) has not ended after {within:g} s"
+            raise StopError(f"{what}; its handlers may take longer: `runbook show {folder.name}` tells")
+        time.sleep(POLL)
+
+
+def _noted(folder: Path) -> RunProcess:
+    try:
+        noted = json.loads(read_limited(folder / PROCESS, LIMIT))
+        return RunProcess(str(noted["host"]), str(noted["boot"]), int(noted["pid"]), str(noted["began"]))
+    except FileNotFoundError:
+        raise StopError(f"{folder.name} is not at work; `runbook show {folder.name}` tells how it ended") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StopError(f"{folder / PROCESS} cannot be read: {error}") from None

@@ -26,9 +26,8 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.run_folders import JOURNAL
+from runbook.session.run_folders import JOURNAL, state_folder
 from runbook.session.run_session import RunOptions, RunSession
-from runbook.session.state_folder import state_folder
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG

@@ -21,9 +21,8 @@ from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.open_run import PLAYBOOK, user_name
-from runbook.session.run_folders import JOURNAL, last_change
+from runbook.session.run_folders import JOURNAL, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
-from runbook.session.state_folder import state_folder
 from runbook.steps.registry import CATALOG
 
 

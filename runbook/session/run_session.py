@@ -28,8 +28,7 @@ from runbook.secrets import SecretStore
 from runbook.server_events import ConfirmedOff
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
-from runbook.session.interrupts import SignalInterrupts
-from runbook.session.running_process import note_process
+from runbook.session.interrupts import SignalInterrupts, note_process
 from runbook.steps.context import Agreement
 
 EventWriter = Callable[[Mapping[str, Any]], None]

@@ -15,7 +15,7 @@ from runbook.hosts.spec import HostSpec
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
-from runbook.raft.undecided import undecided_voters
+from runbook.raft.verdicts import undecided_voters
 from runbook.run_state import RunState
 
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from runbook.raft.model import Reach, Vantage
-from runbook.raft.undecided import LONGER, undecided_voters
+from runbook.raft.verdicts import LONGER, undecided_voters
 from tests.raft.worlds import Kind, view_of
 
 OFF = "Look on its host whether it runs"

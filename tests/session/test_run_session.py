@@ -22,11 +22,11 @@ from runbook.events import FORMAT, RunCompleted, RunRefused
 from runbook.journal.store import Journal, read
 from runbook.session import open_run as opening
 from runbook.session import resume_run as resuming
+from runbook.session.interrupts import note_process, stop_process
 from runbook.session.open_run import RunRequest, open_run
 from runbook.session.resume_run import open_resumed
+from runbook.session.run_folders import state_folder
 from runbook.session.run_session import RunOptions, RunResult, RunSession
-from runbook.session.running_process import note_process, stop_process
-from runbook.session.state_folder import state_folder
 from runbook.steps.context import Agreement
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster
 
@@ -156,7 +156,7 @@ def test_step_by_step_every_change_is_asked_for(tmp_path: Path) -> None:
 def test_a_run_at_work_is_stopped_as_by_a_signal_and_no_other_process_is(tmp_path: Path) -> None:
     """By its pid and the tick in which it began: a pid that was used again is somebody else's."""
     code = (
-        "import sys, time, pathlib; from runbook.session.running_process import note_process\n"
+        "import sys, time, pathlib; from runbook.session.interrupts import note_process\n"
         "with note_process(pathlib.Path(sys.argv[1])): print('at work', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.session.state_folder import state_folder
+from runbook.session.run_folders import state_folder
 
 FOLDERS: list[tuple[dict[str, str], str]] = [
     ({"RUNBOOK_STATE_DIR": "/a", "XDG_STATE_HOME": "/b", "HOME": "/c"}, "/a"),

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator
 
 from runbook.raft.diagnosis.configuration_checks import configuration_findings
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
-from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, server_of, worst_first
-from runbook.raft.diagnosis.history_checks import history_findings
+from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, format_names, server_of, worst_first
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
 from runbook.raft.model import ClusterView
@@ -32,7 +31,7 @@ def diagnose(
         *quorum_findings(context),
         *server_findings(context),
         *configuration_findings(context),
-        *history_findings(context),
+        *_history_findings(context),
     ]
     if all(finding.severity in (Severity.NOTICE, Severity.OK) for finding in found):
         found.append(_healthy(context))
@@ -100,4 +99,25 @@ def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
         reasons or trouble or ("no address gave a reason",),
         next_action,
         tuple(server_of(v) for v in context.view.vantages),
+    )
+
+
+def _history_findings(context: DiagnosisContext) -> Iterator[Finding]:
+    """What no single look shows: servers whose ports opened and closed while somebody looked."""
+    if not context.looping:
+        return
+    peers = list(context.looping)
+    seconds = context.view.taken_at - context.earlier[0].taken_at
+    yield Finding(
+        "CrashLooping",
+        Severity.WARNING,
+        Certainty.LIKELY,
+        f"{format_names(peers)} {'comes and goes' if len(peers) == 1 else 'come and go'}",
+        tuple(
+            f"port {peer.address} of {peer.label} opened or closed {changes} times in {seconds:.0f} s"
+            for peer, changes in context.looping.items()
+        ),
+        "Read its log on its host: it crashes and is started again. Mend that, or stop it for good; "
+        "runbook removes nothing meanwhile",
+        tuple(server_of(peer) for peer in peers),
     )
