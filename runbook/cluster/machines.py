@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from runbook.raft.model import ClusterView, Reach, Vantage
-
-CLOSED_PORT = 9  # discard: nobody listens there, so a machine that is up refuses it at once
-SSH_PORT = 22
+from runbook.raft.probes import MACHINE_PORTS
 
 PortQuestion = tuple[Literal["raft", "host"], str]  # an address with a port, the peer's own or another of its machine
 
@@ -60,7 +58,7 @@ class PortProbes:
 def machine_ports(address: str, own: Iterable[int]) -> tuple[str, ...]:
     """The places to try on the machine of the peer at this address: ssh, a closed port, and the product's ``own``."""
     host = address.rpartition(":")[0]
-    return tuple(f"{host}:{port}" for port in sorted({SSH_PORT, CLOSED_PORT, *own}))
+    return tuple(f"{host}:{port}" for port in sorted({*MACHINE_PORTS, *own}))
 
 
 def by_machine(addresses: Iterable[str], tried: Mapping[str, Reach | None]) -> dict[str, dict[int, Reach]]:

@@ -13,6 +13,9 @@ from enum import Enum
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.opinions import OpinionKind
 
+SSH_PORT = 22
+CLOSED_PORT = 9  # discard: nobody listens there, so a machine that is up refuses it at once
+MACHINE_PORTS = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
 HEARD_BY_HOST = (Reach.ACCEPTED, Reach.ANSWERED, Reach.REFUSED)  # any of these is a machine that is up
 
 
@@ -73,23 +76,54 @@ def _refused(view: ClusterView, peer: Peer) -> ProbeEvidence:
 
 
 def _silent(view: ClusterView, peer: Peer) -> ProbeEvidence:
-    asked = view.hosts.get(peer.address, {})
+    living, asked = _heard_from(view, peer), view.hosts.get(peer.address, {})
     up = sorted(port for port, reach in asked.items() if reach in HEARD_BY_HOST)
     if up:
-        words = f"port {peer.address} is silent and its machine answers on port {up[0]}: the process may be frozen"
-        return ProbeEvidence(ProbeMeaning.HOST_UP, words)
-    for other in _heard_from(view, peer):
-        theirs = view.hosts.get(other.address, {})
-        shared = sorted(port for port in theirs if theirs[port] in HEARD_BY_HOST and asked.get(port) is Reach.SILENT)
-        if shared:
-            ports = ", ".join(map(str, sorted(asked)))
-            words = (
-                f"port {peer.address} is silent, and so are ports {ports} of its machine; "
-                f"that of {other.label} answers on {shared[0]}"
-            )
-            return ProbeEvidence(ProbeMeaning.NO_MACHINE, words)
+        return _on_a_machine_that_answers(view, peer, up[0])
+    answers = [
+        (other, port)
+        for other in living
+        for port in _open_machine_ports(view, other)
+        if asked.get(port) is Reach.SILENT
+    ]
+    alike = [other for other in living if _is_silent_machine(view, other)]
+    if answers and not alike:
+        other, port = answers[0]
+        ports = ", ".join(map(str, sorted(asked)))
+        words = (
+            f"port {peer.address} is silent, and so are ports {ports} of its machine; "
+            f"that of {other.label} answers on {port}"
+        )
+        return ProbeEvidence(ProbeMeaning.NO_MACHINE, words)
+    if alike:
+        words = f"port {peer.address} is silent, and so is the machine of {alike[0].label}, which is alive: a firewall?"
+        return ProbeEvidence(ProbeMeaning.BLIND, words)
     words = f"port {peer.address} is silent, and no living server's machine answers this host in a way to compare with"
     return ProbeEvidence(ProbeMeaning.BLIND, words)
+
+
+def _on_a_machine_that_answers(view: ClusterView, peer: Peer, port: int) -> ProbeEvidence:
+    """A frozen process whose queue is full; or a firewall, where the ports of the living are as silent."""
+    alike = [other for other in _heard_from(view, peer) if view.probes.get(other.address) is Reach.SILENT]
+    silent = f"port {peer.address} is silent and its machine answers on port {port}"
+    if alike:
+        words = f"{silent}, and so it is with {alike[0].label}, which is alive: a firewall?"
+        return ProbeEvidence(ProbeMeaning.BLIND, words)
+    return ProbeEvidence(ProbeMeaning.HOST_UP, f"{silent}: the process may be frozen")
+
+
+def _open_machine_ports(view: ClusterView, peer: Peer) -> list[int]:
+    """Where its machine answers for itself. The product's own ports are no machine's word: a frozen process with full
+    queues is silent on all of them.
+    """
+    tried = view.hosts.get(peer.address, {})
+    return [port for port in MACHINE_PORTS if tried.get(port) in HEARD_BY_HOST]
+
+
+def _is_silent_machine(view: ClusterView, peer: Peer) -> bool:
+    tried = view.hosts.get(peer.address, {})
+    asked = [tried[port] for port in MACHINE_PORTS if port in tried]
+    return bool(asked) and not _open_machine_ports(view, peer)
 
 
 def _heard_from(view: ClusterView, peer: Peer) -> list[Peer]:

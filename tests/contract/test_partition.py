@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pytest
 
 from runbook.lab.agent_layout import AgentLayout
 from runbook.lab.process import LabProcess
+from tests.contract.machines import ip, why_not
 from tests.contract.test_recovery import PLAYBOOK, QUICK, ROOT
 
 FEW, MANY = "few", "many"
@@ -30,29 +31,6 @@ NET = {FEW: "10.77.1", MANY: "10.77.2"}
 LINK = {FEW: "10.77.0.1", MANY: "10.77.0.2"}
 CABLE = "cable"
 FORMED_WITHIN = 60.0  # seconds
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
-
-
-def why_not() -> str:
-    """What is missing here, or nothing."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        return "network namespaces need Linux and root"
-    missing = [tool for tool in ("ip", "consul") if not shutil.which(tool)]
-    if missing:
-        return f"no {' and no '.join(missing)} on PATH"
-    name = f"rb-{os.getpid()}-try"
-    try:
-        ip("netns", "add", name)
-        ip("-n", name, "link", "set", "lo", "up")
-    except subprocess.CalledProcessError as error:
-        return f"no network namespace can be made: {error.stderr.decode().strip()}"
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            ip("netns", "del", name)
-    return ""
 
 
 class SplitLayout(AgentLayout):
@@ -94,7 +72,7 @@ class Split:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Iterator[Split]:
-    reason = why_not()
+    reason = why_not("consul")
     if reason:
         pytest.skip(reason)
     spaces = {side: f"rb-{os.getpid()}-{side}" for side in (FEW, MANY)}

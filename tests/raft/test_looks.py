@@ -43,10 +43,10 @@ def test_a_verdict_begins_anew_behind_a_sign_of_life() -> None:
 OFF, UP = {22: Reach.SILENT, 9: Reach.SILENT}, {22: Reach.SILENT, 9: Reach.REFUSED}
 
 
-def silent(hosts: dict[int, dict[int, Reach]], *moments: float) -> list[ClusterView]:
-    """s3's port is silent; what its machine and the others' say on other ports."""
+def silent(hosts: dict[int, dict[int, Reach]], *moments: float, also: tuple[int, ...] = ()) -> list[ClusterView]:
+    """s3's port is silent, and ``also`` these; what its machine and the others' say on other ports."""
     view = world("aad")
-    probes = {**view.probes, peer(3).address: Reach.SILENT}
+    probes = {**view.probes, **{peer(number).address: Reach.SILENT for number in (3, *also)}}
     told = {peer(number).address: tried for number, tried in hosts.items()}
     return [replace(view, probes=probes, hosts=told, taken_at=at) for at in moments]
 
@@ -70,6 +70,38 @@ def test_where_the_machines_of_the_living_are_silent_too_the_probe_is_blind() ->
     assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
     other_question = silent({3: {22: Reach.SILENT}, 1: {9: Reach.REFUSED}}, *range(0, 3000, 15))
     assert judge(other_question, peer(3), confirm_for=30).liveness is Liveness.UNKNOWN
+
+
+ALL_SILENT = {**OFF, 8300: Reach.SILENT, 8500: Reach.SILENT}
+
+
+@pytest.mark.parametrize(
+    "machines",
+    [
+        pytest.param(
+            {3: ALL_SILENT, 1: {**ALL_SILENT, 8500: Reach.ACCEPTED}, 2: ALL_SILENT}, id="only the door is open"
+        ),
+        pytest.param(
+            {number: {**ALL_SILENT, 8500: Reach.ACCEPTED if number < 3 else Reach.SILENT} for number in (1, 2, 3)},
+            id="only the servers' own ports are open, and its queues may be full",
+        ),
+        pytest.param({3: ALL_SILENT, 1: {**ALL_SILENT, **UP}, 2: ALL_SILENT}, id="one living machine is silent too"),
+    ],
+)
+def test_silence_that_a_living_machine_shares_is_a_firewalls(machines: dict[int, dict[int, Reach]]) -> None:
+    """A frozen server was removed by the first two. With a person's word the probe is passed over, as it is blind."""
+    looks = silent(machines, *range(0, 300, 15))
+    verdict = judge(looks, peer(3), confirm_for=30)
+    assert (verdict.liveness, verdict.blind) == (Liveness.UNKNOWN, True)
+    assert judge(looks, peer(3), confirm_for=30, confirmed_off=True).liveness is Liveness.DEAD
+
+
+def test_where_the_ports_of_the_living_are_silent_too_a_machine_that_answers_says_nothing() -> None:
+    """A firewall drops what is for the Raft ports and lets ssh through: a word settles it."""
+    looks = silent({3: UP, 1: UP, 2: UP}, *range(0, 300, 15), also=(2,))
+    verdict = judge(looks, peer(3), confirm_for=30)
+    assert (verdict.liveness, verdict.blind) == (Liveness.UNKNOWN, True)
+    assert judge(looks, peer(3), confirm_for=30, confirmed_off=True).liveness is Liveness.DEAD
 
 
 def test_a_machine_that_was_silent_and_then_refuses_needs_no_two_minutes_more() -> None:

@@ -11,9 +11,9 @@ from random import Random
 from urllib.parse import parse_qs, urlsplit
 
 from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, Reply
-from runbook.cluster.machines import CLOSED_PORT, SSH_PORT
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
+from runbook.raft.probes import CLOSED_PORT, MACHINE_PORTS, SSH_PORT
 from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest, PendingReply
 from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
@@ -25,7 +25,6 @@ from tests.simulation.minimum import OddMinimum, Unreadable
 from tests.simulation.timeline import Timeline
 
 SLOW = (MessageFault.SLOW_REPLY, MessageFault.SLOW_BODY)
-OF_THE_MACHINE = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
 HTTP_PORT = 4646
 LEADERS_READ = "/v1/operator/raft/configuration"
 SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
@@ -165,7 +164,7 @@ class SimulatedNetwork:
 
     def _silent(self, server: SimulatedServer, port: int) -> bool:
         """Whether no packet comes back from this port."""
-        full = server.name in self.links.full and port not in OF_THE_MACHINE
+        full = server.name in self.links.full and port not in MACHINE_PORTS
         return self.links.silent(server.name) or full or self.links.drops(server.name, port)
 
     def kick(self) -> None:

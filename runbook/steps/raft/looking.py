@@ -24,13 +24,15 @@ UNDECIDED_EVERY = 3.0  # while nobody looks dead yet
 QUORUM_EVERY = 1.0  # seconds between two looks for a quorum
 SOON = 0.5  # seconds more than a verdict needs
 WATCH_EVERY = 1.0  # seconds between two tries of a port between two looks
+ELECTION = 60.0  # seconds: who led so lately may have a successor in a moment
 PATIENCE = 30.0  # seconds more than a verdict needs: a few looks may be void
 
 
 def look_again(context: StepContext) -> ClusterView:
     """One more look at a cluster that has a leader. Raises ClusterError where it has none."""
     view = context.look()
-    require_leader_configuration(view)
+    led_lately = any(look.configuration and view.taken_at - look.taken_at <= ELECTION for look in context.state.looks)
+    require_leader_configuration(view, led_lately=led_lately)
     return view
 
 
@@ -146,20 +148,24 @@ def _unconfirmed(context: StepContext, view: ClusterView, wanted: Collection[str
 # -- what one look says and allows
 
 
-def require_leader_configuration(view: ClusterView) -> Configuration:
-    """The leader's configuration. Without one there is no changing call at all: the way out is named."""
+def require_leader_configuration(view: ClusterView, *, led_lately: bool = False) -> Configuration:
+    """The leader's configuration. Without one there is no changing call at all: the way out is named.
+
+    ``led_lately``: this run saw a leader a moment ago, so that it may look again before it believes in a partition.
+    """
     if view.configuration is not None:
         return view.configuration
     nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
     if view.trouble not in (ErrorKind.NO_LEADER.value, ErrorKind.UNAVAILABLE.value) or nobody_knows:
         raise ClusterError(ErrorKind(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
-    raise ClusterError(*_without_leader(view))
+    raise ClusterError(*_without_leader(view, led_lately))
 
 
-def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
+def _without_leader(view: ClusterView, led_lately: bool) -> tuple[ErrorKind, str, str]:
     """Out of sight is not gone: to start servers again, or peers.json, would be the wrong advice.
 
-    Where those that answer and those that at least accept connections are a quorum, an election may be under way.
+    Where those that answer and those that at least accept connections are a quorum, or somebody led a moment ago, an
+    election may be under way: behind one door that looks like a partition.
     """
     seen = view.best_configuration
     voters = seen.voters if seen else ()
@@ -167,7 +173,8 @@ def _without_leader(view: ClusterView) -> tuple[ErrorKind, str, str]:
     listening = sum(probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS for peer in voters)
     parted = next((finding for finding in diagnose(view) if finding.name == "MinorityPartition"), None)
     if parted is not None:
-        kind = ErrorKind.NO_LEADER if listening >= quorum(len(voters)) else ErrorKind.QUORUM_LOST
+        elects = led_lately or listening >= quorum(len(voters))
+        kind = ErrorKind.NO_LEADER if elects else ErrorKind.QUORUM_LOST
         return kind, f"{parted.name} ({parted.certainty.value}): {parted.sentence}", parted.next_action
     if not voters or live >= quorum(len(voters)):
         what = f"there is no leader, though {live} of {len(voters)} voters answer"

@@ -82,15 +82,14 @@ def _agrees(view: ClusterView) -> bool:
 def _watch_for_return(context: StepContext, seconds: float, view: ClusterView) -> ClusterView:
     """Gossip that still calls a removed server alive makes the leader add it back at its 60 s reconcile."""
     from runbook.events import Waiting
-    from runbook.steps.raft.looking import require_leader_configuration
+    from runbook.steps.raft.looking import look_again
 
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
         pause = min(10.0, left)
         context.emit(Waiting(context.step, round(left, 1), "watching that no removed server is added back"))
         context.clock.sleep(pause)
-        view = context.look()
-        require_leader_configuration(view)
+        view = look_again(context)
         _raise_if_added_back(context, view)
     return view
 
