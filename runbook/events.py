@@ -1,12 +1,14 @@
-"""What can happen in a run. Journal, log and screen all speak these words, so they cannot disagree (I12)."""
+"""What can happen in a run and its steps. Journal, log and screen all speak these words, so they cannot disagree (I12).
+
+What is seen and held of a cluster is in :mod:`runbook.cluster_events`; removals and other changes have modules of their
+own, with what becomes of each.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
-
-from runbook.raft.model import ClusterView
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ Emit = Callable[[Event], None]  # returns when the event is safe on disk
 
 
 @dataclass(frozen=True)
-class _StepEvent(Event):
+class StepEvent(Event):
     """``step`` is its place in the run."""
 
     step: str
@@ -81,7 +83,7 @@ class RunAcknowledged(Event):
 
 
 @dataclass(frozen=True)
-class StepStarted(_StepEvent):
+class StepStarted(StepEvent):
     """``effect`` is read, change or unknown. Nothing is changed yet: that is for ``change.begun`` to say."""
 
     kind = "step.started"
@@ -94,40 +96,7 @@ class StepStarted(_StepEvent):
 
 
 @dataclass(frozen=True)
-class Looked(_StepEvent):
-    """One look at the cluster, as the verdicts it led to, by peer label.
-
-    ``undecided`` holds the sign of trouble of each voter that is not proven alive, ``settled_by`` what would settle it.
-    ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
-    """
-
-    kind = "cluster.looked"
-    durable = False
-    leader: str | None
-    voters: int
-    live_voters: int
-    verdicts: Mapping[str, str]
-    undecided: Mapping[str, str] = field(default_factory=dict)
-    settled_by: Mapping[str, str] = field(default_factory=dict)
-    view: ClusterView | None = field(default=None, compare=False, repr=False)
-
-    def record(self) -> dict[str, Any]:
-        told = {name: value for name, value in vars(self).items() if name != "view"}
-        return {"kind": self.kind, **told, "verdicts": dict(self.verdicts)}
-
-
-@dataclass(frozen=True)
-class VerdictCriteria(_StepEvent):
-    """From here on dead is who looked dead for so many seconds, longer where a removal is final, in so many looks."""
-
-    kind = "verdict.criteria"
-    confirm_for: float
-    looks: int
-    confirm_final_for: float = 300.0
-
-
-@dataclass(frozen=True)
-class Waiting(_StepEvent):
+class Waiting(StepEvent):
     kind = "step.waiting"
     durable = False
     seconds: float
@@ -135,7 +104,7 @@ class Waiting(_StepEvent):
 
 
 @dataclass(frozen=True)
-class AttemptFailed(_StepEvent):
+class AttemptFailed(StepEvent):
     """``item`` counts from 0; it is None where the step has no ``for_each``."""
 
     kind = "attempt.failed"
@@ -146,7 +115,28 @@ class AttemptFailed(_StepEvent):
 
 
 @dataclass(frozen=True)
-class Approved(_StepEvent):
+class ItemCompleted(StepEvent):
+    """One round has ended well. ``item`` counts from 0, in the list as ``for_each`` gives it."""
+
+    kind = "item.completed"
+    item: int
+    message: str
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ItemFailed(StepEvent):
+    """One round has failed, and the step goes on with the others. ``name`` tells which it was."""
+
+    kind = "item.failed"
+    item: int
+    name: str
+    message: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Approved(StepEvent):
     """A person agreed to the changes of this run, or to what a step asked. ``how``: at the terminal, or by --yes."""
 
     kind = "change.approved"
@@ -156,76 +146,7 @@ class Approved(_StepEvent):
 
 
 @dataclass(frozen=True)
-class _PeerEvent(_StepEvent):
-    """What becomes of one removal, in the order in which it may."""
-
-    peer: str
-
-
-@dataclass(frozen=True)
-class RemovalRequested(_PeerEvent):
-    """The intent: on disk before the request leaves."""
-
-    kind = "removal.requested"
-    address: str
-    name: str
-    voters_after: int
-
-
-@dataclass(frozen=True)
-class RemovalWouldBeRequested(RemovalRequested):
-    """A dry run stops here: what it would have sent."""
-
-    kind = "removal.would_be_requested"
-
-
-@dataclass(frozen=True)
-class RemovalConfirmed(_PeerEvent):
-    """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
-
-    kind = "removal.confirmed"
-    name: str
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class AlreadyGone(_PeerEvent):
-    """Somebody else was faster: the cluster's own clean-up, or a person."""
-
-    kind = "removal.already_gone"
-    name: str
-
-
-@dataclass(frozen=True)
-class RemovalFailed(_PeerEvent):
-    """The request surely changed nothing: it never left, or was answered with a no."""
-
-    kind = "removal.failed"
-    message: str
-
-
-@dataclass(frozen=True)
-class RemovalStillListed(_PeerEvent):
-    """No answer came, and longer than servers hold a request nobody has seen it done: it is taken for lost.
-
-    Nobody can promise it, so it is no :class:`RemovalFailed`: should the peer go yet, it was this run's doing.
-    """
-
-    kind = "removal.still_listed"
-    name: str
-    message: str
-
-
-@dataclass(frozen=True)
-class RemovalUnsettled(_PeerEvent):
-    """Nobody knows whether it was done; only a look can tell."""
-
-    kind = "removal.unsettled"
-    message: str
-
-
-@dataclass(frozen=True)
-class StepCompleted(_StepEvent):
+class StepCompleted(StepEvent):
     """``undo`` tells a person how to take the change back by hand; nothing acts on it (decision 0003)."""
 
     kind = "step.completed"
@@ -235,7 +156,7 @@ class StepCompleted(_StepEvent):
 
 
 @dataclass(frozen=True)
-class StepFailed(_StepEvent):
+class StepFailed(StepEvent):
     """``outcome`` is failed or refused; where it ``goes_on`` all the same, nothing in the step is done again.
 
     ``output`` is the result of one that has failed for some items and not for others, ``undo`` how these are taken
@@ -252,7 +173,7 @@ class StepFailed(_StepEvent):
 
 
 @dataclass(frozen=True)
-class PlaybookEntered(_StepEvent):
+class PlaybookEntered(StepEvent):
     """Another playbook is run inside this step; its steps follow, their names behind the step's."""
 
     kind = "playbook.entered"
@@ -262,7 +183,7 @@ class PlaybookEntered(_StepEvent):
 
 
 @dataclass(frozen=True)
-class StepSkipped(_StepEvent):
+class StepSkipped(StepEvent):
     kind = "step.skipped"
     message: str
 
@@ -274,14 +195,14 @@ class RunCompleted(Event):
 
 
 @dataclass(frozen=True)
-class RunRefused(_StepEvent):
+class RunRefused(StepEvent):
     kind = "run.refused"
     code: str
     message: str
 
 
 @dataclass(frozen=True)
-class RunFailed(_StepEvent):
+class RunFailed(StepEvent):
     """``detail`` is a traceback, kept in the journal when somebody asked for it, and shown to nobody."""
 
     kind = "run.failed"
@@ -291,6 +212,6 @@ class RunFailed(_StepEvent):
 
 
 @dataclass(frozen=True)
-class RunInterrupted(_StepEvent):
+class RunInterrupted(StepEvent):
     kind = "run.interrupted"
     message: str

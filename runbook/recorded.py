@@ -12,13 +12,13 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from runbook import changes, events, item_events, lock_events, server_events
+from runbook import changes, cluster_events, events, removals
 from runbook.errors import TransitionError
 from runbook.events import Event
 from runbook.run_state import RunState
 
 Fits = Callable[[Any], bool]
-MODULES = (events, item_events, lock_events, server_events, changes)
+MODULES = (events, cluster_events, removals, changes)
 LARGEST = 2**63  # a number beyond it is no count, and Python may not be able to print it
 
 

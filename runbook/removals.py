@@ -1,4 +1,4 @@
-"""What became of the removals of a run, folded from its journal."""
+"""Removals: their events, and what became of each, folded from the journal of a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from runbook.events import StepEvent
 
 REMOVAL: Mapping[tuple[str, str], str] = {
     ("new", "removal.requested"): "asked",
@@ -28,6 +30,75 @@ REMOVAL: Mapping[tuple[str, str], str] = {
     ("still_listed", "removal.confirmed"): "gone",  # late, and ours
     ("still_listed", "removal.unsettled"): "still_listed",  # a signal came as this was told
 }
+
+
+@dataclass(frozen=True)
+class _PeerEvent(StepEvent):
+    """What becomes of one removal, in the order in which it may."""
+
+    peer: str
+
+
+@dataclass(frozen=True)
+class RemovalRequested(_PeerEvent):
+    """The intent: on disk before the request leaves."""
+
+    kind = "removal.requested"
+    address: str
+    name: str
+    voters_after: int
+
+
+@dataclass(frozen=True)
+class RemovalWouldBeRequested(RemovalRequested):
+    """A dry run stops here: what it would have sent."""
+
+    kind = "removal.would_be_requested"
+
+
+@dataclass(frozen=True)
+class RemovalConfirmed(_PeerEvent):
+    """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
+
+    kind = "removal.confirmed"
+    name: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class AlreadyGone(_PeerEvent):
+    """Somebody else was faster: the cluster's own clean-up, or a person."""
+
+    kind = "removal.already_gone"
+    name: str
+
+
+@dataclass(frozen=True)
+class RemovalFailed(_PeerEvent):
+    """The request surely changed nothing: it never left, or was answered with a no."""
+
+    kind = "removal.failed"
+    message: str
+
+
+@dataclass(frozen=True)
+class RemovalStillListed(_PeerEvent):
+    """No answer came, and longer than servers hold a request nobody has seen it done: it is taken for lost.
+
+    Nobody can promise it, so it is no :class:`RemovalFailed`: should the peer go yet, it was this run's doing.
+    """
+
+    kind = "removal.still_listed"
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RemovalUnsettled(_PeerEvent):
+    """Nobody knows whether it was done; only a look can tell."""
+
+    kind = "removal.unsettled"
+    message: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runbook import changes, events, lock_events
+from runbook import changes, cluster_events, events, removals
 from runbook.errors import TransitionError
 from runbook.recorded import FITS, fold_recorded
 
@@ -20,7 +20,12 @@ STARTED: dict[str, Any] = {
 
 def test_every_field_of_every_event_has_a_form() -> None:
     """Else a new event could not be read back."""
-    kinds = [one for module in (events, lock_events, changes) for one in vars(module).values() if isinstance(one, type)]
+    kinds = [
+        one
+        for module in (events, cluster_events, removals, changes)
+        for one in vars(module).values()
+        if isinstance(one, type)
+    ]
     annotations = {
         str(field.type) for one in kinds if issubclass(one, events.Event) for field in dataclasses.fields(one)
     }

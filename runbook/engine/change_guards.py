@@ -9,11 +9,11 @@ from threading import RLock
 from typing import TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
+from runbook.cluster_events import ClusterClaimed
 from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
-from runbook.lock_events import ClusterClaimed
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
@@ -31,10 +31,10 @@ class Frame:
     in_handler: bool = False
 
 
-def outermost_frame(plan: Plan, facts: Mapping[str, str]) -> Frame:
-    """That of a run as it begins."""
-    playbook = plan.playbook
-    return Frame(playbook, with_run_facts(plan.scope, facts), plan.policy, "", NO_DEADLINE, (playbook.path,))
+def outermost_frame(plan: Plan, folder: Path, began_at: str) -> Frame:
+    """That of a run that began then, with its record in this folder."""
+    scope = with_run_facts(plan.scope, {"folder": str(folder), "started_at": began_at, "date": began_at[:10]})
+    return Frame(plan.playbook, scope, plan.policy, "", NO_DEADLINE, (plan.playbook.path,))
 
 
 def nested_frame(frame: Frame, plan: Plan, path: str, prefix: str) -> Frame:

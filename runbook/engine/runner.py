@@ -45,9 +45,17 @@ from runbook.engine.scope import (
 from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, bound, run_rounds
 from runbook.errors import unexpected
-from runbook.events import Event, PlaybookEntered, StepCompleted, StepFailed, StepSkipped, StepStarted
-from runbook.item_events import ItemCompleted, ItemFailed
-from runbook.playbook.model import StepSpec, Value
+from runbook.events import (
+    Event,
+    ItemCompleted,
+    ItemFailed,
+    PlaybookEntered,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+)
+from runbook.playbook.model import Playbook, StepSpec, Value
 from runbook.run_state import RunState
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
@@ -72,16 +80,14 @@ class PlaybookRunner:
 
     def run(self, plan: Plan) -> Failure | None:
         """To its end; how the first step failed that did."""
-        at = str((self._state.started or {}).get("at", ""))
-        facts = {"folder": str(self._services.folder), "started_at": at, "date": at[:10]}
-        failure = self._run_playbook(outermost_frame(plan, facts))
+        began_at = str((self._state.started or {}).get("at", ""))
+        failure = self._run_playbook(outermost_frame(plan, self._services.folder, began_at))
         return failure or self._interruption(self._state.step)
 
     def _run_playbook(self, frame: Frame) -> Failure | None:
         deadline = self._deadline(frame.playbook.timeout, frame, f"the playbook {frame.playbook.name}")
         failure = self._run_steps(frame.playbook.steps, replace(frame, deadline=deadline))
-        generation = self._state.resumed
-        return self._run_handlers(frame.playbook.on_failure, frame.playbook.finally_, frame, failure, generation)
+        return self._run_handlers(frame.playbook, frame, failure, self._state.resumed)
 
     def _run_steps(self, steps: Sequence[StepSpec], frame: Frame) -> Failure | None:
         for spec in steps:
@@ -91,12 +97,7 @@ class PlaybookRunner:
         return None
 
     def _run_handlers(
-        self,
-        on_failure: Sequence[StepSpec],
-        finally_: Sequence[StepSpec],
-        frame: Frame,
-        failure: Failure | None,
-        generation: int,
+        self, of: Playbook | StepSpec, frame: Frame, failure: Failure | None, generation: int
     ) -> Failure | None:
         """In the time of nobody's ``timeout``, and also after a signal. The first failure is the one that counts."""
         pending, self._interrupted = self._interrupted or self._services.interrupts.pending(), False
@@ -104,8 +105,8 @@ class PlaybookRunner:
         scope = scope_in_handlers(frame.scope, failure)
         inner = replace(frame, prefix=prefix, scope=scope, deadline=NO_DEADLINE, in_handler=True)
         if failure is not None and failure.outcome != "interrupted":
-            self._run_steps(on_failure, inner)  # its own failure is told, and hides nothing
-        later = self._run_steps(finally_, replace(inner, scope=scope_in_handlers(frame.scope, failure)))
+            self._run_steps(of.on_failure, inner)  # its own failure is told, and hides nothing
+        later = self._run_steps(of.finally_, replace(inner, scope=scope_in_handlers(frame.scope, failure)))
         self._interrupted |= pending
         return failure or later
 
@@ -131,7 +132,7 @@ class PlaybookRunner:
             failure = failure or self._run_body(spec, frame, place, items or [])
         if failure is not None:
             frame.scope["outcomes"][spec.id] = failure.outcome
-        return self._run_handlers(spec.on_failure, spec.finally_, frame, failure, generation)
+        return self._run_handlers(spec, frame, failure, generation)
 
     def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Item] | None, Failure | None]:
         """What it is to be done for; nothing where it is skipped, which is then on record."""

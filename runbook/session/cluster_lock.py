@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook.clock import Clock
+from runbook.cluster_events import GuardOverridden, LockFreed, LockTakenOver
 from runbook.errors import JournalError, LockedError, RefusedError
 from runbook.events import Emit
 from runbook.files import RUNS
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal
-from runbook.lock_events import GuardOverridden, LockFreed, LockTakenOver
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
 from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run

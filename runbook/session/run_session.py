@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster
+from runbook.cluster_events import ConfirmedOff
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
@@ -25,7 +26,6 @@ from runbook.hosts.spec import HostSpec
 from runbook.journal.store import Journal
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.server_events import ConfirmedOff
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts, note_process

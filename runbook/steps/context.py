@@ -9,8 +9,9 @@ from pathlib import Path
 
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
+from runbook.cluster_events import Looked
 from runbook.errors import ErrorKind, StepError
-from runbook.events import Emit, Looked
+from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer

@@ -14,11 +14,12 @@ from click.testing import CliRunner
 
 from runbook.cli.diagnose import run_diagnose
 from runbook.cli.main import main
-from runbook.events import RemovalConfirmed, RemovalRequested, RunStarted
+from runbook.events import RunStarted
 from runbook.journal.store import Journal
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.serialization import view_from_dict
+from runbook.removals import RemovalConfirmed, RemovalRequested
 from runbook.session.run_folders import peers_removed_by_newest_runs
 from tests.command_line import runbook
 

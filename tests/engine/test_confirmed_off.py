@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runbook.cluster_events import ConfirmedOff
 from runbook.events import RunCompleted, RunResumed
 from runbook.raft.model import ClusterView, Reach
-from runbook.server_events import ConfirmedOff
 from tests.engine.fake import FakeClock, FakeCluster, Run, peer
 
 

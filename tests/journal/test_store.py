@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import JournalError
-from runbook.events import RemovalRequested, StepStarted, Waiting
+from runbook.events import StepStarted, Waiting
 from runbook.journal.store import Journal, read
+from runbook.removals import RemovalRequested
 
 EVENTS = [{"kind": "run_started"}, {"kind": "removal_requested", "peer": "id-5"}, {"kind": "removal_confirmed"}]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook.cluster_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.errors import RefusedError
 from runbook.events import (
     Event,
@@ -21,7 +22,6 @@ from runbook.events import (
 )
 from runbook.journal.lock import Lock
 from runbook.journal.store import Journal, read
-from runbook.lock_events import ClusterClaimed, LockFreed, LockTakenOver
 from runbook.run_state import fold
 from runbook.session.cluster_lock import ClusterLock, Overrides, remove_leftover_name
 from tests.engine.fake import FakeClock

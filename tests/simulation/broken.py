@@ -10,14 +10,13 @@ from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import interview, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.errors import ClusterError, ErrorKind, RefusedError
-from runbook.events import AlreadyGone
 from runbook.raft import removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 from runbook.raft.removal import Policy, Refusal
-from runbook.removals import RemovalsFolding
+from runbook.removals import AlreadyGone, RemovalsFolding
 from runbook.run_state import RunState
 from runbook.steps import registry
 from runbook.steps.base import StepResult

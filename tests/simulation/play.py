@@ -12,11 +12,11 @@ from random import Random
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import HttpSettings
+from runbook.cluster_events import GuardOverridden
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind_plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
-from runbook.lock_events import GuardOverridden
 from runbook.playbook.model import Playbook
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from runbook.cluster_events import ClusterClaimed
 from runbook.engine.execute import Ending
 from runbook.errors import RefusedError
 from runbook.events import RunCompleted
-from runbook.lock_events import ClusterClaimed
 from runbook.raft.removal import Refusal
 from runbook.run_state import fold
 from tests.simulation.commands import Commands

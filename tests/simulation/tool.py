@@ -17,8 +17,9 @@ from runbook.changes import ChangeBegun
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
-from runbook.events import Event, RemovalRequested, StepStarted
+from runbook.events import Event, StepStarted
 from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.removals import RemovalRequested
 from runbook.run_state import fold
 from tests.simulation.faults import FaultRates
 from tests.simulation.hosts import Hosts

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from runbook.clock import Deadline
+from runbook.cluster_events import Looked
 from runbook.errors import ErrorKind, RefusedError, StepError
-from runbook.events import Approved, Looked, Waiting
+from runbook.events import Approved, Waiting
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.removal import Refusal

@@ -56,7 +56,7 @@ SETTLE = 90.0  # seconds more for a server of which nothing is proven yet: gossi
 
 def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Look until every peer is proven alive or dead, or until the time for it is over."""
-    from runbook.events import VerdictCriteria
+    from runbook.cluster_events import VerdictCriteria
     from runbook.raft.liveness import SILENT_MACHINE, Liveness
     from runbook.steps.raft.looking import look_until_decided, peer_item
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from runbook.clock import wait
+from runbook.cluster_events import PortOpened
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
@@ -16,7 +17,6 @@ from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Pe
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
 from runbook.raft.removal import CLUSTER_MINIMUM, MINIMUM_UNREAD, Refusal, refusal_to_remove
-from runbook.server_events import PortOpened
 from runbook.steps.context import StepContext
 
 LOOK_EVERY = 10.0  # seconds at most between two looks: below the longest gap that a verdict allows

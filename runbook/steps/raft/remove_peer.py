@@ -40,7 +40,7 @@ REMOVE_PEER = StepDeclaration(
 
 def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One attempt. Nothing is asked for twice: what this run asked for before is settled first."""
-    from runbook.events import RemovalRequested, RemovalWouldBeRequested
+    from runbook.removals import RemovalRequested, RemovalWouldBeRequested
     from runbook.steps.raft import settling
     from runbook.steps.raft.looking import confirm, require_leader_configuration, view_without
 

@@ -7,17 +7,17 @@ from math import inf
 
 from runbook.clock import wait
 from runbook.errors import ClusterError, ErrorKind, RefusedError
-from runbook.events import (
+from runbook.events import Waiting
+from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.removal import Refusal
+from runbook.removals import (
     AlreadyGone,
     RemovalConfirmed,
     RemovalFailed,
     RemovalRequested,
     RemovalStillListed,
     RemovalUnsettled,
-    Waiting,
 )
-from runbook.raft.model import ClusterView, Peer, Reach
-from runbook.raft.removal import Refusal
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.raft.looking import require_leader_configuration

@@ -1,0 +1,109 @@
+"""What a run sees of a cluster and holds of it: looks, what persons say of servers and guards, and its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from runbook.events import Event, StepEvent
+from runbook.raft.model import ClusterView
+
+
+@dataclass(frozen=True)
+class Looked(StepEvent):
+    """One look at the cluster, as the verdicts it led to, by peer label.
+
+    ``undecided`` holds the sign of trouble of each voter that is not proven alive, ``settled_by`` what would settle it.
+    ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
+    """
+
+    kind = "cluster.looked"
+    durable = False
+    leader: str | None
+    voters: int
+    live_voters: int
+    verdicts: Mapping[str, str]
+    undecided: Mapping[str, str] = field(default_factory=dict)
+    settled_by: Mapping[str, str] = field(default_factory=dict)
+    view: ClusterView | None = field(default=None, compare=False, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        told = {name: value for name, value in vars(self).items() if name != "view"}
+        return {"kind": self.kind, **told, "verdicts": dict(self.verdicts)}
+
+
+@dataclass(frozen=True)
+class VerdictCriteria(StepEvent):
+    """From here on dead is who looked dead for so many seconds, longer where a removal is final, in so many looks."""
+
+    kind = "verdict.criteria"
+    confirm_for: float
+    looks: int
+    confirm_final_for: float = 300.0
+
+
+@dataclass(frozen=True)
+class ConfirmedOff(Event):
+    """A person says of one server, by its name, that it is off, and how they know. It holds for this process alone."""
+
+    kind = "server.confirmed_off"
+    name: str
+    who: str
+    because: str
+
+
+@dataclass(frozen=True)
+class PortOpened(Event):
+    """Between two looks a port accepted of a server that looked dead in the first: it comes and goes.
+
+    ``view`` holds just that, as a look without a leader, for this process alone.
+    """
+
+    kind: ClassVar[str] = "server.port_opened"
+    step: str
+    name: str
+    address: str
+    view: ClusterView | None = field(default=None, compare=False, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        return {"kind": self.kind, "step": self.step, "name": self.name, "address": self.address}
+
+
+@dataclass(frozen=True)
+class ClusterClaimed(Event):
+    """From here on no other run of this state folder may change the cluster that has these peers."""
+
+    kind = "cluster.claimed"
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LockTakenOver(Event):
+    """In the journals of both: ``run`` died with the lock, ``by`` has it now."""
+
+    kind = "lock.taken_over"
+    run: str
+    by: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LockFreed(Event):
+    """The name of ``run`` still stood in the lock, and its record says that it holds nothing: it is over as ``how``."""
+
+    kind = "lock.freed"
+    run: str
+    how: str
+
+
+@dataclass(frozen=True)
+class GuardOverridden(Event):
+    """A person set a guard aside by name."""
+
+    kind = "guard.overridden"
+    guard: str
+    who: str
+    reason: str
+    refusal: str
