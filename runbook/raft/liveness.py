@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.raft.model import ClusterView, Peer, Reach, Vantage, same_place
+from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Reach, Vantage, same_place
 from runbook.raft.opinions import OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 
@@ -131,6 +131,11 @@ def judge_once(view: ClusterView, peer: Peer, *, confirmed_off: bool = False) ->
 
 
 def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdict:
+    clones = living_with_one_id(view, peer)
+    if clones:
+        where = " and ".join(f"{member.name} at {member.raft_address}" for member in clones)
+        words = f"two servers have its id, {where}: a machine was cloned, and nobody knows which of them votes"
+        return Verdict(peer, Liveness.UNKNOWN, (words,), settled_by=STOP_CLONE)
     heard = words_of_life(view, peer)
     if heard is not None:
         return Verdict(peer, Liveness.ALIVE, (heard,))
@@ -162,6 +167,16 @@ def words_of_life(view: ClusterView, peer: Peer) -> str | None:
         if opinion.kind is OpinionKind.HEARD:
             return opinion.words if by == peer.id else f"{view.label_of(by)} heard from it: {opinion.words}"
     return None
+
+
+def living_with_one_id(view: ClusterView, peer: Peer) -> tuple[Member, ...]:
+    """The members that one server's gossip has under this peer's id and that are not gone, where they are several."""
+    gone = (MemberStatus.FAILED, MemberStatus.LEFT)
+    for vantage in view.answering:
+        found = tuple(m for m in vantage.members or () if m.id == peer.id and m.status not in gone)
+        if len(found) > 1:
+            return found
+    return ()
 
 
 def shows_life(view: ClusterView, peer: Peer) -> bool:
@@ -262,6 +277,7 @@ GIVE_LEADER = (
 )
 NEVER_STARTED = "it was added to the cluster and has not started yet"
 START_IT = "Ask who added it: it has to be started, or taken out by hand by whoever added it"
+STOP_CLONE = "Stop one of the two and start it with a new, empty data folder"
 RECONCILE = "It lost its data: wait for the leader to reconcile, which takes the old id out within a minute"
 WAIT = "Run runbook diagnose again in a minute: the servers make up their minds late"
 

@@ -58,6 +58,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "one_address_is_listed_for_two_servers": "DuplicateAddress certain",
     "a_server_came_back_with_an_empty_disk": "DuplicateName likely",
     "a_machine_was_cloned_with_its_id": "DuplicateName certain",
+    "a_server_was_renamed": "DuplicateName possible",
     "four_voters_answer": "EvenVoters certain",
     "an_unfinished_removal_bars_every_election": "ConfigurationDivergence certain",
     "a_server_has_not_yet_received_the_newest_configuration": "ConfigurationDivergence certain",

@@ -29,6 +29,7 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": OK,
     "a_server_crashes_and_is_started_again": WARNING,
     "a_server_is_frozen": WARNING,
+    "a_server_was_renamed": OK,
     "a_voter_is_a_thousand_entries_behind": OK,
     "all_is_well": OK,
     "an_election_is_under_way": CRITICAL,

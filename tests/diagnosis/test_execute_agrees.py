@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -13,7 +13,7 @@ from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.raft.diagnosis.health import OK
 from runbook.raft.model import ClusterView, Peer, Reach
 from tests.diagnosis.test_cases import CASES, findings_of, view_of
-from tests.diagnosis.test_check_agrees import LEVEL
+from tests.diagnosis.test_check_agrees import CRITICAL, LEVEL
 from tests.engine.fake import FakeClock, Run
 
 RECOVERED, REFUSED, UNREACHABLE = 0, 3, 4
@@ -21,7 +21,7 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "a_dead_server_was_added_back_as_a_non_voter": (RECOVERED, ["s2"]),
     "a_follower_died": (RECOVERED, ["s2"]),
     "a_follower_was_killed_a_moment_ago": (RECOVERED, []),
-    "a_machine_was_cloned_with_its_id": (RECOVERED, []),
+    "a_machine_was_cloned_with_its_id": (REFUSED, []),
     "a_newcomer_has_no_vote_yet": (RECOVERED, []),
     "a_newcomer_is_on_its_way_in": (UNREACHABLE, []),
     "a_removed_server_is_alive_in_gossip": (UNREACHABLE, []),
@@ -31,6 +31,7 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "a_server_has_not_yet_received_the_newest_configuration": (UNREACHABLE, []),
     "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": (UNREACHABLE, []),
     "a_server_is_frozen": (REFUSED, []),
+    "a_server_was_renamed": (RECOVERED, []),
     "a_voter_is_a_thousand_entries_behind": (RECOVERED, []),
     "all_is_well": (RECOVERED, []),
     "an_election_is_under_way": (UNREACHABLE, []),
@@ -116,7 +117,14 @@ def test_what_is_diagnosed_is_what_is_done(case: str) -> None:
         assert (code, removed) == (UNREACHABLE, [])
     if code != RECOVERED:
         assert LEVEL[case] != OK
+    if LEVEL[case] == CRITICAL:
+        assert removed or code != RECOVERED, "critical, and nothing to do"
 
 
-def test_the_table_is_whole() -> None:
-    assert sorted(EXECUTES) == CASES
+def test_the_table_is_whole(summarize: Callable[[str], None]) -> None:
+    """And printed: what `check` says, how `execute` ends, and whom it would remove."""
+    assert sorted(EXECUTES) == sorted(LEVEL) == CASES
+    for case, (code, removed) in sorted(EXECUTES.items()):
+        print(f"check {LEVEL[case]}  execute {code}  {' '.join(removed):<6} {case}")
+    same = sum((LEVEL[case] == OK) == (code == RECOVERED and not removed) for case, (code, removed) in EXECUTES.items())
+    summarize(f"{len(CASES)} situations: `check` is OK exactly where `execute` has nothing to do in {same} of them")

@@ -89,13 +89,18 @@ def _duplicate_ids(context: DiagnosisContext) -> Iterator[Finding]:
         )
     clones = _members_with_one_id(context)
     if clones:
+        living = sum(member.status not in (MemberStatus.FAILED, MemberStatus.LEFT) for member in clones) > 1
+        then = "Stop one of the two and start it with a new, empty data directory. runbook removes neither meanwhile"
+        was = "Nothing, if the server was renamed. If its machine was cloned, keep the clone from starting again"
         yield Finding(
             "DuplicateName",
-            Severity.CRITICAL,
-            Certainty.CERTAIN,
-            "two gossip members have the same id: a machine was cloned with its data directory",
-            tuple(f"{m.name} at {m.raft_address} has id {m.id}" for m in clones),
-            f"Stop one of the two and start it with a new, empty data directory. {NOTHING_REMOVED}",
+            Severity.CRITICAL if living else Severity.NOTICE,
+            Certainty.CERTAIN if living else Certainty.POSSIBLE,
+            "two gossip members have the same id: a machine was cloned with its data directory"
+            if living
+            else "two gossip members have the same id, and one has gone: a server was renamed, or a clone was stopped",
+            tuple(f"{m.name} at {m.raft_address} has id {m.id}, and is {m.status.value}" for m in clones),
+            then if living else was,
             tuple(server_of(m) for m in clones),
         )
 
