@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from runbook.cluster.access import check_readable, header_value, system_authorities
-from runbook.cluster.addresses import split_address
+from runbook.cluster.access import check_readable, header_value, split_address, system_authorities
 from runbook.cluster.etcd.adapter import CLIENT_PORT, EtcdCluster
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD

@@ -17,8 +17,7 @@ from runbook.cluster.etcd.snapshot import keep_snapshot
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
 from runbook.cluster.network import Network, SystemNetwork, watch_ports
-from runbook.cluster.own_addresses import at_its_address, expected_ids
-from runbook.cluster.vantages import one_each, route_by, why_nobody
+from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading

@@ -15,15 +15,13 @@ from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.autopilot import AUTOPILOT, Pulse, ask_for_proof, ask_health, ask_settings, needs_pulse
 from runbook.cluster.hashicorp.client import Client
 from runbook.cluster.hashicorp.dialects import Dialect
-from runbook.cluster.hashicorp.interview import RAFT, interview
+from runbook.cluster.hashicorp.interview import RAFT, Seen, interview, worth
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
-from runbook.cluster.hashicorp.seen import Seen, worth
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
 from runbook.cluster.network import Network, SystemNetwork, watch_ports
-from runbook.cluster.own_addresses import at_its_address, expected_ids
-from runbook.cluster.vantages import one_each, route_by, why_nobody
+from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading

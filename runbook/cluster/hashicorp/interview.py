@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.client import Client
-from runbook.cluster.hashicorp.seen import Seen
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Member, Reach, Vantage
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One server's words, and what kept it from saying all of them."""
+
+    vantage: Vantage
+    error: ClusterError | None = None
+
+
+def worth(vantage: Vantage) -> tuple[bool, int]:
+    """Who is asked for the leader's configuration: the leader of the highest term, else one that may be asked."""
+    return vantage.configuration is not None, (vantage.term or 0) if vantage.state == "Leader" else -1
+
 
 RAFT = "/v1/operator/raft/configuration"
 SELF = "/v1/agent/self"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from runbook.cluster.addresses import split_address
+from runbook.cluster.access import split_address
 from runbook.cluster.inventory import keys
 from runbook.cluster.inventory.model import (
     InventoryAddress,

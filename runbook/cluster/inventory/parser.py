@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from runbook.cluster.addresses import place_of
+from runbook.cluster.access import place_of
 from runbook.cluster.inventory.cluster_parser import ClusterParser
 from runbook.cluster.inventory.keys import INVENTORY_KEYS, INVENTORY_VERSION, NAME, PORTS
 from runbook.cluster.inventory.model import Inventory, InventoryCluster
