@@ -67,10 +67,11 @@ class RemovalConfirmed(_PeerEvent):
 
 @dataclass(frozen=True)
 class AlreadyGone(_PeerEvent):
-    """Somebody else was faster: the cluster's own clean-up, or a person."""
+    """Somebody else was faster: the cluster's own clean-up, or a person; ``message`` says which may have been it."""
 
     kind = "removal.already_gone"
     name: str
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class RunState:
         self.entered: dict[str, str] = {}
         self.before: VoterCounts | None = None
         self.now: VoterCounts | None = None
+        self.lowest: VoterCounts | None = None  # of all looks with a leader, the one with the smallest margin
         self.unproven: tuple[str, ...] = ()
         self.undecided: Mapping[str, str] = {}
         self.settled_by: Mapping[str, str] = {}
@@ -71,8 +72,6 @@ class RunState:
     def confirm_for(self) -> float:
         """Seconds for which a peer of this cluster must look dead."""
         return self.criteria.seconds(self.looks)
-
-    # -- advancing
 
     def apply(self, record: Record, view: ClusterView | None = None, moment: float | None = None) -> None:
         """One more event, as the journal holds it. Raises :class:`TransitionError`.
@@ -133,6 +132,7 @@ class RunState:
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now
+            self.lowest = min(self.lowest or self.now, self.now, key=lambda counts: counts.margin)
             self.undecided, self.settled_by = record.get("undecided", {}), record.get("settled_by", {})
         if view is None:
             return
@@ -191,8 +191,6 @@ class RunState:
             self.changed_at, self.acknowledged = str(record.get("at", "")), False
         if kind.startswith("removal.") and record.get("name"):
             self.names[str(record["peer"])] = str(record["name"])
-
-    # -- reading
 
     @property
     def removals(self) -> tuple[Removal, ...]:

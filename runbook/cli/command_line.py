@@ -10,7 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
-LAZY = ("clusters", "lab", "recover")  # groups, in modules of their names
+LAZY = {  # verbs and groups of them, each by the module that has it
+    **{name: name for name in ("clusters", "lab", "recover")},
+    **dict.fromkeys(("runs", "show"), "history"),
+}
 HELP = {"-h", "--help", "--version"}
 UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3
 
@@ -64,8 +67,8 @@ class CommandLine(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in LAZY:
             return super().get_command(ctx, cmd_name)
-        group: click.Command = getattr(import_module(f"runbook.cli.{cmd_name}"), cmd_name)
-        return group
+        verb: click.Command = getattr(import_module(f"runbook.cli.{LAZY[cmd_name]}"), cmd_name)
+        return verb
 
 
 def _give_up_streams() -> None:

@@ -100,34 +100,6 @@ def stop(run: str) -> None:
 
 
 @main.command()
-def runs() -> None:
-    """List the runs, the newest last."""
-    import os
-
-    from runbook.cli.output import Output
-    from runbook.cli.runs import format_runs
-    from runbook.session.run_folders import state_folder
-
-    Output().lines(format_runs(state_folder(os.environ)))
-
-
-@main.command()
-@click.argument("run")
-@FORMAT
-def show(run: str, form: str) -> None:
-    """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
-    import os
-
-    from runbook.cli.output import Output
-    from runbook.cli.runs import format_run_history
-    from runbook.report.summary import LABEL_WIDTH
-    from runbook.session.run_folders import folder_of, state_folder
-
-    lines = format_run_history(folder_of(state_folder(os.environ), run), form)
-    Output().lines(lines, indent=None if form == "json" else LABEL_WIDTH)
-
-
-@main.command()
 @click.argument("name", required=False)
 def steps(name: str | None) -> None:
     """List the steps that a playbook can use, or tell all about the one with this NAME."""

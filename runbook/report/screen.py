@@ -8,19 +8,28 @@ from datetime import datetime
 from typing import Any
 
 from runbook.printable import printable_line
-from runbook.report.summary import LABEL_WIDTH
+from runbook.report.summary import AROUND, LABEL_WIDTH
+from runbook.report.times import format_moment, format_seconds, seconds_between
 
 Record = Mapping[str, Any]
 STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
-AROUND = ("block", "playbook.run")  # fails with what failed inside of it
+WORTH_TELLING = 1.0  # seconds that a step must have taken at least
 
 
 class Screen:
     """Turns records into lines. Keeps only when the run began and what was said last, so as not to repeat it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, afterwards: bool = False) -> None:
+        """``afterwards``: told of a run that is read back, with the time of day and how long each step took.
+
+        A failure or refusal in the words ``told_below`` is read below all this, and not here too.
+        """
         self.step_width = STEP_WIDTH
+        self.told_below = ""
+        self._afterwards = afterwards
         self._began: datetime | None = None
+        self._day = ""
+        self._started: dict[str, str] = {}
         self._looked = self._waits = ""
         self._items: dict[str, list[str]] = {}
         self._failures: set[str] = set()
@@ -33,13 +42,29 @@ class Screen:
         kind = str(record["kind"])
         if kind == "step.started":
             self._uses[str(record["step"])] = str(record["uses"])
+            self._started[str(record["step"])] = str(record["at"])
         texts = self._news(kind, record) if kind in _TEXTS else []
         minutes, seconds = divmod(int((at - self._began).total_seconds()), 60)
         step = str(record.get("step", ""))
         if texts:
             self.step_width = max(self.step_width, min(len(step), WIDEST))
         begin = f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} "
-        return [f"{begin}{printable_line(text)}".rstrip() for text in texts]
+        lines = [f"{begin}{printable_line(text)}".rstrip() for text in texts]
+        return self._dated(str(record["at"]), lines) if self._afterwards and lines else lines
+
+    def _dated(self, at: str, lines: list[str]) -> list[str]:
+        """With the time of day, and a line for each new day."""
+        day, time = format_moment(at).split()
+        before, self._day = self._day, day
+        return [*([] if day == before else [f"{day} (UTC)"]), *(f"{time}  {line}" for line in lines)]
+
+    def _took(self, record: Record) -> str:
+        """How long the step has taken that ends here; nothing where that is no news."""
+        began = self._started.get(str(record["step"]))
+        if not self._afterwards or began is None:
+            return ""
+        seconds = seconds_between(began, str(record["at"]))
+        return format_seconds(seconds) if seconds >= WORTH_TELLING else ""
 
     def _news(self, kind: str, record: Record) -> list[str]:
         """What was not said before: by the last look, by a round of the step, or where a step inside failed."""
@@ -56,12 +81,29 @@ class Screen:
         elif kind == "step.completed" and step in self._items:
             said = [line[4:] for line in self._items.pop(step)]
             rest = [line for line in record["message"].splitlines() if line not in said]
-            return _lines("ok  ", "\n".join(rest)) if rest else []
+            return _lines(self._ok(record), "\n".join(rest)) if rest else []
+        elif kind == "step.completed":
+            return _lines(self._ok(record), record["message"])
         elif kind in ("step.failed", "run.failed", "run.refused"):
-            if record["message"] in self._failures and (kind != "step.failed" or self._uses.get(step) in AROUND):
-                return [] if kind == "step.failed" else [kind[4:].upper()]
+            told = record["message"] in self._failures or record["message"] == self.told_below
+            if told and kind != "step.failed":
+                return [kind[4:].upper()]
+            if record["message"] in self._failures and self._uses.get(step) in AROUND:
+                return []
             self._failures.add(record["message"])
+            if kind == "step.failed":
+                return self._failed(record)
         return texts
+
+    def _ok(self, record: Record) -> str:
+        took = self._took(record)
+        return f"ok in {took}  " if took else "ok  "
+
+    def _failed(self, record: Record) -> list[str]:
+        took = self._took(record)
+        begin = f"{record['outcome']}{f' after {took}' if took else ''}"
+        below = record["message"] == self.told_below
+        return [f"{begin}, as told below"] if below else _lines(f"{begin}: ", record["message"])
 
 
 def wrap_line(line: str, columns: int, indent: int) -> list[str]:
@@ -103,8 +145,8 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "cluster.looked": _looked,
     "step.waiting": lambda r: [f"waiting {r['seconds']:g} s: {r['reason']}"],
     "step.skipped": lambda r: [r["message"]],
-    "step.completed": lambda r: _lines("ok  ", r["message"]),
-    "step.failed": lambda r: _lines(f"{r['outcome']}: ", r["message"]),
+    "step.completed": lambda r: [r["message"]],
+    "step.failed": lambda r: [r["message"]],
     "item.completed": lambda r: _lines("ok  ", r["message"]),
     "item.failed": lambda r: [f"{r['name']} failed: {r['message']}"],
     "playbook.entered": lambda r: [f"runs the playbook {r['path']}"],

@@ -1,4 +1,4 @@
-"""What stands at the end of every run: how it ended, what was changed, who was left, and what a person does next."""
+"""The last lines of every run: how it ended, what it changed, the numbers before and after, and where the record is."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runbook.changes import Change
 from runbook.printable import printable_line
+from runbook.raft.quorum import VoterCounts, failure_tolerance
 from runbook.removals import Removal
+from runbook.report.times import format_moment, format_seconds, seconds_between
 from runbook.run_state import RunState
 
 LABEL_WIDTH = 19
-FEW = 5  # steps that are named before the rest is only counted
+AROUND = ("block", "playbook.run")  # fails with what failed inside of it
+MANY = 20  # changes that are told each on a line of its own before the rest is only counted
+ITEMS = 3  # of one step, the same
 
 
 def format_summary(progress: RunState, folder: str) -> list[str]:
-    """The last lines of every run: its end, what was changed, the numbers before and after, and where the record is."""
+    """From the run's state alone; ``folder`` is where its record lies."""
     run = folder.rpartition("/")[2]
     headline, *more = _headline(progress).splitlines()
-    lines = [headline, *(f"  {line}" for line in more), *_changed(progress, run)]
-    lines += [*_unknown(progress), *(_labelled("state snapshot", str(kept)) for kept in state_snapshots(progress))]
-    lines += [*_numbers(progress), *_next(progress, run), _labelled("record", folder)]
+    lines = [headline, *(f"  {line}" for line in more), *_times(progress), *_changed(progress, run)]
+    lines += [*_passed_over(progress), *_unknown(progress)]
+    lines += [labelled("state snapshot", str(kept)) for kept in state_snapshots(progress)]
+    lines += [*_numbers(progress), *_next(progress, run), labelled("record", folder)]
     return [printable_line(line) for line in lines]
 
 
-def _labelled(label: str, text: str) -> str:
+def labelled(label: str, text: str) -> str:
+    """What stands in the left column, and what in the right."""
     return f"{label:<{LABEL_WIDTH}}{text}"
 
 
@@ -39,21 +46,35 @@ def _headline(progress: RunState) -> str:
     return f"{name} {progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
+def _times(progress: RunState) -> list[str]:
+    if progress.started is None:
+        return []
+    began = str(progress.started["at"])
+    if progress.ended is None:
+        return [labelled("began", f"{format_moment(began)} UTC")]
+    took = format_seconds(seconds_between(began, str(progress.ended["at"])))
+    stood = ", with the time until it was resumed" if progress.resumed else ""
+    return [labelled("took", f"{took}{stood}, from {format_moment(began)} UTC")]
+
+
+# -- who was left as they were
+
+
 def _unknown(progress: RunState) -> list[str]:
     """Who was left: with the signs of trouble and what would settle it, unless the run's end has said that already."""
     gone = {removal.name for removal in progress.removals if removal.peer in progress.gone}
     left = {} if progress.ended_undecided else progress.undecided
     proven = [name for name in left if name not in gone and name in _found_dead(progress)]
     dead = f"{', '.join(proven)}: proven dead, and still in the configuration"
-    lines = [_labelled("not removed", dead)] if proven else []
+    lines = [labelled("not removed", dead)] if proven else []
     lines += [
-        _labelled("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
+        labelled("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
         for name, sign in left.items()
         if name not in gone and name not in proven
     ]
     others = [name for name in progress.unproven if name not in progress.undecided]
     why = "not proven dead, so never removed; `runbook diagnose` says why"
-    return [*lines, _labelled("unknown", f"{', '.join(others)}: {why}")] if others else lines
+    return [*lines, labelled("unknown", f"{', '.join(others)}: {why}")] if others else lines
 
 
 def _found_dead(progress: RunState) -> frozenset[str]:
@@ -64,16 +85,47 @@ def _found_dead(progress: RunState) -> frozenset[str]:
     return frozenset(str(peer.get("name")) for peer in peers)
 
 
+# -- the numbers
+
+
 def _numbers(progress: RunState) -> list[str]:
     before, after = progress.before, progress.after
     if not before or not after:
         return []
-    none_left = progress.gone and after.margin == 0
-    warning = ": one more failure loses quorum, so add a server" if none_left else ""
-    return [
-        _labelled("voters", f"{before.voters} -> {after.voters}"),
-        _labelled("failure tolerance", f"{before.tolerance} -> {after.tolerance}{warning}"),
-    ]
+    lines = [labelled("voters", f"{_count(before)} -> {_count(after)}")]
+    return [*lines, labelled("failure tolerance", tolerance_in_words(progress))]
+
+
+def _count(counts: VoterCounts) -> str:
+    return f"{counts.voters} ({counts.live_voters} alive)"
+
+
+def tolerance_in_words(progress: RunState) -> str:
+    """Before and after, the lowest in between; and where a removal gained nothing yet, what it is good for.
+
+    Taking out the dead seldom raises failure tolerance by itself: 4 of 5 voters bear one more loss, and so do 4 of 4.
+    What it gains is seen with the next server that is added, as nobody dead counts for quorum then.
+    """
+    before, after, lowest = progress.before, progress.after, progress.lowest
+    if before is None or after is None or lowest is None:
+        return "not known"
+    dip = lowest.tolerance < min(before.tolerance, after.tolerance)
+    numbers = f"{before.tolerance} -> {f'{lowest.tolerance} -> ' if dip else ''}{after.tolerance}"
+    if not progress.gone:
+        return numbers
+    if after.tolerance:
+        bears = f"{'one' if after.tolerance == 1 else after.tolerance} more may fail"
+    else:
+        bears = "one more failure loses quorum, so add a server"
+    return f"{numbers}: {bears}{_gain(before, after)}"
+
+
+def _gain(before: VoterCounts, after: VoterCounts) -> str:
+    """What one more server would give now, beside what it would have given with the dead still counted."""
+    added = failure_tolerance(after.voters + 1, after.live_voters + 1)
+    otherwise = failure_tolerance(before.voters + 1, after.live_voters + 1)
+    words = f". With a server added it is {added}; without the removal it would be {otherwise}"
+    return words if after.tolerance <= before.tolerance and added > otherwise else ""
 
 
 def _next(progress: RunState, run: str) -> list[str]:
@@ -81,56 +133,85 @@ def _next(progress: RunState, run: str) -> list[str]:
     if progress.started is None or progress.state not in ("running", "interrupted"):
         return []
     if progress.dry_run:
-        return [_labelled("next", "it was a dry run and changed nothing: run the playbook again")]
-    return [_labelled("next", f"`runbook resume {run}` goes on with it")]
+        return [labelled("next", "it was a dry run and changed nothing: run the playbook again")]
+    return [labelled("next", f"`runbook resume {run}` goes on with it")]
+
+
+# -- what was changed
 
 
 def _changed(progress: RunState, run: str) -> list[str]:
-    """A line for each removal; where the run did not end well also what else it did, and how that is taken back."""
+    """Removals, and then step by step what else may be another thing now; after a failure also how to take it back."""
     lines = [_format_removal(removal, run) for removal in progress.removals]
+    lines += _acts(progress, run)
     if progress.state in ("new", "completed"):
         return lines
-    lines += _acts(progress, run)
     if not lines and progress.ended:
-        return [_labelled("changed", "nothing")]
+        return [labelled("changed", "nothing")]
     undo = [(step, words) for step, text in reversed(progress.undo.items()) for words in text.splitlines()]
-    return [*lines, *(_labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
+    return [*lines, *(labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
 
 
 def _acts(progress: RunState, run: str) -> list[str]:
-    """Of a change that is no removal the record knows only that it was made, and how far."""
-    open_ = progress.open_changes
-    failed = {c.step for c in progress.changes if c not in open_ and progress.steps[c.step] == "failed"}
-    ran = list(dict.fromkeys(c.step for c in progress.changes if c not in open_ and c.step not in failed))
-    more = f" and {len(ran) - FEW} more" if len(ran) > FEW else ""
-    lines = [_labelled("ran", f"{', '.join(ran[:FEW])}{more}: may have changed things")] if ran else []
-    uses = {change.step: change.uses for change in progress.changes}
-    lines += [
-        _labelled("ran, and failed", f"{step} ({uses[step]}): what it did until then is not known")
-        for step in uses
-        if step in failed
+    """A line a step that is no removal: of its change the record knows that it was made, how far, and its words."""
+    steps: dict[str, list[Change]] = {}
+    for change in progress.changes:
+        if not change.open:
+            steps.setdefault(change.step, []).append(change)
+    lines = [line for step, changes in steps.items() for line in _format_act(progress, step, changes)]
+    left = len(lines) - MANY
+    more = [labelled("", f"and {left} more: `runbook show {run}` tells each")] if left > 0 else []
+    unseen = [
+        f"{change.name} ({change.uses}) was begun, and its end was not seen. `runbook resume {run}` asks whether it "
+        "was done"
+        for change in progress.open_changes
     ]
-    for change in open_:
-        what = f"{change.name} ({change.uses}) was begun, and its end was not seen"
-        lines.append(_labelled("OUTCOME NOT KNOWN", f"{what}. `runbook resume {run}` asks whether it was done"))
-    return lines
+    return [*lines[:MANY], *more, *(labelled("OUTCOME NOT KNOWN", words) for words in unseen)]
+
+
+def _format_act(progress: RunState, step: str, changes: list[Change]) -> Iterator[str]:
+    end, what = progress.ends.get(step), f"{step} ({changes[0].uses})"
+    if end is not None and end.outcome == "failed":
+        why = "" if step == (progress.ended or {}).get("step") else f"{end.message}; "
+        yield labelled("ran, and failed", f"{what}: {why}what it did until then is not known")
+        return
+    label = "would run" if all(change.state == "foretold" for change in changes) else "ran"
+    said = end.message.splitlines() if end is not None and end.outcome == "succeeded" else []
+    for words in said[:ITEMS] or [""]:
+        yield labelled(label, f"{what}: {words}" if words else what)
+    if len(said) > ITEMS:
+        yield labelled(label, f"{what}: {len(said) - ITEMS} lines more")
+
+
+def _passed_over(progress: RunState) -> list[str]:
+    """The failures that did not end the run, such as a message that did not arrive: nobody else would tell of them."""
+    told = {change.step for change in progress.changes} | {str((progress.ended or {}).get("step", ""))}
+    return [
+        labelled("failed, went on", f"{place} ({progress.uses.get(place, '?')}): {end.message}")
+        for place, end in progress.ends.items()
+        if end.outcome == "failed" and place not in told and progress.uses.get(place) not in AROUND
+    ]
 
 
 def _format_removal(removal: Removal, run: str) -> str:
     who = f"{removal.name} ({removal.address})" if removal.address else removal.name
     if removal.state == "gone":
-        return _labelled("removed", who)
+        return labelled("removed", who)
     if removal.state == "vanished":
-        return _labelled("already gone", f"{who}: not by this run")
+        by = f", {removal.message}" if removal.message else ""
+        return labelled("already gone", f"{who}: not by this run{by}")
     if removal.state == "foretold":
-        return _labelled("would remove", who)
+        return labelled("would remove", who)
     if removal.state == "failed":
-        return _labelled("not removed", f"{who}: {removal.message}")
+        return labelled("not removed", f"{who}: {removal.message}")
     if removal.state == "still_listed":
         how = f"A later look may show it gone, by this run; `runbook resume {run}` looks first"
-        return _labelled("NOT SEEN REMOVED", f"{who}: {removal.message}. {how}")
+        return labelled("NOT SEEN REMOVED", f"{who}: {removal.message}. {how}")
     how = f"`runbook resume {run}` looks first, and goes on where it can be told"
-    return _labelled("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")
+    return labelled("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")
+
+
+# -- the evidence that was kept
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,15 @@ def stop_process(folder: Path, *, within: float = STOPS_WITHIN) -> None:
         time.sleep(POLL)
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a process of this host works on the run now; another host's is not seen from here, and counts as none."""
+    try:
+        process = _noted(folder)
+    except StopError:
+        return False
+    return RunProcess.of(process.pid) == process
+
+
 def _noted(folder: Path) -> RunProcess:
     try:
         noted = json.loads(read_limited(folder / PROCESS, LIMIT))

@@ -33,7 +33,7 @@ def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothin
     done = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--log-format", "text")
     assert done.returncode == 0, done.stderr
     assert changes(lab) == [f"DELETE /v1/operator/raft/peer?id={lab.ids[dead]}"]
-    assert "voters             5 -> 4\nfailure tolerance  1 -> 1\nrecord" in done.stdout
+    assert "voters             5 (4 alive) -> 4 (4 alive)\nfailure tolerance  1 -> 1: one more may fail" in done.stdout
     folder = Path(done.stdout.rpartition("record")[2].strip())
     assert {path.name for path in folder.iterdir()} == {"journal.jsonl", "playbook.yaml", "snapshot.json", "state.snap"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -52,7 +52,7 @@ def test_a_dry_run_foretells_two_removals_and_sends_no_changing_request(lab: Sim
         lab.wait_for_gossip(name, "failed")
     done = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK, "--dry-run")
     assert (done.returncode, changes(lab)) == (0, []), done.stderr
-    assert "voters             5 -> 3\nfailure tolerance  0 -> 1" in done.stdout
+    assert "voters             5 (3 alive) -> 3 (3 alive)\nfailure tolerance  0 -> 1" in done.stdout
     assert {request.method for request in lab.requests} == {"GET"}
 
 

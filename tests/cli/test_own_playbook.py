@@ -55,7 +55,7 @@ def test_a_failure_tells_what_ran_and_how_to_take_it_back_and_the_run_can_be_gon
     failed = runbook(environment, *words, "--log-format", "text")
     assert failed.returncode == 1, failed.stderr
     assert "changed            nothing" not in failed.stdout
-    assert "ran                touch: may have changed things" in failed.stdout
+    assert "ran                touch (command.run): touch ended with 0" in failed.stdout
     assert [line for line in failed.stdout.splitlines() if line.startswith("undo by hand")] == [
         "undo by hand       touch: rm a",
         "undo by hand       touch: rm b",

@@ -167,6 +167,7 @@ def test_a_run_at_a_terminal_is_the_plain_text_with_a_live_line(no_color: str, l
         text=True,
         check=True,
     ).stdout.splitlines()
+    shown = [re.sub(r"^\d\d:\d\d:\d\d  |(?<=  ok) in [\d.]+ s", "", line) for line in shown]  # which only show tells
     events = shown[next(number for number, line in enumerate(shown) if line.startswith("00:00")) : -1]
     without_waits = [line for line in events if "  waiting " not in line]
     asked = [line for line in kept if line.startswith("Remove ")]

@@ -1,4 +1,4 @@
-"""The lines of a run, and the last ones: what was done and what was not is never said of each other."""
+"""The lines of a run as it goes on, and as they are told afterwards: what has been said is not said again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runbook.report.screen import Screen, wrap_line
-from runbook.report.summary import format_summary
-from runbook.run_state import fold
 
-RUN = "20261124T030000Z-mine-ab12"
 STARTED = {"kind": "run.started", "playbook": "mine", "cluster": "c", "dry_run": False}
 FAILED = {"kind": "run.failed", "step": "boom", "error_kind": "step.unexpected", "message": "ended with 3"}
 
@@ -41,49 +38,6 @@ def failed(step: str) -> dict[str, Any]:
 def lines(*events: Mapping[str, Any]) -> list[str]:
     screen = Screen()
     return [line for event in recorded(*events) for line in screen.format_event(event)][1:]
-
-
-def told(*events: Mapping[str, Any]) -> list[str]:
-    return format_summary(fold(recorded(*events)), f"/state/runs/{RUN}")
-
-
-def test_nothing_changed_is_said_only_of_a_run_in_which_no_step_may_have_changed_anything() -> None:
-    """A command that ran before the failure may have changed the world, and one that failed too."""
-    assert "changed            nothing" in told(started("boom"), failed("boom"), FAILED)
-    seen = told(*begun("touch"), completed("touch"), *begun("boom"), failed("boom"), FAILED)
-    assert "changed            nothing" not in seen
-    assert "ran                touch: may have changed things" in seen
-    assert "ran, and failed    boom (command.run): what it did until then is not known" in seen
-
-
-def test_after_a_failure_the_undo_sentences_are_listed_backwards() -> None:
-    """As one undoes it; after a run that ended well nobody is asked to take anything back."""
-    two = (*begun("a"), completed("a", "rm a"), *begun("b"), completed("b", "rm b\nrm c"))
-    seen = told(*two, *begun("boom"), failed("boom"), FAILED)
-    undo = [line.removeprefix("undo by hand       ") for line in seen if line.startswith("undo by hand")]
-    assert undo == ["b: rm b", "b: rm c", "a: rm a"]
-    assert not [line for line in told(*two, {"kind": "run.completed", "message": "done"}) if "undo" in line]
-
-
-def test_a_change_that_was_begun_and_never_ended_is_not_known_and_the_next_command_is_named() -> None:
-    """The whole name of the run, as `last` may be another one by then."""
-    seen = told(*begun("boom"))
-    unknown = "OUTCOME NOT KNOWN  boom (command.run) was begun, and its end was not seen. "
-    assert f"{unknown}`runbook resume {RUN}` asks whether it was done" in seen
-    assert f"next               `runbook resume {RUN}` goes on with it" in seen
-
-
-def test_of_many_steps_the_first_few_are_named() -> None:
-    """A block over a hundred hosts does not fill the screen."""
-    many = [event for number in range(9) for event in (*begun(f"s{number}"), completed(f"s{number}"))]
-    seen = told(*many, *begun("boom"), failed("boom"), FAILED)
-    assert "ran                s0, s1, s2, s3, s4 and 4 more: may have changed things" in seen
-
-
-def test_a_run_that_only_told_something_speaks_of_no_voters() -> None:
-    """Nothing was looked at, so there is no number to tell."""
-    seen = told(started("tell"), completed("tell"), {"kind": "run.completed", "message": "done"})
-    assert seen == ["mine: done", f"record             /state/runs/{RUN}"]
 
 
 def test_a_failure_stands_where_it_happened_and_is_not_read_three_times() -> None:
@@ -150,3 +104,46 @@ def test_a_name_forges_nothing() -> None:
     gone = {"kind": "removal.already_gone", "step": "remove", "peer": "id-5", "name": HOSTILE}
     (line,) = Screen().format_event(recorded(gone)[1])
     assert not OBEYED & set(line)
+
+
+# -- told afterwards
+
+
+def told_afterwards(*events: Mapping[str, Any], told_below: str = "") -> list[str]:
+    screen = Screen(afterwards=True)
+    screen.told_below = told_below
+    return [line for event in events for line in screen.format_event(event)]
+
+
+def at(moment: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**event, "at": f"{moment}.000+00:00"}
+
+
+def test_afterwards_each_line_has_its_time_each_day_a_line_and_each_step_what_it_took() -> None:
+    """Who reads of it a week later has no clock beside it. What took no time is not measured."""
+    seen = told_afterwards(
+        at("2026-11-24T23:59:50", STARTED),
+        at("2026-11-24T23:59:51", started("a")),
+        at("2026-11-25T00:00:05", completed("a")),
+        at("2026-11-25T00:00:05", started("b")),
+        at("2026-11-25T00:00:05", completed("b")),
+        at("2026-11-25T00:00:06", started("c")),
+        at("2026-11-25T00:02:36", failed("c")),
+    )
+    assert seen == [
+        "2026-11-24 (UTC)",
+        "23:59:50  00:00            mine on c",
+        "2026-11-25 (UTC)",
+        "00:00:05  00:15  a         ok in 14 s  done",
+        "00:00:05  00:15  b         ok  done",
+        "00:02:36  02:46  c         failed after 2 min 30 s: ended with 3",
+    ]
+
+
+def test_a_refusal_that_is_told_below_is_told_once() -> None:
+    """The sentence with the numbers is long, and in the summary it is looked for."""
+    refused = {**failed("quorum"), "outcome": "refused", "message": "2 of 5 voters"}
+    end = {"kind": "run.refused", "step": "quorum", "code": "QuorumLost", "message": "2 of 5 voters"}
+    seen = told_afterwards(*recorded(started("quorum"), refused, end), told_below="2 of 5 voters")
+    assert seen[2:] == ["03:00:00  00:00  quorum    refused, as told below", "03:00:00  00:00  quorum    REFUSED"]
+    assert "2 of 5 voters" in told_afterwards(*recorded(started("quorum"), refused, end))[2]

@@ -222,8 +222,18 @@ def record_vanished(context: StepContext, peer_id: str) -> StepResult:
     name = context.name_of(peer_id)
     if peer_id in context.state.still_listed:
         return _record_removed(context, peer_id)
-    context.emit(AlreadyGone(context.step, peer_id, name))
+    context.emit(AlreadyGone(context.step, peer_id, name, _who_removed(context)))
     return StepResult(f"{name} was gone already", {"id": peer_id, "outcome": "already_gone"})
+
+
+def _who_removed(context: StepContext) -> str:
+    """As far as the cluster's own settings tell."""
+    settings = context.state.autopilot
+    if settings is None:
+        return "by a person or another program"
+    if settings.cleanup_dead_servers:
+        return "probably by the cluster's own clean-up, as autopilot's CleanupDeadServers is on"
+    return "by a person or another program, as autopilot's CleanupDeadServers is off"
 
 
 def _record_removed(context: StepContext, peer_id: str, by_word: str = "") -> StepResult:
