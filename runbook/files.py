@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 SHARED, SHARED_FOLDER = 0o660, 0o2770  # in a folder that a team shares: its group's, and so is all that comes into it
 PIECE = 1024 * 1024
+LONGEST = 8 * 1024**3  # bytes that are read for a digest; the state of a cluster is kept up to half of it
 RUNS = "runs"  # in the state folder, with a folder a run
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
@@ -103,11 +104,13 @@ def read_limited(path: str | Path, limit: int) -> bytes:
 
 
 def sha256_of(path: str | Path) -> str:
-    """The digest (hex) of a file of any size. Raises OSError."""
+    """The digest (hex) of a file of at most 8 GiB. Raises OSError."""
     import hashlib
 
     digest = hashlib.sha256()
     with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size > LONGEST:
+            raise OSError(errno.EFBIG, f"more than {LONGEST // 1024**3} GiB", str(path))
         while piece := file.read(PIECE):
             digest.update(piece)
     return digest.hexdigest()

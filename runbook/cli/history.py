@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook.cli.options import FORMAT
+from runbook.cli.options import FORMAT, parse_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,3 +73,26 @@ def show(run: str, follow: bool, form: str) -> None:
         follow_run(folder, form, SystemClock(), output)
     else:
         output.lines(format_run_history(folder, form), indent=LABEL_WIDTH, is_json=form == "json")
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--head",
+    metavar="HASH",
+    callback=parse_head,
+    help="A head that was kept elsewhere: nothing up to it may have changed since.",
+)
+@FORMAT
+def audit(run: str, head: str | None, form: str) -> None:
+    """Verify the record of a RUN: its chain of hashes, the playbook and the snapshots, and say what that proves.
+
+    Exit: 0 nothing speaks against it, 1 it was changed or cannot be verified, 2 there is no such run.
+    """
+    import os
+    import sys
+
+    from runbook.cli.audit import print_audit
+    from runbook.session.run_folders import folder_of, state_folder
+
+    sys.exit(print_audit(folder_of(state_folder(os.environ), run), head, form))

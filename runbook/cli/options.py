@@ -157,6 +157,13 @@ def parse_duration_option(_context: click.Context, _option: click.Parameter, tex
         raise click.BadParameter(f"{text}: {error}") from None
 
 
+def parse_head(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """A hash as `runbook audit` prints it. Raises click.BadParameter."""
+    if text is None or (len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")):
+        return text.lower() if text else None
+    raise click.BadParameter("a head has 64 hexadecimal digits, as `runbook audit RUN` prints it")
+
+
 def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     """By their names. Raises click.BadParameter."""
     for param in params:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from runbook.cli.output import Output
 from runbook.clock import Clock
 from runbook.errors import NoRunError
-from runbook.files import RUNS, sha256_of
+from runbook.files import RUNS
 from runbook.journal.store import Record
 from runbook.printable import printable_json, printable_line
 from runbook.report.screen import Screen, format_header
-from runbook.report.summary import LABEL_WIDTH, format_summary, state_snapshots
+from runbook.report.summary import LABEL_WIDTH, format_summary
 from runbook.report.times import format_moment, format_seconds
 from runbook.run_state import RunState
+from runbook.session.audit import check_files
 from runbook.session.history import PastRun, RunFilter, past_runs
 from runbook.session.interrupts import is_at_work
-from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run
+from runbook.session.run_folders import JOURNAL, PLAYBOOK, UNREADABLE, read_run
 
 HEADER = ("RUN", "OUTCOME", "BEGAN (UTC)", "TOOK", "CLUSTER", "RESULT")
 LOOK_EVERY = 0.5  # seconds between two looks at a record that grows
@@ -149,15 +150,7 @@ def _format_end(folder: Path, record: Record, run: RunState) -> list[str]:
 
 
 def _format_checks(folder: Path, run: RunState) -> Iterator[str]:
-    """Whether each state snapshot is still what was kept. The run's folder may have been moved since."""
-    for kept in state_snapshots(run):
-        if not kept.sha256:
-            continue
-        path = folder / PurePath(kept.path).name
-        try:
-            digest = sha256_of(path)
-        except OSError as error:
-            yield f"{path.name} cannot be verified: {error.strerror}"
-            continue
-        same = digest == kept.sha256
-        yield f"{path.name} is unchanged" if same else f"{path.name} HAS CHANGED since it was kept: SHA-256 {digest}"
+    """Whether the evidence is still what was kept; of the playbook only where it is not."""
+    for check in check_files(folder, run):
+        if check.trouble or check.name != PLAYBOOK:
+            yield f"{check.name} {check.trouble or 'is unchanged'}"

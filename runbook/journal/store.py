@@ -27,12 +27,22 @@ LEVELS = 100  # of lists and mappings within each other; what a step returns has
 
 @dataclass(frozen=True)
 class Record:
-    """What was read back: the events in order, and whether the last line was torn by a crash."""
+    """What was read back: the events in order with the hash of each, and how much of a last line a crash has left."""
 
-    events: tuple[Mapping[str, Any], ...]
-    torn: bool
+    events: tuple[Mapping[str, Any], ...] = ()
+    hashes: tuple[str, ...] = ()
     length: int = 0  # bytes of the whole lines
-    last: str = START  # the hash of the last of them
+    torn_bytes: int = 0
+
+    @property
+    def torn(self) -> bool:
+        """Whether there is a last line that is not whole."""
+        return self.torn_bytes > 0
+
+    @property
+    def head(self) -> str:
+        """The hash of the last whole line, in which all lines before it have a share."""
+        return self.hashes[-1] if self.hashes else START
 
 
 class Journal:
@@ -42,7 +52,7 @@ class Journal:
         """See :meth:`begin` and :meth:`reopen`; ``before`` is what the file holds already."""
         self._path = path
         self._handle = handle
-        self._index, self._previous = len(before.events), before.last
+        self._index, self._previous = len(before.events), before.head
 
     @classmethod
     def begin(cls, path: Path) -> Journal:
@@ -55,7 +65,7 @@ class Journal:
             sync_folder(path.parent)
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}. Nothing was started; name another state folder") from None
-        return cls(path, handle, Record((), torn=False))
+        return cls(path, handle, Record())
 
     @classmethod
     def reopen(cls, path: Path) -> tuple[Journal, Record]:
@@ -119,22 +129,25 @@ def _taken_up(path: Path, handle: int) -> Record:
 def read(path: Path) -> Record:
     """Read a journal back. Raises :class:`JournalError` naming the first line that does not follow, and OSError."""
     events: list[Mapping[str, Any]] = []
-    previous, length = START, 0
+    hashes: list[str] = []
+    length = 0
     with os.fdopen(open_regular(path), "rb") as file:
         while data := file.readline(LINE_LIMIT):
             if length + len(data) > FILE_LIMIT:
                 raise JournalError(f"{path} has more than {FILE_LIMIT // 1024**2} MiB", events)
             event = _parsed(data) if data.endswith(b"\n") else None
             if event is None and not file.readline(1):
-                return Record(tuple(events), torn=True, length=length, last=previous)
+                return Record(tuple(events), tuple(hashes), length, torn_bytes=len(data))
             line = {key: value for key, value in (event or {}).items() if key != "hash"}
+            previous = hashes[-1] if hashes else START
             chained = line.get("index") == len(events) and line.get("previous") == previous
             if event is None or not chained or event.get("hash") != _digest(line):
                 what = f"{path}:{len(events) + 1}: this line was changed, or one before it was removed"
                 raise JournalError(what, events)
-            previous, length = str(event["hash"]), length + len(data)
+            hashes.append(str(event["hash"]))
+            length += len(data)
             events.append({key: value for key, value in line.items() if key != "previous"})
-    return Record(tuple(events), torn=False, length=length, last=previous)
+    return Record(tuple(events), tuple(hashes), length)
 
 
 def _parsed(data: bytes) -> dict[str, Any] | None:

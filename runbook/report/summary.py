@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from runbook.changes import Change
@@ -229,12 +230,33 @@ class StateSnapshot:
 def state_snapshots(state: RunState) -> Iterator[StateSnapshot]:
     """Of every raft.snapshot that succeeded, in their order. Records of older versions do not tell."""
     for place, uses in state.uses.items():
-        output = state.outputs.get(place, {}) if uses == "raft.snapshot" else {}
-        results = output.get("results", [output])
-        for result in results if isinstance(results, list) else ():
-            if isinstance(result, Mapping) and "state_kept" in result:
+        for result in _results(state, place) if uses == "raft.snapshot" else ():
+            if "state_kept" in result:
                 yield StateSnapshot(*(_text(result, f"state_{name}") for name in ("path", "sha256", "trouble")))
 
 
+def kept_files(state: RunState) -> dict[PurePath, str]:
+    """The digest on record of each file that is evidence: those in the run's folder, and state snapshots anywhere.
+
+    A file that a step wrote elsewhere is there to be used, so it may change. Of one that was written again the last
+    digest counts.
+    """
+    run = state.started["run"] if state.started else ""
+    kept: dict[PurePath, str] = {}
+    for result in (result for place in state.outputs for result in _results(state, place)):
+        path, digest = PurePath(_text(result, "path")), _text(result, "sha256")
+        if digest and path.parent.name == run:
+            kept[path] = digest
+    return kept | {PurePath(each.path): each.sha256 for each in state_snapshots(state) if each.sha256}
+
+
+def _results(state: RunState, place: str) -> Iterator[Mapping[str, Any]]:
+    """What a step returned, for each item where it has a for_each."""
+    output = state.outputs.get(place, {})
+    results = output.get("results", [output])
+    yield from (result for result in (results if isinstance(results, list) else ()) if isinstance(result, Mapping))
+
+
 def _text(result: Mapping[str, Any], name: str) -> str:
-    return str(result.get(name, ""))
+    value = result.get(name, "")
+    return value if isinstance(value, str) else ""

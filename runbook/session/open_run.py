@@ -26,14 +26,13 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.run_folders import JOURNAL, state_folder
+from runbook.session.run_folders import JOURNAL, PLAYBOOK, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
-PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run goes on with, whatever became of the file
 _PLAIN = str.maketrans("", "", "-:.")
 
 

@@ -20,8 +20,8 @@ from runbook.recorded import fold_recorded
 from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.open_run import PLAYBOOK, user_name
-from runbook.session.run_folders import JOURNAL, last_change, state_folder
+from runbook.session.open_run import user_name
+from runbook.session.run_folders import JOURNAL, PLAYBOOK, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.steps.registry import CATALOG
 

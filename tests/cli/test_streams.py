@@ -35,6 +35,7 @@ CODES = {
     "nonsense": 2,
     "--help": 0,
     "show last": 0,
+    "audit last": 0,
     "runs": 0,
 }
 

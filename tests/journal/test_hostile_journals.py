@@ -36,6 +36,8 @@ CODES = {
     "runs": {0},
     "show": {0, 2},
     "show --format json": {0, 2},
+    "audit": {0, 1},
+    "audit --format json": {0, 1},
     "ack": {0, 1, 2},
     "resume": {0, 1, 2, 3, 4, 5},
     "diagnose": {4},
@@ -43,7 +45,7 @@ CODES = {
 }
 
 
-_RECORDED: list[tuple[Events, bytes]] = []
+_RECORDED: list[tuple[Events, dict[str, bytes]]] = []
 
 
 @pytest.fixture
@@ -55,14 +57,14 @@ def lab() -> Iterator[SimulatedLab]:
 
 
 @pytest.fixture
-def recorded(lab: SimulatedLab, state_dir: Path) -> tuple[Events, bytes]:
-    """The events of a recovery that removed a server, and its playbook; recorded once."""
+def recorded(lab: SimulatedLab, state_dir: Path) -> tuple[Events, dict[str, bytes]]:
+    """The events of a recovery that removed a server, and the other files of its folder; recorded once."""
     if not _RECORDED:
         _RECORDED.append(record(lab, state_dir))
     return _RECORDED[0]
 
 
-def record(lab: SimulatedLab, state_dir: Path) -> tuple[Events, bytes]:
+def record(lab: SimulatedLab, state_dir: Path) -> tuple[Events, dict[str, bytes]]:
     dead, asked, *_ = followers(lab)
     lab.kill(dead)
     lab.wait_for_gossip(dead, "failed")
@@ -70,12 +72,10 @@ def record(lab: SimulatedLab, state_dir: Path) -> tuple[Events, bytes]:
     assert done.returncode == 0, done.stderr
     (folder,) = (state_dir / "runs").iterdir()
     events = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    playbook = (folder / "playbook.yaml").read_bytes()
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "journal.jsonl"}
     shutil.rmtree(state_dir)
     lab.restart(dead)
-    return [
-        {key: value for key, value in event.items() if key not in ("hash", "previous")} for event in events
-    ], playbook
+    return [{key: value for key, value in event.items() if key not in ("hash", "previous")} for event in events], files
 
 
 @contextmanager
@@ -101,14 +101,24 @@ def command(figures: Counter[str], verb: str, *words: str, on: dict[str, str] = 
     return done.stdout + done.stderr
 
 
-def lay(state: Path, number: int, journal: bytes, playbook: bytes) -> str:
-    """Among the runs, as one that began just now."""
-    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}{number:03}Z-remove-dead-peers-0000"
+def fresh(number: int) -> str:
+    """The name of a run that began just now."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}{number:03}Z-remove-dead-peers-0000"
+
+
+def lay(state: Path, name: str, journal: bytes, files: dict[str, bytes]) -> str:
+    """Among the runs."""
     folder = state / "runs" / name
     folder.mkdir(parents=True)
-    (folder / "journal.jsonl").write_bytes(journal)
-    (folder / "playbook.yaml").write_bytes(playbook)
+    for file, data in {**files, "journal.jsonl": journal}.items():
+        (folder / file).write_bytes(data)
     return name
+
+
+def renamed(events: Events, name: str) -> Events:
+    """As that run would have written them."""
+    again: Events = json.loads(json.dumps(events).replace(events[0]["run"], name))
+    return again
 
 
 def hold(state: Path, run: str, peers: list[str]) -> None:
@@ -121,13 +131,13 @@ def hold(state: Path, run: str, peers: list[str]) -> None:
 @pytest.mark.parametrize("mutate", [mutations.with_right_hashes, mutations.with_wrong_hashes])
 def test_a_mutated_journal_ends_and_hangs_no_command(
     mutate: Callable[[Random, Events], tuple[str, bytes]],
-    recorded: tuple[Events, bytes],
+    recorded: tuple[Events, dict[str, bytes]],
     lab: SimulatedLab,
     state_dir: Path,
     summarize: Callable[[str], None],
 ) -> None:
-    """Each through runs, show, resume, ack, the cool-down and the lock; and diagnose and execute over many of them."""
-    events, playbook = recorded
+    """Each through runs, show, audit, resume, ack, the cool-down and the lock; diagnose and execute over many."""
+    events, files = recorded
     kinds: Counter[str] = Counter()
     figures: Counter[str] = Counter()
     peers = sorted(lab.ids.values())
@@ -135,9 +145,10 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
         shutil.rmtree(state_dir, ignore_errors=True)
         names = []
         for number in range(first, min(first + BATCH, JOURNALS)):
-            kind, journal = mutate(Random(number), events)  # noqa: S311 - it must be repeatable
+            name = fresh(number - first)
+            kind, journal = mutate(Random(number), renamed(events, name))  # noqa: S311 - it must be repeatable
             kinds[kind] += 1
-            names.append(lay(state_dir, number - first, journal, playbook))
+            names.append(lay(state_dir, name, journal, files))
         command(figures, "runs")
         command(figures, "diagnose")
         for name in names:
@@ -152,7 +163,7 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
                     figures["lock is free"] += 1
                 except RefusedError:
                     figures["lock is held"] += 1
-            for verb in ("show", "show --format json"):
+            for verb in ("show", "show --format json", "audit", "audit --format json"):
                 command(figures, verb, name)
             command(figures, "ack", name, "--comment", "seen")
             command(figures, "resume", name, "--yes")
@@ -195,7 +206,7 @@ ODD: dict[str, Callable[[Path, Events], object]] = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_what_is_odd_among_the_runs_is_named_and_passed_over(
-    kind: str, recorded: tuple[Events, bytes], lab: SimulatedLab, state_dir: Path
+    kind: str, recorded: tuple[Events, dict[str, bytes]], lab: SimulatedLab, state_dir: Path
 ) -> None:
     """Fresh, it counts as a change that nobody acknowledged; old, it holds up nobody. No command ends otherwise."""
     figures: Counter[str] = Counter()
@@ -209,18 +220,19 @@ def test_what_is_odd_among_the_runs_is_named_and_passed_over(
         assert reason is None or "cannot be read" in reason.sentence
         assert f"{folder.name}  unreadable: " in command(figures, "runs")
         command(figures, "show", folder.name)
+        command(figures, "audit", folder.name)
         command(figures, "diagnose")
-        assert figures["show 2"]
+        assert (figures["show 2"], figures["audit 1"]) == (1 + (not holds), 1 + (not holds))
         if holds:
             shutil.rmtree(state_dir)
     command(figures, "execute", PLAYBOOK, *QUICK, on={"NOMAD_ADDR": lab.addresses[0]})
     assert figures["execute 0"] == 1
 
 
-def test_what_is_foreign_among_the_runs_is_no_run(state_dir: Path, recorded: tuple[Events, bytes]) -> None:
+def test_what_is_foreign_among_the_runs_is_no_run(state_dir: Path, recorded: tuple[Events, dict[str, bytes]]) -> None:
     """Whatever its name, it is neither the newest run nor one that somebody means."""
     runs = state_dir / "runs"
-    own = runs / lay(state_dir, 0, mutations.chained(recorded[0]), recorded[1])
+    own = runs / lay(state_dir, fresh(0), mutations.chained(recorded[0]), recorded[1])
     for name in ("zzz", "20990101T000000000Z", "99999999T999999Z-x", "20990101T000000000Z-\x1b[2J"):
         (runs / name).mkdir()
         shutil.copy(own / "journal.jsonl", runs / name)
@@ -231,8 +243,8 @@ def test_what_is_foreign_among_the_runs_is_no_run(state_dir: Path, recorded: tup
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
-def test_a_run_of_another_user_counts_as_unreadable(state_dir: Path, recorded: tuple[Events, bytes]) -> None:
-    folder = state_dir / "runs" / lay(state_dir, 0, mutations.chained(recorded[0]), recorded[1])
+def test_a_run_of_another_user_counts_as_unreadable(state_dir: Path, recorded: tuple[Events, dict[str, bytes]]) -> None:
+    folder = state_dir / "runs" / lay(state_dir, fresh(0), mutations.chained(recorded[0]), recorded[1])
     folder.chmod(0)
     assert "unreadable: " in command(Counter(), "runs")
     assert refusal_in_cooldown(state_dir, "own", frozenset("a"), 3600, datetime.now(timezone.utc)) is not None

@@ -32,6 +32,8 @@ LOOKS = [
     ["runs"],
     ["show", "last"],
     ["show", "last", "--format", "json"],
+    ["audit", "last"],
+    ["audit", "last", "--format", "json"],
     ["resume", "last"],
     ["ack", "last", "--comment", EVIL.replace("\x00", "")],
 ]

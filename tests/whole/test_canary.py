@@ -106,7 +106,13 @@ def test_a_secret_that_is_told_back_in_every_encoding_is_found_nowhere(
     said = ""
     for more in (("--param", f"loose={KEY}"), ("--param", f"number={KEY.splitlines()[0]}"), ("--param", "loose=")):
         said += told(runbook(environment, "execute", str(tmp_path / "canary.yaml"), *words, *more))
-    for command in (("show", "last"), ("show", "last", "--format", "json"), ("runs",), ("resume", "last", "--yes")):
+    for command in (
+        ("show", "last"),
+        ("show", "last", "--format", "json"),
+        ("audit", "last"),
+        ("runs",),
+        ("resume", "last", "--yes"),
+    ):
         said += told(runbook(environment, *command))
     said += told(runbook(environment, "ack", "last", "--comment", f"it was {KEY}"))
     state = Path(os.environ["RUNBOOK_STATE_DIR"])

@@ -33,6 +33,8 @@ COLLECT_SURVIVORS = StepDeclaration(
         Field("survivors", "list", "the servers that answer; host is null where none was given", items=PEER_FIELDS),
         Field("left_out", "list", "all others that any configuration lists", items=("id", "address", "name", "host")),
         Field("hosts_complete", "bool", "whether there is a host for each survivor"),
+        Field("path", "string", "the file that holds the configuration of every reachable server"),
+        Field("sha256", "string", "its digest"),
     ),
     observe="It changes nothing.",
     shadow="It is done as in a real run.",
@@ -59,7 +61,7 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.steps.raft.survivor_hosts import specs_by_peer, survivor_fault
 
     view = _settled_look(context)
-    write_evidence(context.folder / "snapshot.json", view)
+    path, digest = write_evidence(context, view)
     files = files_of(view.cluster.partition(":")[0])
     if isinstance(files, Refusal):
         raise RefusedError(files)
@@ -78,8 +80,9 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     living = [{**row(peer), "log": [said.last_log_term, said.last_log_index]} for peer, said in survivors.items()]
     left_out = [row(peer) for peer in left_out_of(view, survivors)]
     complete = bool(living) and all(peer.id in specs for peer in survivors)
-    message = f"{len(living)} servers answer, {len(left_out)} do not; every configuration is in snapshot.json"
-    return StepResult(message, {"survivors": living, "left_out": left_out, "hosts_complete": complete})
+    message = f"{len(living)} servers answer, {len(left_out)} do not; every configuration is in {path.name}"
+    found = {"survivors": living, "left_out": left_out, "hosts_complete": complete}
+    return StepResult(message, {**found, "path": str(path), "sha256": digest})
 
 
 def _settled_look(context: StepContext) -> ClusterView:

@@ -41,6 +41,7 @@ SNAPSHOT = StepDeclaration(
         Field("peers", "list", "every peer, with the verdict of the run so far", items=(*PEER_FIELDS, "verdict")),
         Field("fingerprint", "string", "what is compared just before a change: id, address and vote of every peer"),
         Field("path", "string", "the file that holds the configuration of every reachable server"),
+        Field("sha256", "string", "its digest"),
         Field("state_kept", "bool", "whether a state snapshot was kept"),
         Field("state_path", "string", "the file of the state snapshot; empty where none was kept"),
         Field("state_sha256", "string", "its whole digest; empty where none was kept"),
@@ -79,8 +80,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
     from runbook.steps.raft.looking import peer_item, require_leader_configuration, tolerance
 
     view = context.look()
-    path = context.folder / f"snapshot{_mark(context)}.json"
-    write_evidence(path, view)
+    path, digest = write_evidence(context, view)
     if view.leader_id is None or view.configuration is None:
         _keep_without_leader(context, view, path, arguments["state"])
     configuration = require_leader_configuration(view)
@@ -94,6 +94,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
         "peers": [peer_item(verdict) for verdict in context.state.verdicts().values()],
         "fingerprint": sorted(map(list, configuration.fingerprint)),
         "path": str(path),
+        "sha256": digest,
         "state_kept": bool(state.sha256),
         "state_path": state.path,
         "state_sha256": state.sha256,
@@ -106,7 +107,7 @@ def keep_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepResult
 def _mark(context: StepContext) -> str:
     """Behind the names of the files of each such step but the first, whose evidence stays as it is."""
     uses = context.state.uses
-    earlier = [place for place in uses if uses[place] == "raft.snapshot"]
+    earlier = [place for place in uses if uses[place] in ("raft.snapshot", "raft.collect_survivors")]
     number = earlier.index(context.step) if context.step in earlier else len(earlier)
     return f".{number + 1}" if number else ""
 
@@ -155,8 +156,9 @@ def _save_state(context: StepContext, wanted: str, to: str | None = None) -> Sav
     return SavedState(trouble=f"no state snapshot: {trouble}")
 
 
-def write_evidence(path: Path, view: ClusterView) -> None:
-    """Evidence, and the material for a peers.json should quorum be lost for good."""
+def write_evidence(context: StepContext, view: ClusterView) -> tuple[Path, str]:
+    """Evidence, and the material for a peers.json should quorum be lost for good: the file, and its digest."""
+    import hashlib
     import json
 
     from runbook.files import replace_file
@@ -168,7 +170,9 @@ def write_evidence(path: Path, view: ClusterView) -> None:
             {"url": v.url, "id": v.server_id, "configuration": _as_data(v.configuration)} for v in view.vantages
         ],
     }
-    replace_file(path, json.dumps(held, indent=1).encode())
+    path, data = context.folder / f"snapshot{_mark(context)}.json", json.dumps(held, indent=1).encode()
+    replace_file(path, data)
+    return path, hashlib.sha256(data).hexdigest()
 
 
 def _as_data(configuration: Configuration | None) -> dict[str, Any] | None:

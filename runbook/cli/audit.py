@@ -1,0 +1,78 @@
+"""``runbook audit``: whether a run's record is what was written, and against what that protects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from runbook.cli.exit_codes import FAILED, RECOVERED
+from runbook.cli.output import Output
+from runbook.raft.diagnosis.findings import format_count
+from runbook.report.summary import LABEL_WIDTH
+from runbook.session.audit import Audit, audit_run
+
+PROVES = """\
+This finds what a disk, a crash or a careless hand did to the record. Whoever may write its folder can also write all \
+of it anew, and lines that are cut off at its end leave no trace."""
+KEEP = """\
+So keep the head where they cannot write (a ticket, a mail): `runbook audit {run} --head {head}` then finds both."""
+KEPT = """\
+The head was kept elsewhere, so nobody has changed, added or taken away anything up to its event. Of what follows, and \
+of whether what the run wrote is true, this proves nothing."""
+
+
+def print_audit(folder: Path, kept_head: str | None, form: str) -> int:
+    """Say what was found. Returns the exit code."""
+    audit, output = audit_run(folder, kept_head), Output()
+    if form == "json":
+        output.json({**asdict(audit), "holds": audit.holds}, indent=2)
+    else:
+        output.lines(format_audit(audit), indent=LABEL_WIDTH)
+    return RECOVERED if audit.holds else FAILED
+
+
+def format_audit(audit: Audit) -> Iterator[str]:
+    """A line for each thing that was verified, and what it is worth."""
+    yield _labelled("run", audit.run)
+    count = format_count(audit.events, "event")
+    chain = f"{count}, each with its own hash and that of the one before"
+    yield _labelled("journal", f"DOES NOT HOLD ({count} read): {audit.trouble}" if audit.trouble else chain)
+    if audit.head:
+        yield _labelled("head", audit.head)
+    if audit.later is not None:
+        yield _labelled("kept head", f"that of event {audit.events - audit.later}; {audit.later} follow")
+    if audit.state:
+        yield _labelled("ended", _ending(audit))
+    if audit.torn_bytes:
+        yield _labelled("cut off", f"{audit.torn_bytes} bytes of a last line: a crash, or it is being written just now")
+    if audit.cut_off:
+        yield _labelled(
+            "cut off", f"{format_count(audit.cut_off, 'torn line')}, by a process that went on with the run"
+        )
+    for file in audit.files:
+        yield _labelled("file", f"{file.name} {file.trouble or 'is unchanged'}")
+    if audit.not_covered:
+        yield _labelled("not covered", f"{', '.join(audit.not_covered)}: no digest is on record")
+    yield ""
+    yield from _worth(audit)
+
+
+def _ending(audit: Audit) -> str:
+    if audit.state == "running":
+        return "no: it is at work, it was killed, or its end was cut off"
+    return audit.state
+
+
+def _worth(audit: Audit) -> Iterator[str]:
+    if not audit.holds:
+        yield "DO NOT RELY ON THIS RECORD"
+    elif audit.later is not None:
+        yield KEPT
+    else:
+        yield PROVES
+        yield KEEP.format(run=audit.run, head=audit.head)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL_WIDTH}}{text}"
