@@ -72,6 +72,24 @@ def test_what_was_typed_before_the_question_is_no_answer(person: Typist) -> None
     assert ask(0.5) is None
 
 
+@pytest.mark.parametrize("after", [0.0, 0.3])
+def test_a_terminal_that_is_gone_is_a_no(monkeypatch: pytest.MonkeyPatch, after: float) -> None:
+    """Before the question or during it: its window was closed, and no signal came, as under nohup."""
+    line, terminal = os.openpty()
+    with os.fdopen(terminal, "r+b", buffering=0) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+        monkeypatch.setattr(sys, "stdin", text)
+        gone = threading.Timer(after, os.close, [line])
+        gone.start()
+        if not after:
+            gone.join()
+        assert ask() is None
+        assert Person("ann", Terminal(attended=True), Output()).choose("Was it done?", ("done", "again")) is None
+        gone.join()
+        monkeypatch.undo()
+        text.detach()
+
+
 def test_without_a_terminal_only_an_agreement_beforehand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is told as such."""
     assert Person("ann@bastion", Terminal(), Output()).approve("Is it safe?", 10) is None
