@@ -116,12 +116,13 @@ class AttemptFailed(StepEvent):
 
 @dataclass(frozen=True)
 class ItemCompleted(StepEvent):
-    """One round has ended well. ``item`` counts from 0, in the list as ``for_each`` gives it."""
+    """One round has ended well. ``item`` counts from 0, in the list as ``for_each`` gives it; ``undo`` as a step's."""
 
     kind = "item.completed"
     item: int
     message: str
     output: Mapping[str, Any]
+    undo: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ class RunState:
     By the place of each step: ``steps`` its state, ``ends`` how it ended last, ``uses`` its type, ``outputs`` its
     result once it has one, ``items`` the finished rounds of one that has none yet, ``failed_items`` those that it went
     on from, ``undo`` how a person takes it back, ``entered`` the digest of the playbook that it ran. ``changed_at`` is
-    when the last change began, ``acknowledged`` that a person has looked at the run since then. ``resumed`` counts how
-    often the run was resumed. ``peers`` are all that any process of it claimed, ``taken_over``
-    says that another run has the lock since. ``refusal`` is the code of the first guard that said no to this process.
+    when the last change began, ``acknowledged`` that a person has looked at the run since then. ``resumed`` counts its
+    resumptions. ``peers`` are all that any process of it claimed, ``taken_over`` says that another run has the lock.
+    ``refusal`` is the code of the first guard that said no to this process.
     """
 
     def __init__(self) -> None:
@@ -159,8 +159,7 @@ class RunState:
             self.refusal = self.refusal or code or "refused"
         if state == "succeeded" or record.get("output"):
             self.outputs[place] = record["output"]
-            if record.get("undo"):
-                self.undo[place] = str(record["undo"])
+            self.undo |= {place: str(record["undo"])} if record.get("undo") else {}
         self._apply_proof(place, state)
 
     def _apply_proof(self, place: str, state: str) -> None:
@@ -179,6 +178,8 @@ class RunState:
             raise TransitionError(f"item {number} of step {place} is over already")
         ended = self.items if kind == "item.completed" else self.failed_items
         ended.setdefault(place, {})[number] = record
+        if record.get("undo"):  # the step's own end, if it comes to one, has them all
+            self.undo[place] = "\n".join([*self.undo.get(place, "").splitlines(), str(record["undo"])])
 
     def _apply_changes(self, kind: str, record: Record) -> None:
         try:
@@ -260,9 +261,8 @@ class RunState:
     @property
     def released(self) -> str:
         """Why it holds no lock, though its name may be left there; empty where only its resumption can free it."""
-        if self.taken_over:
-            return "taken over"
-        return self.state if self.state in ENDED else ""
+        ended = self.state if self.state in ENDED else ""
+        return "taken over" if self.taken_over else ended
 
     @property
     def ended_undecided(self) -> bool:

@@ -37,7 +37,7 @@ class ItemsFailedError(StoppedError):
 def ended_before(state: RunState, place: str) -> dict[int, End]:
     """The items of which an earlier process has seen the end, by their numbers, which count from 1."""
     ends: dict[int, End] = {
-        number + 1: StepDone(str(record["message"]), dict(record["output"]))
+        number + 1: StepDone(str(record["message"]), dict(record["output"]), str(record.get("undo", "")))
         for number, record in state.items.get(place, {}).items()
     }
     for number, record in state.failed_items.get(place, {}).items():

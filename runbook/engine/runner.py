@@ -218,7 +218,7 @@ class PlaybookRunner:
             self._emit(ItemFailed(place, number - 1, name_of(item), failure.message, failure.code))
             return failure
         if not spec.steps:
-            self._emit(ItemCompleted(place, number - 1, done.message, to_plain_data(done.output)))
+            self._emit(ItemCompleted(place, number - 1, done.message, to_plain_data(done.output), done.undo))
         return done
 
     def _do_item(self, spec: StepSpec, frame: Frame, place: str, number: int | None) -> StepDone:

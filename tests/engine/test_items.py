@@ -219,3 +219,21 @@ def test_every_prefix_of_the_record_of_a_block_can_be_gone_on_with(tmp_path: Pat
         assert told(run) == '["a", "-", "c"] failed', length
         done = [record["step"] for record in run.records if record["kind"] == "step.completed"]
         assert sorted(done) == sorted(set(done)), length
+
+
+UNDO = 'undo: { show: "rm ${{ item }}" }'
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_how_an_item_is_taken_back_is_told_whatever_becomes_of_the_rest(tmp_path: Path, parallel: int) -> None:
+    """The third fails and ends the run; it is gone on with by another process, and fails at the fourth."""
+    until = "test ${{ item }} -lt 3 || { sleep 0.2; test -e FOLDER/${{ item }}; }"
+    run = items(tmp_path, until, parallel=parallel, more=UNDO)
+    assert isinstance(run.execute(), RunFailed)
+    assert sorted(run.progress().undo["each"].splitlines()) == ["rm 1", "rm 2"]
+    (tmp_path / "3").touch()
+    assert isinstance(resumed(run), RunFailed)
+    assert sorted(run.progress().undo["each"].splitlines()) == ["rm 1", "rm 2", "rm 3"]
+    (tmp_path / "4").touch()
+    assert isinstance(resumed(run), RunCompleted)
+    assert run.progress().undo["each"].splitlines() == ["rm 1", "rm 2", "rm 3", "rm 4"]
