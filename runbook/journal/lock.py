@@ -20,6 +20,8 @@ from pathlib import Path
 from runbook.errors import LockedError
 from runbook.files import file_mode, make_folder, open_regular
 
+LONGEST_WORD = 300  # characters
+UNREADABLE_NAME = "nobody that can be read"
 TRIES, TRY_AGAIN = 5, 0.05  # how often, and after how many seconds, a file is tried that is held without a name
 
 
@@ -117,20 +119,25 @@ class Lock:
 
 
 def _read_holder(handle: int) -> Mapping[str, str]:
-    """Who wrote its name there; empty for a free lock. A torn or odd name is some unknown run's."""
+    """Who wrote its name there; empty for a free lock. A torn or odd name may be any run's."""
     data = os.pread(handle, 64 * 1024, 0)
     if not data:
         return {}
     try:
         found = json.loads(data)
-        holder = {key: str(found[key]) for key in ("run", "who", "since") if key in found}
-        plain = all(map(str.isprintable, holder.values())) and re.fullmatch(r"[^/.][^/]*", holder["run"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        holder = {key: found[key] for key in ("run", "who", "since") if isinstance(found.get(key), str)}
+        plain = all(map(_is_word, holder.values())) and re.fullmatch(r"[^/.][^/]*", holder["run"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         plain = None
-    return holder if plain else {"run": "unknown"}
+    return holder if plain else {"run": UNREADABLE_NAME}
+
+
+def _is_word(text: str) -> bool:
+    return text.isprintable() and len(text) <= LONGEST_WORD
 
 
 def _write(handle: int, data: bytes) -> None:
-    os.ftruncate(handle, 0)
+    """The new name first: where the disk does not take it, the one that stood there stands there still."""
     os.pwrite(handle, data, 0)
+    os.ftruncate(handle, len(data))
     os.fsync(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runbook.clock import Clock
@@ -11,11 +12,11 @@ from runbook.cluster_events import GuardOverridden, LockFreed, LockTakenOver
 from runbook.errors import JournalError, LockedError, RefusedError
 from runbook.events import Emit
 from runbook.files import RUNS
-from runbook.journal.lock import Lock
+from runbook.journal.lock import UNREADABLE_NAME, Lock
 from runbook.journal.store import Journal
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
-from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run
+from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run, run_folders
 
 PEER = "peer"  # what is locked
 
@@ -46,23 +47,23 @@ class ClusterLock:
         """A question, which holds nothing. Raises :class:`RefusedError`, with code ``Locked``, while another run holds
         any of the peers.
         """
-        holder = self._lock.find_holder(PEER, peers, may_take=self._may_take)
+        holder = self._lock.find_holder(PEER, peers, may_take=partial(self._may_take, peers))
         if holder is not None:
-            raise RefusedError(self._locked(holder))
+            raise RefusedError(self._locked(holder, peers))
 
     def acquire(self, peers: frozenset[str]) -> None:
         """Hold the cluster from now on. Raises :class:`RefusedError`, with code ``Locked``, where another run does."""
         try:
-            left = self._lock.acquire(PEER, peers, may_take=self._may_take)
+            left = self._lock.acquire(PEER, peers, may_take=partial(self._may_take, peers))
         except LockedError as error:
-            raise RefusedError(self._locked(error)) from None
+            raise RefusedError(self._locked(error, peers)) from None
         except OSError as error:
             sentence = f"the lock in {self._state / 'locks'} cannot be written: {error.strerror}"
             raise RefusedError(
                 Refusal("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")
             ) from None
         for run in left:
-            if why := self._released(run):
+            if why := self._released(run, peers):
                 self._emit(LockFreed(run, why))
             else:
                 self._record_take_over(run)
@@ -83,8 +84,10 @@ class ClusterLock:
 
     # -- the lock
 
-    def _locked(self, error: LockedError) -> Refusal:
+    def _locked(self, error: LockedError, peers: frozenset[str]) -> Refusal:
         holder, run = error.holder, error.holder.get("run", "a run that is just starting")
+        if error.dead and run == UNREADABLE_NAME:
+            return self._locked_by_nobody(peers)
         stamp = holder.get("since", "")
         since = f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "just now"
         whose = f"{run}, by {holder.get('who', 'somebody')} since {since}"
@@ -103,12 +106,32 @@ class ClusterLock:
             )
         return Refusal("Locked", sentence, f"runbook resume {run}; or run anew with --take-over --reason TEXT")
 
-    def _may_take(self, run: str) -> bool:
-        return self._overrides.take_over or bool(self._released(run))
+    def _locked_by_nobody(self, peers: frozenset[str]) -> Refusal:
+        run = self._may_be_holder(peers)
+        known = run is not None and self._progress_of(run) is not None
+        why = f"{run} {'is not over' if known else 'cannot be read either'}: it may be its"
+        next_action = f"runbook resume {run}; or run anew with" if known else "Run with"
+        sentence = f"the lock of this cluster names {UNREADABLE_NAME}, and {why}"
+        return Refusal("Locked", sentence, f"{next_action} --take-over --reason TEXT")
 
-    def _released(self, run: str) -> str:
+    def _may_take(self, peers: frozenset[str], run: str) -> bool:
+        return self._overrides.take_over or bool(self._released(run, peers))
+
+    def _released(self, run: str, peers: frozenset[str]) -> str:
+        """Why it holds nothing; empty where it may."""
+        if run == UNREADABLE_NAME:
+            return "" if self._may_be_holder(peers) else "every run here that claimed this cluster is over"
         progress = self._progress_of(run)
         return progress.released if progress else ""
+
+    def _may_be_holder(self, peers: frozenset[str]) -> str | None:
+        """The newest run but this one whose name may have stood where none can be read."""
+        for folder in reversed(run_folders(self._state)):
+            progress = self._progress_of(folder.name)
+            is_over = progress is not None and (progress.released or not progress.peers & peers)
+            if folder.name != self._run and not is_over:
+                return folder.name
+        return None
 
     def _record_take_over(self, run: str) -> None:
         """In both journals, the dead run's first: a lock is never taken silently."""

@@ -1,5 +1,6 @@
 """One winner a cluster, whatever address each was given; a lock that somebody died with is taken over only by name."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import LockedError
-from runbook.journal.lock import Lock
+from runbook.journal.lock import UNREADABLE_NAME, Lock
 
 
 def lock(folder: Path, run: str) -> Lock:
@@ -95,4 +96,24 @@ def test_a_holder_that_was_torn_off_in_writing_is_somebody(tmp_path: Path, data:
     next(tmp_path.iterdir()).write_bytes(data)
     with pytest.raises(LockedError) as told:
         lock(tmp_path, "second").acquire("peer", ["a"])
-    assert told.value.holder == {"run": "unknown"}
+    assert told.value.holder == {"run": UNREADABLE_NAME}
+
+
+def test_a_disk_that_takes_no_name_leaves_the_one_that_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is gone on with on a full disk: what it died with is its own still, and nobody else's."""
+    first = lock(tmp_path, "first")
+    first.acquire("peer", ["a"])
+    first._close()
+    with monkeypatch.context() as patch:
+        patch.setattr("runbook.journal.lock.os.pwrite", raise_full)
+        with pytest.raises(OSError, match="No space"):
+            lock(tmp_path, "first").acquire("peer", ["a"])
+    with pytest.raises(LockedError) as told:
+        lock(tmp_path, "second").acquire("peer", ["a"])
+    assert (told.value.holder["run"], told.value.dead) == ("first", True)
+
+
+def raise_full(*_arguments: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,20 +102,54 @@ def test_a_run_whose_record_is_not_there_is_only_taken_over(tmp_path: Path) -> N
     assert "resume" not in refused.value.reason.next_action
 
 
-@pytest.mark.parametrize("name", ["../elsewhere/old", "..", "old\x1b[2J", 7])
-def test_a_name_that_is_no_name_of_a_run_reads_no_record(tmp_path: Path, name: object) -> None:
-    """Whatever somebody wrote into a lock file: no record outside of the runs frees a cluster."""
-    state = tmp_path / "state"
+TORN = [b'{"run": "20260101T00', b"\0" * 60, *(json.dumps({"run": name, "since": 5, "who": ["x"]}).encode()
+        for name in ("../elsewhere/old", "..", "old\x1b[2J", 7))]  # fmt: skip
+OLD = "20260101T000000000Z-old-0000"
+BEGUN = replace(STARTED, run=OLD)
+
+
+def torn_name_left(state: Path, data: bytes) -> None:
+    name_left(state, "torn", ["a"])
+    for path in (state / "locks").iterdir():
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("data", TORN)
+def test_a_name_that_cannot_be_read_bars_nobody_where_every_run_is_over(tmp_path: Path, data: bytes) -> None:
+    """Whatever a crash or somebody wrote into a lock file; the record of the next run tells of it."""
+    record(tmp_path, OLD, [BEGUN, ClusterClaimed(PEERS), *ENDINGS["completed"]])
+    record(tmp_path, "20260101T000000000Z-of-another-0000", [BEGUN, ClusterClaimed(("x",))])
+    torn_name_left(tmp_path, data)
+    new, told = lock_of(tmp_path)
+    new.check_free(frozenset(PEERS))
+    new.acquire(frozenset(PEERS))
+    assert told == [LockFreed("nobody that can be read", "every run here that claimed this cluster is over")]
+
+
+@pytest.mark.parametrize("data", TORN)
+def test_a_name_that_cannot_be_read_may_be_that_of_a_run_that_is_not_over(tmp_path: Path, data: bytes) -> None:
+    """That run is named, and goes on itself; no record outside of the runs frees a cluster."""
     record(tmp_path / "elsewhere", "old", [STARTED, *ENDINGS["completed"]])
     (tmp_path / "elsewhere" / "runs" / "old").rename(tmp_path / "elsewhere" / "old")
-    (state / "runs").mkdir(parents=True)
-    name_left(state, "old")
-    for path in (state / "locks").iterdir():
-        path.write_text(json.dumps({"run": name, "since": 5, "who": ["x"]}), encoding="utf-8")
-    with pytest.raises(RefusedError) as refused:
-        lock_of(state)[0].acquire(frozenset(PEERS))
-    assert refused.value.reason.code == "Locked"
-    assert refused.value.reason.sentence.isprintable()
+    record(tmp_path / "state", OLD, [BEGUN, ClusterClaimed(PEERS)])
+    torn_name_left(tmp_path / "state", data)
+    for ask in ("check_free", "acquire"):
+        with pytest.raises(RefusedError, match=f"names nobody that can be read, and {OLD} is not over") as refused:
+            getattr(lock_of(tmp_path / "state")[0], ask)(frozenset(PEERS))
+        assert f"runbook resume {OLD}" in refused.value.reason.next_action
+        assert refused.value.reason.sentence.isprintable()
+    own = ClusterLock(OLD, tmp_path / "state", "ann", lambda _event: None, Overrides(), FakeClock())
+    own.acquire(frozenset(PEERS))
+
+
+def test_a_name_that_cannot_be_read_may_be_that_of_a_run_that_cannot(tmp_path: Path) -> None:
+    record(tmp_path, OLD, [ClusterClaimed(PEERS)])
+    torn_name_left(tmp_path, TORN[0])
+    with pytest.raises(RefusedError, match=f"names nobody that can be read, and {OLD} cannot be read either"):
+        lock_of(tmp_path)[0].acquire(frozenset(PEERS))
+    new, told = lock_of(tmp_path, take_over=True)
+    new.acquire(frozenset(PEERS))
+    assert told == [LockTakenOver("nobody that can be read", "new", "bob", "x")]
 
 
 def test_of_two_names_the_one_without_an_ending_bars(tmp_path: Path) -> None:
