@@ -20,12 +20,14 @@ from runbook.session.resume_run import acknowledge, open_resumed
 from runbook.session.run_folders import folder_of, newest_to_resume, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 
+READ_WITHIN = 5.0  # seconds for which a run waits for whoever reads its events: it holds the cluster meanwhile
+
 
 def execute_playbook(
     request: RunRequest, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
     """Run it, and print how it ended."""
-    output = Output()
+    output = Output(patience=READ_WITHIN)
     with open_run(request, environment, clock or SystemClock(), output.redactor) as session:
         return _run(session, terminal, output)
 
@@ -34,7 +36,7 @@ def resume_run(
     name: str, options: RunOptions, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
     """Go on with it, and print how it ends now. For a run with no step left no server is asked."""
-    state, output = state_folder(environment), Output()
+    state, output = state_folder(environment), Output(patience=READ_WITHIN)
     folder = newest_to_resume(state) if name == "last" else folder_of(state, name)
     with open_resumed(folder, options, environment, clock or SystemClock(), output.redactor) as run:
         if name == "last" and terminal.form == "text":

@@ -15,9 +15,10 @@ from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
 class Output:
     """What one command prints. ``redactor`` learns the secrets of a run that begins; it knows those of the clusters."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience: float | None = None) -> None:
+        """``patience`` with whoever reads stderr: see :class:`Stream`."""
         self.redactor = Redactor.of(os.environ)
-        self.out, self.err = Stream(sys.stdout), Stream(sys.stderr)
+        self.out, self.err = Stream(sys.stdout), Stream(sys.stderr, patience)
 
     def lines(self, lines: Iterable[str], *, indent: int | None = None, is_json: bool = False) -> bool:
         """Print each on a line of its own. On a terminal it is coloured, and broken between words where an ``indent``

@@ -76,8 +76,8 @@ class Person:
         # What was typed before the question is no answer to it.
         with self.pause(), contextlib.suppress(OSError, ValueError, termios.error):
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-            self.output.err.write(f"{asked} [{'/'.join(answers)}] ")
-            if select.select([sys.stdin], [], [], seconds)[0]:
+            was_asked = self.output.err.write(f"{asked} [{'/'.join(answers)}] ")  # else nothing typed is an answer
+            if was_asked and select.select([sys.stdin], [], [], seconds)[0]:
                 return sys.stdin.readline().strip().lower()
         return ""
 

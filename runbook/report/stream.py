@@ -1,5 +1,6 @@
-"""Stdout and stderr as a command may rely on them: one that is closed, full or broken ends nothing. And on a terminal,
-colour for the few words that one looks for in a hurry: without it the text is the same, character by character.
+"""Stdout and stderr as a command may rely on them: one that is closed, full or broken ends nothing, and one that nobody
+reads holds no run up. And on a terminal, colour for the few words that one looks for in a hurry: without it the text is
+the same, character by character.
 """
 
 from __future__ import annotations
@@ -7,26 +8,50 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
+import time
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
 
 class Stream:
-    """One of the process's streams, which may be missing, and may fail at any time. ``write`` never raises."""
+    """One of the process's streams, which may be missing, and may fail at any time. ``write`` never raises.
 
-    def __init__(self, stream: TextIO | None) -> None:
+    ``patience`` are the seconds for which whoever reads may stop reading (a full pipe, Ctrl-S at a terminal). From then
+    on what they do not read is left out, until they read again. Without it they may take for ever.
+    """
+
+    def __init__(self, stream: TextIO | None, patience: float | None = None) -> None:
         self._stream = stream
+        self._patience = patience
+        self._left = patience or 0.0  # seconds that are left of it
+        self._rest = b""  # of a line that is cut through
 
     def write(self, text: str) -> bool:
-        """Whether it took the text. One that did not takes nothing more: its buffer would fail again."""
+        """Whether it took the text. One that fails takes nothing more: its buffer would fail again."""
         if self._stream is None:
             return False
         try:
+            if self._patience is not None and _has_descriptor(self._stream):
+                coded = text.encode(self._stream.encoding or "utf-8", "backslashreplace")
+                return self._write_in_time(self._stream.fileno(), coded)
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             self.give_up()
             return False
+        return True
+
+    def _write_in_time(self, descriptor: int, text: bytes) -> bool:
+        data, at, until = self._rest + text, 0, time.monotonic() + self._left
+        while at < len(data):
+            if not select.select([], [descriptor], [], max(0.0, until - time.monotonic()))[1]:
+                self._left = 0.0
+                cut_through = self._rest if at == 0 else b"" if data[:at].endswith(b"\n") else data[at:]
+                self._rest = b"".join(cut_through.splitlines(keepends=True)[:1])  # so that no line is of two halves
+                return False
+            at += os.write(descriptor, data[at : at + select.PIPE_BUF])  # a pipe that is ready takes as much at once
+        self._left, self._rest = self._patience or 0.0, b""
         return True
 
     def flush(self) -> None:
@@ -51,6 +76,12 @@ class Stream:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+
+
+def _has_descriptor(stream: TextIO) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return stream.fileno() >= 0
+    return False
 
 
 def is_terminal(stream: TextIO | None) -> bool:

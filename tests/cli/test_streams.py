@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import ROOT, runbook
+from runbook.report.stream import Stream
+from tests.command_line import ROOT, runbook, start
 
 SAY = """\
 runbook: 1
@@ -21,6 +25,7 @@ steps:
     with: { argv: [sh, -c, 'echo said'] }
 """
 FAIL = SAY.replace("echo said", "exit 9").replace("name: say", "name: fail")
+F_SETPIPE_SZ = 1031  # of Linux; Python 3.10 has a name for it
 NOBODY = "http://127.0.0.1:9"  # nothing listens there
 REDIRECTED = ["<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full", "| true", "2>&1 | true", ">&- 2>&- <&-"]
 CODES = {
@@ -83,6 +88,60 @@ def test_a_check_that_nobody_can_read_is_unknown(folder: Path, redirected: str) 
     more = {"PYTHONPATH": f"{folder}:{ROOT}"}
     assert shell(folder, "runbook check", **more) == (0, "RAFT OK - all is well\n")
     assert shell(folder, f"runbook check {redirected}", **more)[0] == 3
+
+
+def pipe_of_one_page() -> tuple[int, int]:
+    reads, writes = os.pipe()
+    fcntl.fcntl(writes, F_SETPIPE_SZ, 4096)
+    return reads, writes
+
+
+def test_a_reader_that_stops_reading_misses_whole_lines_and_holds_nobody_up() -> None:
+    """The line that is cut through is whole once they read again; what came meanwhile is left out."""
+    reads, writes = pipe_of_one_page()
+    with os.fdopen(reads, "rb", buffering=0) as reader, os.fdopen(writes, "w", encoding="ascii") as file:
+        stream = Stream(file, patience=0.3)
+        began, long = time.monotonic(), "é" * 2000
+        assert [stream.write(f"{number} {long}\n") for number in range(4)] == [False] * 4
+        assert 0.3 <= time.monotonic() - began < 5
+        said = b""
+        for _ in range(10):
+            said += reader.read(4096)
+            if stream.write("again\n"):
+                break
+        said += reader.read(4096)
+    assert said.decode() == f"0 {long}\nagain\n".encode("ascii", "backslashreplace").decode()
+
+
+def wait_until_begun(state: Path) -> None:
+    """The run has told more than the pipe takes."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if any(journal.stat().st_size > 8192 for journal in state.glob("runs/*/journal.jsonl")):
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("number", [None, signal.SIGTERM])
+def test_a_pipe_that_nobody_reads_ends_no_run_and_keeps_no_signal_from_it(
+    folder: Path, form: str, number: signal.Signals | None
+) -> None:
+    """Its exit code is its own, within a time that is not the reader's."""
+    steps = "".join(f'  - uses: log.message\n    with: {{ text: "{letter * 3000}" }}\n' for letter in "abcdefgh")
+    last = "  - uses: wait.for\n    with: { duration: 60s }\n" if number else ""
+    (folder / "long.yaml").write_text(f"runbook: 1\nname: long\nsteps:\n{steps}{last}")
+    where = {**os.environ, "NOMAD_ADDR": NOBODY, "RUNBOOK_STATE_DIR": str(folder / "state")}
+    reads, writes = pipe_of_one_page()
+    words = ("execute", str(folder / "long.yaml"), "--log-format", form)
+    with os.fdopen(reads), start(where, *words, stdout=subprocess.PIPE, stderr=writes) as process:
+        os.close(writes)
+        if number:
+            wait_until_begun(folder / "state")
+            process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == (130 if number else 0), out
+    assert "long INTERRUPTED" in out if number else "long: done" in out
 
 
 def test_a_run_needs_no_environment_and_no_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
