@@ -29,6 +29,8 @@ def execute_playbook(
     """Run it, and print how it ended."""
     output = Output(patience=READ_WITHIN)
     with open_run(request, environment, clock or SystemClock(), output.redactor) as session:
+        for warning in session.plan.playbook.warnings if request.options.dry_run and terminal.form == "text" else ():
+            output.note(warning.render(), indent="")
         return _run(session, terminal, output)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,25 @@ def test_a_warning_is_told_and_the_playbook_is_good(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "1 good\n")
     assert f"{path}:11:37: warning: a shell reads what stands here" in done.stderr
     assert '"level": "warning"' in runbook({}, "validate", str(path), "--format", "sarif").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--dry-run", "--log-format", "text"], True),
+        (["--dry-run", "--log-format", "json"], False),
+        (["--dry-run", "--quiet"], False),
+        (["--yes", "--log-format", "text"], False),
+    ],
+)
+def test_a_dry_run_that_a_person_reads_tells_the_warnings_too(tmp_path: Path, words: list[str], told: bool) -> None:
+    """Whoever rehearses may never have validated; a real run is no time to read advice, and a log is no place."""
+    path = tmp_path / "x.yaml"
+    path.write_text(LINE.format(line="echo ${{ params.unit }} | cat"))
+    where = {"RUNBOOK_STATE_DIR": str(tmp_path), "NOMAD_ADDR": "http://127.0.0.1:9", "PATH": os.environ["PATH"]}
+    done = runbook(where, "execute", str(path), *words)
+    assert done.returncode == 0, done.stderr
+    assert (f"{path}:11:24: warning: a shell reads what stands here" in done.stderr) == told, done.stderr
 
 
 def test_a_playbook_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
