@@ -62,10 +62,14 @@ def replacing(path: Path, *, mode: int = PRIVATE, keep_owner: bool = False) -> I
     """A new file that takes the place of ``path`` at the end of the block, whole and on disk.
 
     Where anything is raised, nothing is left of it. It has a name of its own, so one that was given up cannot spoil
-    the next. ``keep_owner``: as far as this user may, the file belongs to whom the old one belonged.
+    the next. ``keep_owner``: as far as this user may, the file belongs to whom the old one belonged. Raises OSError,
+    at once where something stands there that is no regular file.
     """
     import tempfile
 
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(mode_there := path.stat().st_mode):
+            raise _not_regular(path, mode_there)
     handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")  # 0600
     try:
         with os.fdopen(handle, "w+b") as file:

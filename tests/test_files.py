@@ -44,6 +44,26 @@ def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["kept.json"]
 
 
+def listen_there(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, listen_there])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """A device that went would be missed by every program of the machine. Also where a link leads to it."""
+    odd, link = tmp_path / "odd", tmp_path / "link"
+    make(odd)
+    link.symlink_to(odd)
+    before = odd.stat()
+    for path in (odd, link):
+        with pytest.raises(OSError, match="not a regular file|Is a directory"):
+            replace_file(path, b"data")
+    assert (odd.stat(), link.is_symlink(), len(os.listdir(tmp_path))) == (before, True, 2)
+    done = CliRunner().invoke(main, ["check", "--timeout", "1", "--textfile", str(odd)])
+    assert (done.exit_code, odd.stat()) == (3, before), done.output
+
+
 def test_what_fails_halfway_leaves_the_old_file_alone(tmp_path: Path) -> None:
     """Nothing of the new one stays, whatever the reason, and two at once do not meet."""
     path = tmp_path / "kept.json"
