@@ -6,11 +6,13 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from math import inf
 from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 
 WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
@@ -107,3 +109,19 @@ def watch_ports(network: Network, addresses: Collection[str]) -> dict[str, Reach
     """A try of all of these ports at once; who says nothing within a second is left out."""
     tried = network.gather(addresses, network.probe, lambda _reach: (), WATCH_TIMEOUT)
     return {address: reach for address, reach in tried.items() if reach is not None}
+
+
+def seconds_left(network: Network, until: float, most: float = inf) -> float:
+    """Seconds until then, and at most so many; a little where it is too late, as a time-out of none is no time-out."""
+    return max(0.01, min(most, until - network.monotonic()))
+
+
+def ask_first(network: Network, urls: tuple[str, ...], until: float, ask: Callable[[str], T]) -> T:
+    """From the first server that can be asked; from a second one only where the request surely did not arrive."""
+    for url in urls[:-1]:
+        try:
+            return ask(url)
+        except NoAnswerError as error:
+            if error.kind is ErrorKind.AMBIGUOUS or network.monotonic() >= until:
+                raise
+    return ask(urls[-1])

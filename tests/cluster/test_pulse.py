@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runbook.cluster.hashicorp.pulse import HealthSample, beats, health_rows
-from runbook.cluster.hashicorp.replies import go_seconds
+from runbook.decode import go_seconds
 
 
 def row(server: str, contact: Any, index: Any = 12, term: Any = 7, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import interview, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.raft import removal
 from runbook.raft.liveness import Liveness, Verdict, judge
@@ -105,7 +106,7 @@ def stale_is_good_enough(self: HashiCorpCluster, answering: list[Vantage], _seen
     for vantage in answering:
         if vantage.configuration is not None:
             reply = self._client.checked(vantage.url, "GET", f"{interview.RAFT}?stale", 3.0)
-            held, leader = replies.configuration(replies.decode(reply.body, vantage.url), vantage.url)
+            held, leader = replies.configuration(decode(reply.body, vantage.url), vantage.url)
             return held, leader or held.peers[0].id, None
     return None, None, ClusterError(ErrorKind.UNREACHABLE, "nobody answers")
 

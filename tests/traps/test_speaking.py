@@ -16,6 +16,7 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD, error_of
 from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.port import Cluster
+from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.lost_quorum import RecoveryEvidence, plan_recovery
 from runbook.raft.model import Configuration, Peer, Reach, Vantage
@@ -84,7 +85,7 @@ def test_trap_23_other_regions_and_clients_are_not_ours() -> None:
 def test_trap_26_a_429_is_read_by_its_body() -> None:
     """With a list it is autopilot's opinion, whatever its type says; without one it is a limit: back off."""
     body = json.dumps({"Healthy": False, "Servers": [{"ID": "a", "Healthy": False}]}).encode()
-    assert replies.unhealthy(replies.decode(body, "x")) == frozenset({"a"})
+    assert replies.unhealthy(decode(body, "x")) == frozenset({"a"})
     assert meaning("Your IP is issuing too many concurrent connections", 429) is ErrorKind.UNAVAILABLE
 
 

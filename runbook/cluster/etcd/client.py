@@ -10,8 +10,8 @@ from typing import IO, Any, TypeVar
 from runbook.cluster import http
 from runbook.cluster.etcd.errors import error_of, was_refused_after_quorum
 from runbook.cluster.http import Reply
-from runbook.cluster.network import Network
-from runbook.errors import ClusterError, ErrorKind, NoAnswerError
+from runbook.cluster.network import Network, ask_first, seconds_left
+from runbook.errors import ClusterError, ErrorKind
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class EtcdClient:
 
     def left(self, until: float, most: float = inf) -> float:
         """Seconds until then, and at most so many."""
-        return max(0.01, min(most, until - self._network.monotonic()))
+        return seconds_left(self._network, until, most)
 
     def read(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
         """The JSON of the member at ``url``. Raises ClusterError."""
@@ -69,13 +69,7 @@ class EtcdClient:
 
     def first(self, urls: tuple[str, ...], until: float, ask: Callable[[str], T]) -> T:
         """From the first member that can be asked; from a second one only where the request surely did not arrive."""
-        for url in urls[:-1]:
-            try:
-                return ask(url)
-            except NoAnswerError as error:
-                if error.kind is ErrorKind.AMBIGUOUS or self._network.monotonic() >= until:
-                    raise
-        return ask(urls[-1])
+        return ask_first(self._network, urls, until, ask)
 
     def _signed_in(
         self,

@@ -22,6 +22,7 @@ from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
 from runbook.cluster.network import Network, SystemNetwork, watch_ports
 from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
+from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
@@ -231,7 +232,7 @@ class HashiCorpCluster:
                 self._client.left(until, READ_TIMEOUT),
                 lambda url, left: self._client.checked(url, "GET", RAFT, left),
             )
-            configuration, leader = replies.configuration(replies.decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
+            configuration, leader = replies.configuration(decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
         except ClusterError as error:
             return None, None, error
         why = reason_not_leading(configuration, leader, answering) if leader else "no server is named leader"

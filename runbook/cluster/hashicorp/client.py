@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from runbook.cluster import http
-from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.dialects import Dialect, error_of
 from runbook.cluster.http import Reply
 from runbook.cluster.network import Network
+from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Client:
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
             raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self.dialect.permission}")
-        return replies.decode(reply.body, url + path)
+        return decode(reply.body, url + path)
 
     def checked(
         self,

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runbook.cluster.hashicorp.replies import ODD, SERVERS_LIMIT, go_seconds, number, text_of
+from runbook.cluster.hashicorp.replies import SERVERS_LIMIT
+from runbook.decode import ODD, go_seconds, number, text_of
 
 BEAT = 2.5  # seconds that two samples are apart at least: the leader refreshes its numbers every 2 s
 LIFE = 15.0  # seconds for which a sample is kept: an older sign of life says little of now
