@@ -29,7 +29,7 @@ INVENTORY = click.option(
 )
 KIND = click.option(
     "--kind",
-    type=click.Choice(["nomad", "consul", "etcd"]),
+    type=click.Choice(["nomad", "consul", "etcd", "vault", "openbao"]),
     help="Which one, where the environment names clusters of several products.",
 )
 CLUSTER_OPTIONS = (

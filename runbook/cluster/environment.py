@@ -8,7 +8,8 @@ answers is used to find the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runbook.cluster.access import check_readable, header_value, split_address, system_authorities
 from runbook.cluster.etcd.adapter import CLIENT_PORT, EtcdCluster
@@ -16,6 +17,8 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.port import Cluster
+from runbook.cluster.vault.adapter import API_PORT, VaultCluster
+from runbook.cluster.vault.products import OPENBAO, VAULT, VaultProduct
 from runbook.errors import SettingsError
 from runbook.files import read_limited
 
@@ -37,6 +40,8 @@ ADDRESSES = {
     "nomad": _AddressVariable(NOMAD.variable, NOMAD.port, "NOMAD_HTTP_AUTH"),
     "consul": _AddressVariable(CONSUL.variable, CONSUL.port, "CONSUL_HTTP_AUTH"),
     "etcd": _AddressVariable("ETCDCTL_ENDPOINTS", CLIENT_PORT, "ETCDCTL_USER"),
+    "vault": _AddressVariable(VAULT.addresses, API_PORT, ""),
+    "openbao": _AddressVariable(OPENBAO.addresses, API_PORT, ""),
 }
 
 
@@ -65,20 +70,25 @@ def _nomad(environment: Mapping[str, str], read_only: bool, patient: bool) -> Ha
     token = header_value("NOMAD_TOKEN", environment.get("NOMAD_TOKEN"))
     skip = environment.get("NOMAD_SKIP_VERIFY") in _TRUE
     settings = _settings(environment, "NOMAD", {"X-Nomad-Token": token} if token else {}, skip, read_only)
-    addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", "nomad", _as_given)
+    addresses = _addresses(environment.get("NOMAD_ADDR") or "http://127.0.0.1:4646", ADDRESSES["nomad"], _as_given)
     return HashiCorpCluster(NOMAD, addresses, settings, environment.get("NOMAD_REGION") or None, patient=patient)
 
 
 def _consul(environment: Mapping[str, str], read_only: bool, patient: bool) -> HashiCorpCluster:
     token = header_value("CONSUL_HTTP_TOKEN", environment.get("CONSUL_HTTP_TOKEN"))
     if environment.get("CONSUL_HTTP_TOKEN_FILE"):
-        token = header_value("CONSUL_HTTP_TOKEN_FILE", _token_file(environment["CONSUL_HTTP_TOKEN_FILE"])) or token
+        token = (
+            header_value(
+                "CONSUL_HTTP_TOKEN_FILE", _token_file("CONSUL_HTTP_TOKEN_FILE", environment["CONSUL_HTTP_TOKEN_FILE"])
+            )
+            or token
+        )
     skip = environment.get("CONSUL_HTTP_SSL_VERIFY") in _FALSE
     settings = _settings(environment, "CONSUL", {"X-Consul-Token": token} if token else {}, skip, read_only)
     with_tls = environment.get("CONSUL_HTTP_SSL") in _TRUE
     addresses = _addresses(
         environment.get("CONSUL_HTTP_ADDR") or "http://127.0.0.1:8500",
-        "consul",
+        ADDRESSES["consul"],
         _with_tls if with_tls else _without_scheme,
     )
     return HashiCorpCluster(CONSUL, addresses, settings, None, patient=patient)
@@ -91,16 +101,69 @@ def _etcd(environment: Mapping[str, str], read_only: bool, _patient: bool) -> Et
     certificate = _certificate(environment, "ETCDCTL_CERT", "ETCDCTL_KEY")
     with_tls = certificate or environment.get("ETCDCTL_CACERT")
     skip = environment.get("ETCDCTL_INSECURE_SKIP_TLS_VERIFY") in _TRUE
-    settings = HttpSettings(verify=_verify(environment, "ETCDCTL", skip), certificate=certificate, read_only=read_only)
+    verify = _verify(environment, "ETCDCTL_CACERT", "ETCDCTL_CAPATH", skip)
+    settings = HttpSettings(verify=verify, certificate=certificate, read_only=read_only)
     given = environment.get("ETCDCTL_ENDPOINTS") or f"127.0.0.1:{CLIENT_PORT}"
-    addresses = _addresses(given, "etcd", _https_unless_said if with_tls else _without_scheme)
+    addresses = _addresses(given, ADDRESSES["etcd"], _https_unless_said if with_tls else _without_scheme)
     return EtcdCluster(addresses, settings, user or None, password)
+
+
+def _vault(environment: Mapping[str, str], read_only: bool, _patient: bool) -> VaultCluster:
+    return _vault_or_openbao(VAULT, ("VAULT",), environment, read_only)
+
+
+def _openbao(environment: Mapping[str, str], read_only: bool, _patient: bool) -> VaultCluster:
+    """As ``bao`` reads it: where its own variable is not set, Vault's is taken."""
+    return _vault_or_openbao(OPENBAO, ("BAO", "VAULT"), environment, read_only)
+
+
+def _vault_or_openbao(
+    product: VaultProduct, prefixes: tuple[str, ...], environment: Mapping[str, str], read_only: bool
+) -> VaultCluster:
+    def name(rest: str) -> str:
+        named = [f"{prefix}_{rest}" for prefix in prefixes]
+        return next((each for each in named if each in environment), named[0])
+
+    for rest in ("CACERT_BYTES", "CLIENT_CERT_BYTES", "CLIENT_KEY_BYTES"):
+        if environment.get(name(rest)):
+            raise SettingsError(f"{name(rest)} is not supported", f"Give a file: {name(rest.removesuffix('_BYTES'))}")
+    token = header_value(name("TOKEN"), environment.get(name("TOKEN"))) or _kept_token(environment, name("TOKEN_PATH"))
+    settings = HttpSettings(
+        headers={"X-Vault-Token": token} if token else {},
+        plain={"X-Vault-Request": "true"},  # and no namespace: what is asked for is in the root's alone
+        verify=_verify(environment, name("CACERT"), name("CAPATH"), _truth(environment, name("SKIP_VERIFY"))),
+        certificate=_certificate(environment, name("CLIENT_CERT"), name("CLIENT_KEY")),
+        read_only=read_only,
+        server_name=environment.get(name("TLS_SERVER_NAME")) or None,
+    )
+    given = environment.get(name("ADDR")) or f"https://127.0.0.1:{API_PORT}"
+    addresses = _addresses(given, _AddressVariable(name("ADDR"), API_PORT, ""), _as_given)
+    return VaultCluster(replace(product, addresses=name("ADDR"), token=name("TOKEN")), addresses, settings)
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in (*_TRUE, *_FALSE):
+        raise SettingsError(f"{name} must be true or false")
+    return text in _TRUE
+
+
+def _kept_token(environment: Mapping[str, str], variable: str) -> str:
+    """The token that a login of the product's own command line has kept; nothing where there was none."""
+    kept = environment.get(variable) if variable.startswith("BAO_") else None
+    home = environment.get("HOME")
+    path = kept or (str(Path(home) / ".vault-token") if home else "")
+    if not path or not Path(path).exists():
+        return ""
+    return header_value(path, _token_file(variable if kept else "the token that was kept", path))
 
 
 _CLUSTERS: dict[str, Callable[[Mapping[str, str], bool, bool], Cluster]] = {
     "nomad": _nomad,
     "consul": _consul,
     "etcd": _etcd,
+    "vault": _vault,
+    "openbao": _openbao,
 }
 
 
@@ -112,7 +175,7 @@ def _settings(
     return HttpSettings(
         headers=headers,
         basic_auth=(user, password) if user or colon else None,
-        verify=_verify(environment, prefix, skip_verify),
+        verify=_verify(environment, f"{prefix}_CACERT", f"{prefix}_CAPATH", skip_verify),
         certificate=_certificate(environment, f"{prefix}_CLIENT_CERT", f"{prefix}_CLIENT_KEY"),
         read_only=read_only,
         server_name=environment.get(f"{prefix}_TLS_SERVER_NAME") or None,
@@ -122,11 +185,11 @@ def _settings(
 # -- addresses
 
 
-def _addresses(text: str, kind: str, with_scheme: Callable[[str], str]) -> tuple[str, ...]:
+def _addresses(text: str, variable: _AddressVariable, with_scheme: Callable[[str], str]) -> tuple[str, ...]:
     given = [part.strip() for part in text.split(",") if part.strip()]
     if not given:
-        raise SettingsError(f"{ADDRESSES[kind].name} names no address")
-    return tuple(dict.fromkeys(_address(address, ADDRESSES[kind], with_scheme) for address in given))
+        raise SettingsError(f"{variable.name} names no address")
+    return tuple(dict.fromkeys(_address(address, variable, with_scheme) for address in given))
 
 
 def _address(given: str, variable: _AddressVariable, with_scheme: Callable[[str], str]) -> str:
@@ -135,8 +198,8 @@ def _address(given: str, variable: _AddressVariable, with_scheme: Callable[[str]
         raise SettingsError(f"{variable.name}: unix:// addresses are not supported; give http://HOST:{variable.port}")
     address = with_scheme(given).rstrip("/")
     if "@" in address:
-        where = f"put them as USER:PASSWORD in {variable.auth}"
-        raise SettingsError(f"{variable.name} must hold no user or password; {where}")
+        where = f"; put them as USER:PASSWORD in {variable.auth}" if variable.auth else ""
+        raise SettingsError(f"{variable.name} must hold no user or password{where}")
     if split_address(address) is None:
         example = f"http://HOST:{variable.port}"
         raise SettingsError(f"{variable.name} must be an http:// or https:// address, such as {example}")
@@ -163,11 +226,11 @@ def _with_tls(address: str) -> str:
 # -- credentials and TLS
 
 
-def _verify(environment: Mapping[str, str], prefix: str, skip: bool) -> bool | str:
+def _verify(environment: Mapping[str, str], file: str, folder: str, skip: bool) -> bool | str:
     """The CA file before the folder, as the clusters' own clients choose; else the system's own CAs, as they do."""
-    named = [name for name in (f"{prefix}_CACERT", f"{prefix}_CAPATH") if environment.get(name)]
+    named = [name for name in (file, folder) if environment.get(name)]
     for name in named:
-        check_readable(name, environment[name], is_folder=name.endswith("PATH"))
+        check_readable(name, environment[name], is_folder=name == folder)
     if skip:
         return False
     return environment[named[0]] if named else system_authorities()
@@ -184,13 +247,13 @@ def _certificate(environment: Mapping[str, str], *names: str) -> tuple[str, str]
     return certificate, key
 
 
-def _token_file(path: str) -> str:
+def _token_file(name: str, path: str) -> str:
     try:
         data = read_limited(path, TOKEN_LIMIT)
         if len(data) > TOKEN_LIMIT:
-            raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path} has more than {TOKEN_LIMIT // 1024} KiB")
+            raise SettingsError(f"{name}: {path} has more than {TOKEN_LIMIT // 1024} KiB")
         return data.decode()
     except OSError as error:
-        raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path}: {error.strerror}") from None
+        raise SettingsError(f"{name}: {path}: {error.strerror}") from None
     except ValueError:
-        raise SettingsError(f"CONSUL_HTTP_TOKEN_FILE: {path}: not a text file") from None
+        raise SettingsError(f"{name}: {path}: not a text file") from None

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Reach, Vantage, same_place
+from runbook.raft.listeners import mute_listener, unidentified_listener, waiting_server
+from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Vantage, same_place
 from runbook.raft.opinions import OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 
@@ -136,6 +137,10 @@ def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdic
         where = " and ".join(f"{member.name} at {member.raft_address}" for member in clones)
         words = f"two servers have its id, {where}: a machine was cloned, and nobody knows which of them votes"
         return Verdict(peer, Liveness.UNKNOWN, (words,), settled_by=STOP_CLONE)
+    waiting = waiting_server(view, peer)
+    if waiting is not None:
+        words = f"{waiting.url} answers and waits for {waiting.waits_for}"
+        return Verdict(peer, Liveness.UNKNOWN, (words,), settled_by=waiting.settled_by or "")
     heard = words_of_life(view, peer)
     if heard is not None:
         return Verdict(peer, Liveness.ALIVE, (heard,))
@@ -214,26 +219,6 @@ def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str
         return probe.words
     listener = unidentified_listener(view, peer)
     return f"{listener.url} accepts connections but does not answer: it may be frozen" if listener else None
-
-
-def unidentified_listener(view: ClusterView, peer: Peer) -> Vantage | None:
-    """The address where this peer's HTTP API is expected, if something listens there and does not name itself."""
-    return next(
-        (
-            vantage
-            for vantage in view.vantages
-            if vantage.expected_id == peer.id
-            and vantage.reach in (Reach.ACCEPTED, Reach.ANSWERED)
-            and vantage.server_id is None
-        ),
-        None,
-    )
-
-
-def mute_listener(view: ClusterView, peer: Peer) -> Vantage | None:
-    """The same, if it accepts connections there and says nothing at all: a frozen process does so."""
-    listener = unidentified_listener(view, peer)
-    return listener if listener is not None and listener.reach is Reach.ACCEPTED else None
 
 
 def _doubt_of_others(view: ClusterView, peer: Peer) -> str | None:

@@ -120,6 +120,8 @@ class Vantage:
     leader it believes in, and ``last_contact`` the seconds since it heard from that one. ``other_id`` is a second
     server that answered at the same address when it was asked again, so what else was said there is nobody's in
     particular. ``forbidden`` says that a token was refused.
+    ``waits_for`` is what a server that runs lacks before it takes part in anything, as a sealed one its key, and
+    ``settled_by`` what a person can do about it.
     ``commit_index``, ``version`` and ``data_dir`` are for a recovery by hand: the last entry that it knows to be
     committed, its release, and its data folder on its own host.
     """
@@ -144,6 +146,14 @@ class Vantage:
     commit_index: int | None = None
     version: str | None = None
     data_dir: str | None = None
+    waits_for: str | None = None
+    settled_by: str | None = None
+
+    @property
+    def log_end(self) -> str:
+        """``7/1042``, term and index of its last entry; of a product that shows no term the index alone."""
+        index = str(self.last_log_index)
+        return index if self.last_log_term is None else f"{self.last_log_term}/{index}"
 
     def member_for(self, peer: Peer) -> Member | None:
         """This server's gossip entry for a peer: by id first, by address where the entry carries no other id.
@@ -186,7 +196,8 @@ class ClusterView:
     ``opinions`` are what each server whose words could be had holds of the peers, by its id and the peer's; those of
     the leader may come through another server's door. ``leader_term`` is its term by its own words, through any door.
     ``quorum_proof`` says by which read the product itself has proven that this leader has a quorum behind it.
-    ``removal_is_final`` is true of a product where a removed server cannot come back with its data.
+    ``removal_is_final`` is true of a product where a removed server cannot come back with its data; ``waits_at_api`` of
+    one whose servers, started and waiting for their key, listen at their API's port alone.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
@@ -209,6 +220,7 @@ class ClusterView:
     leader_term: int | None = None
     quorum_proof: str | None = None
     removal_is_final: bool = False
+    waits_at_api: bool = False
 
     @property
     def ended_at(self) -> float:

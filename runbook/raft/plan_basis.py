@@ -52,7 +52,7 @@ def plan_basis_from_dict(written: Mapping[str, Any] | None) -> PlanBasis | None:
 def leader_term(view: ClusterView) -> int | None:
     """The term by the leader's own answer, else by what it said through another server's door; None where neither."""
     vantage = view.vantage_of(view.leader) if view.leader else None
-    return vantage.term if vantage else view.leader_term
+    return vantage.term if vantage and vantage.term is not None else view.leader_term
 
 
 def refusal_if_plan_is_stale(basis: PlanBasis, view: ClusterView) -> Refusal | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import OpinionKind
 
 SSH_PORT = 22
@@ -72,7 +72,31 @@ def _refused(view: ClusterView, peer: Peer) -> ProbeEvidence:
         words = f"port {peer.address} is refused, and no Raft port of a living server could be opened to compare"
         return ProbeEvidence(ProbeMeaning.BLIND, words)
     words = f"port {peer.address} is refused; {accepting} of {len(living)} living servers accept on theirs"
-    return ProbeEvidence(ProbeMeaning.NO_PROCESS, words)
+    return _refused_at_api(view, peer, words) if view.waits_at_api else ProbeEvidence(ProbeMeaning.NO_PROCESS, words)
+
+
+def _refused_at_api(view: ClusterView, peer: Peer, words: str) -> ProbeEvidence:
+    """Who waits for its key listens at its API's port alone: there it must be refused too, as no living server is.
+
+    What accepts there was met before this is asked.
+    """
+    own = _apis_of(view, peer)
+    if not own:
+        why = "no address of its API is known, and a sealed server listens there alone"
+        return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}")
+    if any(vantage.reach is not Reach.REFUSED for vantage in own):
+        why = f"this host cannot try {own[0].url}, and a sealed server listens there alone"
+        return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}")
+    living = {other.label: _apis_of(view, other) for other in _heard_from(view, peer)}
+    also = [name for name, apis in living.items() if any(vantage.reach is Reach.REFUSED for vantage in apis)]
+    if also or not any(vantage.reach is Reach.ANSWERED for apis in living.values() for vantage in apis):
+        why = f"its API is refused, and so is that of {also[0]}, which is alive" if also else "no other API answers"
+        return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}: it may be sealed")
+    return ProbeEvidence(ProbeMeaning.NO_PROCESS, f"{words}; its API is refused too")
+
+
+def _apis_of(view: ClusterView, peer: Peer) -> list[Vantage]:
+    return [vantage for vantage in view.vantages if peer.id in (vantage.server_id, vantage.expected_id)]
 
 
 def _silent(view: ClusterView, peer: Peer) -> ProbeEvidence:

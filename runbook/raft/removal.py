@@ -15,6 +15,12 @@ from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
 
 CLUSTER_MINIMUM = "cluster-minimum"  # the guard's name, by which a person sets it aside where it cannot be read
 MINIMUM_UNREAD = "MinimumUnread"
+AUTOPILOT_COMMANDS = {
+    "nomad": "nomad operator autopilot",
+    "consul": "consul operator autopilot",
+    "vault": "vault operator raft autopilot",
+    "openbao": "bao operator raft autopilot",
+}
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,10 @@ def _refusal_for_minimum(view: ClusterView, policy: Policy, after: int) -> Refus
     least, own = max(policy.min_voters, 1), view.autopilot.min_quorum if view.autopilot else None
     left, replacement = f"{after} voters would be left", "Add a replacement first"
     if own is not None and after < own:
-        product = view.cluster.partition(":")[0]  # the name of its command: an adapter's name begins with it
-        lower = f"lower it on the cluster: {product} operator autopilot set-config -min-quorum={after}"
+        command = AUTOPILOT_COMMANDS.get(
+            view.cluster.partition(":")[0], ""
+        )  # an adapter's name begins with its product
+        lower = f"lower it on the cluster: {command} set-config -min-quorum={after}"
         too = f", and the playbook's min_voters is {least}" if after < least else ""
         sentence = f"{left} and the cluster's own minimum, autopilot's MinQuorum, is {own}{too}"
         return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}{' (and min_voters)' if too else ''}")

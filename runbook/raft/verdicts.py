@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runbook.raft.liveness import Liveness, Verdict, judge, judge_once, mute_listener
+from runbook.raft.listeners import mute_listener
+from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Peer, named
 from runbook.raft.opinions import OpinionKind
 

@@ -183,7 +183,8 @@ class ClusterParser:
             reference = given.get(field.name)
             if reference is not None and field.name in keys.NOT_OF.get(kind or "", ()):
                 self._diagnostics.hide_line(reference.mark)
-                given.report(field.name, f"does not apply to {kind}", 'It has users: give "login".')
+                instead = 'It has users: give "login".' if field.name == "token" else 'It has tokens: give "token".'
+                given.report(field.name, f"does not apply to {kind}", instead)
             elif reference is not None:
                 label = f"{quoted(field.name)} of {what}"
                 secret = read_secret(f"{field.name} of {name}", label, reference, self._diagnostics)

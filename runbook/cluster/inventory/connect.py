@@ -13,6 +13,8 @@ from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.cluster.port import Cluster
+from runbook.cluster.vault.adapter import VaultCluster
+from runbook.cluster.vault.products import OPENBAO, VAULT
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
 
@@ -20,6 +22,7 @@ _DIALECTS = {
     "nomad": (NOMAD, "X-Nomad-Token", "NOMAD_TOKEN"),
     "consul": (CONSUL, "X-Consul-Token", "CONSUL_HTTP_TOKEN"),
 }
+_VAULTS = {"vault": VAULT, "openbao": OPENBAO}
 
 
 def connect(
@@ -32,6 +35,8 @@ def connect(
     secrets = _fetch(cluster, environment)
     if cluster.kind == "etcd":
         return _etcd(cluster, secrets, read_only)
+    if cluster.kind in _VAULTS:
+        return _vault(cluster, secrets, read_only)
     return _hashicorp(cluster, secrets, read_only, patient)
 
 
@@ -69,6 +74,18 @@ def _etcd(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool
         name=cluster.name,
         servers=_servers(cluster),
     )
+
+
+def _vault(cluster: InventoryCluster, secrets: Mapping[str, str], read_only: bool) -> Cluster:
+    settings = replace(
+        _settings(cluster, read_only),
+        headers={"X-Vault-Token": secrets["token"]} if "token" in secrets else {},
+        plain={"X-Vault-Request": "true"},
+    )
+    where = f"of {cluster.name} in {cluster.mark.path}"
+    product = replace(_VAULTS[cluster.kind], addresses=f"the addresses {where}", token=f"the credentials {where}")
+    addresses = tuple(each.url for each in cluster.addresses)
+    return VaultCluster(product, addresses, settings, name=cluster.name, servers=_servers(cluster))
 
 
 def _settings(cluster: InventoryCluster, read_only: bool) -> HttpSettings:

@@ -12,9 +12,17 @@ from runbook.cluster.inventory.keys import PORTS, SERVER
 from runbook.raft.model import ClusterView, Peer, Reach
 
 _PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z/][A-Za-z0-9./:@_-]*", re.IGNORECASE)
-_DATA = {"nomad": "/opt/nomad/data", "consul": "/opt/consul", "etcd": "/var/lib/etcd/default"}
+_DATA = {
+    "nomad": "/opt/nomad/data",
+    "consul": "/opt/consul",
+    "etcd": "/var/lib/etcd/default",
+    "vault": "/opt/vault/data",
+    "openbao": "/opt/openbao/data",
+}
 _FILES = ("ca", "cert", "key")
-_VARIABLES = {
+_PREFIXES = {"nomad": ("NOMAD",), "consul": ("CONSUL",), "vault": ("VAULT",), "openbao": ("BAO", "VAULT")}
+_VAULT_NAMES = (("ca", "CAPATH"), ("ca", "CACERT"), ("cert", "CLIENT_CERT"), ("key", "CLIENT_KEY"), ("token", "TOKEN"))
+_VARIABLES: dict[str, tuple[tuple[str, str], ...]] = {
     "nomad": (
         ("ca", "NOMAD_CAPATH"),
         ("ca", "NOMAD_CACERT"),
@@ -38,6 +46,8 @@ _VARIABLES = {
         ("key", "ETCDCTL_KEY"),
         ("login", "ETCDCTL_USER"),
     ),
+    "vault": tuple((key, f"VAULT_{name}") for key, name in _VAULT_NAMES),
+    "openbao": tuple((key, f"{prefix}_{name}") for key, name in _VAULT_NAMES for prefix in ("VAULT", "BAO")),
 }
 _HEAD = """\
 # The clusters that runbook --cluster NAME knows. Secrets do not belong here: only where they are fetched from.
@@ -110,7 +120,8 @@ def _region(kind: str, environment: Mapping[str, str]) -> list[str]:
 def _tls(kind: str, environment: Mapping[str, str]) -> list[str]:
     given = {key: environment[name] for key, name in _VARIABLES[kind] if key in _FILES and environment.get(name)}
     lines = [f"      {key}: {_scalar(str(Path(path).absolute()))}" for key, path in given.items()]
-    name = environment.get(f"{kind.upper()}_TLS_SERVER_NAME") if kind != "etcd" else None
+    names = (environment.get(f"{prefix}_TLS_SERVER_NAME") for prefix in _PREFIXES.get(kind, ()))
+    name = next((each for each in names if each), None)
     lines += [f"      server_name: {_scalar(name)}"] if name else []
     return ["    tls:", *lines] if lines else []
 

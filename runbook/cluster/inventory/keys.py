@@ -8,9 +8,13 @@ from runbook.playbook.mapping import Keys
 from runbook.playbook.model import Field
 
 INVENTORY_VERSION = 1
-KINDS = ("nomad", "consul", "etcd")
-PORTS = {"nomad": 4646, "consul": 8500, "etcd": 2379}
-NOT_OF = {"etcd": ("region", "token")}  # keys that a product has no use for
+KINDS = ("nomad", "consul", "etcd", "vault", "openbao")
+PORTS = {"nomad": 4646, "consul": 8500, "etcd": 2379, "vault": 8200, "openbao": 8200}
+NOT_OF = {  # keys that a product has no use for
+    "etcd": ("region", "token"),
+    "vault": ("region", "login"),
+    "openbao": ("region", "login"),
+}
 MAX_SERVERS = 100
 """Addresses or hosts of one cluster: far more than any Raft cluster has servers."""
 
@@ -62,7 +66,7 @@ TLS_KEYS = Keys(
     },
 )
 CREDENTIAL_KEYS = Keys(
-    Field("token", "string", "the ACL token of Nomad or Consul"),
+    Field("token", "string", "the ACL token of Nomad or Consul, or the token of Vault or OpenBao"),
     Field("login", "string", "USER:PASSWORD, of etcd's user, or for a proxy in front of the others"),
     other_tools=dict.fromkeys(("user", "password", "http_auth", "basic_auth"), "login"),
 )

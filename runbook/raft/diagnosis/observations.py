@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.liveness import is_only_out_of_sight, unidentified_listener, words_of_life
+from runbook.raft.listeners import unidentified_listener
+from runbook.raft.liveness import is_only_out_of_sight, words_of_life
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.opinions import Opinion, OpinionKind
 from runbook.raft.probes import ProbeMeaning, probe_evidence

@@ -79,6 +79,8 @@ def _format_removal(peer: Peer, after: ClusterView) -> str:
 
     voters = len(require_leader_configuration(after).voters)
     why = "gossip has no member for it" if peer.name is None else "gossip still has a member for it, which stays failed"
+    if after.removal_is_final:
+        why = "it cannot come back with its data"
     return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}; to be removed by id ({why})"
 
 

@@ -13,6 +13,7 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.network import SystemNetwork
 from runbook.cluster.port import Cluster
+from runbook.cluster.vault.adapter import VaultCluster
 from runbook.errors import ClusterError, SecretError, SettingsError
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.diagnosis.diagnose import diagnose
@@ -108,6 +109,20 @@ def test_an_etcd_cluster_has_a_user_and_each_member_its_own_address(tmp_path: Pa
     assert cluster._settings.headers == {}
     assert cluster._settings.basic_auth is None
     assert "a-password" in cluster.secrets
+
+
+@pytest.mark.parametrize("kind", ["vault", "openbao"])
+def test_a_vault_cluster_has_a_token_and_each_server_its_own_address(tmp_path: Path, kind: str) -> None:
+    """And errors name the inventory, not a variable that was never read."""
+    cluster = of_text(
+        tmp_path,
+        f"kind: {kind}, addresses: {{ s1: 'https://a:8200' }}, credentials: {{ token: 'env:T' }}",
+        {"T": TOKEN, "VAULT_TOKEN": "another", "BAO_ADDR": "https://b"},
+    )
+    assert isinstance(cluster, VaultCluster)
+    assert (cluster.name, cluster._servers) == (f"{kind}:dev", {"https://a:8200": "s1"})
+    assert cluster._settings.headers == {"X-Vault-Token": TOKEN}
+    assert cluster._product.addresses == f"the addresses of dev in {tmp_path}/clusters.yaml"
 
 
 @pytest.mark.parametrize(

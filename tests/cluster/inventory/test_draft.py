@@ -91,6 +91,9 @@ NOMAD = {
         ("nomad", NOMAD, {"token": ("env", ("NOMAD_TOKEN",)), "login": ("env", ("NOMAD_HTTP_AUTH",))}),
         ("nomad", {}, {}),
         ("etcd", {"ETCDCTL_USER": f"root:{SECRET}"}, {"login": ("env", ("ETCDCTL_USER",))}),
+        ("vault", {"VAULT_TOKEN": SECRET}, {"token": ("env", ("VAULT_TOKEN",))}),
+        ("openbao", {"VAULT_TOKEN": SECRET}, {"token": ("env", ("VAULT_TOKEN",))}),
+        ("openbao", {"VAULT_TOKEN": "x", "BAO_TOKEN": SECRET}, {"token": ("env", ("BAO_TOKEN",))}),
         ("consul", {"CONSUL_HTTP_TOKEN": SECRET}, {"token": ("env", ("CONSUL_HTTP_TOKEN",))}),
         (
             "consul",
@@ -115,3 +118,9 @@ def test_files_for_tls_and_the_region_are_those_of_the_environment() -> None:
     assert cluster.tls.ca.endswith("/ca.pem")
     assert (cluster.tls.cert, cluster.tls.key, cluster.tls.server_name) == ("/c.pem", "/k.pem", "server.eu.nomad")
     assert cluster.region == "eu"
+
+
+def test_openbao_may_have_vaults_variables() -> None:
+    environment = {"VAULT_CACERT": "/v.pem", "BAO_CACERT": "/b.pem", "VAULT_TLS_SERVER_NAME": "vault.example.com"}
+    _, cluster = drafted(view_of(PEERS, (answer(PEERS[0], "https://10.0.0.12:8200"),)), "openbao", environment)
+    assert (cluster.tls.ca, cluster.tls.server_name) == ("/b.pem", "vault.example.com")
