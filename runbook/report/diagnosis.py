@@ -79,7 +79,7 @@ def _describe(view: ClusterView, peer: Peer) -> str:
 
 def _numbers(vantage: Vantage) -> str:
     term = f", term {vantage.term}" if vantage.term is not None else ""
-    log = f", log {vantage.last_log_term}/{vantage.last_log_index}" if vantage.last_log_index is not None else ""
+    log = f", log {vantage.log_end}" if vantage.last_log_index is not None else ""
     return term + log
 
 

@@ -66,6 +66,12 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "one_server_refuses_the_token": "Forbidden certain",
     "two_servers_answer_at_one_address": "SharedAddress certain",
     "nobody_answers": "Unreachable certain",
+    "a_sealed_server_waits_for_its_key": "SealedServer certain",
+    "one_server_is_sealed_and_one_is_frozen": "QuorumAtRisk likely",
+    "three_of_five_are_sealed": "QuorumLostTransient likely",
+    "every_server_is_sealed": "SealedServer certain",
+    "a_server_without_data_runs_at_a_voters_address": "EmptyServer certain",
+    "a_removed_server_runs_on_outside": "ZombiePeer likely",
 }
 CASES = sorted(path.parent.name for path in HERE.glob("*/view.json"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, format_count, format_names, server_of
 from runbook.raft.diagnosis.observations import Appearance
-from runbook.raft.model import Configuration, Member, MemberStatus, Peer
+from runbook.raft.model import Configuration, Member, MemberStatus, Peer, Vantage
 
 RECONCILE = "the leader reconciles its configuration with gossip every 60 s"
 NOTHING_REMOVED = "runbook removes nothing meanwhile"
@@ -144,6 +144,7 @@ def _zombie_peers(context: DiagnosisContext) -> Iterator[Finding]:
             yield _will_be_added_back(
                 context, server_id=member.id or member.raft_address, member=member, certainty=certainty
             )
+    yield from (_goes_on_answering(vantage) for vantage in context.view.vantages if vantage.state == "Removed")
     for observation in context.observations:
         if observation.peer.id in context.removed and not observation.peer.voter:
             yield _was_added_back(observation.peer, observation.appearance)
@@ -177,6 +178,19 @@ def _will_be_added_back(context: DiagnosisContext, server_id: str, member: Membe
         tuple(evidence),
         f"To keep it out, stop its process ({RECONCILE}); to let it come back, wait until it is a voter",
         (server_of(member),),
+    )
+
+
+def _goes_on_answering(vantage: Vantage) -> Finding:
+    """Where nobody adds a removed server back, it runs on outside of the configuration and lags more and more."""
+    return Finding(
+        "ZombiePeer",
+        Severity.WARNING,
+        Certainty.LIKELY,
+        f"a server that is not in the Raft configuration answers at {vantage.url}: what it serves is old",
+        (vantage.trouble or vantage.url,),
+        "Stop it, and send no client there. Before it joins again, its Raft data must be deleted",
+        (server_of(vantage),),
     )
 
 

@@ -92,7 +92,7 @@ class DiagnosisContext:
     @property
     def possibly_alive(self) -> tuple[PeerObservation, ...]:
         """Missing voters that may run where this host cannot reach them: nothing shows that their process is gone."""
-        gone = (Appearance.DOWN, Appearance.REPLACED)
+        gone = (Appearance.DOWN, Appearance.REPLACED, Appearance.WAITS)
         return tuple(o for o in self.missing if o.appearance not in gone)
 
     @property

@@ -10,10 +10,18 @@ from collections.abc import Collection, Iterator
 
 from runbook.raft.diagnosis.configuration_checks import configuration_findings
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
-from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, format_names, server_of, worst_first
+from runbook.raft.diagnosis.findings import (
+    Certainty,
+    Finding,
+    Severity,
+    format_count,
+    format_names,
+    server_of,
+    worst_first,
+)
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
-from runbook.raft.model import ClusterView
+from runbook.raft.model import ClusterView, Vantage
 
 
 def diagnose(
@@ -78,6 +86,9 @@ def _access(context: DiagnosisContext) -> Iterator[Finding]:
 
 
 def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
+    sealed = [vantage for vantage in context.view.vantages if vantage.state == "Sealed"]
+    if sealed:
+        return _all_sealed(context, sealed)
     answering = len(context.view.answering)
     trouble = (context.view.trouble_text,) if context.view.trouble_text else ()
     reasons = tuple(v.trouble for v in context.view.vantages if v.trouble)
@@ -120,4 +131,18 @@ def _history_findings(context: DiagnosisContext) -> Iterator[Finding]:
         "Read its log on its host: it crashes and is started again. Mend that, or stop it for good; "
         "runbook removes nothing meanwhile",
         tuple(server_of(peer) for peer in peers),
+    )
+
+
+def _all_sealed(context: DiagnosisContext, sealed: list[Vantage]) -> Finding:
+    """As after a power failure: every server runs, and none has its key."""
+    return Finding(
+        "SealedServer",
+        Severity.CRITICAL,
+        Certainty.CERTAIN,
+        f"no server shows the cluster; {format_count(len(sealed), 'server')} of {len(context.view.vantages)} asked "
+        f"{'is' if len(sealed) == 1 else 'are'} sealed",
+        tuple(vantage.trouble or vantage.url for vantage in context.view.vantages),
+        f"{sealed[0].settled_by}; likewise the others, as many as make a quorum",
+        tuple(server_of(vantage) for vantage in sealed),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.listeners import unidentified_listener
+from runbook.raft.listeners import unidentified_listener, waiting_server
 from runbook.raft.liveness import is_only_out_of_sight, words_of_life
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.opinions import Opinion, OpinionKind
@@ -26,6 +26,7 @@ class Appearance(Enum):
     HEARD = "is alive"  # a server that can be believed heard from it
     OUT_OF_SIGHT = "cannot be asked from here"  # nobody misses it, and nobody could be asked
     REPLACED = "was replaced"  # another id answers at its address: this one's data were wiped
+    WAITS = "runs and takes part in nothing"  # sealed, or without its data
     HANGS = "does not answer"  # connections open and get no reply: a frozen process, or an HTTP API out of our reach
     REFUSES_US = "answers and refuses this token"  # a server runs there; which one, it does not say
     DOWN = "looks down"  # the machine answers that nothing listens: the process is not there
@@ -114,12 +115,9 @@ def observe_peer(view: ClusterView, peer: Peer) -> PeerObservation:
 
 
 def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
-    own = view.vantage_of(peer)
-    if own is not None:
-        return Appearance.ANSWERS, f"its own HTTP API answers at {own.url}"
-    heard = words_of_life(view, peer)
-    if heard is not None:
-        return Appearance.HEARD, heard
+    runs = _running(view, peer)
+    if runs is not None:
+        return runs
     other = next((v for v in view.answering if v.raft_address == peer.address and v.server_id != peer.id), None)
     if other is not None:
         return Appearance.REPLACED, f"server {other.server_id} now answers at its address"
@@ -138,6 +136,18 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     if probe.meaning is ProbeMeaning.NO_PROCESS:
         return Appearance.DOWN, "its Raft port is refused, so no process listens there"
     return _unreached(view.probes.get(peer.address), probe.words)
+
+
+def _running(view: ClusterView, peer: Peer) -> tuple[Appearance, str] | None:
+    """How a peer looks that is surely there; a server that waits for its key says so itself, whoever heard from it."""
+    own = view.vantage_of(peer)
+    if own is not None:
+        return Appearance.ANSWERS, f"its own HTTP API answers at {own.url}"
+    waiting = waiting_server(view, peer)
+    if waiting is not None:
+        return Appearance.WAITS, f"{waiting.url} answers and waits for {waiting.waits_for}"
+    heard = words_of_life(view, peer)
+    return None if heard is None else (Appearance.HEARD, heard)
 
 
 def _unreached(reach: Reach | None, probe_words: str) -> tuple[Appearance, str]:

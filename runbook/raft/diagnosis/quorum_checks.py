@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
+from runbook.raft.listeners import how_to_unseal
 from runbook.raft.liveness import GIVE_ADDRESS, Liveness, judge_once
-from runbook.raft.model import ClusterView
+from runbook.raft.model import ClusterView, Peer, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
 
 RECOVER = "recover with peers.json: runbook recover plan prints how"
@@ -102,18 +103,12 @@ def _minority_partition(context: DiagnosisContext) -> Finding:
 
 def _lost_for_now(context: DiagnosisContext) -> Finding:
     """Whether the data still exist only a person can say, so this is never *certain*."""
-    reached = [o for o in context.missing if o.appearance in (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US)]
+    near = (Appearance.DOWN, Appearance.HANGS, Appearance.REFUSES_US, Appearance.WAITS)
+    reached = [o for o in context.missing if o.appearance in near]
     enough = context.live + len(reached) >= context.needed
-    lacking = context.needed - context.live
-    by_hand = (
-        CHECK_FIRST
-        if len(context.possibly_alive) >= context.needed
-        else f"only if their disks are lost, {how_to_recover(context.view)}"
-    )
     back = [o.peer for o in context.missing if o.appearance is not Appearance.REPLACED] or [
         o.peer for o in context.missing
     ]
-    start = f"Start {format_names(back)}" if len(back) <= lacking else f"Start {lacking} of {format_names(back)}"
     return Finding(
         "QuorumLostTransient",
         Severity.CRITICAL,
@@ -124,9 +119,25 @@ def _lost_for_now(context: DiagnosisContext) -> Finding:
             *_terms_and_logs(context),
             "whether their disks survive cannot be seen from here",
         ),
-        f"{NO_REMOVAL}. {start} again with the existing data; {by_hand}",
+        f"{NO_REMOVAL}. {_bring_back(context, back)}",
         tuple(server_of(peer) for peer in back),
     )
+
+
+def _bring_back(context: DiagnosisContext, back: list[Peer]) -> str:
+    """By a key, where enough servers only wait for one; else by being started; only then by hand."""
+    lacking = context.needed - context.live
+    waiting = [o.peer for o in context.missing if o.appearance is Appearance.WAITS]
+    if len(waiting) >= lacking:
+        return f"{how_to_unseal(context.view, waiting)}. {lacking} of them {'is' if lacking == 1 else 'are'} enough"
+    start = f"Start {format_names(back)}" if len(back) <= lacking else f"Start {lacking} of {format_names(back)}"
+    unseal = f"{how_to_unseal(context.view, waiting)}. " if waiting else ""
+    by_hand = (
+        CHECK_FIRST
+        if len(context.possibly_alive) >= context.needed
+        else f"only if their disks are lost, {how_to_recover(context.view)}"
+    )
+    return f"{unseal}{start} again with the existing data; {by_hand}"
 
 
 def _lost_for_good(context: DiagnosisContext, gone: list[PeerObservation]) -> Finding:
@@ -187,9 +198,12 @@ def _quorum_at_risk(context: DiagnosisContext) -> Finding:
     """There is a leader and exactly a quorum: the next failure ends the service."""
     dead = [o for o in context.missing if judge_once(context.view, o.peer).liveness is Liveness.DEAD]
     after = failure_tolerance(len(context.voters) - len(dead), context.live)
+    waiting = [o.peer for o in context.missing if o.appearance is Appearance.WAITS]
     gain = f"Removing {format_names([o.peer for o in dead])} leaves {len(context.voters) - len(dead)} voters, of which "
     if not context.missing:
         next_action = f"Add a server: {len(context.voters)} voters tolerate no failure"
+    elif waiting:
+        next_action = how_to_unseal(context.view, waiting)
     elif after > 0:
         next_action = f"{gain}{after} more may fail"
     else:
@@ -203,7 +217,7 @@ def _quorum_at_risk(context: DiagnosisContext) -> Finding:
         (*_evidence(context.missing), f"{len(context.voters)} voters need {quorum(len(context.voters))}"),
         next_action,
         tuple(server_of(o.peer) for o in context.missing),
-        REMOVE_DEAD_PEERS if context.missing and after > 0 and context.proves_quorum else None,
+        REMOVE_DEAD_PEERS if context.missing and not waiting and after > 0 and context.proves_quorum else None,
     )
 
 
@@ -213,10 +227,11 @@ def _evidence(observations: tuple[PeerObservation, ...]) -> tuple[str, ...]:
 
 def _terms_and_logs(context: DiagnosisContext) -> tuple[str, ...]:
     """Whose log is newest: who can win an election, and whom a recovery by hand must not leave out."""
-    rows = [
-        f"{v.name or v.url}: {v.state or 'state unknown'}, term {v.term}, "
-        f"log ends at {v.last_log_term}/{v.last_log_index} (term/index)"
-        for v in context.listed_vantages
-        if v.term is not None
-    ]
-    return tuple(rows)
+    seen = [v for v in context.listed_vantages if v.term is not None or v.last_log_index is not None]
+    return tuple(f"{v.name or v.url}: {v.state or 'state unknown'}, {_log_in_words(v)}" for v in seen)
+
+
+def _log_in_words(vantage: Vantage) -> str:
+    if vantage.term is None:
+        return f"log ends at index {vantage.log_end}"
+    return f"term {vantage.term}, log ends at {vantage.last_log_term}/{vantage.last_log_index} (term/index)"

@@ -14,7 +14,14 @@ from runbook.raft.diagnosis.findings import (
     server_of,
 )
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
-from runbook.raft.liveness import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN, Liveness, judge_once
+from runbook.raft.listeners import how_to_unseal, waiting_server
+from runbook.raft.liveness import (
+    GIVE_ADDRESS,
+    GIVE_LEADER,
+    MAY_BE_FROZEN,
+    Liveness,
+    judge_once,
+)
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.opinions import OpinionKind
 
@@ -57,6 +64,8 @@ def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certa
         return None
     if o.appearance is Appearance.REFUSES_US:
         return None  # it has a finding of its own, Forbidden
+    if o.appearance is Appearance.WAITS:
+        return _name_of_waiting(context, o), Certainty.CERTAIN
     if judge_once(context.view, o.peer).liveness is Liveness.DEAD:
         return _name_of_dead(context, o), Certainty.LIKELY
     if o.appearance is Appearance.OUT_OF_SIGHT:
@@ -70,6 +79,11 @@ def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certa
     return _name_of_dead(context, o), Certainty.POSSIBLE
 
 
+def _name_of_waiting(context: DiagnosisContext, o: PeerObservation) -> str:
+    waiting = waiting_server(context.view, o.peer)
+    return "EmptyServer" if waiting is not None and waiting.state == "Empty" else "SealedServer"
+
+
 def _name_of_dead(context: DiagnosisContext, o: PeerObservation) -> str:
     if o in context.former_leaders:
         return "DeadLeader"
@@ -79,6 +93,8 @@ def _name_of_dead(context: DiagnosisContext, o: PeerObservation) -> str:
 
 
 SENTENCES = {
+    "SealedServer": "{who} runs and is sealed: it is not dead, and takes part in nothing until it has its key",
+    "EmptyServer": "a server without data runs at the address of {who}",
     "DeadLeader": "no sign of life from the former leader {who}; {leader} has been elected since",
     "StalePeer": "no sign of life from {who}, unknown to gossip",
     "DeadFollower": "no sign of life from {who}",
@@ -89,6 +105,7 @@ SENTENCES = {
 }
 UNASKED = "{who} cannot be asked from here, and the leader misses nobody"
 _NEXT = {
+    "EmptyServer": "Let it join the cluster again under the same id: it takes up its old entry. It is not dead",
     "HungServer": MAY_BE_FROZEN,
     "Unreachable": GIVE_ADDRESS,
     "ObserversDisagree": f"{AGAIN}. If it still says alive then, check the network between this host and the server",
@@ -103,9 +120,11 @@ def _finding(
     settings, likely = context.view.autopilot, certainty is Certainty.LIKELY
     left = len(context.voters) - sum(peer.voter for peer in peers)
     any_voter = left < len(context.voters)
-    leader_unread = not likely and all(o.all_say_gone for o in observations)
+    leader_unread = certainty is Certainty.POSSIBLE and all(o.all_say_gone for o in observations)
     playbook = None
-    if name in _NEXT:
+    if name == "SealedServer":
+        next_action = how_to_unseal(context.view, peers)
+    elif name in _NEXT:
         next_action = _NEXT[name]
     elif not likely:
         next_action = GIVE_LEADER if leader_unread else AGAIN
@@ -170,8 +189,8 @@ def _log_gap(leader: Vantage | None, one: Vantage, name: str) -> str | None:
     older = (one.last_log_term or 0) < (leader.last_log_term or 0)
     if missing > MAX_TRAILING or (older and missing > 0):
         return (
-            f"{name}'s log ends at {one.last_log_term}/{one.last_log_index}, the leader's at "
-            f"{leader.last_log_term}/{leader.last_log_index}: {missing} {'entry' if missing == 1 else 'entries'} behind"
+            f"{name}'s log ends at {one.log_end}, the leader's at "
+            f"{leader.log_end}: {missing} {'entry' if missing == 1 else 'entries'} behind"
         )
     return None
 
