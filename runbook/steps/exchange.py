@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runbook.cluster.access import system_authorities
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError, StepError, unexpected
 
@@ -55,7 +57,7 @@ def exchange(request: Request, seconds: float, limit: int = LIMIT) -> Reply:
     _check(request)
     settings = HttpSettings(
         plain=request.headers,
-        verify=request.ca or trusted_by_this_machine(),
+        verify=request.ca or system_authorities(),
         certificate=request.certificate,
         server_name=request.server_name,
     )
@@ -69,14 +71,6 @@ def exchange(request: Request, seconds: float, limit: int = LIMIT) -> Reply:
     except ClusterError:
         hint = "Ask for less, or write it to a file with to"
         raise unexpected(f"{place} answered with more than {limit // 1024} KiB", hint) from None
-
-
-def trusted_by_this_machine() -> str | bool:
-    """The certificates that every other program here trusts: those of ``SSL_CERT_FILE``, else the system's store."""
-    import ssl
-
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.capath or True
 
 
 def _failed(place: str, request: Request, words: str, error: NoAnswerError) -> StepError:
@@ -105,6 +99,8 @@ def _check(request: Request) -> None:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
             hint = "A header is one line of Latin letters without space around it; does a secret end with a line break?"
             raise unexpected(f"the header {name[:60]!r} cannot be sent", hint)
-    for name, file in (("ca", request.ca), *zip(("cert", "key"), request.certificate or (), strict=False)):
-        if file is not None and not Path(file).is_file():
-            raise unexpected(f"the {name} file {file} is not there", "Name a PEM file")
+    own = os.environ.get("SSL_CERT_FILE") if parts.scheme == "https" else None
+    trusted = ("ca", request.ca) if request.ca else ("SSL_CERT_FILE", own)
+    for name, file in (trusted, *zip(("cert", "key"), request.certificate or (), strict=False)):
+        if file and not Path(file).is_file():
+            raise unexpected(f"the {name} file {file} is not there, or is no regular file", "Name a PEM file")

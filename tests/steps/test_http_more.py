@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import ssl
 import threading
@@ -47,6 +48,17 @@ def wanting_a_certificate() -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
+
+
+def test_certificates_that_the_machine_names_and_has_not_are_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the server would be called untrusted, and nobody would know why."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("absent.pem", "pipe"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
+        with pytest.raises(StepError, match=f"the SSL_CERT_FILE file {tmp_path / name} is not there, or is no regular"):
+            world.run("http.request", url="https://127.0.0.1:9/")
 
 
 def test_a_certificate_is_shown_where_one_is_named(world: World) -> None:
