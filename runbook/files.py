@@ -20,7 +20,13 @@ SHARED, SHARED_FOLDER = 0o660, 0o2770  # in a folder that a team shares: its gro
 PIECE = 1024 * 1024
 LONGEST = 8 * 1024**3  # bytes that are read for a digest; the state of a cluster is kept up to half of it
 RUNS = "runs"  # in the state folder, with a folder a run
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a link",
+}
 
 
 def is_shared(folder: Path) -> bool:
@@ -127,6 +133,8 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket, or a pipe that nobody reads
             raise _not_regular(path, os.stat(path).st_mode) from None  # noqa: PTH116
+        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
+            raise _not_regular(path, stat.S_IFLNK) from None
         raise
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):

@@ -98,7 +98,7 @@ class Lock:
 
     def _open(self, name: str, *, create: bool = True, how: int = fcntl.LOCK_EX) -> int:
         path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-        handle = open_regular(path, os.O_RDWR | (os.O_CREAT if create else 0))
+        handle = open_regular(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0))
         with contextlib.suppress(PermissionError):  # another's file of a shared folder has its mode already
             os.fchmod(handle, file_mode(self._folder))
         for tries_left in reversed(range(TRIES)):

@@ -236,18 +236,23 @@ def state_snapshots(state: RunState) -> Iterator[StateSnapshot]:
 
 
 def kept_files(state: RunState) -> dict[PurePath, str]:
-    """The digest on record of each file that is evidence: those in the run's folder, and state snapshots anywhere.
+    """The digest on record of each file that is evidence: those in the run's folder, whose paths begin there, and state
+    snapshots anywhere.
 
     A file that a step wrote elsewhere is there to be used, so it may change. Of one that was written again the last
     digest counts.
     """
-    run = state.started["run"] if state.started else ""
-    kept: dict[PurePath, str] = {}
-    for result in (result for place in state.outputs for result in _results(state, place)):
-        path, digest = PurePath(_text(result, "path")), _text(result, "sha256")
-        if digest and path.parent.name == run:
-            kept[path] = digest
-    return kept | {PurePath(each.path): each.sha256 for each in state_snapshots(state) if each.sha256}
+    run = str(state.started["run"]) if state.started else ""
+    results = [result for place in state.outputs for result in _results(state, place)]
+    found = [(_in_folder(_text(result, "path"), run), _text(result, "sha256")) for result in results]
+    kept = {path: digest for path, digest in found if digest and not path.is_absolute()}
+    return kept | {_in_folder(each.path, run): each.sha256 for each in state_snapshots(state) if each.sha256}
+
+
+def _in_folder(path: str, run: str) -> PurePath:
+    """As it is from the folder of the run, which may have been moved since; of a file elsewhere the whole path."""
+    parts = PurePath(path).parts
+    return PurePath(*parts[parts.index(run) + 1 :]) if run in parts else PurePath("/", path)
 
 
 def _results(state: RunState, place: str) -> Iterator[Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from runbook.errors import JournalError, TransitionError
@@ -15,6 +16,8 @@ from runbook.report.summary import kept_files
 from runbook.run_state import RunState
 from runbook.session.interrupts import PROCESS
 from runbook.session.run_folders import JOURNAL, PLAYBOOK
+
+MOST_FILES = 10_000  # that are looked for in the folder of a run
 
 
 @dataclass(frozen=True)
@@ -79,20 +82,21 @@ def audit_run(folder: Path, kept_head: str | None = None) -> Audit:
 
 
 def check_files(folder: Path, state: RunState) -> Iterator[FileCheck]:
-    """The copy of the playbook, and every file that is evidence. The run's folder may have been moved since."""
+    """The copy of the playbook, and every file that is evidence."""
     if state.started is None:
         return
-    yield _check(folder / PLAYBOOK, str(state.started["digest"]), PLAYBOOK)
+    yield _check(folder, PLAYBOOK, str(state.started["digest"]))
     for kept, digest in kept_files(state).items():
-        inside = kept.parent.name == state.started["run"]
-        yield _check(folder / kept.name if inside else Path(kept), digest, kept.name if inside else str(kept))
+        yield _check(folder, str(kept), digest)
 
 
-def _check(path: Path, digest: str, name: str) -> FileCheck:
+def _check(folder: Path, name: str, digest: str) -> FileCheck:
     try:
-        now = sha256_of(path)
+        now = sha256_of(folder / name)
     except OSError as error:
         return FileCheck(name, f"cannot be verified: {error.strerror}")
+    except ValueError:  # a NUL in it, or half a character
+        return FileCheck(name, "cannot be verified: no file has such a name")
     return FileCheck(name, "" if now == digest else f"HAS CHANGED since it was kept: SHA-256 {now}")
 
 
@@ -115,9 +119,7 @@ def _not_kept(record: Record, kept_head: str | None) -> str:
 
 
 def _not_covered(folder: Path, checks: tuple[FileCheck, ...]) -> tuple[str, ...]:
-    """By name. Raises nothing: what cannot be listed was not covered either."""
+    """By their paths in the folder. Raises nothing: what cannot be listed was not covered either."""
     covered = {JOURNAL, PROCESS, *(check.name for check in checks)}
-    try:
-        return tuple(sorted(name for name in os.listdir(folder) if name not in covered))
-    except OSError:
-        return ()
+    found = (str((Path(at) / name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names)
+    return tuple(sorted(name for name in islice(found, MOST_FILES) if name not in covered))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,10 @@ from runbook.run_state import RunState
 from runbook.session.run_folders import JOURNAL, UNREADABLE, read_run, run_folders
 
 PEER = "peer"  # what is locked
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room"),
+    **dict.fromkeys((errno.EINVAL, errno.EISDIR), "Move it away"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ class ClusterLock:
         except LockedError as error:
             raise RefusedError(self._locked(error, peers)) from None
         except OSError as error:
-            sentence = f"the lock in {self._state / 'locks'} cannot be written: {error.strerror}"
+            sentence = f"the lock {error.filename or self._state / 'locks'} cannot be written: {error.strerror}"
+            remedy = _REMEDIES.get(error.errno or 0, "Make it writable")
             raise RefusedError(
-                Refusal("NoLock", sentence, "Make room, or name a folder in RUNBOOK_STATE_DIR")
+                Refusal("NoLock", sentence, f"{remedy}, or name a folder in RUNBOOK_STATE_DIR")
             ) from None
         for run in left:
             if why := self._released(run, peers):

@@ -155,6 +155,21 @@ def test_what_was_done_to_a_record_is_told(folder: Path, spoil: Callable[[Path],
     assert json.loads(audit("--format", "json").stdout)["holds"] is False
 
 
+@pytest.mark.parametrize(
+    "path", ["a\0b", "\ud800", "", "/", "..", "RUN/../../../../etc/hostname", "/dev/zero", "x" * 5000]
+)
+def test_no_path_that_a_record_names_ends_a_command(folder: Path, path: str) -> None:
+    """It is somebody's word."""
+    events = events_of(folder)
+    (kept,) = [event for event in events if event.get("step") == "before" and event["kind"] == "step.completed"]
+    kept["output"] = {**kept["output"], "state_path": path.replace("RUN", folder.name), "path": path}  # type: ignore[dict-item]
+    anew(folder, events)
+    for words, code in ((["audit", "last"], 1), (["show", "last"], 0)):
+        done = runbook(dict(os.environ), *words)
+        assert done.returncode == code, done.stdout
+        assert "cannot be verified: " in done.stdout or "HAS CHANGED" in done.stdout
+
+
 def cut_off_the_end(folder: Path) -> None:
     lines = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "journal.jsonl").write_bytes(b"".join(lines[:-1]))
@@ -192,12 +207,13 @@ def test_what_is_cut_off_and_what_nobody_vouches_for_is_told(folder: Path) -> No
     cut_off_the_end(folder)
     with (folder / "journal.jsonl").open("ab") as file:
         file.write(b'{"index":')
-    (folder / "notes.txt").write_text("mine")
+    (folder / "files" / "mine").mkdir(parents=True)
+    (folder / "files" / "mine" / "notes.txt").write_text("mine")
     done = audit()
     assert done.returncode == 0
     assert "ended              no: it is at work, it was killed, or its end was cut off" in done.stdout
     assert "cut off            9 bytes of a last line" in done.stdout
-    assert "not covered        notes.txt: no digest is on record" in done.stdout
+    assert "not covered        files/mine/notes.txt: no digest is on record" in done.stdout
 
 
 @pytest.mark.parametrize(

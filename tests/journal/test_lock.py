@@ -115,5 +115,23 @@ def test_a_disk_that_takes_no_name_leaves_the_one_that_stands_there(
     assert (told.value.holder["run"], told.value.dead) == ("first", True)
 
 
+@pytest.mark.parametrize("text", ["", "precious"])
+def test_no_link_leads_a_lock_to_another_file(tmp_path: Path, text: str) -> None:
+    """Whoever shares the folder could have somebody else's file written over, or its mode changed."""
+    first = lock(tmp_path / "locks", "first")
+    first.acquire("peer", ["a"])
+    first.release()
+    (path,), other = (tmp_path / "locks").iterdir(), tmp_path / "other"
+    path.unlink()
+    path.symlink_to(other)
+    other.write_text(text)
+    other.chmod(0o644)
+    with pytest.raises(OSError, match="not a regular file but a link") as told:
+        lock(tmp_path / "locks", "second").acquire("peer", ["a"])
+    assert told.value.filename == str(path)
+    assert (other.read_text(), other.stat().st_mode & 0o777) == (text, 0o644)
+    assert lock(tmp_path / "locks", "second").find_holder("peer", ["a"]) is None
+
+
 def raise_full(*_arguments: object) -> int:
     raise OSError(errno.ENOSPC, "No space left on device")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,22 @@ def test_an_acknowledgement_is_of_what_was_done_until_then(tmp_path: Path) -> No
     record(tmp_path, "again", [STARTED, *ENDINGS["failed"], looked_at, RunResumed("ann", "nomad:x", torn=False)])
     runs = tmp_path / "runs"
     assert [fold(read(runs / run / "journal.jsonl").events).acknowledged for run in ("old", "again")] == [True, False]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])
+def test_what_can_be_no_lock_is_named_with_what_to_do(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """Nothing there can be held by a run, yet to take it away is for whoever put it there."""
+    name_left(tmp_path, "old", ["a"])
+    (path,) = (tmp_path / "locks").iterdir()
+    path.unlink()
+    make(path)
+    asking, _ = lock_of(tmp_path)
+    asking.check_free(frozenset(PEERS))
+    with pytest.raises(RefusedError, match=f"the lock {path} cannot be written: ") as refused:
+        asking.acquire(frozenset(PEERS))
+    assert refused.value.reason.next_action.startswith("Move it away")
+    path.rename(tmp_path / "away")
+    asking.acquire(frozenset(PEERS))
 
 
 def test_asking_whether_a_cluster_is_free_holds_nothing_and_writes_nothing(tmp_path: Path) -> None:
