@@ -12,6 +12,8 @@ import stat
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
+from runbook.doors import check_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -42,6 +44,7 @@ def make_folder(folder: Path) -> None:
     """With those above it, for this user alone, or for the team that shares the one around it. Raises OSError."""
     if folder.is_dir():
         return
+    check_file(folder)
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):  # somebody else was faster
         folder.mkdir(mode=PRIVATE_FOLDER)
@@ -76,6 +79,7 @@ def replacing(path: Path, *, mode: int = PRIVATE, keep_owner: bool = False) -> I
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(mode_there := path.stat().st_mode):
             raise _not_regular(path, mode_there)
+    check_file(path)
     handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")  # 0600
     try:
         with os.fdopen(handle, "w+b") as file:
@@ -93,6 +97,12 @@ def replacing(path: Path, *, mode: int = PRIVATE, keep_owner: bool = False) -> I
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh)  # noqa: PTH108
         raise
+
+
+def delete_file(path: Path) -> None:
+    """If it is there. Raises OSError."""
+    check_file(path)
+    path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

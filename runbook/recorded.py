@@ -12,13 +12,13 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from runbook import changes, cluster_events, events, removals
+from runbook import changes, cluster_events, events, removals, shadow_events
 from runbook.errors import TransitionError
 from runbook.events import Event
 from runbook.run_state import RunState
 
 Fits = Callable[[Any], bool]
-MODULES = (events, cluster_events, removals, changes)
+MODULES = (events, cluster_events, removals, changes, shadow_events)
 LARGEST = 2**63  # a number beyond it is no count, and Python may not be able to print it
 
 
@@ -42,6 +42,14 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
+def _are_mappings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_mapping, value))
+
+
+def _maps_to_numbers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_whole, value.values()))
+
+
 def _maps_to_texts(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_text, value.values()))
 
@@ -54,6 +62,8 @@ FITS: Mapping[str, Fits] = {
     "int | None": lambda value: value is None or _is_whole(value),
     "float": _is_number,
     "tuple[str, ...]": _are_texts,
+    "tuple[Mapping[str, Any], ...]": _are_mappings,
+    "Mapping[str, int]": _maps_to_numbers,
     "Mapping[str, Any]": _is_mapping,
     "Mapping[str, str]": _maps_to_texts,
     "ClusterView | None": lambda value: value is None,
@@ -75,13 +85,16 @@ def fold_recorded(records: Iterable[Mapping[str, Any]]) -> RunState:
     return state
 
 
+_OF_A_DRY_RUN: tuple[tuple[str, Fits, bool], ...] = (("label", _is_text, False), ("foreseen", _is_number, False))
+
+
 def _check(record: Mapping[str, Any]) -> None:
     kind, at = record.get("kind"), record.get("at")
     if not isinstance(kind, str):
         raise TransitionError("it has no kind")
     if not _is_moment(at):
         raise TransitionError(f"{kind} has no time with a time zone")
-    for name, fits, needed in _FIELDS.get(kind, ()):
+    for name, fits, needed in (*_OF_A_DRY_RUN, *_FIELDS.get(kind, ())):
         if name not in record and needed:
             raise TransitionError(f"{kind} has no {name}")
         if name in record and not fits(record[name]):

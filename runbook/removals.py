@@ -11,7 +11,10 @@ from runbook.events import StepEvent
 
 REMOVAL: Mapping[tuple[str, str], str] = {
     ("new", "removal.requested"): "asked",
-    ("new", "removal.would_be_requested"): "foretold",
+    ("new", "removal.would_be_requested"): "would_ask",
+    ("failed", "removal.would_be_requested"): "would_ask",
+    ("would_ask", "removal.would_be_confirmed"): "foretold",
+    ("would_ask", "removal.failed"): "failed",
     ("new", "removal.already_gone"): "vanished",
     ("new", "removal.unsettled"): "unsettled",  # a signal came before the intent was on record
     ("asked", "removal.confirmed"): "gone",
@@ -106,8 +109,8 @@ class RemovalUnsettled(_PeerEvent):
 class Removal:
     """What became of one intent: ``asked`` with nothing after it means that the outcome is not known.
 
-    ``gone`` is our doing, ``vanished`` somebody else's. ``unanswered``: an earlier request for it had no answer, and
-    may yet be carried out, whatever becomes of a later one.
+    ``gone`` is our doing, ``vanished`` somebody else's; a dry run ``would_ask``, and then it is ``foretold``.
+    ``unanswered``: an earlier request for it had no answer, and may yet be carried out, whatever becomes of a later.
     """
 
     peer: str
@@ -123,7 +126,7 @@ class Removal:
     @property
     def unsettled(self) -> bool:
         """Asked for, and nobody has seen what became of it."""
-        return self.state in ("asked", "unsettled")
+        return self.state in ("asked", "unsettled", "would_ask")
 
     @property
     def may_yet_be_done(self) -> bool:
@@ -146,7 +149,7 @@ class RemovalsFolding:
         new = self._removals.pop(peer, None) or Removal(peer, peer, "", "new", 0, "")
         state, at = REMOVAL[new.state, kind], str(event.get("at", ""))
         name = str(event.get("name") or new.name)
-        if state in ("asked", "foretold"):
+        if state in ("asked", "would_ask"):
             address, after = str(event["address"]), int(event["voters_after"])
             step, earlier = str(event["step"]), new.unanswered
             self._removals[peer] = Removal(peer, name, address, state, after, at, step=step, unanswered=earlier)

@@ -7,7 +7,6 @@ the same events. What was *seen* is in no journal: after a resume nothing that w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from runbook.changes import Change, ChangesFolding, Key
@@ -61,6 +60,7 @@ class RunState:
         self.plan_basis: PlanBasis | None = None
         self.criteria = DeathCriteria()  # where no raft.find_dead has said otherwise
         self.looks: list[ClusterView] = []
+        self.foreseen: Record | None = None  # by a dry run, at its end
         self.autopilot: AutopilotSettings | None = None  # the newest that a look of this process could read
         self.confirmed_off: frozenset[str] = frozenset()  # by a person, as they call the servers
         self.names: dict[str, str] = {}  # how a person calls each peer met so far, by id
@@ -110,6 +110,8 @@ class RunState:
             self._apply_item(kind, record)
         elif kind == "playbook.entered":
             self.entered[str(record["step"])] = str(record["digest"])
+        elif kind == "shadow.ended":
+            self.foreseen = record
 
     def _apply_run(self, kind: str, record: Record) -> None:
         self.state = next_state(RUN, self.state, kind)
@@ -256,7 +258,8 @@ class RunState:
     def has_changed(self) -> bool:
         """Whether anything is, or may be, another thing by this run's doing."""
         made = any(change.state != "foretold" for change in self.changes)
-        return made or any(removal.state == "gone" or removal.may_yet_be_done for removal in self.removals)
+        removed = any(removal.state == "gone" or removal.may_yet_be_done for removal in self.removals)
+        return not self.dry_run and (made or removed)
 
     @property
     def released(self) -> str:
@@ -281,12 +284,6 @@ class RunState:
         if self.ended_undecided:
             return "found nothing to remove and left voters undecided, so only a new run looks again"
         return "was acknowledged" if self.acknowledged else ""
-
-    @property
-    def after(self) -> VoterCounts | None:
-        """What was counted last; in a dry run, what would be counted."""
-        foretold = [removal.voters_after for removal in self.removals if removal.state == "foretold"]
-        return replace(self.now, voters=foretold[-1]) if self.now and foretold else self.now
 
 
 def fold(records: Iterable[Record]) -> RunState:

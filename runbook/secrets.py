@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
+from runbook.doors import Purpose, check_program
 from runbook.errors import SecretError
 from runbook.files import read_limited
 from runbook.playbook.model import Secret
@@ -93,6 +94,7 @@ def _from_file(_environment: Mapping[str, str], secret: Secret) -> str:
 def _from_command(environment: Mapping[str, str], secret: Secret) -> str:
     """Its own words on stderr are not kept: they may hold what it was to keep. It sees no credentials of a cluster."""
     argv = list(secret.target)
+    check_program(argv, Purpose.READ)
     name = f"secret {secret.name}: {argv[0]}"
     try:
         process = subprocess.Popen(

@@ -7,7 +7,7 @@ from runbook.extension import Effect, ErrorKind, ExtensionContext, Field, StepDe
 DECLARATION = StepDeclaration(
     "disk.free",
     "Say how much room a file system of this host has left, and fail where it is too little.",
-    Effect.READ,  # it changes nothing, so no agreement is asked for and a dry run does it too
+    Effect.READ,  # it changes nothing, so no agreement is asked for, and --dry-run --run-reads does it too
     parameters=(
         Field("path", "path", "any path on the file system", required=True),
         Field("at_least", "float", "how much of it must be free, in percent", default=5.0, min=0, max=100),
@@ -17,7 +17,7 @@ DECLARATION = StepDeclaration(
         Field("percent", "float", "how much of the whole that is"),
     ),
     observe="It changes nothing.",
-    shadow="It looks as in a real run.",
+    shadow="With --run-reads it looks as in a real run.",
     example="""\
 - id: disk
   uses: disk.free

@@ -31,17 +31,18 @@ def main() -> None:
 @run_options(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
     click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
-    click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and say what would be removed."),
+    click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and foretell the whole run."),
+    click.option("--run-reads", is_flag=True, help="In a dry run, run commands and requests that say effect: read."),
 )
-def execute(playbook: str, params: tuple[str, ...], params_file: str | None, dry_run: bool, **common: Any) -> None:
+def execute(playbook: str, params: tuple[str, ...], params_file: str | None, **common: Any) -> None:
     """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that --cluster or the environment names.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
-    or without a leader, 5 another run holds the cluster, 130 interrupted.
+    or without a leader, 5 another run holds the cluster, 130 interrupted. A dry run gives that of the run it foretells.
     """
     import os
 
-    given, (options, terminal) = parse_params(params), parse_run_options(dry_run=dry_run, **common)
+    given, (options, terminal) = parse_params(params), parse_run_options(**common)
     from runbook.cli.execute import execute_playbook
     from runbook.session.open_run import RunRequest
 

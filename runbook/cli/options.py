@@ -111,12 +111,15 @@ def parse_run_options(
     inventory: str | None = None,
     kind: str | None = None,
     dry_run: bool = False,
+    run_reads: bool = False,
     step: bool = False,
     answers: tuple[str, ...] = (),
 ) -> tuple[RunOptions, Terminal]:
     """From what was typed, and from where it was typed. Raises click.UsageError."""
     if (override or take_over) and not reason.strip():
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
+    if run_reads and not dry_run:
+        raise click.UsageError("--run-reads is for --dry-run, which would not run them")
     confirmed = parse_confirmed_off(confirmed_off, because)
     from runbook.cli.terminal import Terminal
     from runbook.report.stream import is_terminal
@@ -131,6 +134,7 @@ def parse_run_options(
     options = RunOptions(
         choice=parse_choice(cluster, inventory, kind),
         dry_run=dry_run,
+        run_reads=run_reads,
         step_by_step=step,
         keep_tracebacks=verbose,
         overrides=overrides,

@@ -70,6 +70,16 @@ class Person:
             typed = self._answer(f"Type one of the words {' '.join(answers)}:", answers, AGREE_WITHIN)
         return typed if typed in answers else None
 
+    def would_approve(self, _sentence: str, _seconds: float) -> Agreement | None:
+        """What :meth:`approve` gives if whoever is asked agrees."""
+        if self.terminal.yes:
+            return Agreement(self.name, "by --yes")
+        return Agreement(self.name, "at the terminal") if self.terminal.attended else None
+
+    def would_choose(self, _question: str, answers: tuple[str, ...]) -> str | None:
+        """What :meth:`choose` gives if the first of the answers is typed."""
+        return answers[0] if self.terminal.attended else None
+
     def _answer(self, question: str, answers: tuple[str, ...], seconds: float) -> str:
         """What was typed after the question; nothing where nobody typed in time, or the terminal is gone."""
         asked = printable(self.output.redactor.hide(question)).replace("\n", "\n  ")

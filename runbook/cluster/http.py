@@ -14,6 +14,7 @@ from runbook import __version__
 from runbook.clock import seconds as now
 from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.cluster.threads import within
+from runbook.doors import is_dry_run
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from runbook.redaction import Redactor
@@ -127,7 +128,7 @@ class HttpClient:
         request = _Request(
             method, self.base + path, body, headers or {}, method != "GET" if changes is None else changes
         )
-        if self._settings.read_only and request.changes:
+        if request.changes and (self._settings.read_only or is_dry_run()):
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
         guard = RequestGuard(timeout)
         try:

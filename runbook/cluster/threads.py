@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from runbook.doors import with_doors
+
 T = TypeVar("T")
 Key = TypeVar("Key")
 
@@ -81,7 +83,7 @@ def _begin(task: Callable[[], None]) -> None:
         worker = _idle.pop()
     except IndexError:
         worker = _WorkerThread()
-    worker.tasks.put(task)
+    worker.tasks.put(with_doors(task))
 
 
 def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import TypeVar
 
-from runbook.changes import ChangeBegun, ChangeUnsettled, ChangeWouldBegin, Key
+from runbook.changes import ChangeBegun, ChangeUnsettled, Key
 from runbook.cluster_events import ClusterClaimed
 from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
@@ -19,7 +19,7 @@ from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, StepContext
-from runbook.steps.raft.looking import count_voters, view_without
+from runbook.steps.raft.looking import count_voters
 from runbook.steps.raft.settling import FRESH
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class ChangeGuards:
         self._services = services
         self.state = state
         self._lock = RLock()
-        self._changes = changes and not services.dry_run
+        self._changes = changes
         self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
         self._met = False
         self._cool = False
@@ -78,10 +78,9 @@ class ChangeGuards:
         """One attempt at a change that is no removal: the guards, the intent on record, and then the act."""
         with self._lock:  # of those that are made beside each other none may count before another one is on record
             self.allow(context, change, uses)
-            if not context.dry_run:
-                self._raise_if_the_look_is_old(context)
-                context.left(float("inf"))
-            context.emit((ChangeWouldBegin if context.dry_run else ChangeBegun)(*change, uses))
+            self._raise_if_the_look_is_old(context)
+            context.left(float("inf"))
+            context.emit(ChangeBegun(*change, uses))
         if context.dry_run:
             return act()
         try:
@@ -105,8 +104,6 @@ class ChangeGuards:
         if self.state.refusal:
             sentence = f"this run was refused before ({self.state.refusal}), so it changes nothing more"
             raise RefusedError(Refusal("AfterRefusal", sentence, "Do by hand what is left to do"))
-        if context.dry_run:
-            return False
         if not self._cool:
             self._services.check_cooldown(self._held or frozenset())
             self._cool = True
@@ -133,15 +130,13 @@ class ChangeGuards:
         and once for the lock of the cluster that this run points at, where there is one that can be read.
         """
         _refuse(refusal_over_max_changes(context.policy, self.state.changes_beside(change)))
-        if not context.policy.stated and (self._met or context.dry_run):
+        if not context.policy.stated and self._met:
             if self.state.looks:
                 self.acquire(self.state.looks[-1])
             return
         view = context.look()
         self._met = True
         self.acquire(view)
-        if context.dry_run and view.configuration is not None:
-            view = view_without(view, self.state.gone)
         numbers = count_voters(view) if view.configuration is not None else None
         start = self.state.before.margin if self.state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))

@@ -6,8 +6,11 @@ nobody can call alive or dead.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
+from runbook.doors import shut_for_dry_run
+from runbook.engine.foretelling import Foretelling
 from runbook.engine.open_changes import settle_open_changes
 from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan
@@ -30,11 +33,16 @@ def execute(plan: Plan, services: RunServices, state: RunState) -> Ending:
     ``services.emit`` advances ``state``. Raises only what it raises: without a journal nothing may go on.
     """
     services = replace(services, emit=_or_nothing_goes_on(services.emit))
-    ending: Ending
+    foretelling = Foretelling(services, state) if services.dry_run else None
+    services = foretelling.services if foretelling else services
+    doors = shut_for_dry_run(services.folder, run_reads=services.run_reads) if foretelling else nullcontext()
     try:
-        failure = _run(plan, services, state)
-        ending = failure.ending if failure else ending_of(plan, state)
-        services.emit(ending)
+        with doors:
+            failure = _run(plan, services, state)
+            ending = failure.ending if failure else ending_of(plan, state)
+            if foretelling:
+                foretelling.over()
+            services.emit(ending)
     except RecordLostError as lost:
         raise lost.cause from None
     return ending

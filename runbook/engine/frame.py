@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,17 @@ class Frame:
     deadline: Deadline
     paths: tuple[str, ...]
     in_handler: bool = False
+
+
+class NestedPlaces:
+    """A place of its own for each time that a step runs a playbook, as by ``until``: no step begins twice."""
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+
+    def place_for(self, place: str) -> str:
+        self._times[place] += 1
+        return f"{place}.{self._times[place]}" if self._times[place] > 1 else place
 
 
 def outermost_frame(plan: Plan, folder: Path, began_at: str) -> Frame:
@@ -62,6 +74,8 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         state=guards.state,
         deadline=frame.deadline,
         reads=spec.effect is Effect.READ,
+        run_reads=services.run_reads,
+        files=services.files,
         observed=guards.observed,
         acquire=guards.acquire,
         permit=guards.permit,

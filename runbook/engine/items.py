@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from runbook.clock import Clock
 from runbook.engine.outcome import Failure, StoppedError
-from runbook.engine.scope import Item, name_of
+from runbook.engine.scope import Item, Scope, label_of_steps, name_of
 from runbook.engine.services import Interrupts, RunServices
 from runbook.engine.step_rounds import StepDone
 from runbook.events import Emit, Event
+from runbook.label import Label
 from runbook.playbook.model import StepSpec
 from runbook.raft.diagnosis.findings import format_count
 from runbook.run_state import RunState
@@ -45,6 +46,12 @@ def ended_before(state: RunState, place: str) -> dict[int, End]:
     return ends
 
 
+def block_done(spec: StepSpec, scope: Scope) -> StepDone:
+    """The results of the steps in it that have one."""
+    results = {step.id: scope[step.id] for step in spec.steps if step.id in scope}
+    return StepDone("", results, label=label_of_steps(scope, spec.steps))
+
+
 def all_together(spec: StepSpec, place: str, items: Sequence[Item], ends: Mapping[int, End]) -> StepDone:
     """In the order of the items. Raises :class:`ItemsFailedError` where some of them have failed."""
     results: list[Any] = []
@@ -65,10 +72,17 @@ def all_together(spec: StepSpec, place: str, items: Sequence[Item], ends: Mappin
         message = f"{format_count(len(items), 'round')} of {format_count(len(spec.steps), 'step')}"
     output: dict[str, Any] = {"results": results, "count": len(results)}
     output |= {"failed": failed} if spec.continue_on_failure else {}
-    whole = StepDone(message, output, "\n".join(each.undo for each in done if each.undo))
+    undo = "\n".join(each.undo for each in done if each.undo)
+    whole = StepDone(message, output, undo, _label_of(done), sum(each.waits for each in done))
     if failed:
         raise ItemsFailedError(Failure("failed", place, code, _told(failed, len(items))), whole)
     return whole
+
+
+def _label_of(done: Sequence[StepDone]) -> Label | None:
+    """Of all together: what is not known of one item is not known of the whole."""
+    labels = {each.label for each in done}
+    return Label.UNKNOWN if Label.UNKNOWN in labels else labels.pop() if len(labels) == 1 else None
 
 
 def _told(failed: Sequence[Mapping[str, Any]], of: int) -> str:

@@ -8,7 +8,6 @@ step ``check`` runs, ``~1.tell`` in a handler of a run that was resumed once).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.frame import Frame, nested_frame, outermost_frame, step_context
+from runbook.engine.frame import Frame, NestedPlaces, nested_frame, outermost_frame, step_context
 from runbook.engine.items import (
     Beside,
     End,
@@ -26,6 +25,7 @@ from runbook.engine.items import (
     OneAtATime,
     WorkerInterrupts,
     all_together,
+    block_done,
     ended_before,
     worker_services,
 )
@@ -34,9 +34,11 @@ from runbook.engine.outcome import Failure, StoppedError, failure_of
 from runbook.engine.plan import Plan, prepare_nested
 from runbook.engine.scope import (
     Item,
-    Scope,
     extend_scope,
     items_of_step,
+    keep_result,
+    label_of_steps,
+    mark_skipped,
     name_of,
     scope_in_handlers,
     scope_in_round,
@@ -55,8 +57,11 @@ from runbook.events import (
     StepSkipped,
     StepStarted,
 )
+from runbook.label import Label
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Playbook, StepSpec, Value
 from runbook.run_state import RunState
+from runbook.shadow_events import labelled
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.registry import body_of
@@ -75,7 +80,7 @@ class PlaybookRunner:
         self._state = state
         self._done = done
         self._guards = ChangeGuards(services, state, changes=changes)
-        self._times: Counter[str] = Counter()
+        self._nested = NestedPlaces()
         self._interrupted = False
 
     def run(self, plan: Plan) -> Failure | None:
@@ -119,7 +124,7 @@ class PlaybookRunner:
         failure: Failure | None = None
         is_over = end is not None and not left_open(self._state, spec, place, frame.prefix)
         if end is not None and is_over and before == "succeeded":
-            self._keep(spec, frame.scope, self._state.outputs[place])
+            keep_result(spec, frame.scope, self._state.outputs[place])
             generation = end.generation
         elif end is not None and is_over and before == "failed" and spec.continue_on_failure:
             failure, generation = Failure("failed", place, end.code, end.message), end.generation
@@ -127,33 +132,34 @@ class PlaybookRunner:
                 frame.scope[spec.id] = self._state.outputs[place]
         else:
             items, failure = self._items(spec, frame, place)
-            if items is None and failure is None:
+            if not items and failure is None:
                 return None
-            failure = failure or self._run_body(spec, frame, place, items or [])
+            failure = failure or self._run_body(spec, frame, place, items)
         if failure is not None:
             frame.scope["outcomes"][spec.id] = failure.outcome
         return self._run_handlers(spec, frame, failure, generation)
 
-    def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Item] | None, Failure | None]:
-        """What it is to be done for; nothing where it is skipped, which is then on record."""
+    def _items(self, spec: StepSpec, frame: Frame, place: str) -> tuple[list[Item], Failure | None]:
+        """What it is to be done for; nothing where it is skipped, or may be, which is then on record."""
         try:
             items, why = items_of_step(spec, frame.scope)
         except Exception as error:
-            return None, self._failure(place, error)
-        if items:
+            return [], self._failure(place, error)
+        if items is not UNKNOWN and items:
             return items, None
-        frame.scope["outcomes"][spec.id] = "skipped"
+        label = mark_skipped(spec, frame.scope, known=items is not UNKNOWN)
         if self._state.steps.get(place) != "skipped":
-            self._emit(StepSkipped(place, why))
-        return None, None
+            self._emit(labelled(StepSkipped(place, why), label))
+        return [], None
 
     def _run_body(self, spec: StepSpec, frame: Frame, place: str, items: list[Item]) -> Failure | None:
         self._emit(StepStarted(place, spec.uses or "block", spec.effect.value))
         try:
             inner = replace(frame, deadline=self._deadline(spec.timeout, frame, f"step {place}"))
             done = self._do(spec, inner, place, items)
-            self._keep(spec, frame.scope, done.output)
-            self._emit(StepCompleted(place, done.message, to_plain_data(done.output), done.undo))
+            keep_result(spec, frame.scope, done.output, done.label)
+            told = StepCompleted(place, done.message, to_plain_data(done.output), done.undo)
+            self._emit(labelled(told, done.label, done.waits))
         except (Exception, KeyboardInterrupt) as error:
             failure = self._failure(place, error)
             kept = error.done if isinstance(error, ItemsFailedError) else StepDone("", {})
@@ -161,8 +167,8 @@ class PlaybookRunner:
                 frame.scope[spec.id] = kept.output
             if failure.outcome != "interrupted":
                 goes_on = failure.outcome == "failed" and spec.continue_on_failure and not frame.in_handler
-                told = failure.outcome, failure.message, goes_on, failure.code
-                self._emit(StepFailed(place, *told, to_plain_data(kept.output), kept.undo))
+                end = failure.outcome, failure.message, goes_on, failure.code
+                self._emit(StepFailed(place, *end, to_plain_data(kept.output), kept.undo))
             return failure
         return None
 
@@ -173,7 +179,7 @@ class PlaybookRunner:
         over = ended_before(self._state, place)
         left = [item for item in items if item[0] not in over]
         workers = bound(spec.parallel, frame.scope) or 1
-        if workers > 1 and len(left) > 1:
+        if workers > 1 and len(left) > 1 and not self._services.dry_run:
             ends = self._do_beside(spec, frame, place, left, workers)
         else:
             ends = {}
@@ -218,7 +224,8 @@ class PlaybookRunner:
             self._emit(ItemFailed(place, number - 1, name_of(item), failure.message, failure.code))
             return failure
         if not spec.steps:
-            self._emit(ItemCompleted(place, number - 1, done.message, to_plain_data(done.output), done.undo))
+            told = ItemCompleted(place, number - 1, done.message, to_plain_data(done.output), done.undo)
+            self._emit(labelled(told, done.label))
         return done
 
     def _do_item(self, spec: StepSpec, frame: Frame, place: str, number: int | None) -> StepDone:
@@ -228,7 +235,7 @@ class PlaybookRunner:
             failure = self._run_steps(spec.steps, inner)
             if failure is not None:
                 raise StoppedError(failure)
-            return StepDone("", {step.id: inner.scope[step.id] for step in spec.steps if step.id in inner.scope})
+            return block_done(spec, inner.scope)
         key = (place, None if number is None else number - 1)
         if self._guards.was_done(key, self._done):
             return StepDone("done before, by a person's word", {})
@@ -253,23 +260,19 @@ class PlaybookRunner:
     def _run_nested(self, spec: StepSpec, frame: Frame, place: str, arguments: Mapping[str, Any]) -> StepResult:
         """Raises StepError where it cannot begin, and what stopped it where it did not reach its end."""
         if not is_known(arguments):
-            return StepResult(f"would run a playbook that is {NOT_KNOWN[1:-1]}", {})
+            return StepResult(f"would run a playbook that is {NOT_KNOWN[1:-1]}", {}, Label.UNKNOWN)
         run = str(frame.scope["run"]["id"])
         path, playbook, plan = prepare_nested(spec, frame.paths, run, frame.policy, arguments)
-        own = self._nested_place(spec, frame, place)
+        own = self._nested.place_for(f"{place}.{frame.scope['loop']['index']}" if spec.for_each else place)
         if self._state.entered.get(own, playbook.digest) != playbook.digest:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
-        failure = self._run_playbook(nested_frame(frame, plan, path, f"{own}/"))
+        inner = nested_frame(frame, plan, path, f"{own}/")
+        failure = self._run_playbook(inner)
         if failure is not None:
             raise StoppedError(failure)
-        return StepResult(f"{playbook.name} ended well", {"outcome": "success"})
-
-    def _nested_place(self, spec: StepSpec, frame: Frame, place: str) -> str:
-        """A place of its own for each item and for each time that ``until`` does it again: no step begins twice."""
-        own = f"{place}.{frame.scope['loop']['index']}" if spec.for_each else place
-        self._times[own] += 1
-        return f"{own}.{self._times[own]}" if self._times[own] > 1 else own
+        label = label_of_steps(inner.scope, playbook.steps)
+        return StepResult(f"{playbook.name} ended well", {"outcome": "success"}, label)
 
     # -- what every step needs
 
@@ -277,10 +280,6 @@ class PlaybookRunner:
         """The time of the innermost ``timeout`` that ends first."""
         seconds, outer = bound(timeout, frame.scope), frame.deadline
         return outer if seconds is None else outer.narrowed(self._services.clock.monotonic() + seconds, whose)
-
-    def _keep(self, spec: StepSpec, scope: Scope, result: Any) -> None:
-        scope[spec.id] = result
-        scope["outcomes"][spec.id] = "success"
 
     def _failure(self, place: str, error: BaseException) -> Failure:
         return failure_of(place, error, keep_traceback=self._services.keep_tracebacks)

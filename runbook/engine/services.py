@@ -15,9 +15,10 @@ from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
-from runbook.steps.context import Agreement, Choose, SetAside
+from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
+PRESUMED = Agreement("whoever is asked", "at the terminal, as is presumed")
 
 
 class Interrupts(Protocol):
@@ -51,6 +52,9 @@ class RunServices:
     many seconds, or None; ``step_by_step``: before every change. ``answers`` are a person's words, given beforehand, on
     the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
     retries. ``stopped`` is asked by what runs beside other work, again and again: whether it is to end.
+
+    In a dry run nobody is asked: ``would_approve`` and ``would_choose`` say what they would answer. ``run_reads``: it
+    runs commands and requests of the playbook that say ``effect: read``.
     """
 
     cluster: Cluster
@@ -72,6 +76,10 @@ class RunServices:
     interrupts: Interrupts = field(default_factory=NoInterrupts)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     stopped: Callable[[], bool] = lambda: False
+    run_reads: bool = False
+    files: ForeseenFiles = field(default_factory=ForeseenFiles)
+    would_approve: Callable[[str, float], Agreement | None] = lambda _sentence, _seconds: PRESUMED
+    would_choose: Choose = lambda _question, answers: answers[0]
 
 
 class BoundedClock:

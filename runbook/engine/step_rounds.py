@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +11,9 @@ from runbook.engine.scope import Scope, extend_scope
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, ExpressionError, StepError, TimeIsUpError, unexpected
 from runbook.events import AttemptFailed, Waiting
+from runbook.label import Label
 from runbook.playbook.expressions.evaluate import describe_reads, evaluate_condition, resolve
-from runbook.playbook.expressions.model import UNKNOWN, Expression
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import RETRYABLE, Effect, Playbook, Retry, Secret, StepSpec, Value
 from runbook.playbook.types import format_duration, parse_wait
 from runbook.steps.base import StepResult
@@ -61,11 +62,15 @@ Act = Callable[[StepContext, "dict[str, Any]"], StepResult]  # one attempt, with
 
 @dataclass(frozen=True)
 class StepDone:
-    """What a step said at its end, its result, and how a person takes it back."""
+    """What a step said at its end, its result, and how a person takes it back; ``label`` and ``waits`` as in
+    :class:`StepResult`.
+    """
 
     message: str
     output: Any
     undo: str = ""
+    label: Label | None = None
+    waits: float = 0.0
 
 
 def run_rounds(
@@ -74,12 +79,15 @@ def run_rounds(
     """Until ``until`` holds, within its time. Raises whatever ends the step."""
     clock, began = context.clock, context.clock.monotonic()
     while True:
-        result = _round(spec, context, scope, playbook, services, act)
+        result, waits = _round(spec, context, scope, playbook, services, act), 0.0
         after = extend_scope(scope, {"result": result.output})
-        if spec.until is None or _holds(spec.until.condition, after):
+        holds = True if spec.until is None else evaluate_condition(spec.until.condition, after)
+        within = (bound(spec.until.within, scope) or 0.0) if spec.until else 0.0
+        if holds is UNKNOWN:
+            waits = within
+        if spec.until is None or holds in (True, UNKNOWN):
             break
         now = describe_reads(spec.until.condition, after)
-        within = bound(spec.until.within, scope) or 0.0
         if services.dry_run:
             return _not_waited_for(spec, result, within, now)
         left = began + within - clock.monotonic()
@@ -89,19 +97,31 @@ def run_rounds(
         pause = min(bound(spec.until.every, scope) or 0.0, left)
         services.emit(Waiting(context.step, round(pause, 1), f"until {spec.until.condition.text}"))
         clock.sleep(pause)
-    if spec.assertion is not None and not _holds(spec.assertion.condition, after):
-        told, condition = spec.assertion.message, spec.assertion.condition
-        otherwise = f"the condition is false: {condition.text}{describe_reads(condition, after)}"
-        raise unexpected(str(resolve(told, after)) if told else otherwise)
+    is_so = _asserted(spec, after)
     undo = resolve(spec.undo, _with_secrets(playbook, services, spec, [spec.undo], after)) if spec.undo else ""
-    return StepDone(result.message, result.output, str(undo))
+    undone = "" if services.dry_run else str(undo)  # nobody has to take back what was never done
+    label = Label.UNKNOWN if UNKNOWN in (holds, is_so) else result.label
+    return StepDone(result.message, result.output, undone, label, result.waits + waits)
+
+
+def _asserted(spec: StepSpec, after: Scope) -> Any:
+    """True, or UNKNOWN; raises StepError where it is not so."""
+    if spec.assertion is None:
+        return True
+    told, condition = spec.assertion.message, spec.assertion.condition
+    holds = evaluate_condition(condition, after)
+    if holds in (True, UNKNOWN):
+        return holds
+    otherwise = f"the condition is false: {condition.text}{describe_reads(condition, after)}"
+    raise unexpected(str(resolve(told, after)) if told else otherwise)
 
 
 def _not_waited_for(spec: StepSpec, result: StepResult, within: float, now: str) -> StepDone:
     """In a dry run one round is all: only the world can make it so, and what it would be then is not known."""
     text = spec.until.condition.text if spec.until else ""
     message = f"would wait until {text}, for {format_duration(within)} at most{now}: {result.message}"
-    return StepDone(message, {field.name: UNKNOWN for field in CATALOG[spec.uses].results})
+    unknown = {field.name: UNKNOWN for field in CATALOG[spec.uses].results}
+    return StepDone(message, unknown, label=Label.UNKNOWN, waits=within)
 
 
 def _round(
@@ -115,23 +135,17 @@ def _round(
     work, retry = partial(act, context, arguments), retry_policy(spec.retry, scope)
     done = retry_attempts(context, work, retry, services) if retry else work()
     output = done.output
-    if services.dry_run:  # what the change would have given, a dry run cannot know
+    if services.dry_run and done.label is Label.UNKNOWN:  # what the step would have given, a dry run cannot know
         output = {**{field.name: UNKNOWN for field in declaration.results}, **output}
-    return StepResult(
-        done.message, services.secret_store.hide(output)
-    )  # before any other step reads it, or writes it to a file
-
-
-def _holds(condition: Expression, scope: Scope) -> bool:
-    """In a dry run, what is not known yet counts as held."""
-    return evaluate_condition(condition, scope) in (True, UNKNOWN)
+    hidden = services.secret_store.hide(output)  # before any other step reads it, or writes it to a file
+    return replace(done, output=hidden) if services.dry_run else StepResult(done.message, hidden)
 
 
 def _with_secrets(
     playbook: Playbook, services: RunServices, spec: StepSpec, values: Iterable[Value], scope: Scope
 ) -> Scope:
     """Just those that are read, just before they are; a step that a dry run only foretells needs none."""
-    is_done = not services.dry_run or spec.effect is Effect.READ
+    is_done = not services.dry_run or (spec.effect is Effect.READ and services.run_reads)
     fetch = services.secret_store.fetch if is_done else services.secret_store.foretell
     wanted = {name for value in values for name in value.secrets}
     declared: dict[str, Secret] = {secret.name: secret for secret in playbook.secrets}

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from enum import Enum
 
+from runbook.doors import Purpose
 from runbook.errors import ErrorKind, StepError
 from runbook.hosts.process import Command, Ended, run_command, small_environment
 from runbook.hosts.spec import HostSpec
@@ -167,7 +168,8 @@ class Host:
             port = ["-p", str(self.spec.port)] if self.spec.port else []
             options = [*ssh_options(CONNECT), *_KNOWN_KEYS, *port]
             argv = ["ssh", "-T", *options, "--", checked_host(self.spec.ssh), shlex.join(argv)]
-        ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), None, given), seconds)
+        environment, purpose = small_environment({}, "SSH_AUTH_SOCK"), Purpose.CHANGE if changes else Purpose.LOOK
+        ended = run_command(Command(argv, environment, None, given, purpose=purpose), seconds)
         if self.spec.ssh and ended.code == SSH_FAILED:
             raise_ssh_failure(self.spec.ssh, ended)
         if ended.code is None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runbook.doors import Purpose, check_program
 from runbook.errors import unexpected
 from runbook.text import beginning, ending, shown
 
@@ -46,6 +47,7 @@ class Command:
     folder: str | None = None
     given: bytes = b""
     largest: int | None = None
+    purpose: Purpose = Purpose.CHANGE
 
 
 def small_environment(more: Mapping[str, str], *names: str) -> dict[str, str]:
@@ -58,6 +60,7 @@ def run_command(command: Command, seconds: float, stopped: Callable[[], bool] = 
     """Start it, hear it, and end it. Raises StepError where it cannot be started at all, and KeyboardInterrupt once it
     is ended where it is ``stopped``, which is asked several times a second.
     """
+    check_program(command.argv, command.purpose)
     process = _started(command)
     try:
         _limit_files(process, command.largest)

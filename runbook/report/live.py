@@ -59,7 +59,7 @@ class LiveScreen:
     def write(self, record: Mapping[str, Any]) -> None:
         """Print the lines of this event, and say from now on what the run waits for."""
         lines = [] if record["kind"] == "step.waiting" else self._screen.format_event(record)
-        columns, indent = self._columns(self._stream), len("00:00  ") + self._screen.step_width + 1
+        columns, indent = self._columns(self._stream), self._screen.indent
         shown = [part for line in lines for part in wrap_line(line, columns - 1, indent)]
         with self._lock:
             self._note(record)

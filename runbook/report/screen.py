@@ -13,6 +13,7 @@ from runbook.report.times import format_moment, format_seconds, seconds_between
 
 Record = Mapping[str, Any]
 STEP_WIDTH, WIDEST = 9, 20  # columns for the step's name: the least, and the most that it may take
+LABEL = 10  # columns for where a line of a dry run is from
 WORTH_TELLING = 1.0  # seconds that a step must have taken at least
 
 
@@ -27,9 +28,10 @@ class Screen:
         self.step_width = STEP_WIDTH
         self.told_below = ""
         self._afterwards = afterwards
+        self._labelled = False
         self._began: datetime | None = None
         self._day = ""
-        self._started: dict[str, str] = {}
+        self._started: dict[str, Record] = {}
         self._looked = self._waits = ""
         self._items: dict[str, list[str]] = {}
         self._failures: set[str] = set()
@@ -42,13 +44,16 @@ class Screen:
         kind = str(record["kind"])
         if kind == "step.started":
             self._uses[str(record["step"])] = str(record["uses"])
-            self._started[str(record["step"])] = str(record["at"])
+            self._started[str(record["step"])] = record
         texts = self._news(kind, record) if kind in _TEXTS else []
-        minutes, seconds = divmod(int((at - self._began).total_seconds()), 60)
+        passed = record["foreseen"] if "foreseen" in record else (at - self._began).total_seconds()
+        minutes, seconds = divmod(int(passed), 60)
         step = str(record.get("step", ""))
         if texts:
             self.step_width = max(self.step_width, min(len(step), WIDEST))
-        begin = f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} "
+        self._labelled |= bool(record.get("dry_run"))
+        label = f"{record.get('label', ''):<{LABEL}}" if self._labelled else ""
+        begin = f"{minutes:02}:{seconds:02}  {step:<{self.step_width}} {label}"
         lines = [f"{begin}{printable_line(text)}".rstrip() for text in texts]
         return self._dated(str(record["at"]), lines) if self._afterwards and lines else lines
 
@@ -59,12 +64,19 @@ class Screen:
         return [*([] if day == before else [f"{day} (UTC)"]), *(f"{time}  {line}" for line in lines)]
 
     def _took(self, record: Record) -> str:
-        """How long the step has taken that ends here; nothing where that is no news."""
+        """How long the step has taken that ends here, or would take; nothing where that is no news."""
         began = self._started.get(str(record["step"]))
         if not self._afterwards or began is None:
             return ""
-        seconds = seconds_between(began, str(record["at"]))
+        seconds = seconds_between(str(began["at"]), str(record["at"]))
+        if "foreseen" in record and "foreseen" in began:
+            seconds = record["foreseen"] - began["foreseen"]
         return format_seconds(seconds) if seconds >= WORTH_TELLING else ""
+
+    @property
+    def indent(self) -> int:
+        """Columns before the text of a line."""
+        return len("00:00  ") + self.step_width + 1 + (LABEL if self._labelled else 0)
 
     def _news(self, kind: str, record: Record) -> list[str]:
         """What was not said before: by the last look, by a round of the step, or where a step inside failed."""
@@ -131,6 +143,20 @@ def _looked(record: Record) -> list[str]:
     return [f"{told}; {', '.join(odd)}" if odd else told]
 
 
+def _waiting(record: Record) -> str:
+    return "would wait" if record.get("label") == "simulated" else "waiting"
+
+
+def _would_ask(record: Record) -> str:
+    question = f": {record['question']}" if record.get("question") else ""
+    return f"{'agreed to' if record.get('how') == 'by --yes' else 'would ask'}{question} ({record.get('how')})"
+
+
+def _entered(record: Record) -> str:
+    looked = f"looked {record['looks']} times over {record['seconds']:g} s"
+    return f"{looked}: {record['why']}. What follows is simulated, as if the world stood still"
+
+
 def _peer(record: Record) -> str:
     return f"{record['name']} ({record['address']})"
 
@@ -143,7 +169,7 @@ def _lines(prefix: str, text: str) -> list[str]:
 _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.started": _started,
     "cluster.looked": _looked,
-    "step.waiting": lambda r: [f"waiting {r['seconds']:g} s: {r['reason']}"],
+    "step.waiting": lambda r: [f"{_waiting(r)} {r['seconds']:g} s: {r['reason']}"],
     "step.skipped": lambda r: [r["message"]],
     "step.completed": lambda r: [r["message"]],
     "step.failed": lambda r: [r["message"]],
@@ -155,6 +181,9 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "change.answered": lambda r: [f"its end was not seen: {r['answer']}, by a person's word ({r['how']})"],
     "removal.requested": lambda r: [f"asking for the removal of {_peer(r)}: {r['voters_after']} voters will be left"],
     "removal.would_be_requested": lambda r: [f"would remove {_peer(r)}: {r['voters_after']} voters would be left"],
+    "removal.would_be_confirmed": lambda r: [f"{r['name']} would be gone for every server that answers"],
+    "change.would_be_approved": lambda r: [_would_ask(r)],
+    "shadow.entered": lambda r: [_entered(r)],
     "removal.confirmed": lambda r: [f"{r['name']} is gone {r.get('message') or 'for every server that answers'}"],
     "removal.already_gone": lambda r: [f"{r.get('name', r['peer'])} is gone already: somebody else removed it"],
     "removal.failed": lambda r: [f"nothing was changed: {r['message']}"],

@@ -11,13 +11,17 @@ from runbook.changes import Change
 from runbook.printable import printable_line
 from runbook.raft.quorum import VoterCounts, failure_tolerance
 from runbook.removals import Removal
+from runbook.report.foreseen import foreseen, would_do
 from runbook.report.times import format_moment, format_seconds, seconds_between
 from runbook.run_state import RunState
 
 LABEL_WIDTH = 19
 AROUND = ("block", "playbook.run")  # fails with what failed inside of it
+WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
 MANY = 20  # changes that are told each on a line of its own before the rest is only counted
 ITEMS = 3  # of one step, the same
+WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
+FEW = 5  # steps that are named before the rest is only counted
 
 
 def format_summary(progress: RunState, folder: str) -> list[str]:
@@ -27,7 +31,8 @@ def format_summary(progress: RunState, folder: str) -> list[str]:
     lines = [headline, *(f"  {line}" for line in more), *_times(progress), *_changed(progress, run)]
     lines += [*_passed_over(progress), *_unknown(progress)]
     lines += [labelled("state snapshot", str(kept)) for kept in state_snapshots(progress)]
-    lines += [*_numbers(progress), *_next(progress, run), labelled("record", folder)]
+    lines += [*_numbers(progress), *(labelled(*line) for line in foreseen(progress)), *_next(progress, run)]
+    lines.append(labelled("record", folder))
     return [printable_line(line) for line in lines]
 
 
@@ -44,7 +49,8 @@ def _headline(progress: RunState) -> str:
     text = str(progress.ended["message"])
     if progress.state == "completed":
         return f"{name}: {text}"
-    return f"{name} {progress.state.upper()} at step {progress.ended['step']}: {text}"
+    state = WOULD.get(progress.state, "") if progress.dry_run else ""
+    return f"{name} {state or progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
 def _times(progress: RunState) -> list[str]:
@@ -90,7 +96,7 @@ def _found_dead(progress: RunState) -> frozenset[str]:
 
 
 def _numbers(progress: RunState) -> list[str]:
-    before, after = progress.before, progress.after
+    before, after = progress.before, progress.now
     if not before or not after:
         return []
     lines = [labelled("voters", f"{_count(before)} -> {_count(after)}")]
@@ -107,7 +113,7 @@ def tolerance_in_words(progress: RunState) -> str:
     Taking out the dead seldom raises failure tolerance by itself: 4 of 5 voters bear one more loss, and so do 4 of 4.
     What it gains is seen with the next server that is added, as nobody dead counts for quorum then.
     """
-    before, after, lowest = progress.before, progress.after, progress.lowest
+    before, after, lowest = progress.before, progress.now, progress.lowest
     if before is None or after is None or lowest is None:
         return "not known"
     dip = lowest.tolerance < min(before.tolerance, after.tolerance)
@@ -144,6 +150,9 @@ def _next(progress: RunState, run: str) -> list[str]:
 def _changed(progress: RunState, run: str) -> list[str]:
     """Removals, and then step by step what else may be another thing now; after a failure also how to take it back."""
     lines = [_format_removal(removal, run) for removal in progress.removals]
+    if progress.dry_run:
+        lines += [labelled(*line) for line in would_do(progress)]
+        return lines or [labelled("would change", "nothing")]
     lines += _acts(progress, run)
     if progress.state in ("new", "completed"):
         return lines
@@ -201,7 +210,7 @@ def _format_removal(removal: Removal, run: str) -> str:
     if removal.state == "vanished":
         by = f", {removal.message}" if removal.message else ""
         return labelled("already gone", f"{who}: not by this run{by}")
-    if removal.state == "foretold":
+    if removal.state in ("foretold", "would_ask"):
         return labelled("would remove", who)
     if removal.state == "failed":
         return labelled("not removed", f"{who}: {removal.message}")

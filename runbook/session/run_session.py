@@ -47,18 +47,26 @@ class Operator(Protocol):
     def choose(self, question: str, answers: tuple[str, ...]) -> str | None:
         """One of the answers; nothing where nobody could be asked, or gave none of them in time."""
 
+    def would_approve(self, sentence: str, seconds: float) -> Agreement | None:
+        """For a dry run, without asking: who would be asked, and may agree, or has done so beforehand."""
+
+    def would_choose(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """For a dry run, without asking: the first of the answers, where there is somebody to give it."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
     """How a run is to be done, and on which cluster: by its ``choice``.
 
     ``answers`` are a person's words on changes whose end was not seen, by their names; ``confirmed_off`` on servers
-    that they have made sure are off, and how they know, by the server's name. ``step_by_step``: every change
-    is asked for. ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
+    that they have made sure are off, and how they know, by the server's name. ``step_by_step``: every change is
+    asked for. ``run_reads``: a dry run runs the commands and requests that say ``effect: read``.
+    ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
     dry_run: bool = False
+    run_reads: bool = False
     step_by_step: bool = False
     keep_tracebacks: bool = False
     overrides: Overrides = field(default_factory=Overrides)
@@ -138,6 +146,9 @@ class RunSession:
             secret_store=self.secret_store,
             interrupts=interrupts,
             hosts=self.hosts,
+            run_reads=self.options.run_reads,
+            would_approve=operator.would_approve,
+            would_choose=operator.would_choose,
         )
 
     def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:

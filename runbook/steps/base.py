@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runbook.label import Label
     from runbook.playbook.model import StepDeclaration
     from runbook.steps.context import StepContext
 
@@ -21,10 +22,16 @@ class StepResult:
     """How a step ended well: the sentence that log, screen and report show, and the data that later steps read.
 
     ``output`` is plain data (texts, numbers, lists, maps). It is on record, so no secret is in it.
+
+    In a dry run ``label`` says where it is from, if that is another place than where the run is: UNKNOWN where the step
+    was not done, and then whatever ``output`` does not hold is known to nobody. ``waits`` are the seconds at most for
+    which a real run would wait there for what only the world can bring.
     """
 
     message: str
     output: Output
+    label: Label | None = None
+    waits: float = 0.0
 
 
 @dataclass(frozen=True)

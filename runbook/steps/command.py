@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.label import Label
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
@@ -13,6 +14,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import beginning, is_known, last_line, shown
 
 if TYPE_CHECKING:
+    from runbook.doors import Purpose
     from runbook.hosts.process import Ended
     from runbook.steps.context import StepContext
 
@@ -46,12 +48,12 @@ COMMAND_RUN = StepDeclaration(
     ),
     results=RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
-    shadow="With effect: read it is run; else it is told what would be run, with its environment and input.",
+    shadow="It is told what would be run, with its environment and input. With effect: read and --run-reads it is run.",
     parallel=True,
     example="""\
 - id: version
   uses: command.run
-  effect: read                # it changes nothing, so a dry run runs it too
+  effect: read                # it changes nothing, so execute --dry-run --run-reads runs it too
   with:
     argv: [nomad, version]    # a list: nothing in it is ever read by a shell
     timeout: 10s
@@ -69,13 +71,15 @@ def run_on_this_host(context: StepContext, arguments: dict[str, Any]) -> StepRes
     from runbook.hosts.process import Command, run_command, small_environment
 
     way = one_given(arguments, "argv", "shell")
-    if not may_run(context, arguments):
+    if not is_known(arguments):
         return foretell_command(shown(arguments[way]), arguments)
     argv = argument_list(arguments["argv"], "argv") if way == "argv" else ["/bin/sh", "-c", arguments["shell"]]
-    good, seconds = good_exits(arguments), context.left(arguments["timeout"])
-    given = (arguments["input"] or "").encode("utf-8", "replace")
-    environment = small_environment(_variables(arguments["env"] or {}))
-    ended = run_command(Command(argv, environment, arguments["cwd"], given), seconds, context.stopped)
+    good, environment = good_exits(arguments), small_environment(_variables(arguments["env"] or {}))
+    if not may_run(context, arguments):
+        return foretell_command(shown(arguments[way]), arguments)
+    seconds, given = context.left(arguments["timeout"]), (arguments["input"] or "").encode("utf-8", "replace")
+    asked = Command(argv, environment, arguments["cwd"], given, purpose=purpose_of(context))
+    ended = run_command(asked, seconds, context.stopped)
     return judge_end(argv[0] if way == "argv" else "the shell", ended, good, seconds)
 
 
@@ -91,9 +95,16 @@ def _variables(env: dict[str, Any]) -> dict[str, str]:
 # -- what command.run and ssh.run have in common
 
 
+def purpose_of(context: StepContext) -> Purpose:
+    """By what the playbook says of the step."""
+    from runbook.doors import Purpose
+
+    return Purpose.READ if context.reads else Purpose.CHANGE
+
+
 def may_run(context: StepContext, arguments: Mapping[str, Any]) -> bool:
-    """In a dry run only what says that it reads, and only when all of it is known."""
-    return not context.dry_run or (context.reads and is_known(arguments))
+    """In a dry run only what says that it reads, where that is wanted (``--run-reads``) and all of it is known."""
+    return not context.dry_run or (context.reads and context.run_reads and is_known(arguments))
 
 
 def argument_list(value: Any, name: str) -> list[str]:
@@ -138,7 +149,7 @@ def judge_end(name: str, ended: Ended, good: list[int], seconds: float) -> StepR
         raise unexpected(f"{name} ended with {ended.code}{tail}")
     stdout, stderr = (_without_line_break(text) for text in (ended.stdout, ended.stderr))
     output = {"exit_code": ended.code, "stdout": stdout, "stderr": stderr, "left_out": ended.left_out}
-    return StepResult(f"{name} ended with {ended.code}", output)
+    return StepResult(f"{name} ended with {ended.code}", output, Label.LIVE)
 
 
 def _without_line_break(text: str) -> str:
@@ -152,7 +163,7 @@ def foretell_command(what: str, arguments: Mapping[str, Any]) -> StepResult:
     lines += [f"with {key}: {shown(arguments[key])}" for key in ("cwd", "env") if arguments.get(key) is not None]
     if arguments.get("input") is not None:
         lines.append(f"with input: {printable(beginning(shown(arguments['input']), 2000))}")
-    return StepResult("\n".join(lines), {})
+    return StepResult("\n".join(lines), {}, Label.UNKNOWN)
 
 
 def _signal_name(number: int) -> str:

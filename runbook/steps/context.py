@@ -36,6 +36,23 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class ForeseenFiles:
+    """What a dry run would have written by now, the newest last, and what it would have deleted."""
+
+    written: dict[Path, None] = field(default_factory=dict)
+    deleted: set[Path] = field(default_factory=set)
+
+    def write(self, path: Path) -> None:
+        self.written.pop(path, None)
+        self.written[path] = None
+        self.deleted.discard(path)
+
+    def delete(self, path: Path) -> None:
+        self.written.pop(path, None)
+        self.deleted.add(path)
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a step may touch, and what it may know of its run.
 
@@ -48,8 +65,9 @@ class StepContext:
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
     it does not. ``item`` counts from 0 the items of a step with ``for_each``. ``stopped`` is asked again and again by
     what waits for something outside: whether it is to end, as a signal cannot reach it. ``reads`` says that the
-    playbook declares this step to change nothing, so that a dry run may do it. ``answers`` are a person's words, given
-    beforehand, by the places of steps.
+    playbook declares this step to change nothing; ``run_reads``, that a dry run is to do it then, whatever it is.
+    ``answers`` are a person's words, given beforehand, by the places of steps.
+    ``files`` are those that a dry run would have written and deleted.
     ``hosts`` are the machines of the servers, by a name or id of each, where an inventory knows them.
     """
 
@@ -63,6 +81,7 @@ class StepContext:
     state: RunState
     deadline: Deadline = NO_DEADLINE
     reads: bool = False
+    run_reads: bool = False
     observed: Callable[[ClusterView], None] = lambda _view: None
     acquire: Callable[[ClusterView], None] = lambda _view: None
     permit: Callable[[StepContext, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
@@ -73,6 +92,7 @@ class StepContext:
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     item: int | None = None
     stopped: Callable[[], bool] = lambda: False
+    files: ForeseenFiles = field(default_factory=ForeseenFiles)
 
     def left(self, seconds: float) -> float:
         """``seconds``, or what is left before the step's own end. Raises :class:`StepError` when nothing is."""

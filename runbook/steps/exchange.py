@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from runbook.cluster.access import system_authorities
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.doors import check_foreign
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError, StepError, unexpected
 
 LIMIT = (
@@ -55,6 +56,7 @@ class Request:
 def exchange(request: Request, seconds: float, limit: int = LIMIT) -> Reply:
     """Sent once. Raises StepError with the origin alone, as a path or a query may be a secret."""
     _check(request)
+    check_foreign(f"{request.method} {request.origin}", reads=request.reads)
     settings = HttpSettings(
         plain=request.headers,
         verify=request.ca or system_authorities(),
@@ -64,7 +66,10 @@ def exchange(request: Request, seconds: float, limit: int = LIMIT) -> Reply:
     client = HttpClient(request.origin, settings)
     place = f"{request.method} {request.origin}"
     try:
-        return client.ask(request.method, request.path, timeout=seconds, limit=limit, body=request.body)
+        changes = False if request.reads else None
+        return client.ask(
+            request.method, request.path, timeout=seconds, limit=limit, body=request.body, changes=changes
+        )
     except NoAnswerError as error:
         words = error.sentence.removeprefix(f"{place}{request.path}: ")
         raise _failed(place, request, words, error) from None

@@ -15,12 +15,14 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
 from runbook.errors import ClusterError, InvalidValueError, RefusedError, StepError, unexpected
+from runbook.label import Label
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import convert, describe_field
 from runbook.printable import printable
 from runbook.steps.base import StepResult
-from runbook.text import beginning, is_known, shown
+from runbook.steps.command import may_run
+from runbook.text import beginning, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -126,9 +128,9 @@ def _field_fault(field: Any) -> str:
 def run_extension(extension: Extension, context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Whatever another package's step does wrong is told as its own fault."""
     who = f"the step {extension.name} of {extension.origin}"
-    if extension.declaration.effect is Effect.READ and not is_known(arguments):  # only in a dry run
+    if not may_run(context, arguments):  # whatever it would do with a dry run: it is not ours
         given = {name: value for name, value in arguments.items() if value is not None}
-        return StepResult(f"would ask {who}: {shown(given)}", {})
+        return StepResult(f"would run {who} with {shown(given)}", {}, Label.UNKNOWN)
     try:
         result = extension.run(context, arguments)
         fault = _result_fault(result)
@@ -140,7 +142,7 @@ def run_extension(extension: Extension, context: StepContext, arguments: dict[st
     if fault:
         raise unexpected(f"{who} returned {fault}", "Tell those who made it", unsettled=True)
     done: StepResult = result
-    return done
+    return replace(done, label=Label.LIVE) if context.dry_run else done
 
 
 def _result_fault(result: Any) -> str:

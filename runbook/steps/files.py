@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
-from runbook.files import RUNS, make_folder, read_limited, replace_file
+from runbook.files import RUNS, delete_file, make_folder, read_limited, replace_file
+from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.printable import printable
 from runbook.steps.base import Step, StepResult
 from runbook.text import beginning, is_known, shown
 
 if TYPE_CHECKING:
-    from runbook.steps.context import StepContext
+    from runbook.steps.context import ForeseenFiles, StepContext
 
 LIMIT = 1024 * 1024  # bytes
 
@@ -36,7 +37,7 @@ FILE_WRITE = StepDeclaration(
         Field("changed", "bool", "false where the file was so already, and was not touched"),
     ),
     observe="The file holds exactly this content with this mode; then it is not written again.",
-    shadow="Nothing is written; path, mode and content are told.",
+    shadow="Nothing is written; path, mode and content are told, and the result is what it would be.",
     parallel=True,
     example="""\
 - id: peers
@@ -53,9 +54,10 @@ FILE_WRITE = StepDeclaration(
 
 def write_file(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One file, or in a dry run the words for it. Raises StepError."""
-    if context.dry_run:
-        content = printable(beginning(shown(arguments["content"]), 2000))
-        return StepResult(f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}", {})
+    content = printable(beginning(shown(arguments["content"]), 2000))
+    would = f"would write {shown(arguments['path'])}, mode {shown(arguments['mode'])}\n{content}"
+    if not is_known(arguments):
+        return StepResult(would, {}, Label.UNKNOWN)
     import hashlib
 
     data, mode = arguments["content"].encode("utf-8", "replace"), _parse_mode(arguments["mode"])
@@ -64,12 +66,15 @@ def write_file(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     target = writable_path(context.folder, arguments["path"])
     try:
         changed = not _has_content(target, data, mode)
-        if changed:
+        if changed and not context.dry_run:
             replace_file(target, data, mode=mode, keep_owner=True)
     except OSError as error:
         raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
     digest = hashlib.sha256(data).hexdigest()
     output = {"path": str(target), "bytes": len(data), "sha256": digest, "changed": changed}
+    if context.dry_run:
+        context.files.write(target)
+        return StepResult(would if changed else f"{target} is so already", output, Label.SIMULATED)
     return StepResult(f"{target}, {len(data)} bytes" if changed else f"{target} was so already", output)
 
 
@@ -112,6 +117,11 @@ def writable_path(run: Path, path: str) -> Path:
     return target
 
 
+def is_inside(run: Path, path: str) -> bool:
+    """Whether the path is in the run's files, where a dry run may write too."""
+    return (run / RUN_FILES).resolve() in writable_path(run, path).parents
+
+
 def records_of(run: Path) -> Path:
     """The state folder with the records of all runs, and their locks; of a run that is elsewhere its own folder."""
     resolved = run.resolve()
@@ -134,7 +144,7 @@ FILE_PRUNE = StepDeclaration(
         Field("kept", "int", "how many are left"),
     ),
     observe="No more than keep are there; then nothing is deleted.",
-    shadow="It is told which files would be deleted.",
+    shadow="It is told which files would be deleted, those counted in that would have been written.",
     example="""\
 - uses: file.prune
   with:
@@ -150,20 +160,22 @@ FILE_PRUNE = StepDeclaration(
 def prune_files(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises StepError for a folder that is none, or that holds the records of runs."""
     if not is_known(arguments):
-        return StepResult(f"would keep {shown(arguments['keep'])} of {shown(arguments['glob'])}", {})
+        told = f"would keep {shown(arguments['keep'])} of {shown(arguments['glob'])}"
+        return StepResult(told, {}, Label.UNKNOWN)
     folder = _folder(context.folder, arguments["folder"])
     _check_glob(arguments["glob"])
     try:
-        files = _by_age(folder, arguments["glob"])
+        files = _by_age(folder, arguments["glob"], context.files)
         old = files[: max(0, len(files) - arguments["keep"])]
-        for file in () if context.dry_run else old:
-            file.unlink(missing_ok=True)
+        for file in old:
+            (context.files.delete if context.dry_run else delete_file)(file)
     except OSError as error:
         raise unexpected(f"{folder}: {error.strerror}", "Check the folder and its rights") from None
     names = [file.name for file in old]
     output = {"removed": names, "kept": len(files) - len(old)}
     if context.dry_run:
-        return StepResult(f"would delete {', '.join(map(shown, names)) or 'nothing'} in {folder}", output)
+        told = f"would delete {', '.join(map(shown, names)) or 'nothing'} in {folder}"
+        return StepResult(told, output, Label.SIMULATED)
     return StepResult(f"{folder}: {output['kept']} kept, {len(old)} deleted", output)
 
 
@@ -185,17 +197,19 @@ def _check_glob(glob: str) -> None:
         raise unexpected(f"glob {shown(glob)} names no kind of file", "Write part of the name, as consul-*.snap")
 
 
-def _by_age(folder: Path, glob: str) -> list[Path]:
-    """The oldest first; of the same age by their names."""
+def _by_age(folder: Path, glob: str, foreseen: ForeseenFiles) -> list[Path]:
+    """The oldest first; of the same age by their names. Those that a dry run would have written are the newest."""
     from fnmatch import fnmatchcase
     from itertools import islice
 
     entries = list(islice(folder.iterdir(), MOST + 1))
     if len(entries) > MOST:
         raise unexpected(f"{folder} holds more than {MOST:,} files", "Name a folder for these alone")
-    found = [(entry.lstat(), entry) for entry in entries if fnmatchcase(entry.name, glob)]
+    named = [entry for entry in entries if fnmatchcase(entry.name, glob)]
+    found = [(entry.lstat(), entry) for entry in named if entry not in {*foreseen.written, *foreseen.deleted}]
     regular = [(status.st_mtime_ns, entry.name, entry) for status, entry in found if stat.S_ISREG(status.st_mode)]
-    return [entry for _, _, entry in sorted(regular)]
+    new = [file for file in foreseen.written if file.parent == folder and fnmatchcase(file.name, glob)]
+    return [entry for _, _, entry in sorted(regular)] + new
 
 
 STEPS = (Step(FILE_WRITE, write_file), Step(FILE_PRUNE, prune_files))

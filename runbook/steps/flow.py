@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import NoPlaybookError, RefusedError, unexpected
+from runbook.label import Label
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.shipped_playbooks import find_playbook
@@ -52,7 +53,7 @@ ASSERT = StepDeclaration(
         Field("else", "string", "what to tell where it is false", required=True),
     ),
     observe="It changes nothing.",
-    shadow="It is held as in a real run; what is not known yet is told and does not fail.",
+    shadow="It is held as in a real run; what only that can tell is unknown, and does not fail.",
     parallel=True,
     example="""\
 - id: before
@@ -68,7 +69,7 @@ ASSERT = StepDeclaration(
 def assert_that(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises StepError with the playbook's words where it is not so."""
     if arguments["that"] is UNKNOWN:
-        return StepResult("not known yet", {})
+        return StepResult("only the real run can tell", {}, Label.UNKNOWN)
     if arguments["that"] is not True:
         raise unexpected(shown(arguments["else"]))
     return StepResult("it is so", {})
@@ -82,7 +83,7 @@ LOG_MESSAGE = StepDeclaration(
     Effect.READ,
     parameters=(Field("text", "string", "what to say, at most 4,000 characters of it", required=True),),
     observe="It changes nothing.",
-    shadow="It is said as in a real run.",
+    shadow="It is said as in a real run, as far as it is known.",
     parallel=True,
     example="""\
 - uses: log.message
@@ -94,7 +95,8 @@ LOG_MESSAGE = StepDeclaration(
 
 def log_message(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """The text is the step's message, from which log, screen and report are drawn."""
-    return StepResult(beginning(shown(arguments["text"]), MESSAGE_LIMIT), {})
+    unknown = Label.UNKNOWN if arguments["text"] is UNKNOWN else None
+    return StepResult(beginning(shown(arguments["text"]), MESSAGE_LIMIT), {}, unknown)
 
 
 APPROVE = StepDeclaration(
@@ -110,7 +112,7 @@ APPROVE = StepDeclaration(
         Field("at", "string", "when, in UTC"),
     ),
     observe="It changes nothing; a yes is in the record, with who and when.",
-    shadow="Nobody is asked; the question is told.",
+    shadow="Nobody is asked: the question is told, and it is refused where nobody could be asked in a real run.",
     example="""\
 - uses: approve
   with:
@@ -126,14 +128,14 @@ def approve(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.raft.removal import Refusal
 
     prompt = shown(arguments["prompt"])
-    if context.dry_run:
-        return StepResult(f"would ask: {prompt}", {})
     if context.ask is None:
         raise RefusedError(Refusal("NotApproved", f"nobody can be asked: {prompt}", "Run it at a terminal"))
     seconds = context.left(arguments["within"])
     context.emit(Waiting(context.step, round(seconds, 1), f"an answer to: {prompt}"))
     agreed = context.ask(prompt, seconds)
     context.emit(Approved(context.step, agreed.who, agreed.how))
+    if context.dry_run:  # they may take their time, and then it is another moment
+        return StepResult(f"would ask: {prompt}", {"who": agreed.who, "at": UNKNOWN})
     return StepResult(f"agreed to by {agreed}", {"who": agreed.who, "at": context.clock.now()})
 
 

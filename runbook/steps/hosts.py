@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.host_map import HOST, open_host
@@ -56,7 +57,7 @@ def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResu
     stops = arguments["do"] == "stop"
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
-        return StepResult(f"would {arguments['do']} the server on {where}", {})
+        return StepResult(f"would {arguments['do']} the server on {where}", {}, Label.UNKNOWN)
     host = open_host(arguments["host"])
     wanted = Running.STOPPED if stops else Running.RUNS
     state = host.service()
@@ -110,7 +111,8 @@ def back_up(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One copy. Raises StepError, also where the server runs: what is copied under it need not fit together."""
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
-        return StepResult(f"would copy the {shown(arguments['folder'] or 'data')} folder of {where} aside", {})
+        told = f"would copy the {shown(arguments['folder'] or 'data')} folder of {where} aside"
+        return StepResult(told, {}, Label.UNKNOWN)
     from runbook.hosts.host import Running
 
     host = open_host(arguments["host"])

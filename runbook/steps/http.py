@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
 from runbook.files import replace_file
+from runbook.label import Label
 from runbook.playbook.diagnostics import describe_value
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -15,7 +16,7 @@ from runbook.printable import printable
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
 from runbook.steps.files import writable_path
-from runbook.text import NOT_KNOWN, beginning, is_known, shown
+from runbook.text import NOT_KNOWN, beginning, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,12 +70,12 @@ HTTP_REQUEST = StepDeclaration(
         Field("sha256", "string", "the digest of that file"),
     ),
     observe="Ask the same API with a GET whether what was asked for is there.",
-    shadow="With effect: read it is sent, also a POST; of everything else it is told what would be sent.",
+    shadow="It is told what would be sent. With effect: read and --run-reads it is sent, also a POST.",
     parallel=True,
     example="""\
 - id: ready
   uses: http.request
-  effect: read              # so that a dry run asks too
+  effect: read              # so that execute --dry-run --run-reads asks too
   with:
     url: https://consul.example.org:8501/v1/status/leader
     ca: /etc/ssl/cluster.pem
@@ -92,10 +93,10 @@ def send_request(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One request, or in a dry run the words for it. Raises StepError."""
     from runbook.steps.exchange import LIMIT, READS, exchange, refuse_status
 
-    if context.dry_run and not (context.reads and is_known(arguments)):
-        return StepResult(_foretell_request(arguments), {})
+    if not command.may_run(context, arguments):
+        return StepResult(_foretell_request(arguments), {}, Label.UNKNOWN)
     _check_expected(arguments["expect"] or [])
-    target = writable_path(context.folder, arguments["to"]) if arguments["to"] and not context.dry_run else None
+    target = writable_path(context.folder, arguments["to"]) if arguments["to"] else None
     limit = LARGEST if arguments["to"] else LIMIT
     request = _request(arguments, reads=context.reads)
     until = context.clock.monotonic() + context.left(arguments["timeout"])
@@ -108,24 +109,26 @@ def send_request(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     if not _expected(reply.status, arguments["expect"]):
         raise refuse_status(f"{request.method} {request.origin}", reply)
     told = f"{request.method} {request.origin} answered {reply.status}"
-    if arguments["to"]:
-        return _written(told, reply, target)
-    return StepResult(told, {**_output(reply), "path": None, "sha256": None})
+    if target is not None:
+        return _written(context, told, reply, target)
+    return StepResult(told, {**_output(reply), "path": None, "sha256": None}, Label.LIVE)
 
 
-def _written(told: str, reply: Reply, target: Path | None) -> StepResult:
+def _written(context: StepContext, told: str, reply: Reply, target: Path) -> StepResult:
     """The body in a file; in a dry run, which writes none, nowhere."""
     import hashlib
 
     output = _output(replace(reply, body=b"")) | {"body": None, "json": None}
     size = f"{len(reply.body):,} bytes"
-    if target is None:
-        return StepResult(f"{told}, and would write {size}", {**output, "path": UNKNOWN, "sha256": UNKNOWN})
+    digest = hashlib.sha256(reply.body).hexdigest()
+    if context.dry_run:
+        context.files.write(target)
+        told = f"{told}, and would write {target}, {size}"
+        return StepResult(told, {**output, "path": str(target), "sha256": digest}, Label.LIVE)
     try:
         replace_file(target, reply.body)
     except OSError as error:
         raise unexpected(f"{target}: {error.strerror}", "Check the folder, its rights and its room") from None
-    digest = hashlib.sha256(reply.body).hexdigest()
     return StepResult(f"{told}: {target}, {size}", {**output, "path": str(target), "sha256": digest})
 
 
@@ -261,7 +264,7 @@ def post_to_webhook(context: StepContext, arguments: dict[str, Any]) -> StepResu
     way = command.one_given(arguments, "text", "json")
     if context.dry_run:
         said = printable(beginning(shown(arguments[way]), 2000))
-        return StepResult(f"would tell {_host_of(arguments['url'])}: {said}", {})
+        return StepResult(f"would tell {_host_of(arguments['url'])}: {said}", {}, Label.UNKNOWN)
     content = {"text": arguments["text"]} if way == "text" else arguments["json"]
     headers = {"Content-Type": "application/json"}
     request = Request("POST", arguments["url"], headers, json.dumps(content).encode())

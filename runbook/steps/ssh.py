@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
 from runbook.hosts.ssh import SSH_FAILED, checked_host, raise_ssh_failure, ssh_options
+from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import command
 from runbook.steps.base import Step, StepResult
-from runbook.steps.files import writable_path
-from runbook.text import shown
+from runbook.steps.files import is_inside, writable_path
+from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
     from runbook.steps.context import StepContext
@@ -38,12 +39,12 @@ SSH_RUN = StepDeclaration(
     ),
     results=command.RESULTS,
     observe="Only a command that looks can tell: put one with effect: read before it, and an if on this step.",
-    shadow="With effect: read it is run; else it is told what would be run where.",
+    shadow="It is told what would be run where. With effect: read and --run-reads it is run.",
     parallel=True,
     example="""\
 - id: disk
   uses: ssh.run
-  effect: read              # so that a dry run looks too
+  effect: read              # so that execute --dry-run --run-reads looks too
   with:
     host: admin@s1.example.org
     argv: [df, --output=pcent, /var/lib/nomad data]   # the last one arrives there with its space
@@ -62,14 +63,18 @@ def run_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.hosts.process import Command, run_command, small_environment
 
     way = command.one_given(arguments, "argv", "shell")
-    if not command.may_run(context, arguments):
-        return command.foretell_command(f"{shown(arguments[way])} on {shown(arguments['host'])}", arguments)
+    what = f"{shown(arguments[way])} on {shown(arguments['host'])}"
+    if not is_known(arguments):
+        return command.foretell_command(what, arguments)
     host, good = checked_host(arguments["host"]), command.good_exits(arguments)
     line = shlex.join(command.argument_list(arguments["argv"], "argv")) if way == "argv" else arguments["shell"]
+    if not command.may_run(context, arguments):
+        return command.foretell_command(what, arguments)
     seconds = context.left(arguments["timeout"])
     argv = ["ssh", "-T", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", host, line]
     given = (arguments["input"] or "").encode("utf-8", "replace")
-    ended = run_command(Command(argv, small_environment({}, "SSH_AUTH_SOCK"), None, given), seconds, context.stopped)
+    environment, purpose = small_environment({}, "SSH_AUTH_SOCK"), command.purpose_of(context)
+    ended = run_command(Command(argv, environment, None, given, purpose=purpose), seconds, context.stopped)
     if ended.code == SSH_FAILED:
         raise_ssh_failure(host, ended)
     name = shown(arguments["argv"][0]) if way == "argv" else "the shell"
@@ -96,7 +101,7 @@ SSH_COPY = StepDeclaration(
         Field("bytes", "int", "its size"),
     ),
     observe="Compare the file's digest on both hosts, as with ssh.run and sha256sum.",
-    shadow="A fetch with effect: read is done; else it is told what would be copied where.",
+    shadow="It is told what would be copied where. A fetch with effect: read, into the run's files, with --run-reads.",
     parallel=True,
     example="""\
 - id: peers
@@ -116,15 +121,15 @@ def copy_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult
     """One copy, or in a dry run the words for it. Raises StepError."""
     way = command.one_given(arguments, "send", "fetch")
     what = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
-    may = way == "fetch" and command.may_run(context, arguments)
+    may = way == "fetch" and command.may_run(context, arguments) and is_inside(context.folder, arguments["to"])
     if context.dry_run and not may:
-        return StepResult(f"would copy {what}: {shown(arguments['to'])}", {})
+        return StepResult(f"would copy {what}: {shown(arguments['to'])}", {}, Label.UNKNOWN)
     host = checked_host(arguments["host"])
     if way == "send":
         path, size = _send(context, host, arguments)
     else:
         path, size = _fetch(context, host, arguments)
-    return StepResult(f"copied {what}: {path}, {size} bytes", {"path": path, "bytes": size})
+    return StepResult(f"copied {what}: {path}, {size} bytes", {"path": path, "bytes": size}, Label.LIVE)
 
 
 def _send(context: StepContext, host: str, arguments: dict[str, Any]) -> tuple[str, int]:
@@ -171,9 +176,8 @@ def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, targe
 
     seconds = context.left(arguments["timeout"])
     argv = ["scp", "-q", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", source, target]
-    ended = run_command(
-        Command(argv, small_environment({}, "SSH_AUTH_SOCK"), largest=LARGEST), seconds, context.stopped
-    )
+    environment, purpose = small_environment({}, "SSH_AUTH_SOCK"), command.purpose_of(context)
+    ended = run_command(Command(argv, environment, largest=LARGEST, purpose=purpose), seconds, context.stopped)
     if ended.code == SSH_FAILED:
         raise_ssh_failure(arguments["host"], ended)
     command.judge_end("scp", ended, [0], seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runbook.label import Label
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.playbook.types import format_duration
@@ -23,7 +24,7 @@ WAIT_FOR = StepDeclaration(
         Field("reason", "string", "what for, as it is told meanwhile", default="as the playbook says"),
     ),
     observe="There is nothing to tell: time that has passed has passed.",
-    shadow="It is told how long would be waited, and nothing is waited for.",
+    shadow="It is told how long would be waited, and it takes no time.",
     parallel=True,
     example="""\
 - uses: wait.for
@@ -40,16 +41,16 @@ def wait_for(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     from runbook.events import Waiting
 
     seconds = arguments["duration"]
-    if context.dry_run:
-        return StepResult(f"would wait {'' if seconds is UNKNOWN else format_duration(seconds)}".rstrip(), {})
+    if seconds is UNKNOWN:
+        return StepResult("would wait", {}, Label.UNKNOWN)
     if context.left(max(seconds, 0.001)) < seconds:
         what = f"a wait of {format_duration(seconds)} is longer than what is left of the step's time"
         raise StepError(ErrorKind.TIMEOUT, what, "Give the step a longer timeout, or wait less")
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
         context.emit(Waiting(context.step, round(left, 1), arguments["reason"]))
-        context.clock.sleep(min(SLICE, left))
-    return StepResult(f"waited {format_duration(seconds)}", {})
+        context.clock.sleep(left if context.dry_run else min(SLICE, left))
+    return StepResult(f"{'would wait' if context.dry_run else 'waited'} {format_duration(seconds)}", {})
 
 
 WAIT_UNTIL = StepDeclaration(
@@ -64,7 +65,7 @@ WAIT_UNTIL = StepDeclaration(
         Field("tolerance", "int", "how many more may fail"),
     ),
     observe="It changes nothing.",
-    shadow="It looks once, for real, and does not wait.",
+    shadow="It looks at the shadow. What only the world could make so is not waited for, and is unknown.",
     example="""\
 - id: cluster
   uses: wait.until          # one look; "until: result.leader != null" and "within: 1m" make it wait
@@ -108,7 +109,7 @@ WAIT_FOR_PORT = StepDeclaration(
     ),
     results=(Field("seconds", "float", "how long it took"),),
     observe="It changes nothing.",
-    shadow="It is tried once, for real, and not waited for.",
+    shadow="It is tried once, for real. Where it does not listen, that is not waited for, and is unknown.",
     example="""\
 - uses: wait.for_port
   with:
@@ -128,16 +129,17 @@ def wait_for_port(context: StepContext, arguments: dict[str, Any]) -> StepResult
 
     place = f"{shown(arguments['host'])}:{shown(arguments['port'])}"
     if not is_known(arguments):
-        return StepResult(f"would wait for {place}", {})
+        return StepResult(f"would wait for {place}", {}, Label.UNKNOWN)
     began = context.clock.monotonic()
     until = began + context.left(arguments["within"])
     while True:
         why = _why_closed(arguments["host"], arguments["port"], max(0.05, until - context.clock.monotonic()))
         now = context.clock.monotonic()
         if not why:
-            return StepResult(f"{place} takes connections", {"seconds": round(now - began, 3)})
+            return StepResult(f"{place} takes connections", {"seconds": round(now - began, 3)}, Label.LIVE)
         if context.dry_run:
-            return StepResult(f"would wait for {place}, for {format_duration(until - now)} at most: {why}", {})
+            told = f"would wait for {place}, for {format_duration(until - now)} at most: {why}"
+            return StepResult(told, {}, Label.UNKNOWN, until - now)
         if now >= until:
             what = f"{place} took no connection within {format_duration(until - began)}: {why}"
             raise StepError(ErrorKind.TIMEOUT, what, "Check that it was started, and the firewalls on the way")

@@ -191,7 +191,7 @@ def test_what_only_looked_begins_no_cool_down(lab: SimulatedLab, broken: str, tm
     """Neither does a dry run, nor what was refused before it changed anything; and `ack` says so."""
     where = environment(lab, broken)
     path = playbook(tmp_path, f"{WAITS}, min_voters: 4", "first")
-    assert runbook(where, "execute", path, "--dry-run").returncode == 0
+    assert runbook(where, "execute", path, "--dry-run", "--yes").returncode == 0
     assert runbook(where, "execute", path).returncode == 3
     refused = runbook(where, "ack", "last", "--comment", "x")
     assert (refused.returncode, "changed nothing" in refused.stderr) == (2, True)
@@ -240,7 +240,7 @@ def test_a_record_that_cannot_be_read_holds_up_nobody_whom_it_does_not_concern(
     with SimulatedLab(3, seed=7) as other:
         other.wait_for_leader()
         begun = environment(other, "s1") if why == "of another cluster" else environ
-        options = ("--dry-run",) if why == "a dry run's" else ("--yes",)
+        options = ("--dry-run", "--yes") if why == "a dry run's" else ("--yes",)
         assert runbook(begun, "execute", path, *options).returncode == 0
     run, knows = runs()[-1], why in ("of another cluster", "a dry run's")
     record = run / "journal.jsonl"

@@ -72,7 +72,7 @@ def test_a_failure_tells_what_ran_and_how_to_take_it_back_and_the_run_can_be_gon
 def test_a_dry_run_says_at_its_end_that_it_was_one(own: Path) -> None:
     """`done` alone would be read as if it had been."""
     (own / "ready").touch()
-    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}", "--dry-run")
+    words = ("execute", str(own / "mine.yaml"), "--param", f"folder={own}", "--dry-run", "--yes")
     done = runbook({**os.environ, **NOBODY}, *words)
     assert done.returncode == 0, done.stderr
     assert "mine: done, as a dry run: nothing was changed" in done.stdout

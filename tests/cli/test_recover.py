@@ -89,6 +89,6 @@ def test_yes_names_nobody_and_agrees_to_no_recovery(lab: SimulatedLab, state_dir
     assert done.returncode == 3, done.stdout + done.stderr
     assert "silence is all there is of s3.global, s4.global and s5.global" in done.stdout
     dry = runbook(own, "execute", "recover-lost-quorum", "--dry-run")
-    assert "there is not a host for each survivor. Paste the commands of" in dry.stdout, dry.stdout + dry.stderr
-    assert dry.returncode == 3
+    assert "silence is all there is of s3.global, s4.global and s5.global" in dry.stdout, dry.stdout + dry.stderr
+    assert dry.returncode == 3  # I14: neither could anybody name them in the real run
     assert changes(lab) == []

@@ -152,5 +152,5 @@ def test_failure_tolerance_is_told_before_in_between_and_after(events: tuple[dic
 def test_a_dry_run_counts_the_voters_that_would_be_left() -> None:
     """And says of the same servers what would be so."""
     foretold = (removal(left, "removal.would_be_requested") for left in (4, 3))
-    seen = told(started("a"), looked(5, 3), *foretold, COMPLETED)
+    seen = told(started("a"), looked(5, 3), *foretold, looked(3, 3), COMPLETED)  # the last look is at the shadow
     assert "voters             5 (3 alive) -> 3 (3 alive)" in seen

@@ -42,6 +42,8 @@ class Nobody:
     def choose(self, _question: str, _answers: tuple[str, ...]) -> str | None:
         return None
 
+    would_approve, would_choose = approve, choose
+
 
 @contextmanager
 def on(cluster: FakeCluster) -> Iterator[None]:

@@ -123,10 +123,10 @@ def test_the_example_is_installed_listed_run_and_removed(environment: Place, tmp
     assert ended[0]["output"]["bytes"] > 0
     assert ended[1]["message"] == f"{ended[0]['output']['bytes']} bytes"
     playbook.write_text(DRY)
-    foreseen = environment.runs("execute", str(playbook), "--dry-run")
+    foreseen = environment.runs("execute", str(playbook), "--dry-run", "--yes")
     assert (
         foreseen.returncode,
-        "would ask the step disk.free of runbook-disk" in foreseen.stdout + foreseen.stderr,
+        "would run the step disk.free of runbook-disk" in foreseen.stdout + foreseen.stderr,
     ) == (0, True)
     playbook.write_text(PLAYBOOK)
     environment.pip("uninstall", "--quiet", "--yes", "runbook-disk")
@@ -226,11 +226,11 @@ def test_what_an_extension_does_wrong_is_told_as_its_own_fault(
 ) -> None:
     place.has("bad", {"x.bad": "bad_one"}, bad_one=GOOD.format(name="x.bad", parameters="", body=body))
     script = textwrap.dedent("""
-        import sys
+        from types import SimpleNamespace
         from runbook.steps.registry import body_of
         from runbook.extension import StepError
         try:
-            body_of("x.bad")(None, {})
+            body_of("x.bad")(SimpleNamespace(dry_run=False), {})
         except StepError as error:
             print(error.kind.value, error)
     """)

@@ -124,9 +124,10 @@ def test_what_cannot_be_written_is_said(world: World, arguments: dict[str, Any],
 
 def test_a_dry_run_writes_nothing_and_tells_it_all(world: World) -> None:
     message, output = world.dry("file.write", path="x", content="a\nb", mode="0644")
-    assert (message, output) == ("would write x, mode 0644\na\nb", {})
+    assert message == "would write x, mode 0644\na\nb"
     assert world.dry("file.write", path=UNKNOWN, content=UNKNOWN)[1] == {}
-    assert list(world.folder.iterdir()) == []
+    assert not list(world.folder.rglob("x"))
+    assert world.run("file.write", path="x", content="a\nb", mode="0644")[1] == output
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket"])

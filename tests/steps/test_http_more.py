@@ -107,6 +107,8 @@ def test_a_read_by_post_is_sent_in_a_dry_run_and_writes_no_file(world: World, se
     given: Any = {"url": f"{server.url}/search", "method": "POST", "json": {"query": "x"}}
     message, output = world.dry("http.request", reads=True, **given)
     assert (message.endswith("answered 200"), output["json"]) == (True, [1])
-    assert world.dry("http.request", reads=True, to="found.json", **given)[0].endswith("would write 3 bytes")
+    message, output = world.dry("http.request", reads=True, to="found.json", **given)
+    assert message.endswith(f"would write {output['path']}, 3 bytes")
+    assert output["path"].endswith("/files/found.json")
     assert list(world.folder.rglob("found.json")) == []
     assert len(server.asked) == 2

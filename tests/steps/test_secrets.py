@@ -41,6 +41,14 @@ def spread(type_: str, secret: str) -> Any:
     }[type_]
 
 
+def told(world: World, name: str, arguments: dict[str, Any]) -> str:
+    """The words of a dry run, also where it foresees that the step fails."""
+    try:
+        return world.dry(name, **arguments)[0]
+    except StepError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("name", ["http.request", "command.run", "ssh.run", "ssh.copy", "file.write", "notify.webhook"])
 @given(secret=secrets)
 @quick
@@ -53,12 +61,11 @@ def test_the_words_of_a_dry_run_leave_nothing_of_a_secret(world: World, name: st
         for field in declaration.parameters
         if field.name not in left_out and field.type in ("string", "path", "any", "list", "map", "url")
     }
-    message, output = world.dry(name, **given_)
-    assert (leaks(message, secret), output) == ([], {})
+    assert leaks(told(world, name, given_), secret) == []
     for other in declaration.exactly_one[1:]:
         field = next(one for one in declaration.parameters if one.name == other)
         rest = {key: value for key, value in given_.items() if key not in declaration.exactly_one}
-        assert leaks(world.dry(name, **rest, **{other: spread(field.type, secret)})[0], secret) == []
+        assert leaks(told(world, name, {**rest, other: spread(field.type, secret)}), secret) == []
 
 
 @given(secret=secrets, count=st.integers(1, 40), before=st.integers(0, 300))

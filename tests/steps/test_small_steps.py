@@ -39,10 +39,11 @@ def test_a_wait_longer_than_its_step_may_take_fails_before_it_begins(world: Worl
     assert (caught.value.kind, world.clock.slept) == (ErrorKind.TIMEOUT, [])
 
 
-def test_a_dry_run_waits_for_nothing(world: World) -> None:
-    assert world.dry("wait.for", duration=3600.0) == ("would wait 1h", {})
+def test_a_dry_run_sleeps_at_once_what_its_clock_leaps_over(world: World) -> None:
     assert world.dry("wait.for", duration=UNKNOWN) == ("would wait", {})
     assert (world.clock.slept, world.events) == ([], [])
+    assert world.dry("wait.for", duration=3600.0) == ("would wait 1h", {})
+    assert world.clock.slept == [3600.0]
 
 
 def view(leader: bool, answering: int) -> ClusterView:
@@ -82,7 +83,7 @@ def test_what_holds_passes_and_what_does_not_fails_in_the_playbooks_own_words(wo
     with pytest.raises(StepError, match="^only 2 servers$") as caught:
         world.run("assert", that=False, **words)
     assert caught.value.kind is ErrorKind.UNEXPECTED
-    assert world.dry("assert", that=UNKNOWN, **words) == ("not known yet", {})
+    assert world.dry("assert", that=UNKNOWN, **words) == ("only the real run can tell", {})
 
 
 def test_names_are_told_and_values_only_kept(world: World) -> None:
@@ -126,9 +127,10 @@ def test_without_anybody_to_ask_or_without_a_yes_it_is_refused_and_nobody_agreed
     assert not [event for event in world.events if isinstance(event, Approved)]
 
 
-def test_a_dry_run_asks_nobody(world: World) -> None:
-    assert world.dry("approve", prompt="Is it safe?") == ("would ask: Is it safe?", {})
-    assert world.events == []
+def test_when_a_person_will_agree_a_dry_run_cannot_know(world: World) -> None:
+    context = world.context(dry_run=True, ask=lambda *_: Agreement("ann@bastion", "by --yes"))
+    told = world.run("approve", context, prompt="Is it safe?")
+    assert told == ("would ask: Is it safe?", {"who": "ann@bastion", "at": UNKNOWN})
 
 
 def test_another_playbook_is_found_beside_this_one(tmp_path: Path) -> None:

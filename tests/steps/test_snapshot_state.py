@@ -30,7 +30,8 @@ def test_it_is_kept_where_it_is_wanted_but_in_a_dry_run(tmp_path: Path, dry_run:
     played = Run(FakeCluster(FakeClock()), folder, text=TEXT.format(to=outside / "x.snap").encode())
     assert isinstance(played.execute(dry_run=dry_run), RunCompleted)
     assert (outside / "x.snap").exists() is not dry_run
-    path = folder / "state.snap" if dry_run else outside / "x.snap"
+    path = outside / "x.snap"  # a dry run says where it would be
+    assert (folder / "state.snap").exists() is dry_run
     told = [record["message"] for record in played.records if record["kind"] == "step.completed"][-1]
     assert told == f'{path} ["alive", "alive", "alive", "alive", "alive"]'
     among_runs = Run(FakeCluster(FakeClock()), folder, text=TEXT.format(to=folder.parent / "x.snap").encode())

@@ -89,5 +89,5 @@ class World:
         return done.message, done.output
 
     def dry(self, uses: str, /, reads: bool = False, **arguments: Any) -> tuple[str, Output]:
-        """In a dry run; ``reads`` where the playbook says ``effect: read``."""
-        return self.run(uses, self.context(dry_run=True, reads=reads), **arguments)
+        """In a dry run; ``reads`` where the playbook says ``effect: read`` and the command line ``--run-reads``."""
+        return self.run(uses, self.context(dry_run=True, reads=reads, run_reads=reads), **arguments)

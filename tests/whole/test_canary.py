@@ -93,7 +93,7 @@ def leaks(text: str, secrets: set[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",), ("--dry-run", "--run-reads")])
 def test_a_secret_that_is_told_back_in_every_encoding_is_found_nowhere(
     echo: tuple[Path, str], tmp_path: Path, form: str, dry: tuple[str, ...]
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_secret_that_is_told_back_in_every_encoding_is_found_nowhere(
     written = "".join(path.read_text(encoding="utf-8") for path in state.rglob("*") if path.is_file())
     assert "c4nary" not in written.casefold().replace("canary", "")
     assert leaks(written + said, spelled(KEY) | {TOKEN}) == []
-    assert said.count("(secret)") > len(ENCODINGS)
+    assert said.count("(secret)") > (0 if dry == ("--dry-run",) else len(ENCODINGS))
 
 
 def test_a_token_that_a_cluster_tells_back_is_found_nowhere(echo: tuple[Path, str]) -> None:

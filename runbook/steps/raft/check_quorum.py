@@ -43,15 +43,12 @@ def check_quorum(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         prove_quorum,
         reason_against_removal,
         require_leader_configuration,
-        view_without,
     )
 
     if not arguments["remove"]:
         return StepResult("nothing to remove", {"removals": [], "plan_basis": None})
     wanted = {_id_of(item) for item in arguments["remove"]}
     view = prove_quorum(context, context.state.looks[-1]) if context.state.looks else confirm(context, wanted)
-    if context.dry_run:  # each proof after a removal that was foretold is of what that would have left
-        view = view_without(view, context.state.gone)
     configuration = require_leader_configuration(view)
     order = sorted((p for p in configuration.peers if p.id in wanted), key=lambda p: (p.voter, p.name is not None))
     basis = plan_basis_of(view, configuration, wanted)

@@ -194,7 +194,7 @@ def _without_leader(view: ClusterView, led_lately: bool) -> tuple[ErrorKind, str
 
 
 def view_without(view: ClusterView, gone: Iterable[str]) -> ClusterView:
-    """The view of a dry run's second removal: what the leader would hold if the first had been made."""
+    """What the leader would hold if these had been removed."""
     configuration = require_leader_configuration(view)
     for peer_id in gone:
         configuration = configuration.without(peer_id)

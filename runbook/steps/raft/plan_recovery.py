@@ -35,7 +35,7 @@ PLAN_RECOVERY = StepDeclaration(
         Field("path", "string", "the plan as a file, with the commands for each host"),
     ),
     observe="It changes nothing.",
-    shadow="It is decided as in a real run, and nobody is asked: who would have to be named is told.",
+    shadow="It is decided as in a real run, and nobody is asked: who would be named at the terminal is told.",
     example="""\
 - id: left
   uses: raft.collect_survivors
@@ -60,7 +60,7 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
     evidence = gather_evidence(context, collected, confirm_for, frozenset())
     asked = _ask_for_names(context, evidence)
     named = frozenset(asked)
-    if asked and not context.dry_run:  # a person took their time
+    if asked:  # a person took their time
         evidence = gather_evidence(context, collected, confirm_for, named)
     plan = plan_or_refuse(replace(evidence, named=named))
     _refuse_others(plan, collected)
@@ -97,7 +97,7 @@ def _refuse_others(plan: RecoveryPlan, collected: Mapping[str, Any]) -> None:
 
 
 def _ask_for_names(context: StepContext, evidence: RecoveryEvidence) -> dict[str, str]:
-    """The ids and names of those whom a person has named; of all that would be asked for, in a dry run.
+    """The ids and names of those whom a person has named.
 
     Asked only where nothing else is in the way, and each below the sentence that says what may be lost.
     """
@@ -110,7 +110,7 @@ def _ask_for_names(context: StepContext, evidence: RecoveryEvidence) -> dict[str
     asked = {}
     for one in unproven_in(evidence):
         name = one.peer.label
-        if context.dry_run or context.choose(SENTENCE.format(name=name, seen=one.seen), (name.lower(),)):
+        if context.choose(SENTENCE.format(name=name, seen=one.seen), (name.lower(),)):
             asked[one.peer.id] = name
     return asked
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import RefusedError, unexpected
+from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.host_map import HOST, open_host
@@ -29,7 +30,7 @@ CONFIRM_RECOVERY = StepDeclaration(
         Field("raft_folder", "string", "where it belongs, below the data folder"),
     ),
     observe="It changes nothing; the agreement is in the record.",
-    shadow="Nobody is asked; the question is told.",
+    shadow="Nobody is asked: the question is told, and it is refused where nobody could be asked in a real run.",
     example="""\
 - id: left
   uses: raft.collect_survivors
@@ -54,8 +55,6 @@ def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepRes
         raise RefusedError(Refusal("NoHosts", sentence, next_action))
     name = str(plan["cluster"])
     question = f"Recover {name} as the plan says ({plan['path']})? There is no way back but the copies. Type {name}:"
-    if context.dry_run:
-        return StepResult(f"would ask: {question}", dict(plan))
     if context.choose(question, (name.lower(),)) is None:
         sentence = f"nobody agreed to the recovery by typing {name}"
         raise RefusedError(Refusal("NotAgreed", sentence, "Run it at a terminal, with the plan read"))
@@ -64,7 +63,8 @@ def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepRes
     if made.text != plan["peers_json"]:
         sentence = "the survivors are not those of the plan any more"
         raise RefusedError(Refusal("PlanMoved", sentence, "Run it again, and read the new plan"))
-    return StepResult(f"agreed to by typing {name}; it still is as planned", dict(plan))
+    told = f"would ask: {question}" if context.dry_run else f"agreed to by typing {name}; it still is as planned"
+    return StepResult(told, dict(plan))
 
 
 def refuse_unless_still_lost(context: StepContext, plan: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises StepError where the server runs, and where the folder is not one that the file would be read in."""
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each survivor"
-        return StepResult(f"would write peers.json on the host of {where}", {})
+        return StepResult(f"would write peers.json on the host of {where}", {}, Label.UNKNOWN)
     from runbook.hosts.host import Running
 
     plan, host = arguments["plan"], open_host(arguments["host"])
@@ -192,7 +192,8 @@ def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResu
     from runbook.errors import ClusterError, ErrorKind
 
     if context.dry_run:
-        return StepResult("would look for a leader, and that all survivors agree", {})
+        told = "would look for a leader, and that all survivors agree"
+        return StepResult(told, {}, Label.UNKNOWN, context.left(arguments["within"]))
     plan, within = arguments["plan"], context.left(arguments["within"])
 
     def agreed() -> bool | None:

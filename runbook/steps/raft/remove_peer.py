@@ -22,7 +22,7 @@ REMOVE_PEER = StepDeclaration(
     parameters=(Field("peer", "string", "id of the peer", required=True),),
     results=(Field("id", "string", "id of the peer"), Field("outcome", "string", "removed or already_gone")),
     observe="A look shows that the leader and every server that answers no longer list the peer.",
-    shadow="The guard is asked for real; the removal is told and reckoned with in the steps that follow.",
+    shadow="The guards are asked as in a real run, and the removal takes effect in the shadow alone.",
     example="""\
 - id: dead
   uses: raft.find_dead
@@ -40,9 +40,9 @@ REMOVE_PEER = StepDeclaration(
 
 def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One attempt. Nothing is asked for twice: what this run asked for before is settled first."""
-    from runbook.removals import RemovalRequested, RemovalWouldBeRequested
+    from runbook.removals import RemovalRequested
     from runbook.steps.raft import settling
-    from runbook.steps.raft.looking import confirm, require_leader_configuration, view_without
+    from runbook.steps.raft.looking import confirm, require_leader_configuration
 
     peer_id = arguments["peer"]
     if peer_id in context.state.gone:
@@ -61,8 +61,6 @@ def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     peer = require_leader_configuration(view).peer(peer_id)
     if peer is None:
         return settling.record_vanished(context, peer_id)
-    if context.dry_run:
-        view = view_without(view, context.state.gone)
     _guard(context, view, peer)
     if context.permit(context, *_question(context, view, peer)):
         return remove_peer(context, arguments)  # a person took their time: all is looked at and asked again
@@ -73,9 +71,6 @@ def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         peer.label,
         len(require_leader_configuration(view).voters) - peer.voter,
     )
-    if context.dry_run:
-        context.emit(RemovalWouldBeRequested(*intent))
-        return StepResult(f"{peer.label} would be removed", {"id": peer.id, "outcome": "removed"})
     return settling.remove_and_settle(context, peer, RemovalRequested(*intent), view.taken_at + settling.FRESH)
 
 

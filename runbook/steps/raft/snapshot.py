@@ -48,7 +48,7 @@ SNAPSHOT = StepDeclaration(
         Field("state_trouble", "string", "why none was kept; else empty"),
     ),
     observe="It changes nothing.",
-    shadow="It is done as in a real run.",
+    shadow="It is done as in a real run, but for a file outside of the run's folder: it is kept inside.",
     example="""\
 - id: before
   uses: raft.snapshot       # snapshot.json and state.snap are in the folder of this run
@@ -133,12 +133,15 @@ def _save_state(context: StepContext, wanted: str, to: str | None = None) -> Sav
     """
     if wanted == "none":
         return SavedState(trouble="no state snapshot: the playbook wants none")
-    path = context.folder / f"state{_mark(context)}.snap"
-    if to is not None and not context.dry_run:  # which writes into its own folder alone
-        path = writable_path(context.folder, to)
+    wanted_path = path = context.folder / f"state{_mark(context)}.snap"
+    if to is not None:
+        wanted_path = writable_path(context.folder, to)
+        path = path if context.dry_run else wanted_path  # a dry run writes into its own folder alone
     for tries_left in reversed(range(TRIES)):
         try:
-            return SavedState(str(path), context.cluster.save_state(path, within=context.left(inf)))
+            digest = context.cluster.save_state(path, within=context.left(inf))
+            context.files.write(wanted_path)
+            return SavedState(str(wanted_path), digest)
         except ClusterError as error:
             path.unlink(missing_ok=True)
             trouble = error

@@ -1,0 +1,64 @@
+"""A picture of a cluster on which removals take effect: what a dry run sees once it has foretold a change.
+
+Nothing else in it moves. The functions are the same for every product, as they only know what a look is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from runbook.raft.liveness import Liveness, judge_once
+from runbook.raft.model import ClusterView, Configuration, Vantage
+from runbook.raft.plan_basis import leader_term
+from runbook.raft.verdicts import is_meant
+
+
+def stands_still(view: ClusterView, confirmed_off: Collection[str] = ()) -> bool:
+    """Whether there is a leader, and every peer looks alive or dead: then time alone would show nothing new.
+
+    Of a member that was added and never started, time alone proves nothing either.
+    """
+    peers = view.configuration.peers if view.configuration else ()
+    verdicts = [judge_once(view, peer, confirmed_off=is_meant(view, peer, confirmed_off)) for peer in peers]
+    undecided = [v for v in verdicts if v.liveness is Liveness.UNKNOWN and not v.peer.never_started]
+    return bool(peers) and view.leader_id is not None and not undecided
+
+
+def picture(view: ClusterView, confirmed_off: Collection[str] = ()) -> object:
+    """What of a look decides: two looks with equal pictures show the same."""
+    peers = view.best_configuration.peers if view.best_configuration else ()
+    verdicts = [judge_once(view, peer, confirmed_off=is_meant(view, peer, confirmed_off)).liveness for peer in peers]
+    held = frozenset((v.server_id, v.configuration.fingerprint if v.configuration else None) for v in view.answering)
+    return view.leader_id, leader_term(view), peers, tuple(verdicts), held
+
+
+def after_removals(view: ClusterView, removed: Collection[str], taken_at: float) -> ClusterView:
+    """The same look, taken at another moment, had the peers with these ids been taken out: the leader and every server
+    that answers list them no more, nobody has anything to say of them, and nobody tries their ports.
+    """
+    gone = frozenset(removed)
+    seen = view.best_configuration
+    addresses = {peer.address for peer in (seen.peers if seen else ()) if peer.id in gone}
+    return replace(
+        view,
+        taken_at=taken_at,
+        configuration=_without(view.configuration, gone),
+        vantages=tuple(_forgetful(vantage, gone) for vantage in view.vantages),
+        probes={address: reach for address, reach in view.probes.items() if address not in addresses},
+        hosts={address: tried for address, tried in view.hosts.items() if address not in addresses},
+        opinions={
+            by: {peer: opinion for peer, opinion in held.items() if peer not in gone}
+            for by, held in view.opinions.items()
+            if by not in gone
+        },
+        unhealthy=view.unhealthy and view.unhealthy - gone,
+    )
+
+
+def _forgetful(vantage: Vantage, gone: frozenset[str]) -> Vantage:
+    return replace(vantage, configuration=_without(vantage.configuration, gone))
+
+
+def _without(configuration: Configuration | None, gone: frozenset[str]) -> Configuration | None:
+    return configuration and Configuration(tuple(peer for peer in configuration.peers if peer.id not in gone))
