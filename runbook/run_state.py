@@ -49,7 +49,7 @@ class RunState:
         self.before: VoterCounts | None = None
         self.now: VoterCounts | None = None
         self.lowest: VoterCounts | None = None  # of all looks with a leader, the one with the smallest margin
-        self.unproven: tuple[str, ...] = ()
+        self.last_verdicts: Mapping[str, str] = {}  # of the newest look, by label
         self.undecided: Mapping[str, str] = {}
         self.settled_by: Mapping[str, str] = {}
         self.peers: frozenset[str] = frozenset()
@@ -130,7 +130,7 @@ class RunState:
             self.steps |= {place: "interrupted" for place, state in self.steps.items() if state == "running"}
 
     def _apply_look(self, record: Record, view: ClusterView | None) -> None:
-        self.unproven = tuple(name for name, verdict in record["verdicts"].items() if verdict == "unknown")
+        self.last_verdicts = record["verdicts"]
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now

@@ -20,28 +20,28 @@ AROUND = ("block", "playbook.run")  # fails with what failed inside of it
 WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
 MANY = 20  # changes that are told each on a line of its own before the rest is only counted
 ITEMS = 3  # of one step, the same
-WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
-FEW = 5  # steps that are named before the rest is only counted
+
+
+Row = tuple[str, str]  # what stands in the left column, and what in the right
 
 
 def format_summary(progress: RunState, folder: str) -> list[str]:
     """From the run's state alone; ``folder`` is where its record lies."""
-    run = folder.rpartition("/")[2]
-    headline, *more = _headline(progress).splitlines()
-    lines = [headline, *(f"  {line}" for line in more), *_times(progress), *_changed(progress, run)]
-    lines += [*_passed_over(progress), *_unknown(progress)]
-    lines += [labelled("state snapshot", str(kept)) for kept in state_snapshots(progress)]
-    lines += [*_numbers(progress), *(labelled(*line) for line in foreseen(progress)), *_next(progress, run)]
-    lines.append(labelled("record", folder))
+    first, *more = headline(progress).splitlines()
+    rows = [*summary_rows(progress, folder.rpartition("/")[2]), ("record", folder)]
+    lines = [first, *(f"  {line}" for line in more), *(f"{label:<{LABEL_WIDTH}}{text}" for label, text in rows)]
     return [printable_line(line) for line in lines]
 
 
-def labelled(label: str, text: str) -> str:
-    """What stands in the left column, and what in the right."""
-    return f"{label:<{LABEL_WIDTH}}{text}"
+def summary_rows(progress: RunState, run: str) -> list[Row]:
+    """All of it but the headline and where the record lies."""
+    rows = [*_times(progress), *_changed(progress, run), *_passed_over(progress), *_unknown(progress)]
+    rows += [("state snapshot", str(kept)) for kept in state_snapshots(progress)]
+    return [*rows, *_numbers(progress), *foreseen(progress), *_next(progress, run)]
 
 
-def _headline(progress: RunState) -> str:
+def headline(progress: RunState) -> str:
+    """How it ended, with the sentence of a refusal or a failure."""
     name = progress.started["playbook"] if progress.started else "?"
     if progress.ended is None:
         what = "was never begun" if progress.started is None else f"has no ending; the last step was {progress.step}"
@@ -53,35 +53,36 @@ def _headline(progress: RunState) -> str:
     return f"{name} {state or progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
-def _times(progress: RunState) -> list[str]:
+def _times(progress: RunState) -> list[Row]:
     if progress.started is None:
         return []
     began = str(progress.started["at"])
     if progress.ended is None:
-        return [labelled("began", f"{format_moment(began)} UTC")]
+        return [("began", f"{format_moment(began)} UTC")]
     took = format_seconds(seconds_between(began, str(progress.ended["at"])))
     stood = ", with the time until it was resumed" if progress.resumed else ""
-    return [labelled("took", f"{took}{stood}, from {format_moment(began)} UTC")]
+    return [("took", f"{took}{stood}, from {format_moment(began)} UTC")]
 
 
 # -- who was left as they were
 
 
-def _unknown(progress: RunState) -> list[str]:
+def _unknown(progress: RunState) -> list[Row]:
     """Who was left: with the signs of trouble and what would settle it, unless the run's end has said that already."""
     gone = {removal.name for removal in progress.removals if removal.peer in progress.gone}
     left = {} if progress.ended_undecided else progress.undecided
     proven = [name for name in left if name not in gone and name in _found_dead(progress)]
     dead = f"{', '.join(proven)}: proven dead, and still in the configuration"
-    lines = [labelled("not removed", dead)] if proven else []
+    lines = [("not removed", dead)] if proven else []
     lines += [
-        labelled("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
+        ("unknown", f"{name}: {sign}. Not proven dead, so not removed. {progress.settled_by.get(name, '')}")
         for name, sign in left.items()
         if name not in gone and name not in proven
     ]
-    others = [name for name in progress.unproven if name not in progress.undecided]
+    unknown = [name for name, verdict in progress.last_verdicts.items() if verdict == "unknown"]
+    others = [name for name in unknown if name not in progress.undecided]
     why = "not proven dead, so never removed; `runbook diagnose` says why"
-    return [*lines, labelled("unknown", f"{', '.join(others)}: {why}")] if others else lines
+    return [*lines, ("unknown", f"{', '.join(others)}: {why}")] if others else lines
 
 
 def _found_dead(progress: RunState) -> frozenset[str]:
@@ -95,12 +96,12 @@ def _found_dead(progress: RunState) -> frozenset[str]:
 # -- the numbers
 
 
-def _numbers(progress: RunState) -> list[str]:
+def _numbers(progress: RunState) -> list[Row]:
     before, after = progress.before, progress.now
     if not before or not after:
         return []
-    lines = [labelled("voters", f"{_count(before)} -> {_count(after)}")]
-    return [*lines, labelled("failure tolerance", tolerance_in_words(progress))]
+    lines = [("voters", f"{_count(before)} -> {_count(after)}")]
+    return [*lines, ("failure tolerance", tolerance_in_words(progress))]
 
 
 def _count(counts: VoterCounts) -> str:
@@ -135,34 +136,33 @@ def _gain(before: VoterCounts, after: VoterCounts) -> str:
     return words if after.tolerance <= before.tolerance and added > otherwise else ""
 
 
-def _next(progress: RunState, run: str) -> list[str]:
+def _next(progress: RunState, run: str) -> list[Row]:
     """What a person does about a run that did not come to its end."""
     if progress.started is None or progress.state not in ("running", "interrupted"):
         return []
     if progress.dry_run:
-        return [labelled("next", "it was a dry run and changed nothing: run the playbook again")]
-    return [labelled("next", f"`runbook resume {run}` goes on with it")]
+        return [("next", "it was a dry run and changed nothing: run the playbook again")]
+    return [("next", f"`runbook resume {run}` goes on with it")]
 
 
 # -- what was changed
 
 
-def _changed(progress: RunState, run: str) -> list[str]:
+def _changed(progress: RunState, run: str) -> list[Row]:
     """Removals, and then step by step what else may be another thing now; after a failure also how to take it back."""
     lines = [_format_removal(removal, run) for removal in progress.removals]
     if progress.dry_run:
-        lines += [labelled(*line) for line in would_do(progress)]
-        return lines or [labelled("would change", "nothing")]
+        return [*lines, *would_do(progress)] or [("would change", "nothing")]
     lines += _acts(progress, run)
     if progress.state in ("new", "completed"):
         return lines
     if not lines and progress.ended:
-        return [labelled("changed", "nothing")]
+        return [("changed", "nothing")]
     undo = [(step, words) for step, text in reversed(progress.undo.items()) for words in text.splitlines()]
-    return [*lines, *(labelled("undo by hand", f"{step}: {words}") for step, words in undo)]
+    return [*lines, *(("undo by hand", f"{step}: {words}") for step, words in undo)]
 
 
-def _acts(progress: RunState, run: str) -> list[str]:
+def _acts(progress: RunState, run: str) -> list[Row]:
     """A line a step that is no removal: of its change the record knows that it was made, how far, and its words."""
     steps: dict[str, list[Change]] = {}
     for change in progress.changes:
@@ -170,55 +170,55 @@ def _acts(progress: RunState, run: str) -> list[str]:
             steps.setdefault(change.step, []).append(change)
     lines = [line for step, changes in steps.items() for line in _format_act(progress, step, changes)]
     left = len(lines) - MANY
-    more = [labelled("", f"and {left} more: `runbook show {run}` tells each")] if left > 0 else []
+    more = [("", f"and {left} more: `runbook show {run}` tells each")] if left > 0 else []
     unseen = [
         f"{change.name} ({change.uses}) was begun, and its end was not seen. `runbook resume {run}` asks whether it "
         "was done"
         for change in progress.open_changes
     ]
-    return [*lines[:MANY], *more, *(labelled("OUTCOME NOT KNOWN", words) for words in unseen)]
+    return [*lines[:MANY], *more, *(("OUTCOME NOT KNOWN", words) for words in unseen)]
 
 
-def _format_act(progress: RunState, step: str, changes: list[Change]) -> Iterator[str]:
+def _format_act(progress: RunState, step: str, changes: list[Change]) -> Iterator[Row]:
     end, what = progress.ends.get(step), f"{step} ({changes[0].uses})"
     if end is not None and end.outcome == "failed":
         why = "" if step == (progress.ended or {}).get("step") else f"{end.message}; "
-        yield labelled("ran, and failed", f"{what}: {why}what it did until then is not known")
+        yield ("ran, and failed", f"{what}: {why}what it did until then is not known")
         return
     label = "would run" if all(change.state == "foretold" for change in changes) else "ran"
     said = end.message.splitlines() if end is not None and end.outcome == "succeeded" else []
     for words in said[:ITEMS] or [""]:
-        yield labelled(label, f"{what}: {words}" if words else what)
+        yield (label, f"{what}: {words}" if words else what)
     if len(said) > ITEMS:
-        yield labelled(label, f"{what}: {len(said) - ITEMS} lines more")
+        yield (label, f"{what}: {len(said) - ITEMS} lines more")
 
 
-def _passed_over(progress: RunState) -> list[str]:
+def _passed_over(progress: RunState) -> list[Row]:
     """The failures that did not end the run, such as a message that did not arrive: nobody else would tell of them."""
     told = {change.step for change in progress.changes} | {str((progress.ended or {}).get("step", ""))}
     return [
-        labelled("failed, went on", f"{place} ({progress.uses.get(place, '?')}): {end.message}")
+        ("failed, went on", f"{place} ({progress.uses.get(place, '?')}): {end.message}")
         for place, end in progress.ends.items()
         if end.outcome == "failed" and place not in told and progress.uses.get(place) not in AROUND
     ]
 
 
-def _format_removal(removal: Removal, run: str) -> str:
+def _format_removal(removal: Removal, run: str) -> Row:
     who = f"{removal.name} ({removal.address})" if removal.address else removal.name
     if removal.state == "gone":
-        return labelled("removed", who)
+        return ("removed", who)
     if removal.state == "vanished":
         by = f", {removal.message}" if removal.message else ""
-        return labelled("already gone", f"{who}: not by this run{by}")
+        return ("already gone", f"{who}: not by this run{by}")
     if removal.state in ("foretold", "would_ask"):
-        return labelled("would remove", who)
+        return ("would remove", who)
     if removal.state == "failed":
-        return labelled("not removed", f"{who}: {removal.message}")
+        return ("not removed", f"{who}: {removal.message}")
     if removal.state == "still_listed":
         how = f"A later look may show it gone, by this run; `runbook resume {run}` looks first"
-        return labelled("NOT SEEN REMOVED", f"{who}: {removal.message}. {how}")
+        return ("NOT SEEN REMOVED", f"{who}: {removal.message}. {how}")
     how = f"`runbook resume {run}` looks first, and goes on where it can be told"
-    return labelled("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")
+    return ("OUTCOME NOT KNOWN", f"the removal of {who} was asked for at {removal.asked_at}. {how}")
 
 
 # -- the evidence that was kept

@@ -107,7 +107,7 @@ class StepContext:
         later verdict.
         """
         view = self.cluster.look(within=self.left(inf))
-        self.emit(_looked(self.step, view))
+        self.emit(_looked(self.step, view, self.state.last_verdicts if self.state.looks else {}))
         self.observed(view)
         return view
 
@@ -120,7 +120,7 @@ def _seen(view: ClusterView) -> tuple[Peer, ...]:
     return view.best_configuration.peers if view.best_configuration else ()
 
 
-def _looked(step: str, view: ClusterView) -> Looked:
+def _looked(step: str, view: ClusterView, before: Mapping[str, str]) -> Looked:
     judged = [judge_once(view, peer) for peer in _seen(view)]
     leader = next((peer for peer in _seen(view) if peer.id == view.leader_id), None)
     undecided = undecided_voters(view)
@@ -132,5 +132,7 @@ def _looked(step: str, view: ClusterView) -> Looked:
         verdicts={v.peer.label: v.liveness.value for v in judged},
         undecided={voter.name: voter.sign for voter in undecided},
         settled_by={voter.name: voter.settled_by for voter in undecided},
+        non_voters=tuple(v.peer.label for v in judged if not v.peer.voter),
+        evidence={v.peer.label: "; ".join(v.evidence) for v in judged if before.get(v.peer.label) != v.liveness.value},
         view=view,
     )
