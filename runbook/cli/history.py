@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from runbook.cli.options import FORMAT, parse_head
+from runbook.cli.options import FORMAT, parse_duration_option, parse_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -90,9 +92,46 @@ def audit(run: str, head: str | None, form: str) -> None:
     Exit: 0 nothing speaks against it, 1 it was changed or cannot be verified, 2 there is no such run.
     """
     import os
-    import sys
 
     from runbook.cli.audit import print_audit
     from runbook.session.run_folders import folder_of, state_folder
 
     sys.exit(print_audit(folder_of(state_folder(os.environ), run), head, form))
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Where to; RUN.tar.gz here unless given."
+)
+def export(run: str, output: str | None) -> None:
+    """Write the record of a RUN into one file, to be handed to others, with the digests that `sha256sum -c` checks.
+
+    State snapshots and files that steps wrote stay behind: they may hold secrets of the cluster.
+    """
+    import os
+
+    from runbook.cli.records import export_record
+    from runbook.session.run_folders import folder_of, state_folder
+
+    folder = folder_of(state_folder(os.environ), run)
+    export_record(folder, Path(output or f"{folder.name}.tar.gz"))
+
+
+@click.command()
+@click.option(
+    "--older-than", default="90d", show_default=True, metavar="AGE", callback=parse_duration_option, help="Those alone."
+)
+@click.option("--keep", default=20, show_default=True, type=click.IntRange(min=1), help="The newest stay, so many.")
+@click.option("--yes", is_flag=True, help="Agree beforehand; without a terminal it is needed.")
+def prune(older_than: float, keep: int, yes: bool) -> None:
+    """Remove the records of old runs, with their state snapshots. Where nobody agrees, they are only listed.
+
+    The newest run stays, and each that is unfinished, cannot be read, or changed its cluster in the last 30 days and
+    was not acknowledged. Exit: 0 removed, or nothing to remove; 1 some could not be; 3 nobody agreed.
+    """
+    import os
+
+    from runbook.cli.records import prune_runs
+
+    sys.exit(prune_runs(older_than, keep, yes, os.environ))

@@ -1,4 +1,4 @@
-"""``runbook runs`` and ``runbook show``: what was done, told from the journals alone."""
+"""``runbook runs``, ``show``, ``export`` and ``prune``: what was done, told from the journals alone."""
 
 from __future__ import annotations
 

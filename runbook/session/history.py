@@ -13,13 +13,16 @@ from runbook.run_state import RunState
 from runbook.session.interrupts import is_at_work
 from runbook.session.run_folders import UNREADABLE, began_at, read_run, run_folders
 
+UNFINISHED = "it has no ending: it is at work, or can be resumed"
+
 
 @dataclass(frozen=True)
 class PastRun:
     """One run of a state folder, and what came of it (``result``).
 
     ``outcome`` is completed, refused, failed, interrupted, unreadable (``trouble`` says why), or unfinished where it
-    has no ending, which is no fault of one that is ``at_work``.
+    has no ending, which is no fault of one that is ``at_work``. ``pending`` says what somebody has yet to do with it;
+    ``unacknowledged`` that it changed something, and nobody has said that they have seen it.
     """
 
     folder: Path
@@ -33,6 +36,8 @@ class PastRun:
     removed: tuple[str, ...] = ()
     result: str = ""
     at_work: bool = False
+    pending: str = ""
+    unacknowledged: bool = False
     trouble: str = ""
 
     @property
@@ -77,7 +82,7 @@ def past_run(folder: Path) -> PastRun:
         return PastRun(folder, "unreadable", trouble=str(error))
     started, ended = state.started, state.ended
     if started is None:
-        return PastRun(folder, "unfinished", at_work=is_at_work(folder))
+        return PastRun(folder, "unfinished", at_work=is_at_work(folder), pending=UNFINISHED)
     began = str(started["at"])
     return PastRun(
         folder,
@@ -91,7 +96,17 @@ def past_run(folder: Path) -> PastRun:
         removed=tuple(removal.name for removal in state.removals if removal.state in ("gone", "foretold")),
         result=_result(state),
         at_work=ended is None and is_at_work(folder),
+        pending=_pending(state),
+        unacknowledged=state.has_changed and not state.acknowledged,
     )
+
+
+def _pending(state: RunState) -> str:
+    if state.ended is None:
+        return UNFINISHED
+    if state.open_changes or any(removal.may_yet_be_done for removal in state.removals):
+        return "nobody has seen the end of a change that it began"
+    return "it was interrupted, and can be resumed" if state.state == "interrupted" and not state.dry_run else ""
 
 
 def _result(state: RunState) -> str:

@@ -41,7 +41,10 @@ CODES = {
     "--help": 0,
     "show last": 0,
     "audit last": 0,
+    "show last --follow": 0,
     "runs": 0,
+    "runs --format json": 0,
+    "prune": 0,
 }
 
 

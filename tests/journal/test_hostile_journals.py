@@ -34,10 +34,14 @@ BATCH = 20  # journals that lie beside each other
 NOBODY = {"NOMAD_ADDR": "http://127.0.0.1:9"}
 CODES = {
     "runs": {0},
+    "runs --format json": {0},
+    "prune --older-than 0s --keep 1": {0, 3},
     "show": {0, 2},
     "show --format json": {0, 2},
     "audit": {0, 1},
     "audit --format json": {0, 1},
+    "show --follow": {0, 2},
+    "export --output": {0},
     "ack": {0, 1, 2},
     "resume": {0, 1, 2, 3, 4, 5},
     "diagnose": {4},
@@ -136,7 +140,7 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
     state_dir: Path,
     summarize: Callable[[str], None],
 ) -> None:
-    """Each through runs, show, audit, resume, ack, the cool-down and the lock; diagnose and execute over many."""
+    """Each through show, audit, export, resume, ack, the cool-down and the lock; runs, diagnose, execute over many."""
     events, files = recorded
     kinds: Counter[str] = Counter()
     figures: Counter[str] = Counter()
@@ -149,7 +153,8 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
             kind, journal = mutate(Random(number), renamed(events, name))  # noqa: S311 - it must be repeatable
             kinds[kind] += 1
             names.append(lay(state_dir, name, journal, files))
-        command(figures, "runs")
+        for verb in ("runs", "runs --format json", "prune --older-than 0s --keep 1"):
+            command(figures, verb)
         command(figures, "diagnose")
         for name in names:
             with bounded("cool-down"):
@@ -163,8 +168,9 @@ def test_a_mutated_journal_ends_and_hangs_no_command(
                     figures["lock is free"] += 1
                 except RefusedError:
                     figures["lock is held"] += 1
-            for verb in ("show", "show --format json", "audit", "audit --format json"):
+            for verb in ("show", "show --format json", "show --follow", "audit", "audit --format json"):
                 command(figures, verb, name)
+            command(figures, "export --output", str(state_dir / f"{name}.tar.gz"), name)
             command(figures, "ack", name, "--comment", "seen")
             command(figures, "resume", name, "--yes")
         shutil.rmtree(state_dir / "locks")

@@ -30,7 +30,9 @@ LOOKS = [
     ["execute", PLAYBOOK, *QUICK, "--dry-run", "--log-format", "text"],
     ["execute", PLAYBOOK, *QUICK, "--log-format", "json"],
     ["runs"],
+    ["runs", "--format", "json"],
     ["show", "last"],
+    ["show", "last", "--follow"],
     ["show", "last", "--format", "json"],
     ["audit", "last"],
     ["audit", "last", "--format", "json"],
@@ -89,7 +91,7 @@ def test_hostile_words_reach_no_pipe_and_no_file(evil: SimulatedLab) -> None:
         done = runbook(where, *words)
         assert odd_in(done.stdout + done.stderr) == [], words
         if "json" in words and words[0] != "execute":
-            texts = done.stdout.splitlines() if words[0] == "show" else [done.stdout]
+            texts = done.stdout.splitlines() if words[0] in ("show", "runs") else [done.stdout]
             assert all(json.loads(text) for text in texts)
         if words[0] in ("diagnose", "show"):
             assert "evil" in done.stdout
