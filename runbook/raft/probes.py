@@ -88,7 +88,7 @@ def _refused_at_api(view: ClusterView, peer: Peer, words: str) -> ProbeEvidence:
         why = f"this host cannot try {own[0].url}, and a sealed server listens there alone"
         return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}")
     living = {other.label: _apis_of(view, other) for other in _heard_from(view, peer)}
-    also = [name for name, apis in living.items() if any(vantage.reach is Reach.REFUSED for vantage in apis)]
+    also = [name for name, apis in living.items() if apis and all(each.reach is Reach.REFUSED for each in apis)]
     if also or not any(vantage.reach is Reach.ANSWERED for apis in living.values() for vantage in apis):
         why = f"its API is refused, and so is that of {also[0]}, which is alive" if also else "no other API answers"
         return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}: it may be sealed")

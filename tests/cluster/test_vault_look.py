@@ -92,6 +92,13 @@ def test_where_apis_are_out_of_reach_a_dead_server_cannot_be_told_from_a_sealed_
     assert letters(looks(world, url(2)), confirmed_off=True) == "AAAD"
 
 
+@pytest.mark.parametrize(("letter", "expected"), [("x", "AAAU"), ("d", "AAAD")])
+def test_an_address_that_was_written_down_wrong_is_not_the_only_one_that_is_tried(letter: str, expected: str) -> None:
+    """Nobody listens at s4's port 8300, dead or sealed; nor at s2's, which lives."""
+    servers = {"http://10.0.0.4:8300": "s4", "http://10.0.0.2:8300": "s2"}
+    assert letters(looks(VaultWorld("ass" + letter), url(1), *servers, servers=servers)) == expected
+
+
 def test_through_one_door_everybody_is_found() -> None:
     """Where the others' APIs are as the door's own is."""
     (view,) = looks(VaultWorld("sass"), url(3), many=1)

@@ -127,6 +127,15 @@ def test_what_is_diagnosed_is_what_is_done(case: str) -> None:
         assert removed or code != RECOVERED, "critical, and nothing to do"
 
 
+@pytest.mark.parametrize("case", ["a_sealed_server_waits_for_its_key", "a_server_is_frozen"])
+def test_time_alone_settles_nothing_for_who_is_sealed_or_frozen(case: str, tmp_path: Path) -> None:
+    """A run does not wait the six minutes for it that a death must be seen for."""
+    clock = FakeClock()
+    began = clock.monotonic()
+    Run(Still(view_of(case), clock), tmp_path).execute(dry_run=True)  # type: ignore[arg-type]
+    assert clock.monotonic() - began < 60
+
+
 def test_the_table_is_whole(summarize: Callable[[str], None]) -> None:
     """And printed: what `check` says, how `execute` ends, and whom it would remove."""
     assert sorted(EXECUTES) == sorted(LEVEL) == CASES

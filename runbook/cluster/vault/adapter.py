@@ -150,7 +150,7 @@ class VaultCluster:
     def _follow(self, answer: Any) -> Iterable[Question]:
         if isinstance(answer, VaultWords):
             for url, peer_id in addresses_like(answer.vantage.url, answer.vantage.configuration):
-                if url not in self._expected and peer_id not in self._expected.values():
+                if url not in self._expected:  # also where another address of it is known: that one may be wrong
                     self._expected[url] = peer_id
                     yield "http", url
 

@@ -62,7 +62,8 @@ def leader_in(
     held, picture = source.vantage.configuration, active.sample.picture
     if held is None:
         return source.error or ClusterError(ErrorKind.NO_LEADER, f"{source.vantage.url} shows no configuration")
-    leader = peer_at(source.leads_at, held) if met else held.peer(picture.leader) if picture else None
+    leader = peer_at(source.leads_at, held) if met else None
+    leader = leader or (held.peer(picture.leader) if picture else None)
     if leader is None:
         return active.error or ClusterError(ErrorKind.NO_LEADER, "no server is active")
     why = _reason_not_active(held, leader, said)

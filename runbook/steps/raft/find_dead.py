@@ -22,7 +22,7 @@ FIND_DEAD = StepDeclaration(
         Field(
             "confirm_final_for",
             "duration",
-            "the same where a removed server cannot come back with its data (etcd)",
+            "the same where a removed server cannot come back with its data (etcd, Vault, OpenBao)",
             default=300.0,
             min=0,
         ),
@@ -83,9 +83,10 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 
 
 def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
-    """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens, or whose
-    machine answers for it, or that was never started, time alone proves nothing: that needs a person.
+    """Gossip makes up its mind late, and a silent machine must be so for longer. Of a process that listens or
+    waits for its key, or whose machine answers for it, or that was never started, time alone proves nothing.
     """
+    from runbook.raft.listeners import waiting_server
     from runbook.raft.probes import ProbeMeaning, probe_evidence
 
     confirm_for, newest = context.state.confirm_for, context.state.looks[-1]
@@ -98,6 +99,7 @@ def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
         for verdict in undecided
         if waited < max(confirm_for, verdict.lasting) + SETTLE
         and probe_evidence(newest, verdict.peer).meaning not in hopeless
+        and waiting_server(newest, verdict.peer) is None
         and not verdict.blind
     ]
 
