@@ -8,15 +8,25 @@ and nobody is ever asked for anything.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from runbook.doors import Purpose
-from runbook.errors import ErrorKind, StepError
-from runbook.hosts.process import Command, Ended, run_command, small_environment
-from runbook.hosts.spec import HostSpec
-from runbook.hosts.ssh import SSH_FAILED, checked_host, raise_ssh_failure, ssh_options
-from runbook.text import last_line
+from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.hosts.process import (
+    SSH_FAILED,
+    Command,
+    Ended,
+    checked_host,
+    raise_ssh_failure,
+    run_command,
+    small_environment,
+    ssh_options,
+)
+from runbook.hosts.spec import KEYS, HostSpec, host_spec
+from runbook.text import last_line, shown
 
 CONNECT = 10.0  # seconds for a connection
 QUICK = 20.0  # seconds for a look at a file or a unit
@@ -191,3 +201,10 @@ def _advice(said: str) -> str:
     if "no space left" in text:
         return "Make room there"
     return "Try it there by hand"
+
+
+def open_host(told: Any) -> Host:
+    """The door to it. Raises StepError for a map that is no host."""
+    if not isinstance(told, Mapping):
+        raise unexpected(f"{shown(told)[:100]} is no host", f"Give a map with {', '.join(KEYS)}")
+    return Host(host_spec(str(told.get("server", "")), told))

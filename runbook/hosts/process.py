@@ -1,7 +1,7 @@
 """The one door to other programs: bounded in time and memory, and when its time is over, ended with all its children.
 
 What a command that ended by itself leaves running is left alone, and a child that begins a session of its own, as a
-daemon does, is out of reach. Its output may be anything: it is read as UTF-8.
+daemon does, is out of reach. Its output may be anything: it is read as UTF-8. On another host it is the system's ssh.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runbook.doors import Purpose, check_program
-from runbook.errors import unexpected
-from runbook.text import beginning, ending, shown
+from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.text import beginning, ending, last_line, shown
 
 HALF = 32 * 1024  # bytes kept of the beginning of an output, and again of its end
 PIECE = 64 * 1024
@@ -193,3 +193,38 @@ def _has_ended(pid: int) -> bool:
 def _signal(group: int, sign: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, sign)
+
+
+SSH_FAILED = 255  # ssh's exit code for its own errors
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_HOST = rf"(?:{_NAME}@)?(?:{_NAME}|[0-9A-Fa-f:.]+(?:%{_NAME})?)"
+_PERMANENT = (
+    "permission denied",
+    "host key verification failed",
+    "remote host identification has changed",
+    "bad owner",
+)
+
+
+def checked_host(host: str) -> str:
+    """The host itself: never an option, nor anything that a ProxyCommand's shell would obey. Raises StepError."""
+    import re
+
+    if len(host) > 255 or not re.fullmatch(_HOST, host):
+        raise unexpected(f"{beginning(shown(host), 300)} is no host", "Use letters, digits, dots and hyphens")
+    return host
+
+
+def ssh_options(connect_timeout: float) -> list[str]:
+    """Nobody is asked for anything; all else is as the user's own configuration says."""
+    return ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={max(1, round(connect_timeout))}"]
+
+
+def raise_ssh_failure(host: str, ended: Ended) -> None:
+    """Raises StepError where it was ssh that failed, and not what it was to do there."""
+    said = last_line(ended.stderr)
+    if any(words in ended.stderr.lower() for words in _PERMANENT):
+        raise unexpected(f"ssh to {host} was turned away: {said}", f"Try ssh {host} by hand: key and known_hosts")
+    what = f"ssh to {host} failed: {said}" if said else f"ssh to {host} failed"
+    # The connection may have broken while the program was at work over there.
+    raise StepError(ErrorKind.UNAVAILABLE, what, f"Try ssh {host} by hand", unsettled=True)

@@ -14,8 +14,7 @@ from itertools import pairwise
 from runbook.raft.diagnosis.findings import format_names
 from runbook.raft.diagnosis.observations import observe_peer
 from runbook.raft.liveness import shows_life
-from runbook.raft.lost_quorum_files import RaftFiles, files_of
-from runbook.raft.lost_quorum_plan import Ground, LeftOut, RecoveryPlan, make_plan
+from runbook.raft.lost_quorum_plan import Ground, LeftOut, RaftFiles, RecoveryPlan, files_of, make_plan
 from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import quorum

@@ -1,16 +1,94 @@
-"""The plan of a recovery by peers.json: who goes on, who is left out and why, what may be lost, and the file itself."""
+"""The plan of a recovery by peers.json: who goes on, who is left out and why, what may be lost, and the file itself.
+
+Where each product looks for the file, and in which format: docs/servers/nomad.md#peersjson and consul.md.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from runbook.raft.diagnosis.findings import format_names
-from runbook.raft.lost_quorum_files import RaftFiles, peers_json
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.quorum import quorum
+from runbook.raft.removal import Refusal
+
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+
+
+@dataclass(frozen=True)
+class RaftFiles:
+    """The files of one product.
+
+    Args:
+        kind: The product.
+        raft: The Raft folder, below the data folder.
+        id_file: The file that holds the server's id, below the data folder.
+        unit: What its systemd unit is usually called.
+        look: The product's own command that shows the configuration.
+        ids_since: The first version that reads ids in the file.
+    """
+
+    kind: str
+    raft: str
+    id_file: str
+    unit: str
+    look: str
+    ids_since: tuple[int, int, int]
+
+    def reason_not_read(self, peer: Peer, version: str | None) -> Refusal | None:
+        """Why this server could not read the file that its protocol asks for."""
+        number = version_number(version)
+        if peer.protocol == 2 or number is None or number >= self.ids_since:
+            return None
+        sentence = f"{peer.label} runs {self.kind} {version}, which reads no ids in peers.json whatever protocol it has"
+        needed = ".".join(map(str, self.ids_since))
+        return Refusal("FormatNotRead", sentence, f"Update the survivors to {needed} or later first, data in place")
+
+
+FILES = {
+    "nomad": RaftFiles(
+        "nomad", "server/raft", "server/node-id", "nomad", "nomad operator raft list-peers -stale", (0, 9, 2)
+    ),
+    "consul": RaftFiles("consul", "raft", "node-id", "consul", "consul operator raft list-peers -stale", (1, 0, 0)),
+}
+
+
+def files_of(kind: str) -> RaftFiles | Refusal:
+    """Of this product, or a refusal where no recovery by peers.json is known."""
+    if kind in FILES:
+        return FILES[kind]
+    if kind == "etcd":
+        sentence = "etcd is not recovered by peers.json, and its recovery is not built in here"
+        next_action = (
+            "See first that no majority runs elsewhere. Then start the member with the highest raftIndex once with "
+            "--force-new-cluster on its own data, and add the others as new members with empty folders"
+        )
+        return Refusal("NoRecoveryForProduct", sentence, next_action)
+    sentence = f"how {kind} is recovered from a lost quorum is not built in here"
+    return Refusal("NoRecoveryForProduct", sentence, "Follow the product's own page on disaster recovery")
+
+
+def version_number(version: str | None) -> tuple[int, int, int] | None:
+    """``1.8.7+ent`` as numbers; None where it cannot be read."""
+    found = _VERSION.match(version or "")
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def peers_json(members: Sequence[tuple[Peer, bool]]) -> str:
+    """The file's text, the same for every survivor: each peer that goes on, and whether it has a vote.
+
+    On protocol 2 it is a list of addresses, and none of them can be without a vote.
+    """
+    if all(peer.protocol == 2 for peer, _ in members):
+        return json.dumps([peer.address for peer, _ in members], indent=2) + "\n"
+    entries = [{"id": peer.id, "address": peer.address, "non_voter": not voter} for peer, voter in members]
+    return json.dumps(entries, indent=2) + "\n"
+
 
 Log = tuple[int, int]  # term and index of the last entry: the larger one is further
 

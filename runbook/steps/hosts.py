@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
+from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
-from runbook.steps.host_map import HOST, open_host
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ POLL = 0.5  # seconds between two looks at a service
 def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Nothing is done where it is so already. Raises StepError, or RefusedError where quorum is not lost any more."""
     from runbook.clock import wait
-    from runbook.hosts.host import Running
+    from runbook.hosts.host import Running, open_host
 
     stops = arguments["do"] == "stop"
     if context.dry_run:
@@ -113,7 +113,7 @@ def back_up(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
         told = f"would copy the {shown(arguments['folder'] or 'data')} folder of {where} aside"
         return StepResult(told, {}, Label.UNKNOWN)
-    from runbook.hosts.host import Running
+    from runbook.hosts.host import Running, open_host
 
     host = open_host(arguments["host"])
     below = str(arguments["folder"] or "").strip("/")

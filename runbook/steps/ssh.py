@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import unexpected
-from runbook.hosts.ssh import SSH_FAILED, checked_host, raise_ssh_failure, ssh_options
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps import command
@@ -60,7 +59,15 @@ def run_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One command there, or in a dry run the words for it. Raises StepError."""
     import shlex
 
-    from runbook.hosts.process import Command, run_command, small_environment
+    from runbook.hosts.process import (
+        SSH_FAILED,
+        Command,
+        checked_host,
+        raise_ssh_failure,
+        run_command,
+        small_environment,
+        ssh_options,
+    )
 
     way = command.one_given(arguments, "argv", "shell")
     what = f"{shown(arguments[way])} on {shown(arguments['host'])}"
@@ -119,6 +126,8 @@ SSH_COPY = StepDeclaration(
 
 def copy_over_ssh(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One copy, or in a dry run the words for it. Raises StepError."""
+    from runbook.hosts.process import checked_host
+
     way = command.one_given(arguments, "send", "fetch")
     what = f"{shown(arguments[way])} {'to' if way == 'send' else 'from'} {shown(arguments['host'])}"
     may = way == "fetch" and command.may_run(context, arguments) and is_inside(context.folder, arguments["to"])
@@ -172,7 +181,14 @@ def _remote_name(host: str, path: str) -> str:
 
 
 def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, target: str) -> None:
-    from runbook.hosts.process import Command, run_command, small_environment
+    from runbook.hosts.process import (
+        SSH_FAILED,
+        Command,
+        raise_ssh_failure,
+        run_command,
+        small_environment,
+        ssh_options,
+    )
 
     seconds = context.left(arguments["timeout"])
     argv = ["scp", "-q", *ssh_options(min(arguments["connect_timeout"], seconds)), "--", source, target]

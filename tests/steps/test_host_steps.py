@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runbook.errors import StepError
-from runbook.steps.host_map import host_map, host_spec
+from runbook.hosts.spec import host_map, host_spec
 from tests.steps.world import World
 
 GOOD: dict[str, Any] = {"ssh": "admin@10.0.0.11", "data_folder": "/opt/consul", "service": {"unit": "consul"}}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runbook.errors import ErrorKind, StepError
-from runbook.hosts.ssh import checked_host
+from runbook.hosts.process import checked_host
 from runbook.playbook.expressions.model import UNKNOWN
 from tests.steps.world import World
 

@@ -53,10 +53,10 @@ COLLECT_SURVIVORS = StepDeclaration(
 
 def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where a host is not the survivor's or could not be recovered."""
+    from runbook.hosts.spec import host_map, host_spec
     from runbook.raft.lost_quorum import left_out_of, peers_of, survivors_of
-    from runbook.raft.lost_quorum_files import files_of
+    from runbook.raft.lost_quorum_plan import files_of
     from runbook.raft.removal import Refusal
-    from runbook.steps.host_map import host_map, host_spec
     from runbook.steps.raft.snapshot import write_evidence
     from runbook.steps.raft.survivor_hosts import specs_by_peer, survivor_fault
 

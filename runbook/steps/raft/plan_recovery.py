@@ -155,8 +155,8 @@ def evidence_of(
     context: StepContext, collected: Mapping[str, Any], confirm_for: float, named: frozenset[str]
 ) -> RecoveryEvidence:
     """The looks of this process, with a new one, and what the hosts of those who do not answer say now."""
+    from runbook.hosts.spec import host_spec
     from runbook.raft.lost_quorum import RecoveryEvidence
-    from runbook.steps.host_map import host_spec
     from runbook.steps.raft.survivor_hosts import words_of_hosts
 
     told = [row["host"] for row in (*collected["left_out"], *collected["survivors"]) if row["host"]]

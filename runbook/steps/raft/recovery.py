@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import RefusedError, unexpected
+from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
-from runbook.steps.host_map import HOST, open_host
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each survivor"
         return StepResult(f"would write peers.json on the host of {where}", {}, Label.UNKNOWN)
-    from runbook.hosts.host import Running
+    from runbook.hosts.host import Running, open_host
 
     plan, host = arguments["plan"], open_host(arguments["host"])
     require_confirmed(context, plan)
@@ -231,6 +231,8 @@ def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:
 
 
 def _refuse_unread_files(plan: Mapping[str, Any]) -> None:
+    from runbook.hosts.host import open_host
+
     for row in plan["survivors"]:
         host = open_host(row["host"])
         path = f"{host.spec.data_folder}/{plan['raft_folder']}/peers.json"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runbook.errors import StepError, unexpected
 from runbook.raft.lost_quorum import HostWord, left_out_of, peers_of, survivors_of
-from runbook.raft.lost_quorum_files import RaftFiles, files_of
+from runbook.raft.lost_quorum_plan import RaftFiles, files_of
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal
 
