@@ -194,7 +194,9 @@ class Beside(Generic[T]):
         except KeyboardInterrupt:
             self._stop.set()
             with suppress(KeyboardInterrupt), interrupts.allowed():  # a second signal waits for nobody
-                _join(threads)
+                until = time.monotonic() + ENDS_WITHIN
+                for thread in threads:
+                    thread.join(max(0.0, until - time.monotonic()))
             emit.leave_out([thread for thread in threads if thread.is_alive()])
             raise
         stopped = [error for error in self._errors.values() if not isinstance(error, Exception)]
@@ -229,9 +231,3 @@ class Beside(Generic[T]):
                 self._todo.clear()
                 self._reports.put((item[0], None, error))
         self._reports.put(None)
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    until = time.monotonic() + ENDS_WITHIN
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))

@@ -253,16 +253,12 @@ def _judge_left_out(evidence: RecoveryEvidence, peer: Peer) -> _Judged:
     ground = None
     if word is not None and word.stopped and word.fenced:
         ground = Ground.FENCED
-    elif word is not None and word.stopped and _is_refused(newest, peer):
+    elif word is not None and word.stopped and probe_evidence(newest, peer).meaning is ProbeMeaning.NO_PROCESS:
         ground = Ground.INACTIVE
     elif peer.id in evidence.named:
         ground = Ground.NAMED
     told = f"{seen}; on its host: {word.words}" if word is not None and word.words else seen
     return _Judged(LeftOut(peer, ground, told), observe_peer(lives, peer).evidence if lives else None)
-
-
-def _is_refused(view: ClusterView, peer: Peer) -> bool:
-    return probe_evidence(view, peer).meaning is ProbeMeaning.NO_PROCESS
 
 
 def _reason_it_lives(judged: Sequence[_Judged]) -> Refusal | None:

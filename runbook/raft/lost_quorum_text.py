@@ -35,7 +35,15 @@ def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
         *(line for one in plan.survivors for line in ("", *_write(plan, one, unit))),
         "",
         *_heading("2. Start them, in this order, one right after the other: the furthest log first."),
-        *(line for one in plan.survivors for line in ("", *_start(one, unit))),
+        *(
+            line
+            for one in plan.survivors
+            for line in (
+                "",
+                f"# on {one.peer.label} ({one.peer.address})",
+                f"sudo systemctl start {shlex.quote(unit)}",
+            )
+        ),
         "",
         *_heading("3. Look. There is a leader, every survivor is listed, and nobody else is."),
         "",
@@ -141,11 +149,6 @@ def _folder(plan: RecoveryPlan, data_dir: str | None) -> Iterator[str]:
 
 def _check(condition: str, otherwise: str) -> str:
     return f"{condition} || {{ echo {shlex.quote(otherwise)} >&2; exit 1; }}"
-
-
-def _start(survivor: Survivor, unit: str) -> Iterator[str]:
-    yield f"# on {survivor.peer.label} ({survivor.peer.address})"
-    yield f"sudo systemctl start {shlex.quote(unit)}"
 
 
 def _fence(plan: RecoveryPlan, left_out: LeftOut, unit: str) -> Iterator[str]:

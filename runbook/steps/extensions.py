@@ -64,7 +64,7 @@ def one_of(name: str, ours: frozenset[str]) -> Extension | Broken | None:
     points = _offered().get(name, ())
     if not points:
         return None
-    origin = " and ".join(_origin(point) for point in points)
+    origin = " and ".join(f"{point.dist.name} {point.dist.version}" if point.dist else point.value for point in points)
     if name in ours:
         return Broken(name, origin, "it has the name of a step of runbook itself, which is the one that is used")
     if len(points) > 1:
@@ -78,10 +78,6 @@ def _offered() -> Mapping[str, tuple[EntryPoint, ...]]:
     for point in entry_points(group=GROUP):
         offered[point.name] = (*offered.get(point.name, ()), point)
     return offered
-
-
-def _origin(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
 
 
 @cache

@@ -163,9 +163,11 @@ def prune_files(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         told = f"would keep {shown(arguments['keep'])} of {shown(arguments['glob'])}"
         return StepResult(told, {}, Label.UNKNOWN)
     folder = _folder(context.folder, arguments["folder"])
-    _check_glob(arguments["glob"])
+    glob = arguments["glob"]
+    if "/" in glob or glob in (".", "..") or not glob.strip("*?[]!.-"):
+        raise unexpected(f"glob {shown(glob)} names no kind of file", "Write part of the name, as consul-*.snap")
     try:
-        files = _by_age(folder, arguments["glob"], context.files)
+        files = _by_age(folder, glob, context.files)
         old = files[: max(0, len(files) - arguments["keep"])]
         for file in old:
             (context.files.delete if context.dry_run else delete_file)(file)
@@ -190,11 +192,6 @@ def _folder(run: Path, written: str) -> Path:
     if folder == records or records in folder.parents or folder in records.parents:
         raise unexpected(f"{written} holds the records of runs", "Name another folder; runbook prune is for these")
     return folder
-
-
-def _check_glob(glob: str) -> None:
-    if "/" in glob or glob in (".", "..") or not glob.strip("*?[]!.-"):
-        raise unexpected(f"glob {shown(glob)} names no kind of file", "Write part of the name, as consul-*.snap")
 
 
 def _by_age(folder: Path, glob: str, foreseen: ForeseenFiles) -> list[Path]:

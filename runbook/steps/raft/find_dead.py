@@ -79,7 +79,8 @@ def find_dead(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         "confirm_for": context.state.confirm_for,
         "looks": arguments["looks"],
     }
-    return StepResult(_format_verdicts(dead, _undecided(verdicts)), output)
+    lines = [f"{v.peer.label} is {v.liveness.value}: {'; '.join(v.evidence)}" for v in (*dead, *_undecided(verdicts))]
+    return StepResult("\n".join(lines) or "every server is alive", output)
 
 
 def _worth_waiting_for(context: StepContext, waited: float) -> list[Verdict]:
@@ -124,11 +125,6 @@ def _undecided(verdicts: Iterable[Verdict]) -> list[Verdict]:
     from runbook.raft.liveness import Liveness
 
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]
-
-
-def _format_verdicts(dead: list[Verdict], undecided: list[Verdict]) -> str:
-    lines = [f"{v.peer.label} is {v.liveness.value}: {'; '.join(v.evidence)}" for v in (*dead, *undecided)]
-    return "\n".join(lines) if lines else "every server is alive"
 
 
 STEPS = (Step(FIND_DEAD, find_dead),)
