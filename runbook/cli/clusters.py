@@ -92,7 +92,7 @@ def init(kind: str | None, name: str | None, output: str | None) -> None:
     cluster = chosen_cluster(ClusterChoice(kind=kind), os.environ, read_only=True)
     view, product = cluster.look(), cluster.name.partition(":")[0]
     if view.best_configuration is None:
-        raise ClusterError(ErrorKind(view.trouble), view.trouble_text or "no server answered")
+        raise ClusterError(ErrorKind(view.error_kind), view.error_text or "no server answered")
     text = draft_inventory(view, product, name or product, os.environ)
     if output is None:
         Output().text(text)

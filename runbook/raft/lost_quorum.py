@@ -141,7 +141,7 @@ def _configurations(view: ClusterView) -> Iterator[Configuration]:
 
 def _reason_unreadable(view: ClusterView, survivors: Mapping[Peer, Vantage]) -> Refusal | None:
     if not survivors:
-        sentence = f"no server of the configuration answers: {view.trouble_text or view.trouble or 'nobody is known'}"
+        sentence = f"no server of the configuration answers: {view.error_text or view.error_kind or 'nobody is known'}"
         return Refusal(NO_SURVIVOR, sentence, "Start what is left of the servers, and point at all their addresses")
     for peer, vantage in survivors.items():
         if vantage.forbidden or vantage.configuration is None or vantage.last_log_index is None:
@@ -163,8 +163,8 @@ def _reason_quorum_may_return(evidence: RecoveryEvidence, survivors: Mapping[Pee
             ago = newest.taken_at - view.taken_at
             sentence = f"there was a leader {ago:.0f} s ago: {leader or view.leader_id}"
             return Refusal("QuorumNotLost", sentence, "Run runbook diagnose: this is for clusters without any leader")
-    if newest.trouble not in (None, "no_leader", "unavailable"):
-        sentence = f"whether anybody leads could not be read: {newest.trouble_text or newest.trouble}"
+    if newest.error_kind not in (None, "no_leader", "unavailable"):
+        sentence = f"whether anybody leads could not be read: {newest.error_text or newest.error_kind}"
         return Refusal("LeaderUnread", sentence, "Fix that, and run it again")
     for peer, vantage in survivors.items():
         voters = (vantage.configuration or Configuration(())).voters

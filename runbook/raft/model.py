@@ -189,7 +189,7 @@ class ClusterView:
     ``taken_at`` is when its gathering *began*, in seconds on the tool's own monotonic clock (never a server's): nothing
     in it is older. ``seconds`` is how long the gathering took.
     ``configuration`` and ``leader_id`` come from a *default* (not stale) read, so they are ``None`` without a leader;
-    ``trouble`` then says why, as an error class of :mod:`runbook.cluster.port` (``no_leader``, ``forbidden``, …).
+    ``error_kind`` then says why, as an :class:`runbook.errors.ErrorKind` (``no_leader``, ``forbidden``, …).
     ``probes`` is this host's own try at each peer's Raft port, by the peer's address; it is made last.
     ``hosts`` is filled where a Raft port was silent: this host's try at other ports of that peer's machine, and of the
     machines of the living, by the peer's address and the port's number.
@@ -200,7 +200,7 @@ class ClusterView:
     one whose servers, started and waiting for their key, listen at their API's port alone.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
-    ``autopilot_trouble`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
+    ``autopilot_error`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
     """
 
     cluster: str
@@ -212,9 +212,9 @@ class ClusterView:
     hosts: Mapping[str, Mapping[int, Reach]] = field(default_factory=dict)
     unhealthy: frozenset[str] | None = None
     autopilot: AutopilotSettings | None = None
-    trouble: str | None = None
-    trouble_text: str | None = None
-    autopilot_trouble: str | None = None
+    error_kind: str | None = None
+    error_text: str | None = None
+    autopilot_error: str | None = None
     seconds: float = 0.0
     opinions: Mapping[str, Mapping[str, Opinion]] = field(default_factory=dict)
     leader_term: int | None = None

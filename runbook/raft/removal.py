@@ -127,7 +127,7 @@ def _refusal_for_minimum(view: ClusterView, policy: Policy, after: int) -> Refus
         sentence = f"{left} and the playbook's min_voters is {least}"
         return Refusal("BelowMinimumVoters", sentence, f"{replacement}, or {lower}")
     if own is None:
-        why = view.autopilot_trouble or "no look has read it"
+        why = view.autopilot_error or "no look has read it"
         sentence = f"the cluster's own minimum of voters, autopilot's MinQuorum, could not be read: {why}"
         override = f"--override {CLUSTER_MINIMUM} --reason TEXT"
         advice = f"Fix that; or, if {after} voters are surely enough for this cluster, run again with {override}"
@@ -157,7 +157,7 @@ def refusal_to_change(
     if not stated:
         return None
     if numbers is None:
-        sentence = f"the playbook states {stated}, and the cluster cannot be read: {view.trouble_text or view.trouble}"
+        sentence = f"the playbook states {stated}, and the cluster cannot be read: {view.error_text or view.error_kind}"
         return Refusal("ClusterUnreadable", sentence, "Run runbook diagnose, fix what it names, then resume this run")
     if "min_voters" in policy.stated and numbers.live_voters < policy.min_voters:
         alive = f"{numbers.live_voters} of {numbers.voters} voters are proven alive"

@@ -105,9 +105,9 @@ def test_an_odd_answer_has_its_class_of_trouble(case: Case, impatient: float) ->
         look.join()
         assert time.monotonic() - began < 5 * impatient
         view = looking[0]
-        assert (view.trouble, sure) == (case.look, case.removal)
-        assert case.words in str(view.trouble_text)
-        assert server.url in str(view.trouble_text)
+        assert (view.error_kind, sure) == (case.look, case.removal)
+        assert case.words in str(view.error_text)
+        assert server.url in str(view.error_text)
         assert sure == DONE or server.url in words or "answered with a page" in words
         assert view.configuration is None
         assert view.answering == ()
@@ -123,7 +123,7 @@ def test_a_body_that_ends_early_is_no_answer(impatient: float) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
     with stub(lambda *_: half) as server:
-        assert cluster(server.url).look().trouble == "timeout"
+        assert cluster(server.url).look().error_kind == "timeout"
         assert removal(cluster(server.url))[0] == "ambiguous"
 
 
@@ -142,9 +142,9 @@ def test_where_nobody_is_the_address_and_what_to_check_are_told(url: str, words:
     view = cluster(url).look()
     sure, told = removal(cluster(url))
     assert time.monotonic() - began < 5 * impatient
-    assert view.trouble in ("unreachable", "timeout")
+    assert view.error_kind in ("unreachable", "timeout")
     assert sure == "unreachable"
-    for text in (str(view.trouble_text), told):
+    for text in (str(view.error_text), told):
         assert url in text
         assert "Check" in text
         assert words in text or "DNS" in text
@@ -155,9 +155,9 @@ def test_a_certificate_that_is_not_trusted_is_told_and_nothing_is_sent(impatient
     with stub(lambda *_: reply(LIST), tls_delay=0) as server:
         view = cluster(server.url).look()
         sure, _ = removal(cluster(server.url))
-        assert (view.trouble, sure) == ("unreachable", "unreachable")
-        assert "TLS failed" in str(view.trouble_text)
-        assert "the CA" in str(view.trouble_text)
+        assert (view.error_kind, sure) == ("unreachable", "unreachable")
+        assert "TLS failed" in str(view.error_text)
+        assert "the CA" in str(view.error_text)
         assert server.heads == []
 
 
@@ -165,8 +165,8 @@ def test_https_to_a_server_without_tls_is_told(impatient: float) -> None:
     """The other common mistake in an address."""
     with stub(lambda *_: reply(LIST)) as server:
         view = cluster(server.url.replace("http", "https")).look()
-        assert view.trouble == "unreachable"
-        assert "TLS failed" in str(view.trouble_text)
+        assert view.error_kind == "unreachable"
+        assert "TLS failed" in str(view.error_text)
 
 
 def test_a_flood_is_cut_off_and_not_kept(impatient: float) -> None:
@@ -229,14 +229,14 @@ def test_a_configuration_that_cannot_be_is_none(servers: object, trouble: str, i
     """Nothing may be decided on it, so the view has no configuration of the leader."""
     view = look_at(RAFT, reply({"Index": 0, "Servers": servers}))
     assert view.configuration is None
-    assert view.trouble == trouble
+    assert view.error_kind == trouble
 
 
 def test_unknown_fields_are_tolerated(impatient: float) -> None:
     """A newer server says more; that is no reason to be helpless in an outage."""
     entry = {**LIST["Servers"][0], "LastIndex": 5, "Zone": {"a": [1]}}  # type: ignore[index]
     view = look_at(RAFT, reply({"Servers": [entry], "Index": 7, "New": None}))
-    assert view.trouble is None
+    assert view.error_kind is None
     assert view.leader_id == "s1-id"
 
 
@@ -268,9 +268,9 @@ def test_gossip_that_cannot_be_read_is_not_taken_for_an_empty_one(answer: Answer
 def test_a_refused_token_is_told_as_such(path: str, impatient: float) -> None:
     """Whichever endpoint refuses it, the view says forbidden and names the permission."""
     view = look_at(path, reply("Permission denied", 403))
-    assert view.trouble == "forbidden"
+    assert view.error_kind == "forbidden"
     assert view.configuration is None
-    assert "a management token in NOMAD_TOKEN" in str(view.trouble_text)
+    assert "a management token in NOMAD_TOKEN" in str(view.error_text)
 
 
 def test_consul_says_when_a_token_saw_only_a_part(impatient: float) -> None:

@@ -56,7 +56,7 @@ def test_a_look_finds_all_servers_from_one_address(impatient: float) -> None:
         view = cluster(running["s2"].url).look()
         assert {vantage.server_id for vantage in view.answering} == {"s1-id", "s2-id", "s3-id"}
         assert view.leader_id == "s1-id"
-        assert view.trouble is None
+        assert view.error_kind is None
         assert len(view.probes) == 3
         assert set(view.probes.values()) == {Reach.REFUSED}
 
@@ -79,7 +79,7 @@ def test_one_refused_token_beside_servers_that_answer_is_no_trouble(impatient: f
     """One server out of step (an ACL not replicated yet) does not stop a recovery; it is told at that vantage."""
     with servers("s1", "s2", "s3", odd={"s2": {SELF: reply("Permission denied", 403)}}) as running:
         view = cluster(running["s2"].url, running["s3"].url).look()
-        assert view.trouble is None
+        assert view.error_kind is None
         assert view.leader_id == "s1-id"
         (refused,) = [vantage for vantage in view.vantages if vantage.server_id is None]
         assert (refused.expected_id, refused.reach) == ("s2-id", Reach.ANSWERED)
@@ -90,9 +90,9 @@ def test_a_token_refused_by_all_is_forbidden_although_another_address_is_dead(im
     """Of several reasons the one that the operator can mend at once comes first; the others are told too."""
     with servers("s1", odd={"s1": {SELF: reply("Permission denied", 403)}}) as running:
         view = cluster("http://127.0.0.9:1", running["s1"].url).look()
-        assert view.trouble == "forbidden"
-        assert running["s1"].url in str(view.trouble_text)
-        assert "http://127.0.0.9:1" in str(view.trouble_text)
+        assert view.error_kind == "forbidden"
+        assert running["s1"].url in str(view.error_text)
+        assert "http://127.0.0.9:1" in str(view.error_text)
 
 
 def test_a_leader_that_denies_it_is_none(impatient: float) -> None:
@@ -103,7 +103,7 @@ def test_a_leader_that_denies_it_is_none(impatient: float) -> None:
                      "stats": {"raft": raft}})  # fmt: skip
     with servers("s1", "s2", "s3", odd={"s1": {SELF: denying}}) as running:
         view = cluster(running["s2"].url).look()
-        assert view.trouble == "no_leader"
+        assert view.error_kind == "no_leader"
         assert view.configuration is None
         assert view.leader_id is None
 
@@ -127,9 +127,9 @@ def test_a_client_agent_alone_asks_for_a_servers_address(impatient: float) -> No
     """Rather than a list of failures without a hint."""
     with stub(lambda _, path: reply({"member": {"Tags": None}} if path == SELF else {"Members": []})) as local:
         view = cluster(local.url).look()
-        assert view.trouble == "unreachable"
-        assert "client agent" in str(view.trouble_text)
-        assert "NOMAD_ADDR" in str(view.trouble_text)
+        assert view.error_kind == "unreachable"
+        assert "client agent" in str(view.error_text)
+        assert "NOMAD_ADDR" in str(view.error_text)
 
 
 def test_a_removal_is_asked_of_the_leader_itself(impatient: float) -> None:
@@ -187,8 +187,8 @@ def test_the_address_of_the_killed_leader_among_others_is_enough() -> None:
 def test_the_only_address_is_that_of_a_dead_server(impatient: float) -> None:
     """Nothing can be found then, and the words say where nobody listens."""
     view = cluster("http://127.0.0.1:1").look()
-    assert view.trouble == "unreachable"
-    assert "GET http://127.0.0.1:1/v1/agent/self: nothing listens there" in str(view.trouble_text)
+    assert view.error_kind == "unreachable"
+    assert "GET http://127.0.0.1:1/v1/agent/self: nothing listens there" in str(view.error_text)
 
 
 def test_two_addresses_of_one_server_are_one_vantage(impatient: float) -> None:

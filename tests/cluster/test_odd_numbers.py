@@ -52,8 +52,8 @@ def test_a_minimum_that_cannot_be_read_is_said_to_be_unread(answer: Answer, word
     with servers("s1", "s2", "s3", odd={"s1": {SETTINGS: answer}}) as running:
         view = cluster(running["s2"].url).look()
     assert view.autopilot is None
-    assert f"{running['s1'].url}{SETTINGS}" in str(view.autopilot_trouble)
-    assert words in str(view.autopilot_trouble)
+    assert f"{running['s1'].url}{SETTINGS}" in str(view.autopilot_error)
+    assert words in str(view.autopilot_error)
     assert (view.leader_id, len(view.answering)) == ("s1-id", 3)
 
 
@@ -63,7 +63,7 @@ def test_a_minimum_that_is_readable_is_read(told: dict[str, int], least: int, im
     with servers("s1", odd={"s1": {SETTINGS: reply({"CleanupDeadServers": True, **told})}}) as running:
         view = cluster(running["s1"].url).look()
     assert view.autopilot is not None
-    assert (view.autopilot.min_quorum, view.autopilot_trouble) == (least, None)
+    assert (view.autopilot.min_quorum, view.autopilot_error) == (least, None)
 
 
 def test_the_leader_is_asked_for_it_and_not_a_follower_that_may_lag(impatient: float) -> None:

@@ -139,7 +139,7 @@ def test_through_the_door_of_a_removed_server_alone_nothing_is_believed() -> Non
     """It shows its old list, and the active server, through it, another."""
     world = VaultWorld("assr", apis=frozenset({4}))
     (view,) = looks(world, url(4), many=1)
-    assert (view.configuration, view.trouble) == (None, ErrorKind.UNAVAILABLE.value)
+    assert (view.configuration, view.error_kind) == (None, ErrorKind.UNAVAILABLE.value)
 
 
 def test_an_address_that_all_publish_is_nobodys() -> None:
@@ -165,7 +165,7 @@ def test_a_server_that_tells_its_id_is_believed_before_any_address() -> None:
 
 def test_without_an_active_server_nobody_leads_and_the_configuration_is_known() -> None:
     (view,) = looks(VaultWorld("ssddd"), many=1)
-    assert (view.configuration, view.leader_id, view.trouble) == (None, None, "no_leader")
+    assert (view.configuration, view.leader_id, view.error_kind) == (None, None, "no_leader")
     assert view.best_configuration is not None
     assert len(view.best_configuration.voters) == 5
     assert [v.server_id for v in view.answering] == ["s1", "s2"]
@@ -174,7 +174,7 @@ def test_without_an_active_server_nobody_leads_and_the_configuration_is_known() 
 def test_a_standby_that_redirects_does_not_reach_the_active_server() -> None:
     """As for the ten seconds of an election: it still names the old one."""
     (view,) = looks(VaultWorld("ass", redirects=True, apis=frozenset({2, 3})), url(2), many=1)
-    assert (view.leader_id, view.trouble) == (None, "no_leader")
+    assert (view.leader_id, view.error_kind) == (None, "no_leader")
 
 
 def test_two_that_call_themselves_active_are_both_not_believed() -> None:
@@ -185,8 +185,8 @@ def test_two_that_call_themselves_active_are_both_not_believed() -> None:
         "leader_cluster_address": f"https://10.0.0.{number}:8201",
     }
     (view,) = looks(world, many=1)
-    assert (view.leader_id, view.trouble) == (None, "no_leader")
-    assert "both call themselves active" in str(view.trouble_text)
+    assert (view.leader_id, view.error_kind) == (None, "no_leader")
+    assert "both call themselves active" in str(view.error_text)
 
 
 def test_a_server_that_wakes_up_is_not_believed_while_a_quorum_follows_another() -> None:
@@ -198,22 +198,22 @@ def test_a_server_that_wakes_up_is_not_believed_while_a_quorum_follows_another()
 
     world._leader = leader  # type: ignore[method-assign]
     (view,) = looks(world, many=1)
-    assert view.trouble == "no_leader"
-    assert "s1 is named active, and 3 of 4 voters follow another" in str(view.trouble_text)
+    assert view.error_kind == "no_leader"
+    assert "s1 is named active, and 3 of 4 voters follow another" in str(view.error_text)
 
 
 def test_where_all_are_sealed_the_way_out_is_a_key() -> None:
     """As after a power failure."""
     (view,) = looks(VaultWorld("xxx"), url(1), url(2), many=1)
-    assert (view.configuration, view.trouble) == (None, ErrorKind.UNAVAILABLE.value)
-    assert f"Unseal it: bao operator unseal -address={url(1)}" in str(view.trouble_text)
+    assert (view.configuration, view.error_kind) == (None, ErrorKind.UNAVAILABLE.value)
+    assert f"Unseal it: bao operator unseal -address={url(1)}" in str(view.error_text)
 
 
 def test_without_a_token_it_is_said_what_is_missing() -> None:
     (view,) = looks(VaultWorld("ass", forbidden=True), many=1)
-    assert view.trouble == "forbidden"
+    assert view.error_kind == "forbidden"
     policy = "The token in BAO_TOKEN needs a policy with read on sys/storage/raft/configuration"
-    assert policy in str(view.trouble_text)
+    assert policy in str(view.error_text)
     assert all(v.forbidden for v in view.vantages)
 
 
@@ -264,7 +264,7 @@ def test_the_clusters_own_minimum_is_read_and_what_is_not_read_is_not_zero(tmp_p
     world._settings = lambda: {"data": {"cleanup_dead_servers": False}}  # type: ignore[method-assign]
     (view,) = looks(world, many=1)
     assert view.autopilot is None
-    assert "settings of autopilot" in str(view.autopilot_trouble)
+    assert "settings of autopilot" in str(view.autopilot_error)
 
 
 def test_a_view_says_that_a_sealed_server_listens_at_its_api_alone() -> None:

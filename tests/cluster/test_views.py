@@ -150,5 +150,5 @@ def test_an_ex_leader_that_woke_up_gives_no_configuration(impatient: float) -> N
 
     with at("s1", "s1", "4") as woken, at("s2", "s1", "5"), at("s3", "s1", "5"):  # type: ignore[attr-defined]
         view = cluster(woken.url).look()
-        assert (view.configuration, view.trouble) == (None, "no_leader")
-        assert "in newer terms, up to 5" in str(view.trouble_text)
+        assert (view.configuration, view.error_kind) == (None, "no_leader")
+        assert "in newer terms, up to 5" in str(view.error_text)

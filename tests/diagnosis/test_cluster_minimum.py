@@ -17,7 +17,7 @@ MUTE_VOTER = replace(DEAD, voter=False)
 
 def dead_of(kinds: list[Kind], minimum: int | None) -> Finding:
     settings = None if minimum is None else AutopilotSettings(cleanup_dead_servers=False, min_quorum=minimum)
-    view = replace(view_of(kinds), autopilot=settings, autopilot_trouble=None if settings else "GET x answered 403")
+    view = replace(view_of(kinds), autopilot=settings, autopilot_error=None if settings else "GET x answered 403")
     return next(found for found in diagnose(view) if found.name in ("DeadFollower", "NonVoterStuck"))
 
 

@@ -26,7 +26,7 @@ SIZES = range(1, int(os.environ.get("WORLD_SERVERS", "4")) + 1)
 
 
 def leaderless(world: World) -> ClusterView:
-    return replace(view_of(world, leader=None), trouble="no_leader", trouble_text="No cluster leader")
+    return replace(view_of(world, leader=None), error_kind="no_leader", error_text="No cluster leader")
 
 
 def quorum_by_counting(world: World) -> str:

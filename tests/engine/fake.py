@@ -103,9 +103,9 @@ class FakeCluster:
             leader_id=peer(leader).id if leader else None,
             vantages=(*(self._vantage(number, members) for number in alive), *map(mute, sorted(self.hung))),
             probes={peer(n).address: Reach.REFUSED if n in self.dead else Reach.ACCEPTED for n in self.held},
-            trouble=None if leader else "no_leader",
+            error_kind=None if leader else "no_leader",
             autopilot=self.autopilot,
-            autopilot_trouble=UNREAD if self.autopilot is None else None,
+            autopilot_error=UNREAD if self.autopilot is None else None,
         )
         return replace(view, opinions=opinions_in(view))
 

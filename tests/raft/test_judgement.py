@@ -172,7 +172,7 @@ def test_below_a_minimum_only_what_helps_is_advised(policy: Policy, own: int, se
 
 def test_a_minimum_that_could_not_be_read_is_a_refusal_and_not_zero() -> None:
     """I2, with what was asked, what came back, and the override by name. A non-voter's going lowers no minimum."""
-    unread = replace(world("aaaad"), autopilot=None, autopilot_trouble="GET http://x answered 404: Invalid method")
+    unread = replace(world("aaaad"), autopilot=None, autopilot_error="GET http://x answered 404: Invalid method")
     reason = refusal_to_remove(unread, verdicts("aaaad"), peer(5), Policy())
     assert reason is not None
     assert reason.code == "MinimumUnread"

@@ -57,7 +57,7 @@ def look(servers: Sequence[Server], at: float = 0.0) -> ClusterView:
         replace(v, last_log_term=2, last_log_index=100 - n, commit_index=99, version="1.8.7", data_dir="/data")
         for n, v in enumerate(view.vantages)
     )
-    return replace(view, cluster="consul:x", vantages=said, trouble="no_leader", trouble_text="No cluster leader")
+    return replace(view, cluster="consul:x", vantages=said, error_kind="no_leader", error_text="No cluster leader")
 
 
 def evidence(servers: Sequence[Server], times: Sequence[float] = (0.0, 15.0, 30.0)) -> RecoveryEvidence:
@@ -151,7 +151,7 @@ def test_a_leader_or_a_sign_of_life_in_any_look_counts() -> None:
     says_so = replace(looks[0], vantages=tuple(replace(v, state="Leader") for v in looks[0].vantages))
     accepts = look([SURVIVOR, SURVIVOR, DEAD, DEAD, Server("accepts")])
     answered = look([SURVIVOR, SURVIVOR, SURVIVOR, DEAD, DEAD])
-    unread = replace(looks[-1], trouble="forbidden")
+    unread = replace(looks[-1], error_kind="forbidden")
     assert refused([led, *looks[1:]]) == "QuorumNotLost"
     assert refused([says_so, *looks[1:]]) == "QuorumNotLost"
     assert refused([accepts, *looks[1:]]) == "LeftOutShowsLife"

@@ -169,7 +169,7 @@ def test_trap_16_out_of_sight_from_here_is_not_dead() -> None:
     assert code(view_of([ALIVE, ALIVE, ALIVE, hidden]), peer(4, hidden)) == "TargetUnknown"
     assert "ObserversDisagree" in names(view_of([ALIVE, ALIVE, ALIVE, hidden]))
     gone = Kind(sight="silent", gossip="failed")
-    minority = replace(view_of([ALIVE, ALIVE, gone, gone, gone], leader=None), trouble="no_leader")
+    minority = replace(view_of([ALIVE, ALIVE, gone, gone, gone], leader=None), error_kind="no_leader")
     assert code(minority, peer(3, gone)) == "NoLeader"
     assert diagnose(minority)[0].name == "MinorityPartition"
     assert all(judge_once(minority, p).liveness is not Liveness.DEAD for p in minority.best_configuration.peers)  # type: ignore[union-attr]

@@ -123,9 +123,9 @@ def test_trap_32_a_missing_permission_is_found_before_anything_is_changed() -> N
     table: Callable[[str, str], Any] = lambda _, path: own if path == SELF else reply("Permission denied", 403)  # noqa: E731
     with stub(table) as server:
         view = HashiCorpCluster(NOMAD, (server.url,), HttpSettings(), None).look()
-    assert (view.trouble, view.configuration) == ("forbidden", None)
-    assert RAFT in str(view.trouble_text)
-    assert "a management token in NOMAD_TOKEN" in str(view.trouble_text)
+    assert (view.error_kind, view.configuration) == ("forbidden", None)
+    assert RAFT in str(view.error_text)
+    assert "a management token in NOMAD_TOKEN" in str(view.error_text)
 
 
 def test_trap_33_a_token_is_in_no_view_and_no_error() -> None:

@@ -89,8 +89,8 @@ class HashiCorpCluster:
             configuration=configuration,
             leader_id=leader_id,
             vantages=vantages,
-            trouble=error.kind.value if error else None,
-            trouble_text=str(error) if error else None,
+            error_kind=error.kind.value if error else None,
+            error_text=str(error) if error else None,
         )
         view = self._with_last_answers(replace(view, opinions=opinions_in(view)), answering, until)
         view = self._with_opinions(view)
@@ -192,7 +192,7 @@ class HashiCorpCluster:
             hosts=hosts,
             unhealthy=health.unhealthy if health else None,
             autopilot=settings,
-            autopilot_trouble=None if view.configuration is None else unread,
+            autopilot_error=None if view.configuration is None else unread,
             quorum_proof=by_kind.get("proof"),
         )
 

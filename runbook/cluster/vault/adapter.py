@@ -82,8 +82,8 @@ class VaultCluster:
             configuration=configuration,
             leader_id=leader.id if leader else None,
             vantages=vantages,
-            trouble=error.kind.value if error else None,
-            trouble_text=str(error) if error else None,
+            error_kind=error.kind.value if error else None,
+            error_text=str(error) if error else None,
             removal_is_final=True,
             waits_at_api=True,
         )
@@ -190,7 +190,7 @@ class VaultCluster:
             opinions=opinions,
             unhealthy=unhealthy_in(picture),
             autopilot=active.settings,
-            autopilot_trouble=active.settings_trouble,
+            autopilot_error=active.settings_trouble,
             leader_term=picture.term if picture else None,
         )
 

@@ -61,7 +61,7 @@ def _access(context: DiagnosisContext) -> Iterator[Finding]:
     """What keeps this host from reading the cluster."""
     refused = [v for v in context.view.vantages if v.forbidden]
     if context.phase is Phase.UNREADABLE:
-        yield _nothing_readable(context, forbidden=bool(refused) or context.view.trouble == "forbidden")
+        yield _nothing_readable(context, forbidden=bool(refused) or context.view.error_kind == "forbidden")
     elif refused:
         yield Finding(
             "Forbidden",
@@ -90,7 +90,7 @@ def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
     if sealed:
         return _all_sealed(context, sealed)
     answering = len(context.view.answering)
-    trouble = (context.view.trouble_text,) if context.view.trouble_text else ()
+    trouble = (context.view.error_text,) if context.view.error_text else ()
     reasons = tuple(v.trouble for v in context.view.vantages if v.trouble)
     if forbidden:
         sentence, next_action = "this token may not read the cluster", "Give a token with the permission that is named"

@@ -91,10 +91,10 @@ def _format_sentence(cluster: str, findings: Collection[Finding], numbers: str, 
 def _level_and_sentence(context: DiagnosisContext, dead: int) -> tuple[int, str]:
     view, voters, live = context.view, len(context.voters), context.live
     if voters == 0:
-        return UNKNOWN, view.trouble_text or "no server returned a Raft configuration"
+        return UNKNOWN, view.error_text or "no server returned a Raft configuration"
     needed = context.voter_counts
-    if view.leader_id is None and view.trouble not in ("no_leader", "unavailable"):
-        return UNKNOWN, view.trouble_text or "the leader could not be asked"
+    if view.leader_id is None and view.error_kind not in ("no_leader", "unavailable"):
+        return UNKNOWN, view.error_text or "the leader could not be asked"
     if view.leader_id is None:
         return CRITICAL, f"no leader: {needed}"
     if failure_tolerance(voters, live) == 0 and voters > 1:

@@ -53,8 +53,8 @@ def _election_due(context: DiagnosisContext) -> Finding:
     lost, missing = context.former_leaders, context.missing
     certainty = Certainty.LIKELY if lost or not missing else Certainty.POSSIBLE
     sentence = "there is no leader yet"
-    if context.view.trouble not in ("no_leader", "unavailable"):  # only servers that say so prove that nobody leads
-        reason = context.view.trouble_text or context.view.trouble or "no reason was given"
+    if context.view.error_kind not in ("no_leader", "unavailable"):  # only servers that say so prove that nobody leads
+        reason = context.view.error_text or context.view.error_kind or "no reason was given"
         sentence = f"no leader could be asked ({reason})"
     evidence = [f"a server that answers still names {o.peer.label} as leader" for o in lost]
     return Finding(

@@ -158,7 +158,7 @@ def _autopilot_evidence(context: DiagnosisContext, *, voters: bool, removable: b
     """The cluster's own minimum of voters, and that autopilot may act too: who vanishes meanwhile it removed."""
     settings = context.view.autopilot
     if settings is None and voters:
-        why = context.view.autopilot_trouble or "it was not asked for"
+        why = context.view.autopilot_error or "it was not asked for"
         yield f"autopilot's MinQuorum could not be read: {why}"
     if settings is not None and voters and settings.min_quorum > 0:
         yield f"the cluster's own minimum, autopilot's MinQuorum, is {settings.min_quorum}"

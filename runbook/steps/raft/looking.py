@@ -156,8 +156,8 @@ def require_leader_configuration(view: ClusterView, *, led_lately: bool = False)
     if view.configuration is not None:
         return view.configuration
     nobody_knows = view.best_configuration is None  # then a proxy may have spoken, and counting says nothing
-    if view.trouble not in (ErrorKind.NO_LEADER.value, ErrorKind.UNAVAILABLE.value) or nobody_knows:
-        raise ClusterError(ErrorKind(view.trouble or "unreachable"), view.trouble_text or "the cluster did not answer")
+    if view.error_kind not in (ErrorKind.NO_LEADER.value, ErrorKind.UNAVAILABLE.value) or nobody_knows:
+        raise ClusterError(ErrorKind(view.error_kind or "unreachable"), view.error_text or "the cluster did not answer")
     raise ClusterError(*_without_leader(view, led_lately))
 
 
