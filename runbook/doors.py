@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook.errors import unexpected
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Purpose(Enum):

@@ -6,7 +6,6 @@ import gc
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import PurePath
 
 from runbook.playbook.declarations import read_params, read_secrets, report_unused
 from runbook.playbook.diagnostics import Diagnostics, quoted
@@ -97,8 +96,14 @@ def _without_collector() -> Iterator[None]:
 
 def _read_name(mapping: MappingReader, path: str) -> str:
     """As it is written, or the file's without its suffix."""
+    name: str | None
     written = mapping.get("name") is not None
-    name: str | None = mapping.value("name") if written else PurePath(path).stem
+    if written:
+        name = mapping.value("name")
+    else:
+        from pathlib import PurePath  # slow, and seldom needed
+
+        name = PurePath(path).stem
     if name is None or _NAME.fullmatch(name):
         return name or ""
     better = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._").lower()[:64]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook.errors import Diagnostic, Mark, NoPlaybookError, ParamError, PlaybookError
 from runbook.files import read_limited
@@ -18,6 +17,9 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.registry import CATALOG
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PLAYBOOK_RUN = "playbook.run"
 MAX_NESTING = 4  # playbooks within each other: more than anybody can follow at night
 
@@ -29,6 +31,8 @@ def check_named_playbooks(playbook: Playbook) -> None:
     """
     if not any(step.uses == PLAYBOOK_RUN for step in playbook.every_step()):
         return
+    from pathlib import Path
+
     checker = _NamedPlaybooks()
     checker.check(playbook, (Path(playbook.path).resolve(),))
     if checker.faults:
@@ -57,6 +61,8 @@ class _NamedPlaybooks:
             self.faults += error.diagnostics
 
     def _check_step(self, step: StepSpec, name: Value, chain: tuple[Path, ...], told: Diagnostics) -> None:
+        from pathlib import Path
+
         try:
             target = Path(find_playbook(name.content, str(chain[-1].parent))).resolve()
         except NoPlaybookError as error:

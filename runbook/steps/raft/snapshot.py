@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ClusterError, ErrorKind
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import PEER_FIELDS, Step, StepResult
-from runbook.steps.files import writable_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runbook.raft.model import ClusterView, Configuration
     from runbook.steps.context import StepContext
 
@@ -135,6 +135,8 @@ def _save_state(context: StepContext, wanted: str, to: str | None = None) -> Sav
         return SavedState(trouble="no state snapshot: the playbook wants none")
     wanted_path = path = context.folder / f"state{_mark(context)}.snap"
     if to is not None:
+        from runbook.steps.files import writable_path
+
         wanted_path = writable_path(context.folder, to)
         path = path if context.dry_run else wanted_path  # a dry run writes into its own folder alone
     for tries_left in reversed(range(TRIES)):
