@@ -38,7 +38,8 @@ class Field:
 
     ``secret_ok`` says that a parameter may hold ``${{ secrets.x }}``: it is sent where it must go, and neither printed
     nor recorded, nor seen in a process list (I13). Everywhere else a secret is an error of the playbook.
-    ``read_by_shell``: what an expression puts into it may be read as a command, and is warned of.
+    ``read_by_shell``: what an expression puts into it may be read as a command, and is warned of; in a list of
+    arguments where it calls a shell.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from runbook.errors import InvalidValueError
@@ -32,6 +32,7 @@ thousand of usual length. Bounds the time of checking them.
 """
 Check = Callable[[ParsedExpression, StaticScope, Report], StaticType]
 """How an expression is checked: as a value, or as a condition."""
+SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
 _MISSPELT_TEMPLATE = re.compile(
     r"(?<!\$)\{\{\s*(?P<a>[A-Za-z_]\w*)\.|\$\{\s*(?P<b>[A-Za-z_]\w*)\.|\$(?P<c>[A-Za-z_]\w*)\."
 )
@@ -44,6 +45,17 @@ class _Draft(NamedTuple):
     content: Any
     type: StaticType | None = None
     valid: bool = True
+
+
+def _lines_for_a_shell(content: Any) -> Iterator[Template]:
+    """A line itself, or what follows ``sh -c`` in a list of arguments."""
+    if isinstance(content, Template):
+        yield content
+    words = content if isinstance(content, list | tuple) else ()
+    for shell, option, line in zip(words, words[1:], words[2:], strict=False):
+        is_called = str(shell).rpartition("/")[2] in SHELLS and re.fullmatch(r"-\w*c", str(option))
+        if is_called and isinstance(line, Template):
+            yield line
 
 
 class ValueParser:
@@ -64,8 +76,8 @@ class ValueParser:
             wanted = f"{article} {'mapping' if field.type == 'map' else field.type}"
             suggestion = _list_inside(node, draft.type) if field.type == "list" else None
             self._diagnostics.add(node.mark, f"{label} must be {wanted}, not {draft.type}", suggestion)
-        if field.read_by_shell and isinstance(draft.content, Template):
-            self._warn_of_shell(draft.content)
+        for line in _lines_for_a_shell(draft.content) if field.read_by_shell else ():
+            self._warn_of_shell(line)
         return Value(node.mark, label, field, draft.content)
 
     def _warn_of_shell(self, line: Template) -> None:

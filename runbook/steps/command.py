@@ -33,7 +33,9 @@ COMMAND_RUN = StepDeclaration(
     "Run a program on this host, keep what it prints, and fail when it does not end well in time.",
     Effect.UNKNOWN,
     parameters=(
-        Field("argv", "list", "the program and its arguments, no shell; the process list shows them"),
+        Field(
+            "argv", "list", "the program and its arguments, no shell; the process list shows them", read_by_shell=True
+        ),
         Field(
             "shell",
             "string",

@@ -29,8 +29,10 @@ SSH_RUN = StepDeclaration(
     Effect.UNKNOWN,
     parameters=(
         HOST,
-        Field("argv", "list", "the program and its arguments, each quoted for the shell over there"),
-        Field("shell", "string", "a line for the shell over there instead of argv"),
+        Field(
+            "argv", "list", "the program and its arguments, each quoted for the shell over there", read_by_shell=True
+        ),
+        Field("shell", "string", "a line for the shell over there instead of argv", read_by_shell=True),
         command.INPUT,
         command.EXITS,
         CONNECT,

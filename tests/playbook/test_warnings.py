@@ -43,6 +43,31 @@ def test_a_value_inside_a_line_for_the_shell_is_to_be_quoted(line: str, meant: s
     assert all(warning.mark.line == 11 and warning.source for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("step", "warned"),
+    [
+        ('command.run, with: { argv: [sh, -c, "echo ${{ params.unit }}"] }', True),
+        ('command.run, with: { argv: [sudo, /bin/bash, -ec, "echo ${{ params.unit }}"] }', True),
+        ('command.run, with: { argv: [sh, -c, \'echo "$0"\', "${{ params.unit }} x"] }', False),
+        ('command.run, with: { argv: [sh, "a ${{ params.unit }}"] }', False),
+        ("command.run, with: { argv: [sh, -c] }", False),
+        ('command.run, with: { argv: [echo, -c, "a ${{ params.unit }}"] }', False),
+        ('ssh.run, with: { host: h, shell: "echo ${{ params.unit }}" }', True),
+        ('ssh.run, with: { host: h, shell: "echo ${{ quote(params.unit) }}" }', False),
+        ('ssh.run, with: { host: h, argv: [bash, -c, "echo ${{ params.unit }}"] }', True),
+        ('ssh.run, with: { host: h, argv: [echo, "a ${{ params.unit }}"] }', False),
+    ],
+)
+def test_whoever_calls_a_shell_is_warned(step: str, warned: bool) -> None:
+    """Here or on another host, by its name or as a line."""
+    head = (
+        "runbook: 1\nname: x\nguards: { max_changes: 1 }\nparams: { unit: { type: string, default: nomad } }\nsteps:\n"
+    )
+    uses = "" if "params" in step else "  - { uses: log.message, with: { text: '${{ params.unit }}' } }\n"
+    warnings = parsed(f"{head}{uses}  - {{ uses: {step} }}\n").warnings
+    assert [warning.suggestion for warning in warnings] == (["Write ${{ quote(params.unit) }}."] if warned else [])
+
+
 def test_a_warning_is_told_and_the_playbook_is_good(tmp_path: Path) -> None:
     """On the screen, and as a warning for code scanning."""
     path = tmp_path / "x.yaml"
