@@ -30,8 +30,8 @@ def find_inventory(given: str | None, environment: Mapping[str, str], system: Pa
     for place in places:
         if _is_there(place):
             return place
-    looked = " nor ".join(map(str, places))
-    raise SettingsError(f"there is no inventory: neither {looked} exists", f"Name one: --inventory FILE or {VARIABLE}")
+    looked = " or ".join(map(str, places))
+    raise SettingsError(f"there is no inventory at {looked}", f"Name one: --inventory FILE or {VARIABLE}")
 
 
 def _own(environment: Mapping[str, str]) -> list[Path]:

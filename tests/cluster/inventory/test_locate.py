@@ -53,8 +53,8 @@ def test_where_there_is_none_the_places_are_named(tmp_path: Path) -> None:
     """Also for cron, which may have no home."""
     with pytest.raises(SettingsError) as caught:
         find_inventory(None, {"HOME": str(tmp_path)}, tmp_path / "etc")
-    assert f"neither {tmp_path}/etc nor {tmp_path}/.config/runbook/clusters.yaml exists" in str(caught.value)
-    with pytest.raises(SettingsError, match="there is no inventory"):
+    assert f"there is no inventory at {tmp_path}/etc or {tmp_path}/.config/runbook/clusters.yaml" in str(caught.value)
+    with pytest.raises(SettingsError, match=f"there is no inventory at {tmp_path}/etc[.] Name one"):
         find_inventory(None, {}, tmp_path / "etc")
 
 
