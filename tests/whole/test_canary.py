@@ -132,3 +132,29 @@ def test_a_token_that_a_cluster_tells_back_is_found_nowhere(echo: tuple[Path, st
                 said += told(runbook(environment, command, *form))
     assert "Permission denied: (secret)" in said
     assert leaks(said, spelled(TOKEN)) == []
+
+
+ACCESSOR = "9c0ffee5-0000-4000-8000-accessor0001"
+DENIED = f"Permission denied: token with AccessorID '{ACCESSOR}' lacks permission 'operator:read'"
+LOOKS = """\
+runbook: 1
+name: looks
+steps:
+  - uses: raft.snapshot
+    with: { state: none }
+"""
+
+
+def test_which_token_was_refused_is_on_record_and_the_token_is_not(tmp_path: Path, state_dir: Path) -> None:
+    """By its accessor, where the server tells it: so that somebody can give it the permission, or another one."""
+    (tmp_path / "looks.yaml").write_text(LOOKS, encoding="utf-8")
+    with serving() as server:
+        for path in ("/v1/agent/self", "/v1/agent/members", "/v1/operator/raft/configuration"):
+            server.table[path] = lambda: (403, {}, f"{DENIED} ({TOKEN})".encode())
+        environment = {**os.environ, "CONSUL_HTTP_ADDR": server.url, "CONSUL_HTTP_TOKEN": TOKEN}
+        commands = (["diagnose"], ["check"], ["check", "--format", "json"], ["execute", str(tmp_path / "looks.yaml")])
+        said = {words[0]: told(runbook(environment, *words)) for words in commands}
+    (journal,) = state_dir.glob("runs/*/journal.jsonl")
+    said["journal"] = journal.read_text(encoding="utf-8")
+    assert [name for name, text in said.items() if ACCESSOR not in " ".join(text.split())] == []
+    assert leaks("".join(said.values()), spelled(TOKEN) | {TOKEN}) == []
