@@ -12,7 +12,7 @@ import click
 
 LAZY = {  # verbs and groups of them, each by the module that has it
     **{name: name for name in ("clusters", "lab", "recover")},
-    **dict.fromkeys(("runs", "show", "audit", "export", "prune"), "history"),
+    **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune"), "history"),
 }
 HELP = {"-h", "--help", "--version"}
 UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3

@@ -135,3 +135,25 @@ def prune(older_than: float, keep: int, yes: bool) -> None:
     from runbook.cli.records import prune_runs
 
     sys.exit(prune_runs(older_than, keep, yes, os.environ))
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Where to; report.html of the run otherwise.",
+)
+def report(run: str, output: str | None) -> None:
+    """Draw the report of a RUN anew from its journal: one page, without network or script, for whoever was not there.
+
+    Each run writes it at its end; one that was killed has none until then.
+    """
+    import os
+
+    from runbook.cli.report import print_report
+    from runbook.session.run_folders import folder_of, state_folder
+
+    print_report(folder_of(state_folder(os.environ), run), output)

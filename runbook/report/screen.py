@@ -166,6 +166,12 @@ def _lines(prefix: str, text: str) -> list[str]:
     return [f"{prefix}{first}", *(f"{' ' * len(prefix)}{line}" for line in rest)]
 
 
+def words_of(record: Record) -> list[str]:
+    """What an event is called, as the screen would tell it beside no other; nothing where it tells of none such."""
+    kind = str(record["kind"])
+    return _TEXTS[kind](record) if kind in _TEXTS else _MORE_TEXTS[kind](record) if kind in _MORE_TEXTS else []
+
+
 _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.started": _started,
     "cluster.looked": _looked,
@@ -199,6 +205,13 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "server.port_opened": lambda r: [f"{r['name']}: its port {r['address']} has just accepted: it comes and goes"],
     "server.confirmed_off": lambda r: [f"{r['who']} has confirmed that {r['name']} is off: {r['because']}"],
     "guard.overridden": lambda r: [f"{r['who']} set {r['guard']} aside: {r['reason']}"],
+}
+
+_MORE_TEXTS: Mapping[str, Callable[[Record], list[str]]] = {  # which the screen leaves out, as their steps tell of them
+    "change.begun": lambda r: [f"began: {r['uses']}"],
+    "change.would_begin": lambda r: [f"would begin: {r['uses']}"],
+    "change.unsettled": lambda r: [f"NOT KNOWN whether it was done: {r['message']}"],
+    "run.completed": lambda r: [f"ended: {r['message']}"],
 }
 
 

@@ -53,6 +53,15 @@ def headline(progress: RunState) -> str:
     return f"{name} {state or progress.state.upper()} at step {progress.ended['step']}: {text}"
 
 
+def outcome_in_words(progress: RunState) -> str:
+    """How it ended, in a word or two."""
+    if progress.ended is None:
+        return "no ending"
+    if progress.dry_run:
+        return WOULD.get(progress.state, "dry run").lower()
+    return str(progress.ended["message"]) if progress.state == "completed" else progress.state
+
+
 def _times(progress: RunState) -> list[Row]:
     if progress.started is None:
         return []

@@ -22,6 +22,11 @@ def format_moment(at: str) -> str:
     return utc(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def format_clock(at: str) -> str:
+    """The time of day of it, in UTC."""
+    return utc(at).strftime("%H:%M:%S")
+
+
 def seconds_between(begin: str, end: str) -> float:
     """By the wall clock; 0 where it was set back meanwhile."""
     return max(0.0, (utc(end) - utc(begin)).total_seconds())

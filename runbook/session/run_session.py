@@ -29,6 +29,7 @@ from runbook.secrets import SecretStore
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts, note_process
+from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
 
 EventWriter = Callable[[Mapping[str, Any]], None]
@@ -121,8 +122,9 @@ class RunSession:
                 for name, because in self.options.confirmed_off.items():
                     emit(ConfirmedOff(name, operator.name, because))
             ending = execute(self.plan, self._services(operator, emit, lock, interrupts), self.state)
-        with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
-            lock.release(claimed_before)
+            with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
+                lock.release(claimed_before)
+            write_report_if_possible(self.folder, self.secret_store.hide)  # a signal does not cut it through
         return RunResult(ending, self.state, self.folder)
 
     def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: SignalInterrupts) -> RunServices:

@@ -63,7 +63,12 @@ def test_a_record_that_nobody_touched(folder: Path) -> None:
 
 def test_json_has_the_same(folder: Path) -> None:
     told = json.loads(audit("--format", "json").stdout)
-    assert (told["holds"], told["state"], told["later"], told["not_covered"]) == (True, "completed", None, [])
+    assert (told["holds"], told["state"], told["later"], told["not_covered"]) == (
+        True,
+        "completed",
+        None,
+        ["report.html"],
+    )
     assert [(file["name"], file["trouble"]) for file in told["files"]] == [
         ("playbook.yaml", ""),
         ("snapshot.json", ""),
@@ -213,7 +218,7 @@ def test_what_is_cut_off_and_what_nobody_vouches_for_is_told(folder: Path) -> No
     assert done.returncode == 0
     assert "ended              no: it is at work, it was killed, or its end was cut off" in done.stdout
     assert "cut off            9 bytes of a last line" in done.stdout
-    assert "not covered        files/mine/notes.txt: no digest is on record" in done.stdout
+    assert "not covered        files/mine/notes.txt, report.html: no digest is on record" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,13 @@ def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothin
     assert changes(lab) == [f"DELETE /v1/operator/raft/peer?id={lab.ids[dead]}"]
     assert "voters             5 (4 alive) -> 4 (4 alive)\nfailure tolerance  1 -> 1: one more may fail" in done.stdout
     folder = Path(done.stdout.rpartition("record")[2].strip())
-    assert {path.name for path in folder.iterdir()} == {"journal.jsonl", "playbook.yaml", "snapshot.json", "state.snap"}
+    assert {path.name for path in folder.iterdir()} == {
+        "journal.jsonl",
+        "playbook.yaml",
+        "report.html",
+        "snapshot.json",
+        "state.snap",
+    }
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     again = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
     assert (again.returncode, len(changes(lab))) == (0, 1), again.stderr
