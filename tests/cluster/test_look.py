@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -73,6 +74,22 @@ def test_two_hung_servers_of_five_cost_one_time_out(entry: str, impatient: float
         assert view.leader_id == "s1-id"
         mute = {vantage.expected_id: vantage.reach for vantage in view.vantages if vantage.server_id is None}
         assert mute == {"s4-id": Reach.ACCEPTED, "s5-id": Reach.ACCEPTED}
+
+
+def test_a_slow_leader_is_waited_for_beside_a_hung_server(impatient: float) -> None:
+    """A look that is made of one wait after the other is too old for a change (I15)."""
+    configuration = Server("s1", {name: f"{host}:4647" for name, host in HOSTS.items()}).answers[RAFT]
+
+    def slow_unless_stale(server: Stub, line: socket.socket) -> None:
+        if "stale" not in server.heads[-1][1]:
+            time.sleep(0.8 * impatient)
+        line.sendall(cast(bytes, configuration))
+
+    with servers(*HOSTS, odd={"s1": {RAFT: slow_unless_stale}, **hung("s5")}) as running:
+        began = time.monotonic()
+        view = cluster(running["s1"].url).look()
+        assert time.monotonic() - began < 1.6 * impatient
+        assert view.leader_id == "s1-id"
 
 
 def test_one_refused_token_beside_servers_that_answer_is_no_trouble(impatient: float) -> None:

@@ -18,12 +18,12 @@ from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, Seen, interview, worth
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
-from runbook.cluster.http import HttpSettings
+from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.machines import PortProbes
 from runbook.cluster.network import Network, SystemNetwork, watch_ports
 from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
 from runbook.decode import decode
-from runbook.errors import ClusterError, ErrorKind
+from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 
@@ -34,7 +34,7 @@ STATE_LIMIT = 4 * 1024**3
 
 T = TypeVar("T")
 Question = tuple[
-    Literal["http", "raft", "settings", "health", "proof", "host"], str
+    Literal["http", "leader", "raft", "settings", "health", "proof", "host"], str
 ]  # a server's URL, or an address with a port
 
 
@@ -76,13 +76,14 @@ class HashiCorpCluster:
     def look(self, *, within: float = inf) -> ClusterView:
         """Everybody in parallel, the Raft ports last: what looks dead was so at the end of the look, not before it.
 
-        At most one time-out for servers that hang, one for a cluster without a leader, two for silent ports.
+        At most one time-out for a leader that is slow or is none, while servers that hang are waited for too, and two
+        for silent ports.
         """
         began = self._network.monotonic()
-        seen = self._ask_everybody(until := began + within)
+        seen, said = self._ask_everybody(until := began + within)
         vantages = one_each(each.vantage for each in seen)
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
-        configuration, leader_id, error = self._read_configuration(answering, seen, until)
+        configuration, leader_id, error = self._read_configuration(answering, seen, said, until)
         view = ClusterView(
             cluster=self.name,
             taken_at=began,
@@ -134,32 +135,40 @@ class HashiCorpCluster:
 
     # -- looking
 
-    def _ask_everybody(self, until: float) -> list[Seen]:
-        """Every known server and, as soon as an answer names them, the others."""
+    def _ask_everybody(self, until: float) -> tuple[list[Seen], dict[str, Any]]:
+        """Every known server and, as soon as an answer names them, the others; beside that, and by URL, the leader for
+        its configuration, through its own door and the one through which it was met last.
+        """
         met: set[str | None] = {None}
 
         def follow(answer: Any) -> Iterable[Question]:
             if not isinstance(answer, Seen):
                 return
             met.add(None if answer.vantage.other_id else answer.vantage.server_id)
+            if answer.vantage.server_id and (answer.vantage.state == "Leader" or answer.vantage.url == self._route[0]):
+                yield "leader", answer.vantage.url
             for url in self._named_by(answer.vantage, met):
                 yield "http", url
 
         first: list[Question] = [("http", url) for url in self._expected]
         if self._pulse_is_needed:  # a first sample now, so that less is to be waited for until the second
             first.append(("health", self._route[0]))
-        answers = self._network.gather(first, self._ask, follow, self._client.left(until, 2 * STALE_TIMEOUT))
+        limit = max(2 * STALE_TIMEOUT, READ_TIMEOUT)
+        answers = self._network.gather(first, self._ask, follow, self._client.left(until, limit))
         health = next((answer for (kind, _), answer in answers.items() if kind == "health"), None)
         self._pulse.keep(health)
         met_here = {question: answer for question, answer in answers.items() if question[0] == "http"}
         self._expected |= expected_ids(self._servers, [answer.vantage for answer in met_here.values() if answer])
-        return [self._complete(url, answer) for (_, url), answer in met_here.items()]
+        said = {url: answer for (kind, url), answer in answers.items() if kind == "leader"}
+        return [self._complete(url, answer) for (_, url), answer in met_here.items()], said
 
     def _ask(self, question: Question) -> Any:
         kind, place = question
         until = self._network.monotonic() + STALE_TIMEOUT
         if kind == "http":
             return interview(self._client, place, until)
+        if kind == "leader":
+            return self._ask_for_configuration(place, READ_TIMEOUT)
         if kind == "settings":
             return ask_settings(self._client, place, until)
         if kind == "health":
@@ -219,23 +228,41 @@ class HashiCorpCluster:
         silence = Vantage(url, Reach.ACCEPTED, expected_id=expected, trouble="no answer in time")
         return Seen(silence, ClusterError(ErrorKind.TIMEOUT, f"{url}: no answer in time"))
 
+    def _ask_for_configuration(self, url: str, seconds: float) -> Reply | ClusterError:
+        try:
+            return self._client.checked(url, "GET", RAFT, seconds)
+        except ClusterError as error:
+            return error
+
     def _read_configuration(
-        self, answering: list[Vantage], seen: list[Seen], until: float
+        self, answering: list[Vantage], seen: list[Seen], said: Mapping[str, Any], until: float
     ) -> tuple[Configuration | None, str | None, ClusterError | None]:
         """The leader's own words, believed when the server it names does not itself deny it."""
         if not answering:
             return None, None, why_nobody(seen, self._dialect.variable)
         try:
-            urls = tuple(vantage.url for vantage in answering)
-            reply = self._client.first(
-                urls,
-                self._client.left(until, READ_TIMEOUT),
-                lambda url, left: self._client.checked(url, "GET", RAFT, left),
-            )
-            configuration, leader = replies.configuration(decode(reply.body, urls[0] + RAFT), urls[0] + RAFT)
+            url, reply = self._leaders_reply([vantage.url for vantage in answering], said, until)
+            configuration, leader = replies.configuration(decode(reply.body, url + RAFT), url + RAFT)
         except ClusterError as error:
             return None, None, error
         why = reason_not_leading(configuration, leader, answering) if leader else "no server is named leader"
         if why:
             return None, None, ClusterError(ErrorKind.NO_LEADER, why)
         return configuration, leader, None
+
+    def _leaders_reply(self, urls: list[str], said: Mapping[str, Any], until: float) -> tuple[str, Reply]:
+        """The first that somebody gave: of those that were asked already, in this order, and then of the others."""
+        for url in urls:
+            answer = said.get(url)
+            if isinstance(answer, Reply):
+                return url, answer
+            if isinstance(answer, ClusterError) and not isinstance(answer, NoAnswerError):
+                raise answer
+        others = tuple(url for url in urls if url not in said)
+        if not others:
+            errors = (answer for answer in said.values() if answer is not None)
+            raise next(errors, ClusterError(ErrorKind.TIMEOUT, f"GET {urls[0]}{RAFT}: no whole answer in time"))
+        limit = self._client.left(until, STALE_TIMEOUT if said else READ_TIMEOUT)
+        return others[0], self._client.first(
+            others, limit, lambda url, left: self._client.checked(url, "GET", RAFT, left)
+        )
