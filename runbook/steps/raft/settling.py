@@ -98,7 +98,8 @@ def _what_a_look_says(view: ClusterView, peer_id: str) -> Settled:
     """
     if view.configuration is None or view.leader_id is None:
         return Settled.CANNOT_TELL
-    held = [view.configuration, *(vantage.configuration for vantage in view.answering)]
+    own = [vantage for vantage in view.answering if vantage.other_id is None]  # not of a load balancer
+    held = [view.configuration, *(vantage.configuration for vantage in own)]
     listed = {configuration is None or configuration.peer(peer_id) is not None for configuration in held}
     if len(listed) > 1 or None in held:
         return Settled.CANNOT_TELL
