@@ -12,6 +12,7 @@ from runbook.raft.listeners import mute_listener
 from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Peer, named
 from runbook.raft.opinions import OpinionKind
+from runbook.raft.probes import ProbeMeaning, probe_evidence
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,16 @@ def undecided_voters(view: ClusterView) -> tuple[Undecided, ...]:
 
 
 def _sign(view: ClusterView, verdict: Verdict) -> str | None:
-    """What any server holds against it, or that it accepts connections and says nothing."""
-    for by, opinion in view.opinions_of(verdict.peer).items():
+    """What any server holds against it, or that it accepts connections and says nothing; or, where nobody's opinion can
+    be had, that it does not even accept them.
+    """
+    opinions = view.opinions_of(verdict.peer)
+    for by, opinion in opinions.items():
         if opinion.kind not in (OpinionKind.HEARD, OpinionKind.PRESENT):
             return f"{opinion.source} of {view.label_of(by)}: {opinion.words}"
+    probe = probe_evidence(view, verdict.peer)
+    if not opinions and probe.meaning is not ProbeMeaning.LISTENS:
+        return f"no server's opinion of it could be read, and {probe.words}"
     listener = mute_listener(view, verdict.peer)
     return f"{listener.url} accepts connections but does not answer" if listener else None
 

@@ -50,3 +50,11 @@ def test_non_voters_and_clusters_without_a_leader_have_none() -> None:
     """Without a leader nobody knows who votes, and the run says that."""
     assert not undecided_voters(view_of([Kind(), Kind(), Kind(sight="accepts", gossip="failed", voter=False)]))
     assert not undecided_voters(view_of([Kind(), Kind(sight="accepts", gossip="failed")], leader=None))
+
+
+@pytest.mark.parametrize(("sight", "told"), [("refused", True), ("silent", True), ("full", True), ("accepts", False)])
+def test_who_does_not_listen_is_told_where_nobodys_opinion_can_be_had(sight: str, told: bool) -> None:
+    """As behind a load balancer on Raft protocol 2: *nothing to do* is more than anybody knows."""
+    view = replace(view_of([Kind(), Kind(), Kind(sight=sight)]), opinions={})
+    found = [each.name for each in undecided_voters(view)]
+    assert found == (["s3.global"] if told else [])
