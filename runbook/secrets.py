@@ -16,8 +16,9 @@ from typing import IO, Any
 from runbook.doors import Purpose, check_program
 from runbook.errors import SecretError
 from runbook.files import read_limited
+from runbook.playbook.expressions.model import UNKNOWN, Unknown
 from runbook.playbook.model import Secret
-from runbook.redaction import CREDENTIALS, HIDDEN, SHORTEST, USER_AND_PASSWORD, Redactor, is_long_enough
+from runbook.redaction import CREDENTIALS, SHORTEST, USER_AND_PASSWORD, Redactor, is_long_enough
 
 LONGEST = 64 * 1024
 AT_HAND = ("env", "file")
@@ -48,12 +49,12 @@ class SecretStore:
         """As :meth:`Redactor.hide`."""
         return self._redactor.hide(data)
 
-    def foretell(self, secret: Secret) -> str:
-        """For a step that is not done: what lies at hand, so that one that is missing is told; else a word for it.
+    def foretell(self, secret: Secret) -> str | Unknown:
+        """For a step that is not done: what lies at hand, so that one that is missing is told; else it is unknown.
 
         Raises :class:`SecretError`. No command is run for it, and nobody is asked.
         """
-        return self.fetch(secret) if secret.source in AT_HAND else HIDDEN
+        return self.fetch(secret) if secret.source in AT_HAND else UNKNOWN
 
     def fetch(self, secret: Secret) -> str:
         """Raises :class:`SecretError`."""

@@ -36,7 +36,7 @@ def format_summary(progress: RunState, folder: str) -> list[str]:
 def summary_rows(progress: RunState, run: str) -> list[Row]:
     """All of it but the headline and where the record lies."""
     rows = [*_times(progress), *_changed(progress, run), *_passed_over(progress), *_unknown(progress)]
-    rows += [("state snapshot", str(kept)) for kept in state_snapshots(progress)]
+    rows += [("state snapshot", _kept(kept, progress, run)) for kept in state_snapshots(progress)]
     return [*rows, *_numbers(progress), *foreseen(progress), *_next(progress, run)]
 
 
@@ -231,6 +231,12 @@ def _format_removal(removal: Removal, run: str) -> Row:
 
 
 # -- the evidence that was kept
+
+
+def _kept(snapshot: StateSnapshot, progress: RunState, run: str) -> str:
+    """A dry run writes into its own folder alone: what a real run keeps elsewhere is not there."""
+    elsewhere = progress.dry_run and snapshot.sha256 and PurePath(snapshot.path).parent.name != run
+    return f"would be kept as {snapshot.path}" if elsewhere else str(snapshot)
 
 
 @dataclass(frozen=True)
