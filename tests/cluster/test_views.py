@@ -63,11 +63,13 @@ def test_settings_that_a_partial_write_zeroed_are_noticed(impatient: float) -> N
         assert (autopilot.cleanup_dead_servers, autopilot.min_quorum, autopilot.zeroed) == (True, 3, True)
 
 
-def test_a_look_asks_each_server_three_things_and_the_leader_three_more(impatient: float) -> None:
+def test_a_look_asks_each_server_three_things_the_leader_three_more_and_the_door_for_the_configuration(
+    impatient: float,
+) -> None:
     """The number of requests is part of the price of a look; a new one is a decision and not an accident."""
     with servers("s1", "s2", "s3") as running:
         cluster(running["s2"].url).look()
-        assert [len(server.asked("GET")) for server in running.values()] == [6, 3, 3]
+        assert [len(server.asked("GET")) for server in running.values()] == [6, 4, 3]
 
 
 def test_two_servers_behind_one_address_are_noticed_and_neither_is_quoted(impatient: float) -> None:
