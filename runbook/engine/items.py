@@ -18,6 +18,7 @@ from runbook.engine.services import Interrupts, RunServices
 from runbook.engine.step_rounds import StepDone
 from runbook.events import Emit, Event
 from runbook.label import Label
+from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import StepSpec
 from runbook.raft.diagnosis.findings import format_count
 from runbook.run_state import RunState
@@ -71,7 +72,8 @@ def all_together(spec: StepSpec, place: str, items: Sequence[Item], ends: Mappin
     if spec.steps:
         message = f"{format_count(len(items), 'round')} of {format_count(len(spec.steps), 'step')}"
     output: dict[str, Any] = {"results": results, "count": len(results)}
-    output |= {"failed": failed} if spec.continue_on_failure else {}
+    if spec.continue_on_failure:  # where the end of an item is not known, neither is who has failed
+        output["failed"] = UNKNOWN if _label_of(done) is Label.UNKNOWN else failed
     undo = "\n".join(each.undo for each in done if each.undo)
     whole = StepDone(message, output, undo, _label_of(done), sum(each.waits for each in done))
     if failed:

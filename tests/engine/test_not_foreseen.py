@@ -35,3 +35,27 @@ def test_a_secret_that_is_not_fetched_is_unknown_and_fits_everywhere(tmp_path: P
     assert told == "would tell (known when it runs): hello"
     assert f"state snapshot     would be kept as {tmp_path}/x.snap" in format_summary(run.state, str(folder))
     assert not (tmp_path / "x.snap").exists()
+
+
+EACH = b"""\
+runbook: 1
+name: each
+guards: { max_changes: 9 }
+steps:
+  - id: each
+    for_each: '["a", "b"]'
+    uses: command.run
+    with: { argv: ["${{ item }}"] }
+    continue_on_failure: true
+  - assert: len(each.failed) == 0
+    else: "failed on ${{ len(each.failed) }} of ${{ each.count }}"
+"""
+
+
+def test_which_items_of_what_is_not_run_fail_is_unknown(tmp_path: Path) -> None:
+    """It would be a lie to say that none does."""
+    run = Run(FakeCluster(FakeClock()), tmp_path, text=EACH)
+    assert isinstance(run.execute(dry_run=True), RunCompleted)
+    ends = [record for record in run.records if record["kind"] == "step.completed"]
+    assert (ends[0]["output"]["count"], ends[0]["output"]["failed"]) == (2, "(known after apply)")
+    assert ends[1]["label"] == "unknown"
