@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,9 +40,11 @@ class SignalInterrupts:
         """
         heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         old = {number: signal.signal(number, self._on_signal) for number in heeded}
+        old_hook, sys.unraisablehook = sys.unraisablehook, self._on_swallowed
         try:
             yield
         finally:
+            sys.unraisablehook = old_hook
             for number, handler in old.items():
                 signal.signal(number, handler)
 
@@ -74,6 +77,13 @@ class SignalInterrupts:
     def _raise_if_it_came(self) -> None:
         if self.pending():
             raise KeyboardInterrupt
+
+    def _on_swallowed(self, what: sys.UnraisableHookArgs) -> None:
+        """Where Python lets no exception out, as in the locks of its imports, a signal would be printed and lost."""
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            self._came = True
+        else:
+            sys.__unraisablehook__(what)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> Any:
         if self._allowed and not self._holding:

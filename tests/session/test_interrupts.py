@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -29,3 +30,21 @@ def test_every_signal_stops_a_run_but_one_that_was_ignored_before(
         os.kill(os.getpid(), number)
     assert interrupts.pending() is (before is not signal.SIG_IGN)
     assert signal.getsignal(number) is before
+
+
+class Dropped:
+    """A signal comes as it is forgotten, in code from which Python lets no exception out."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_that_python_swallows_is_kept_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the locks of its own imports: it takes effect at the next place where it may."""
+    interrupts, before = SignalInterrupts(), sys.unraisablehook
+    with interrupts.caught():
+        with interrupts.allowed():
+            dropped = Dropped()
+            del dropped
+        assert interrupts.pending()
+    assert (capsys.readouterr().err, sys.unraisablehook) == ("", before)
