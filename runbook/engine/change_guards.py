@@ -51,7 +51,7 @@ class ChangeGuards:
 
         This holds nothing.
         """
-        peers = _peers(view)
+        peers = view.identities
         if not peers:
             return
         if self.state.peers and not self.state.peers & peers:
@@ -67,7 +67,8 @@ class ChangeGuards:
         Without a leader the servers still say which cluster it is, and that is enough. Where none answers any more, it
         is the one that this run has met.
         """
-        peers = _peers(view) or next(filter(None, map(_peers, reversed(self.state.looks))), self.state.peers)
+        earlier = (look.identities for look in reversed(self.state.looks))
+        peers = view.identities or next(filter(None, earlier), self.state.peers)
         if not self._changes or self._held or not peers:
             return
         self._services.acquire(peers)
@@ -152,11 +153,6 @@ class ChangeGuards:
         where = f" for {self._services.cluster.name}" if self._held else ""
         most = format_count(context.policy.max_changes, "change")
         return f"Run step {context.step} ({uses}){where}? This run may make {most}"
-
-
-def _peers(view: ClusterView) -> frozenset[str]:
-    seen = view.best_configuration
-    return frozenset(peer.id for peer in (seen.peers if seen else ()))
 
 
 def _refuse(reason: Refusal | None) -> None:

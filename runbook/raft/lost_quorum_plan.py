@@ -69,6 +69,13 @@ def files_of(kind: str) -> RaftFiles | Refusal:
             "--force-new-cluster on its own data, and add the others as new members with empty folders"
         )
         return Refusal("NoRecoveryForProduct", sentence, next_action)
+    if kind in ("vault", "openbao"):
+        sentence = f"{kind} is recovered by peers.json, but that is not built in here"
+        next_action = (
+            "See first that no majority runs elsewhere. Then stop the survivors, write the same raft/peers.json with "
+            "all of them in it on each, start them, and unseal them: it is read only then"
+        )
+        return Refusal("NoRecoveryForProduct", sentence, next_action)
     sentence = f"how {kind} is recovered from a lost quorum is not built in here"
     return Refusal("NoRecoveryForProduct", sentence, "Follow the product's own page on disaster recovery")
 

@@ -198,6 +198,7 @@ class ClusterView:
     ``quorum_proof`` says by which read the product itself has proven that this leader has a quorum behind it.
     ``removal_is_final`` is true of a product where a removed server cannot come back with its data; ``waits_at_api`` of
     one whose servers, started and waiting for their key, listen at their API's port alone.
+    ``cluster_id`` is the cluster's own id, of a product whose peers have ids that people choose, and may choose again.
     ``unhealthy`` holds the ids the leader's autopilot calls unhealthy; ``None`` when it could not be asked. It is one
     voice among several: a living voter is called unhealthy beside a dead one, a dead one healthy for 40 s.
     ``autopilot_error`` says why ``autopilot`` could not be read; what is not read is not zero (I2).
@@ -221,6 +222,14 @@ class ClusterView:
     quorum_proof: str | None = None
     removal_is_final: bool = False
     waits_at_api: bool = False
+    cluster_id: str | None = None
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """By what this cluster is known whatever address was given: its peers' ids, which no other cluster's have."""
+        seen = self.best_configuration
+        prefix = f"{self.cluster_id}/" if self.cluster_id else ""
+        return frozenset(f"{prefix}{peer.id}" for peer in (seen.peers if seen else ()))
 
     @property
     def ended_at(self) -> float:

@@ -16,6 +16,7 @@ from runbook.raft.opinions import OpinionKind
 SSH_PORT = 22
 CLOSED_PORT = 9  # discard: nobody listens there, so a machine that is up refuses it at once
 MACHINE_PORTS = (SSH_PORT, CLOSED_PORT)  # answered by the machine, whatever its server does
+LEAST_APIS = 2  # of living servers: one alone may be the only door that this host was let through
 HEARD_BY_HOST = (Reach.ACCEPTED, Reach.ANSWERED, Reach.REFUSED)  # any of these is a machine that is up
 
 
@@ -89,8 +90,10 @@ def _refused_at_api(view: ClusterView, peer: Peer, words: str) -> ProbeEvidence:
         return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}")
     living = {other.label: _apis_of(view, other) for other in _heard_from(view, peer)}
     also = [name for name, apis in living.items() if apis and all(each.reach is Reach.REFUSED for each in apis)]
-    if also or not any(vantage.reach is Reach.ANSWERED for apis in living.values() for vantage in apis):
-        why = f"its API is refused, and so is that of {also[0]}, which is alive" if also else "no other API answers"
+    answering = sum(any(vantage.reach is Reach.ANSWERED for vantage in apis) for apis in living.values())
+    if also or answering < LEAST_APIS:
+        why = f"so is that of {also[0]}, which is alive" if also else f"{answering} of the living answers at its own"
+        why = f"its API is refused, and {why}"
         return ProbeEvidence(ProbeMeaning.BLIND, f"{words}; {why}: it may be sealed")
     return ProbeEvidence(ProbeMeaning.NO_PROCESS, f"{words}; its API is refused too")
 

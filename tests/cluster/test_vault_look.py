@@ -202,6 +202,20 @@ def test_a_server_that_wakes_up_is_not_believed_while_a_quorum_follows_another()
     assert "s1 is named active, and 3 of 4 voters follow another" in str(view.error_text)
 
 
+def test_servers_of_two_clusters_are_not_taken_for_one() -> None:
+    """Whoever names the servers by number has an s2 in each."""
+    (view,) = looks(VaultWorld("asss", foreign=frozenset({3})), many=1)
+    assert (view.configuration, view.error_kind) == (None, "rejected")
+    assert f"belong to 2 clusters: {url(3)}, {url(4)}" in str(view.error_text)
+
+
+def test_a_cluster_is_known_by_its_own_id_too() -> None:
+    """Else a run that recovers one would hold another, whose servers have the same names."""
+    (view,) = looks(VaultWorld("asx"), many=1)
+    assert view.identities == {"one/s1", "one/s2", "one/s3"}
+    assert replace(view, cluster_id=None).identities == {"s1", "s2", "s3"}
+
+
 def test_where_all_are_sealed_the_way_out_is_a_key() -> None:
     """As after a power failure."""
     (view,) = looks(VaultWorld("xxx"), url(1), url(2), many=1)

@@ -55,7 +55,7 @@ class VaultWorld:
     redirects: bool = False
     changes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    headers: dict[str, str] = field(default_factory=dict)
+    foreign: frozenset[int] = frozenset()
 
     def cluster(self, *addresses: str, **more: Any) -> VaultCluster:
         given = addresses or tuple(url(n) for n, letter in enumerate(self.letters, 1) if letter in "as")[:1]
@@ -129,7 +129,7 @@ class VaultWorld:
 
     def _reply(self, number: int, letter: str, method: str, path: str, body: bytes | None) -> tuple[int, Any]:
         if path == "seal-status":
-            return 200, self._seal_status(letter)
+            return 200, self._seal_status(letter, "another" if number in self.foreign else "one")
         if letter in "xe":
             return 503, {"errors": ["Vault is sealed"]}
         if path == "leader":
@@ -151,9 +151,10 @@ class VaultWorld:
             "ha-status": self._echoing,
         }[path]()
 
-    def _seal_status(self, letter: str) -> dict[str, Any]:
+    def _seal_status(self, letter: str, cluster: str) -> dict[str, Any]:
+        own = {} if letter in "xe" else {"cluster_id": cluster}
         told = {"type": "shamir", "initialized": letter != "e", "sealed": letter in "xe", "t": 3, "n": 5, "progress": 1}
-        return {**told, "version": "2.6.2", "storage_type": "raft", "recovery_seal": False, "migration": False}
+        return {**told, **own, "version": "2.6.2", "storage_type": "raft", "recovery_seal": False, "migration": False}
 
     def _leader(self, number: int) -> dict[str, Any]:
         told: dict[str, Any] = {"ha_enabled": True, "raft_committed_index": 42, "raft_applied_index": 42}

@@ -247,6 +247,15 @@ def test_no_plan_for_etcd_which_has_another_way() -> None:
     assert (made.code, "--force-new-cluster" in made.next_action) == ("NoRecoveryForProduct", True)
 
 
+@pytest.mark.parametrize("kind", ["vault", "openbao"])
+def test_no_plan_for_vault_yet_but_the_way(kind: str) -> None:
+    """Its file is read at unseal, and not at the start as elsewhere."""
+    looks = [replace(look([SURVIVOR, DEAD, DEAD], at), cluster=f"{kind}:x") for at in (0.0, 15.0, 30.0)]
+    made = plan_recovery(RecoveryEvidence(looks))
+    assert isinstance(made, Refusal)
+    assert (made.code, "unseal them" in made.next_action) == ("NoRecoveryForProduct", True)
+
+
 def test_the_plan_as_a_person_reads_it(rewrite: bool) -> None:
     """Whole, as it is printed."""
     lines = format_plan(planned(look([SURVIVOR, SURVIVOR, DEAD, DEAD, DEAD])))

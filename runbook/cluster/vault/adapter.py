@@ -86,6 +86,7 @@ class VaultCluster:
             error_text=str(error) if error else None,
             removal_is_final=True,
             waits_at_api=True,
+            cluster_id=next((words.cluster_id for words in said if words.cluster_id), None),
         )
         view = self._with_active_words(self._with_probes(view, until), active)
         self._route = _route(said, self._entries)

@@ -29,6 +29,7 @@ class VaultWords:
     vantage: Vantage
     own_id: str | None = None
     leads_at: str | None = None
+    cluster_id: str | None = None
     error: ClusterError | None = None
 
 
@@ -40,6 +41,7 @@ def interview(client: VaultClient, url: str, until: float) -> VaultWords:
         seal = replies.seal_status(decode(reply.body, url + SEAL), url)
         vantage = replace(words.vantage, reach=Reach.ANSWERED, version=seal.version)
         words = replace(words, vantage=vantage, own_id=reply.headers.get(ID_HEADER) or None)
+        words = replace(words, cluster_id=seal.cluster_id)
         reason = _reason_apart(seal, url, client.product)
         if reason is not None:
             return replace(words, vantage=_apart(vantage, seal, *reason))

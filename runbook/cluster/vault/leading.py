@@ -54,6 +54,10 @@ def leader_in(
     """The active server and its own configuration; or, of one that was not met, what the door holds, if autopilot shows
     the same servers.
     """
+    clusters = {words.cluster_id: words.vantage.url for words in said if words.cluster_id}
+    if len(clusters) > 1:
+        sentence = f"the servers asked belong to {len(clusters)} clusters: {', '.join(sorted(clusters.values()))}"
+        return ClusterError(ErrorKind.REJECTED, sentence, "Name the servers of one cluster")
     met = [words for words in said if words.leads_at is not None]
     if len({words.leads_at for words in met}) > 1:
         both = " and ".join(sorted(words.vantage.url for words in met)[:2])

@@ -20,7 +20,8 @@ RAFT_STORAGE = "raft"
 class SealStatus:
     """Whether a server has its key. ``given`` of ``needed`` key shares were entered; both are 0 where it needs none.
 
-    ``storage`` is the kind of its storage, ``removed``: it knows that it was removed from the cluster.
+    ``storage`` is the kind of its storage, ``removed``: it knows that it was removed from the cluster. Who is sealed
+    tells no ``cluster_id``.
     """
 
     initialized: bool
@@ -31,6 +32,7 @@ class SealStatus:
     version: str | None
     storage: str | None
     removed: bool
+    cluster_id: str | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def seal_status(reply: Any, url: str) -> SealStatus:
             text_of(reply.get("version")),
             text_of(reply.get("storage_type")),
             reply.get("removed_from_cluster") is True,
+            text_of(reply.get("cluster_id")),
         )
     except ODD as error:
         raise _unreadable(url, "seal status", error) from None

@@ -146,7 +146,8 @@ def _zombie_peers(context: DiagnosisContext) -> Iterator[Finding]:
             )
     yield from (_goes_on_answering(vantage) for vantage in context.view.vantages if vantage.state == "Removed")
     for observation in context.observations:
-        if observation.peer.id in context.removed and not observation.peer.voter:
+        came_back = observation.peer.id in context.removed and not observation.peer.voter
+        if came_back and not context.view.removal_is_final:  # else a person has let it join anew
             yield _was_added_back(observation.peer, observation.appearance)
 
 
