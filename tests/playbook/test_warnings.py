@@ -81,9 +81,9 @@ def test_a_warning_is_told_and_the_playbook_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--dry-run", "--log-format", "text"], True),
-        (["--dry-run", "--log-format", "json"], False),
-        (["--dry-run", "--quiet"], False),
+        (["--dry-run", "--yes", "--log-format", "text"], True),
+        (["--dry-run", "--yes", "--log-format", "json"], False),
+        (["--dry-run", "--yes", "--quiet"], False),
         (["--yes", "--log-format", "text"], False),
     ],
 )
