@@ -39,7 +39,8 @@ def settled(choice: ClusterChoice, environment: Mapping[str, str]) -> ClusterCho
 def chosen_cluster(
     choice: ClusterChoice, environment: Mapping[str, str], *, read_only: bool, patient: bool = True
 ) -> Cluster:
-    """Ready to be asked; nothing was sent yet. ``patient``: a look may wait for a second sample of the leader's pulse.
+    """Ready to be asked; nothing was sent yet. ``patient``: a look may wait for a second sample of the leader's pulse,
+    and asks the machines of servers, where the inventory has them and only they can tell.
 
     Raises SettingsError, SecretError or PlaybookError.
     """
@@ -49,7 +50,13 @@ def chosen_cluster(
     from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
 
     inventory = read_inventory(find_inventory(choice.inventory, environment))
-    return connect(find_cluster(inventory, choice.name), environment, read_only=read_only, patient=patient)
+    cluster = connect(find_cluster(inventory, choice.name), environment, read_only=read_only, patient=patient)
+    hosts = chosen_hosts(choice, environment) if patient else {}
+    if not hosts:
+        return cluster
+    from runbook.cluster.with_hosts import ClusterWithHosts
+
+    return ClusterWithHosts(cluster, hosts)
 
 
 def chosen_hosts(choice: ClusterChoice, environment: Mapping[str, str]) -> dict[str, HostSpec]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from runbook.doors import with_doors
 
@@ -15,17 +15,27 @@ T = TypeVar("T")
 Key = TypeVar("Key")
 
 
+class Begun(Generic[T]):
+    """Work that goes on in a thread of its own, a daemon, so that a hung server cannot hold the exit."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+        _begin(lambda: self._results.put(_outcome(work)))
+
+    def result(self, seconds: float) -> T:
+        """What came of it, to be asked for once, or ``TimeoutError``."""
+        try:
+            result, error = self._results.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of ``work``, or ``TimeoutError``. The thread is a daemon, so a hung server cannot hold the exit."""
-    results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
-    _begin(lambda: results.put(_outcome(work)))
-    try:
-        result, error = results.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+    """The result of ``work``, or ``TimeoutError``."""
+    return Begun(work).result(seconds)
 
 
 def gather(

@@ -7,12 +7,16 @@ and nobody is ever asked for anything.
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
+from math import inf
 from typing import Any
 
+from runbook.clock import seconds as now
 from runbook.doors import Purpose
 from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.hosts.process import (
@@ -25,34 +29,19 @@ from runbook.hosts.process import (
     small_environment,
     ssh_options,
 )
+from runbook.hosts.scripts import COPY_ASIDE, EXAMINE, KIND, NO_TOOLS, NOT_ROOT, NOT_THERE, READ, ROOM, WRITE
 from runbook.hosts.spec import KEYS, HostSpec, host_spec
+from runbook.raft.model import Peer
+from runbook.raft.opinions import HostWord
 from runbook.text import last_line, shown
 
 CONNECT = 10.0  # seconds for a connection
 QUICK = 20.0  # seconds for a look at a file or a unit
 SERVICE = 120.0  # seconds for a service to stop or to start
 COPY = 900.0  # seconds for a copy of a folder
-NOT_THERE, NOT_ROOT = 94, 95  # exit codes of the scripts below, which no program of theirs has
+SHORTEST = 0.1  # seconds
+_PROPERTY = re.compile(r"(LoadState|ActiveState|UnitFileState)=")
 _KNOWN_KEYS = ["-o", "StrictHostKeyChecking=yes"]
-
-READ = 'if [ ! -e "$1" ]; then exit 94; fi; [ -f "$1" ] && head -c "$2" "$1"'
-WRITE = """set -eu
-fresh="$1.$$.partial"; trap 'rm -f "$fresh"' EXIT; umask 077
-cat > "$fresh"
-[ "$(wc -c < "$fresh")" -eq "$4" ]
-chown --reference="$3" "$fresh"; chmod "$2" "$fresh"
-sync "$fresh"; mv -f "$fresh" "$1"; sync "$(dirname "$1")\""""
-COPY_ASIDE = """set -eu
-if [ -e "$2" ]; then exit 0; fi
-rm -rf "$2.partial"; cp -a "$1" "$2.partial"; sync; mv "$2.partial" "$2\""""
-KIND = 'if [ -d "$1" ]; then echo folder; elif [ -e "$1" ]; then echo file; else echo nothing; fi'
-ROOM = """set -eu
-du -sk "$1" | cut -f1; df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d' ' -f4"""
-OWN_ADDRESS = 'ip -o route get "$1" 2>/dev/null || true'
-HOLDERS = """[ "$(id -u)" = 0 ] || exit 95
-find /proc/[0-9]*/fd /proc/[0-9]*/cwd -maxdepth 1 -lname "$1/*" 2>/dev/null | cut -d/ -f3 | sort -un | while read -r pid
-do printf '%s %s\\n' "$pid" "$(tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | head -c 200)"; done"""
-UNIT = 'systemctl show --property=LoadState,ActiveState,UnitFileState -- "$1"'
 
 
 class HostError(StepError):
@@ -73,13 +62,32 @@ class ServiceState:
     running: Running
     disabled: bool
     words: str
+    holders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What one look at a machine shows of a server. ``service`` names as holders the processes that have something
+    below its data folder open, or stand in it, as in ``4711 /usr/bin/consul agent``.
+
+    ``listens``: a process there, at work or frozen, has a socket that listens for the server's address and port: at the
+    address, at all, or at any, where the address is not the machine's own but is led there.
+    """
+
+    service: ServiceState
+    server_id: str
+    has_folder: bool
+    owns_address: bool
+    listens: bool
 
 
 class Host:
     """The door to the machine of one server. Every method raises :class:`HostError`."""
 
-    def __init__(self, spec: HostSpec) -> None:
+    def __init__(self, spec: HostSpec, until: float = inf) -> None:
+        """``until``: when all that is asked of it must have ended, in seconds of the clock."""
         self.spec = spec
+        self._until = until
 
     def read_file(self, path: str, limit: int = 64 * 1024) -> str | None:
         """Its text, at most so many bytes of it; None where it is not there."""
@@ -107,36 +115,50 @@ class Host:
             raise self._error(f"how large {folder} is could not be read", "Try du -sk and df -Pk there by hand")
         return int(told[0]), int(told[1])
 
-    def owns_address(self, address: str) -> bool:
-        """Whether it is seen that this IP address is that machine's own; false also where it cannot be seen."""
-        return self._script(OWN_ADDRESS, address, what=f"see whose {address} is").stdout.startswith("local ")
-
-    def holders(self, folder: str) -> tuple[str, ...]:
-        """The processes that have something below this folder open, or stand in it: ``4711 /usr/bin/consul agent``."""
-        pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in folder.rstrip("/"))
-        ended = self._script(HOLDERS, pattern, what=f"see who has {folder} open", good=(0, NOT_ROOT))
-        if ended.code == NOT_ROOT:
-            raise self._error("who has a folder open only root can see", "Add sudo: true for this host")
-        return tuple(line.strip() for line in ended.stdout.splitlines() if line.strip())
-
     def service(self) -> ServiceState:
         """Its unit, where it has one, and in any case whether a process has its data folder open."""
-        holders = self.holders(self.spec.data_folder)
+        return self.examine().service
+
+    def examine(self, address: str = "", id_file: str = "") -> Examined:
+        """All that one look there shows of the server of this ``IP:PORT``, whose id is in ``id_file``, below its data
+        folder; where either is empty, nothing is seen of it.
+        """
+        spec, what = self.spec, f"see who has {self.spec.data_folder} open"
+        host, _, port = address.rpartition(":")
+        arguments = spec.data_folder, id_file, spec.unit, host.strip("[]"), f"{int(port or 0):04X}"
+        ended = self._script(EXAMINE, *arguments, what=what, good=(0, NOT_ROOT, NO_TOOLS))
+        if ended.code == NOT_ROOT:
+            raise self._error("who has a folder open only root can see", "Add sudo: true for this host")
+        if ended.code == NO_TOOLS:
+            raise self._error(f"{what}: /proc or a tool is missing there", "It needs stat, ls, awk, xargs and readlink")
+        told = [line.partition(" ") for line in ended.stdout.splitlines()]
+        said: dict[str, list[str]] = {}
+        for word, _, rest in told:
+            said.setdefault(word, []).append(rest.strip())
+        own = "own" in said
+        return Examined(
+            service=self._service(tuple(said.get("held", ())), ended.stdout),
+            server_id=said.get("id", [""])[0],
+            has_folder="folder" in said,
+            owns_address=own,
+            listens=is_listener(said.get("listens", ()), host.strip("[]"), own=own),
+        )
+
+    def _service(self, holders: tuple[str, ...], told: str) -> ServiceState:
         held = f"{self.spec.data_folder} is open in {holders[0]}" if holders else "no process has its data folder open"
         if not self.spec.unit:
-            return ServiceState(Running.RUNS if holders else Running.STOPPED, False, held)
-        state = self._unit()
+            return ServiceState(Running.RUNS if holders else Running.STOPPED, False, held, holders)
+        state = self._unit(told)
         stopped = state["ActiveState"] in ("inactive", "failed") and not holders
         disabled = state["UnitFileState"] in ("disabled", "masked", "masked-runtime")
         words = f"unit {self.spec.unit} is {state['ActiveState']} and {state['UnitFileState'] or 'generated'}, {held}"
-        return ServiceState(Running.STOPPED if stopped else Running.RUNS, disabled, words)
+        return ServiceState(Running.STOPPED if stopped else Running.RUNS, disabled, words, holders)
 
-    def _unit(self) -> dict[str, str]:
-        unit = self.spec.unit
-        told = self._script(UNIT, unit, what=f"look at the unit {unit}").stdout
-        state = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    def _unit(self, told: str) -> dict[str, str]:
+        state = dict(line.split("=", 1) for line in told.splitlines() if _PROPERTY.match(line))
         if state.get("LoadState") not in ("loaded", "masked") or "ActiveState" not in state:
-            raise self._error(f"there is no unit {unit}", "Name the unit as systemctl list-units shows it there")
+            what = f"there is no unit {self.spec.unit}"
+            raise self._error(what, "Name the unit as systemctl list-units shows it there")
         return {"UnitFileState": "", **state}
 
     def stop(self) -> None:
@@ -179,6 +201,7 @@ class Host:
             options = [*ssh_options(CONNECT), *_KNOWN_KEYS, *port]
             argv = ["ssh", "-T", *options, "--", checked_host(self.spec.ssh), shlex.join(argv)]
         environment, purpose = small_environment({}, "SSH_AUTH_SOCK"), Purpose.CHANGE if changes else Purpose.LOOK
+        seconds = max(SHORTEST, min(seconds, self._until - now()))
         ended = run_command(Command(argv, environment, None, given, purpose=purpose), seconds)
         if self.spec.ssh and ended.code == SSH_FAILED:
             raise_ssh_failure(self.spec.ssh, ended)
@@ -192,6 +215,35 @@ class Host:
 
     def _error(self, sentence: str, next_action: str) -> HostError:
         return HostError(ErrorKind.UNEXPECTED, f"{self.spec.label}: {sentence}", next_action)
+
+
+def word_of(spec: HostSpec, peer: Peer, seen: Examined) -> HostWord:
+    """What a machine proves of a server. That it is this server's is shown by its id there, else by its address."""
+    if seen.server_id and peer.id not in (seen.server_id, peer.address):
+        words = f"{spec.label} has the id {seen.server_id[:60]}: it is another server's host"
+        return HostWord(stopped=False, words=words)
+    if not seen.server_id and not seen.owns_address:
+        return HostWord(stopped=False, words=f"{spec.label} has neither the id nor the address of {peer.label}")
+    if not spec.unit and not seen.has_folder:
+        return HostWord(stopped=False, words=f"{spec.label} has no folder {spec.data_folder}, which proves nothing")
+    if seen.service.running is Running.RUNS:
+        return HostWord(stopped=False, words=seen.service.words, runs=True)
+    if seen.listens:
+        words = f"{seen.service.words}, but a process listens for {peer.address}: is data_folder its own?"
+        return HostWord(stopped=False, words=words, runs=True)
+    return HostWord(stopped=True, words=seen.service.words)
+
+
+def is_listener(places: Iterable[str], host: str, *, own: bool) -> bool:
+    """Whether one of these addresses is this host's. /proc/net/tcp has them as words of four bytes, in either order."""
+    told = list(places)
+    try:
+        packed = ip_address(host).packed
+    except ValueError:  # a name: which of the addresses it is cannot be told
+        return bool(told)
+    words = [packed[place : place + 4] for place in range(0, len(packed), 4)]
+    spelled = tuple("".join(word[::step].hex() for word in words).upper() for step in (1, -1))
+    return any(set(place) == {"0"} or place.endswith(spelled) for place in told) or (bool(told) and not own)
 
 
 def _advice(said: str) -> str:

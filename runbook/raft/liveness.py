@@ -7,12 +7,24 @@ The rules are in docs/safety.md; what misleads is in docs/servers/traps.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from runbook.raft.advice import (
+    CONFIRM_OFF,
+    CONFIRM_OFF_SEEN,
+    GIVE_ADDRESS,
+    GIVE_LEADER,
+    MAY_BE_FROZEN,
+    NEVER_STARTED,
+    RECONCILE,
+    START_IT,
+    STOP_CLONE,
+    WAIT,
+)
 from runbook.raft.listeners import mute_listener, unidentified_listener, waiting_server
 from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Vantage, same_place
-from runbook.raft.opinions import OpinionKind
+from runbook.raft.opinions import HostWord, OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
 
 MAX_GAP = 15.0  # seconds between the end of one look and the beginning of the next: less than a server's restart
@@ -155,12 +167,34 @@ def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdic
         return Verdict(peer, Liveness.DEAD, (words, _opinions_in_words(view, peer)), SILENT_MACHINE)
     if doubt is not None:
         return Verdict(peer, Liveness.UNKNOWN, (doubt,), settled_by=_what_settles(view, peer))
-    if not probe.allows_dead and not (probe.is_blind and confirmed_off):
-        settled_by = CONFIRM_OFF.format(name=peer.label)
-        return Verdict(peer, Liveness.UNKNOWN, (probe.words,), settled_by=settled_by, blind=probe.is_blind)
+    word = "" if probe.allows_dead else _word_in_place_of(probe, view.host_words.get(peer.id), confirmed_off)
+    if word is None:
+        return _unsettled(view, peer, probe)
     lasting = SILENT_MACHINE if probe.meaning is ProbeMeaning.NO_MACHINE else 0.0
-    word = "" if probe.allows_dead else "; a person has confirmed that it is off"
     return Verdict(peer, Liveness.DEAD, (f"{probe.words}{word}", _opinions_in_words(view, peer)), lasting)
+
+
+def _word_in_place_of(probe: ProbeEvidence, told: HostWord | None, confirmed_off: bool) -> str | None:
+    """Of a probe that allows no *dead*: that of its host, where it was seen to have stopped, else a person's."""
+    if told is not None and told.stopped:
+        return f"; on its host: {told.words}"
+    return "; a person has confirmed that it is off" if probe.is_blind and confirmed_off else None
+
+
+def _unsettled(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> Verdict:
+    """All others hold it gone, and this host cannot tell: a word would settle it. What its host said so far is told."""
+    told = view.host_words.get(peer.id)
+    words = (probe.words if told is None else f"{probe.words}; on its host: {told.words}",)
+    settled_by = (CONFIRM_OFF_SEEN if told else CONFIRM_OFF).format(name=peer.label)
+    return Verdict(peer, Liveness.UNKNOWN, words, settled_by=settled_by, blind=True)
+
+
+def settled_by_host(view: ClusterView) -> tuple[Peer, ...]:
+    """The peers of which nothing but the word of their own host is missing for *dead* in this look."""
+    seen = view.best_configuration
+    unknown = [peer for peer in (seen.peers if seen else ()) if judge_once(view, peer).liveness is Liveness.UNKNOWN]
+    stopped = replace(view, host_words={peer.id: HostWord(stopped=True) for peer in unknown})
+    return tuple(peer for peer in unknown if judge_once(stopped, peer).liveness is Liveness.DEAD)
 
 
 def words_of_life(view: ClusterView, peer: Peer) -> str | None:
@@ -214,9 +248,12 @@ def is_only_out_of_sight(view: ClusterView, peer: Peer) -> bool:
 
 
 def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
-    """What this host itself saw that may be the living peer."""
-    if probe.meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP):
-        return probe.words
+    """What this host itself saw, or its own, that may be the living peer."""
+    told = view.host_words.get(peer.id, HostWord(stopped=False))
+    if told.runs:
+        return f"on its host: {told.words}"
+    if probe.meaning is ProbeMeaning.LISTENS or (probe.meaning is ProbeMeaning.HOST_UP and not told.stopped):
+        return f"{probe.words}; on its host: {told.words}" if told.words else probe.words
     listener = unidentified_listener(view, peer)
     return f"{listener.url} accepts connections but does not answer: it may be frozen" if listener else None
 
@@ -246,27 +283,6 @@ def _opinions_in_words(view: ClusterView, peer: Peer) -> str:
     return f"{sources} of {len(opinions)} servers, the leader's among them: {words}"
 
 
-# -- what a person can do about who is unknown
-
-CONFIRM_OFF = (
-    "Look on its host whether it runs. If it is off for sure, run again with --confirmed-off {name} --because TEXT: "
-    "that takes the place of what this host cannot see"
-)
-GIVE_ADDRESS = (
-    "It may be well: give the address of its own API too, separated by commas (with TLS, perhaps also a server name)"
-)
-MAY_BE_FROZEN = "Look at it on its host, and stop its process only if it stays frozen"
-GIVE_LEADER = (
-    "Give this host access to the leader's own API, or a token that may read its opinion of the others: "
-    "no server is judged dead without it"
-)
-NEVER_STARTED = "it was added to the cluster and has not started yet"
-START_IT = "Ask who added it: it has to be started, or taken out by hand by whoever added it"
-STOP_CLONE = "Stop one of the two and start it with a new, empty data folder"
-RECONCILE = "It lost its data: wait for the leader to reconcile, which takes the old id out within a minute"
-WAIT = "Run runbook diagnose again in a minute: the servers make up their minds late"
-
-
 def _what_settles(view: ClusterView, peer: Peer) -> str:
     """By what forbids a verdict: no leader's opinion, a sign of a frozen process, nobody to ask, or just too early."""
     opinions = view.opinions_of(peer)
@@ -276,5 +292,6 @@ def _what_settles(view: ClusterView, peer: Peer) -> str:
         return GIVE_ADDRESS
     if any(opinion.successor for opinion in opinions.values()):
         return RECONCILE
-    listens = probe_evidence(view, peer).meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
+    runs = peer.id in view.host_words and view.host_words[peer.id].runs
+    listens = runs or probe_evidence(view, peer).meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
     return MAY_BE_FROZEN if listens or mute_listener(view, peer) else WAIT

@@ -16,6 +16,7 @@ from runbook.raft.diagnosis.observations import observe_peer
 from runbook.raft.liveness import shows_life
 from runbook.raft.lost_quorum_plan import Ground, LeftOut, RaftFiles, RecoveryPlan, files_of, make_plan
 from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
+from runbook.raft.opinions import HostWord
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Refusal
@@ -33,22 +34,6 @@ BY_ANOTHER_LOOK = (
     NO_SURVIVOR,
 )  # the codes of refusals that may be over at the next look
 WAIT_OR_START = "Start the servers that are missing again with their data, or wait, and run runbook diagnose"
-
-
-@dataclass(frozen=True)
-class HostWord:
-    """What was seen of a server on its own host.
-
-    Args:
-        stopped: It does not run: its unit is inactive, and no process has its data folder open.
-        fenced: It also cannot come back: the unit is disabled, and its Raft folder was moved aside; or its machine was
-            switched off, which a hook of the operator's has confirmed.
-        words: The same for a person.
-    """
-
-    stopped: bool
-    fenced: bool = False
-    words: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import IPv6Address
 
 from runbook.printable import printable_line
-from runbook.raft.opinions import Opinion
+from runbook.raft.opinions import HostWord, Opinion
 
 
 def same_place(one: str, other: str) -> bool:
@@ -193,6 +193,8 @@ class ClusterView:
     ``probes`` is this host's own try at each peer's Raft port, by the peer's address; it is made last.
     ``hosts`` is filled where a Raft port was silent: this host's try at other ports of that peer's machine, and of the
     machines of the living, by the peer's address and the port's number.
+    ``host_words`` are what was seen on the machines of servers, by the peer's id: of those about whom only that can
+    tell, where their machines are known.
     ``opinions`` are what each server whose words could be had holds of the peers, by its id and the peer's; those of
     the leader may come through another server's door. ``leader_term`` is its term by its own words, through any door.
     ``quorum_proof`` says by which read the product itself has proven that this leader has a quorum behind it.
@@ -223,6 +225,7 @@ class ClusterView:
     removal_is_final: bool = False
     waits_at_api: bool = False
     cluster_id: str | None = None
+    host_words: Mapping[str, HostWord] = field(default_factory=dict)
 
     @property
     def identities(self) -> frozenset[str]:

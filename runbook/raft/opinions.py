@@ -1,4 +1,4 @@
-"""What one vantage holds of one peer, whatever the product has it from: gossip, heartbeats, open streams."""
+"""What one vantage holds of one peer: a server, by gossip, heartbeats or open streams; and the peer's own machine."""
 
 from __future__ import annotations
 
@@ -37,3 +37,21 @@ class Opinion:
     @property
     def says_gone(self) -> bool:
         return self.kind in (OpinionKind.GONE, OpinionKind.ABSENT)
+
+
+@dataclass(frozen=True)
+class HostWord:
+    """What was seen of a server on its own machine.
+
+    Args:
+        stopped: It does not run: its unit is inactive, no process has its data folder open, and none listens for it.
+        runs: A process of it was seen there, at work or frozen. Neither is true where nothing could be seen.
+        fenced: It is stopped and cannot come back: the unit is disabled, and its Raft folder was moved aside; or its
+            machine was switched off, which a hook of the operator's has confirmed.
+        words: The same for a person.
+    """
+
+    stopped: bool
+    fenced: bool = False
+    words: str = ""
+    runs: bool = False

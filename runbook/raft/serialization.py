@@ -17,7 +17,7 @@ from runbook.raft.model import (
     Reach,
     Vantage,
 )
-from runbook.raft.opinions import Opinion, OpinionKind
+from runbook.raft.opinions import HostWord, Opinion, OpinionKind
 
 Data = dict[str, Any]
 
@@ -29,6 +29,8 @@ def view_to_dict(view: ClusterView) -> Data:
     for held in data["opinions"].values():
         for peer_id, opinion in held.items():
             held[peer_id] = {key: each for key, each in opinion.items() if usual.get(key) != each}
+    if not view.host_words:
+        del data["host_words"]
     return data
 
 
@@ -63,6 +65,8 @@ def view_from_dict(data: Mapping[str, Any]) -> ClusterView:
     fields["opinions"] = {
         by: {peer_id: _opinion(each) for peer_id, each in held.items()} for by, held in fields["opinions"].items()
     }
+    words = fields.get("host_words", {})
+    fields["host_words"] = {peer_id: HostWord(**{"stopped": False, **word}) for peer_id, word in words.items()}
     return ClusterView(leader_id=fields.pop("leader_id", None), **fields)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.cluster.hashicorp.pulse import HealthSample
+from runbook.raft.advice import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN
 from runbook.raft.diagnosis.observations import observe_peer
-from runbook.raft.liveness import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN, Liveness, is_only_out_of_sight, judge_once
+from runbook.raft.liveness import Liveness, is_only_out_of_sight, judge_once
 from runbook.raft.model import ClusterView, Reach, Vantage
 from runbook.raft.opinions import OpinionKind
 from runbook.raft.quorum import voters_in_contact

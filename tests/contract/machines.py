@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -23,6 +25,7 @@ from runbook.lab.agents import AgentLab
 NET, AWAY_NET = "10.77.5", "10.78.5"
 WATCHER, BASTION, AWAY = "watcher", "bastion", "away"  # who drives the lab, and from where a person asks
 PORT = "eth0"
+TUNNEL = 18500  # as far from the usual ports as a tunnel is
 CLONE_NEWNET = 0x40000000
 WITH_ADMIN_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
@@ -151,6 +154,54 @@ class Machines:
     def open_all(self) -> None:
         for name in self.names:
             subprocess.run(within(name, "iptables", "-w", "-F", "INPUT"), check=True, capture_output=True, timeout=10)
+
+    def let_in(self, folder: Path) -> Path:
+        """An sshd on each machine; returns a folder for PATH whose ssh knows them all, also from beyond the bastion."""
+        for key in ("host_key", "id"):
+            words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key))
+            subprocess.run(words, check=True, timeout=30)
+        shutil.copy(folder / "id.pub", folder / "authorized_keys")
+        (folder / "known_hosts").write_text(f"* {(folder / 'host_key.pub').read_text()}")
+        (folder / "sshd_config").write_text(
+            f"HostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nUsePAM no\n"
+            "StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        )
+        (folder / "ssh_config").write_text(
+            f"Match host {NET}.* exec \"ip -o address show | grep -q ' {AWAY_NET}.2/'\"\n ProxyJump {AWAY_NET}.1\n"
+            f"Host *\n User root\n IdentityFile {folder}/id\n IdentitiesOnly yes\n StrictHostKeyChecking yes\n"
+            f" UserKnownHostsFile {folder}/known_hosts\n GlobalKnownHostsFile /dev/null\n"
+        )
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd insists on separating privileges
+        for name in (BASTION, *self.names):
+            sshd, log = shutil.which("sshd", path=WITH_ADMIN_PATH) or "", str(folder / f"sshd-{name}.log")
+            daemon = within(name, sshd, "-D", "-E", log, "-f", str(folder / "sshd_config"))
+            self._keep(subprocess.Popen(daemon, stdin=subprocess.DEVNULL))
+        (folder / "bin").mkdir()
+        (folder / "bin" / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/ssh_config "$@"\n')
+        (folder / "bin" / "ssh").chmod(0o755)
+        return folder / "bin"
+
+    def tunnel(self, ssh: Path, to: str) -> str:
+        """An address at the host that reaches the bastion only, which ssh leads to this ``IP:PORT`` beyond it."""
+        words = (str(ssh), "-N", "-L", f"127.0.0.1:{TUNNEL}:{to}", "-o", "ExitOnForwardFailure=yes", f"{AWAY_NET}.1")
+        self._keep(subprocess.Popen(within(AWAY, *words), stdin=subprocess.DEVNULL))
+        until = time.monotonic() + 20
+        with at(AWAY):
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", TUNNEL), 1).close()
+                except OSError:
+                    assert time.monotonic() < until, "no tunnel"
+                    time.sleep(0.1)
+                else:
+                    return f"http://127.0.0.1:{TUNNEL}"
+
+    def _keep(self, process: subprocess.Popen[bytes]) -> None:
+        def end() -> None:
+            process.terminate()
+            process.wait(10)
+
+        self.stack.callback(end)
 
     def unplug(self, name: str) -> None:
         """Its machine is off, or its cable out: it answers nobody."""

@@ -1,7 +1,7 @@
 """What stands between this host and the servers: firewalls that reject or drop, one door, a tunnel. Real servers.
 
-Each on a machine of its own, in network namespaces. In every shape a frozen server stays, and a dead one goes by a
-person's word and not without one.
+Each on a machine of its own, in network namespaces. In every shape a frozen server stays, and a dead one goes by the
+word of its host, or of a person, and not without one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.agents import AgentLab
-from tests.contract.machines import BASTION, WATCHER, Machines, at, machine_lab, why_not
+from tests.contract.machines import AWAY, BASTION, WATCHER, Machines, at, machine_lab, why_not
 from tests.contract.test_full_queue import full_queues, many_handles
 from tests.contract.test_recovery import PLAYBOOK, QUICK, ROOT, VARIABLE, Outcome, changes_received, followers
 
@@ -30,45 +30,65 @@ OFF = ("--because", "powered off, console checked", "--confirmed-off")
 
 @dataclass
 class Scene:
-    """A cluster of which this host knows one server's address, and what stands between."""
+    """A cluster of which a host knows one server's address, and what stands between."""
 
     lab: AgentLab
     machines: Machines
     door: str
-    state: Path
+    folder: Path
+    ssh: Path
+    asks_from: str = BASTION
+    address: str = ""
 
-    @property
-    def victim(self) -> str:
-        """A follower that is not the door."""
-        return next(name for name in followers(self.lab) if name != self.door)
+    def __post_init__(self) -> None:
+        self.address = self.lab.layout.address(self.door)
+        self.victim = next(name for name in followers(self.lab) if name != self.door)
 
     def execute(self, *options: str) -> Outcome:
+        """As somebody would who knows the door and nothing else."""
+        environment = {**os.environ, "PATH": f"{self.ssh}:{os.environ['PATH']}"}
+        environment["RUNBOOK_STATE_DIR"] = str(self.folder / "runs")
+        environment[VARIABLE[self.lab.layout.kind]] = self.address
         command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, *options]
-        environment = {**os.environ, "RUNBOOK_STATE_DIR": str(self.state)}
-        environment[VARIABLE[self.lab.layout.kind]] = self.lab.layout.address(self.door)
-        with at(BASTION):
+        with at(self.asks_from):
             done = subprocess.run(
                 command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
             )
-        newest = max((self.state / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime)
+        newest = max((self.folder / "runs" / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime)
         events = [json.loads(line) for line in (newest / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
         return Outcome(done.returncode, done.stdout + done.stderr, events)
+
+    def execute_with_hosts(self) -> Outcome:
+        """As somebody would whose inventory says how each machine is reached."""
+        layout = self.lab.layout
+        hosts = {
+            layout.gossip_name(name): {
+                "ssh": f"root@{layout.host(name)}",
+                "data_folder": str(self.lab.folder / f"{name}.data"),
+            }
+            for name in NAMES
+        }
+        cluster = {"kind": layout.kind, "addresses": [self.address], "hosts": hosts}
+        path = self.folder / "clusters.yaml"
+        path.write_text(json.dumps({"inventory": 1, "clusters": {"practice": cluster}}), encoding="utf-8")
+        return self.execute("--cluster", "practice", "--inventory", str(path))
 
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """The door is a follower; the lab is driven from the watcher's place, which no firewall keeps out."""
     kind = request.param
-    reason = why_not(kind, "iptables")
+    reason = why_not(kind, "iptables", "ssh", "sshd")
     if reason:
         pytest.skip(reason)
     with ExitStack() as stack:
         machines = Machines(NAMES, stack)
         machines.start()
+        ssh = machines.let_in(tmp_path)
         stack.enter_context(at(WATCHER))
         lab = stack.enter_context(machine_lab(kind, len(NAMES), tmp_path / "lab"))
         door = followers(lab)[0]
-        yield Scene(lab, machines, door, tmp_path / "runs")
+        yield Scene(lab, machines, door, tmp_path, ssh)
 
 
 def rejects(*how: str) -> Callable[[Scene], None]:
@@ -84,44 +104,71 @@ def rejects(*how: str) -> Callable[[Scene], None]:
     return set_up
 
 
-def drops(*but: str, door: bool = True) -> Callable[[Scene], None]:
+def drops(*but: str) -> Callable[[Scene], None]:
     """All but the API of the door, and ``but`` these ports of all."""
 
     def set_up(scene: Scene) -> None:
         layout = scene.lab.layout
         for name in NAMES:
-            for port in but or ():
+            for port in but:
                 scene.machines.filter(name, "--dport", port, "-j", "ACCEPT")
-            if name == scene.door and door:
+            if name == scene.door:
                 scene.machines.filter(name, "--dport", str(layout.http_port), "-j", "ACCEPT")
             scene.machines.filter(name, "-j", "DROP")
 
     return set_up
 
 
+def tunnel(scene: Scene) -> None:
+    """This host has no route to any server, and the door's address says nothing of theirs."""
+    scene.asks_from = AWAY
+    scene.address = scene.machines.tunnel(scene.ssh / "ssh", scene.address.removeprefix("http://"))
+
+
 SHAPES = {
     "rejected by a reset": rejects("--reject-with", "tcp-reset"),
     "rejected by ICMP": rejects(),
     "prohibited by ICMP": rejects("--reject-with", "icmp-admin-prohibited"),
-    "all dropped but the door": drops(),
     "all dropped but the door and ssh": drops("22"),
+    "an ssh tunnel": tunnel,
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("scene", KINDS, indirect=True)
-def test_a_frozen_server_stays_and_a_dead_one_goes_by_a_word_only(scene: Scene, shape: Callable[[Scene], None]) -> None:
-    lab = scene.lab
-    victim = scene.victim
+def test_a_frozen_server_stays_and_a_dead_one_goes_by_the_word_of_its_host(
+    scene: Scene, shape: Callable[[Scene], None]
+) -> None:
+    lab, victim = scene.lab, scene.victim
     shape(scene)
     lab.freeze(victim)
     lab.wait_for_gossip(victim, "failed")
     outcome = scene.execute()
     assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
+    outcome = scene.execute_with_hosts()
+    assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
+    assert f"{lab.folder}/{victim}.data is open in" in outcome.text, outcome.text
     lab.kill(victim)
     outcome = scene.execute()
     assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
+    assert "name its machine in the inventory" in outcome.text, outcome.text
     assert f"--confirmed-off {lab.layout.gossip_name(victim)}" in outcome.text, outcome.text
+    outcome = scene.execute_with_hosts()
+    assert (outcome.code, outcome.asked) == (0, [victim]), outcome.text
+
+
+@pytest.mark.parametrize("scene", KINDS, indirect=True)
+def test_where_all_is_dropped_but_the_door_a_dead_server_goes_by_a_persons_word(scene: Scene) -> None:
+    """Every machine is as silent as one that is off, but the door's."""
+    lab, victim = scene.lab, scene.victim
+    drops()(scene)
+    lab.freeze(victim)
+    lab.wait_for_gossip(victim, "failed")
+    for run in (scene.execute, scene.execute_with_hosts):
+        outcome = run()
+        assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
+    assert "nothing could be seen: ssh to" in outcome.text, outcome.text
+    lab.kill(victim)
     outcome = scene.execute(*OFF, lab.layout.gossip_name(victim))
     assert (outcome.code, outcome.asked) == (0, [victim]), outcome.text
 
@@ -130,8 +177,7 @@ def test_a_frozen_server_stays_and_a_dead_one_goes_by_a_word_only(scene: Scene, 
 @pytest.mark.parametrize("scene", KINDS, indirect=True)
 def test_where_only_the_servers_own_ports_are_open_a_frozen_one_with_full_queues_stays(scene: Scene) -> None:
     """It is as silent as a machine that is off, and the living answer on ports of their processes only."""
-    lab = scene.lab
-    victim = scene.victim
+    lab, victim = scene.lab, scene.victim
     drops(*map(str, lab.layout.ports))(scene)
     lab.freeze(victim)
     with full_queues(lab.layout.host(victim), lab.layout.ports):

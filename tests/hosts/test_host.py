@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,13 +135,37 @@ def holder(odd: Path) -> Iterator[subprocess.Popen[bytes]]:
 @needs_root
 def test_who_has_a_folder_open(host: Host, odd: Path, holder: subprocess.Popen[bytes]) -> None:
     """Also when it is frozen, and when the folder was deleted under it."""
+    host = Host(replace(host.spec, data_folder=str(odd)))
     holder.send_signal(signal.SIGSTOP)
     (odd / "raft.db").unlink()
-    assert [line.split()[0] for line in host.holders(str(odd))] == [str(holder.pid)]
+    assert [line.split()[0] for line in host.service().holders] == [str(holder.pid)]
     holder.kill()
     holder.wait(10)
     time.sleep(0.05)
-    assert host.holders(str(odd)) == ()
+    assert host.service().holders == ()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("listens_at", "asked", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.2", "127.0.0.1", False),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("127.0.0.2", "192.0.2.7", True),
+        ("::1", "[::1]", True),
+        ("::", "127.0.0.1", True),
+        ("127.0.0.1", "a-name", True),
+    ],
+)
+def test_who_listens(odd: Path, listens_at: str, asked: str, expected: bool) -> None:
+    """At another address of this machine is another server; at any, where the address is led there from elsewhere."""
+    host = Host(HostSpec("s1", data_folder=str(odd)))
+    family = socket.AF_INET6 if ":" in listens_at else socket.AF_INET
+    with socket.create_server((listens_at, 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert host.examine(f"{asked}:{port}").listens is expected
+    assert host.examine(f"{asked}:{port}").listens is False
 
 
 @needs_root

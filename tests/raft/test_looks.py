@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from runbook.raft.liveness import Liveness, judge
+from runbook.raft.advice import MAY_BE_FROZEN
+from runbook.raft.liveness import Liveness, Verdict, judge, settled_by_host
 from runbook.raft.model import ClusterView, Reach
+from runbook.raft.opinions import HostWord
 from tests.raft.test_judgement import LOOKS, peer, world
 
 
@@ -135,7 +137,53 @@ def test_a_persons_word_takes_the_place_of_a_blind_probe_and_of_nothing_else(
     assert ("a person has confirmed that it is off" in " ".join(said.evidence)) == (expected is Liveness.DEAD)
 
 
-def test_no_word_settles_a_machine_that_answers_for_a_silent_port() -> None:
+STOPPED, RUNS = HostWord(stopped=True, words="its unit is inactive"), HostWord(False, words="pid 7", runs=True)
+UNSEEN = HostWord(stopped=False, words="ssh failed")
+
+
+@pytest.mark.parametrize(
+    ("letters", "ports", "expected"), [row[1:] for row in WORDS[:3]], ids=[row[0] for row in WORDS[:3]]
+)
+def test_a_hosts_word_takes_the_place_of_a_blind_probe_too_and_a_process_seen_there_outweighs_a_persons(
+    letters: str, ports: dict[int, Reach], expected: Liveness
+) -> None:
+    """What could not be seen is no word. One look whose machine said anything else breaks the row."""
+    view = replace(world(letters), probes={peer(number).address: reach for number, reach in ports.items()})
+
+    def judged(*words: HostWord | None, confirmed_off: bool = False) -> Verdict:
+        told = [{peer(3).id: word} if word else {} for word in words]
+        looks = [replace(view, taken_at=at, host_words=word) for at, word in zip((0.0, 15.0, 30.0), told, strict=True)]
+        return judge(looks, peer(3), confirm_for=30, confirmed_off=confirmed_off)
+
+    assert settled_by_host(view) == (peer(3),)
+    dead = judged(STOPPED, STOPPED, STOPPED)
+    assert dead.liveness is expected is Liveness.DEAD
+    assert "on its host: its unit is inactive" in " ".join(dead.evidence)
+    for word in (UNSEEN, RUNS, None):
+        assert judged(word, word, word).liveness is Liveness.UNKNOWN
+        assert judged(STOPPED, word, STOPPED).liveness is Liveness.UNKNOWN
+    assert "ssh failed" in judged(UNSEEN, UNSEEN, UNSEEN).evidence[0]
+    assert judged(UNSEEN, UNSEEN, UNSEEN, confirmed_off=True).liveness is Liveness.DEAD
+    assert judged(RUNS, RUNS, RUNS, confirmed_off=True).settled_by == MAY_BE_FROZEN
+
+
+@pytest.mark.parametrize(
+    ("letters", "ports", "expected"), [row[1:] for row in WORDS[3:]], ids=[r[0] for r in WORDS[3:]]
+)
+def test_a_hosts_word_outweighs_no_sign_of_life(letters: str, ports: dict[int, Reach], expected: Liveness) -> None:
+    view = replace(world(letters), probes={peer(number).address: reach for number, reach in ports.items()})
+    looks = [replace(view, taken_at=at, host_words={peer(3).id: STOPPED}) for at in LOOKS]
+    assert settled_by_host(view) == ()
+    assert judge(looks, peer(3), confirm_for=30).liveness is expected
+
+
+def test_a_hosts_word_settles_a_silent_port_on_a_machine_that_answers() -> None:
+    """It was seen there that no process is frozen; a person's word is not enough for it."""
+    looks = [replace(view, host_words={peer(3).id: STOPPED}) for view in silent({3: UP, 1: UP}, 0, 15, 30)]
+    assert judge(looks, peer(3), confirm_for=30).liveness is Liveness.DEAD
+
+
+def test_no_word_of_a_person_settles_a_machine_that_answers_for_a_silent_port() -> None:
     """A frozen process with a full queue: the machine is up, whatever a person says."""
     looks = silent({3: UP, 1: UP}, *range(0, 300, 15))
     assert judge(looks, peer(3), confirm_for=30, confirmed_off=True).liveness is Liveness.UNKNOWN

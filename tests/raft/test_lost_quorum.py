@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from runbook.raft.diagnosis.diagnose import diagnose
-from runbook.raft.lost_quorum import HostWord, RecoveryEvidence, plan_recovery
+from runbook.raft.lost_quorum import RecoveryEvidence, plan_recovery
 from runbook.raft.lost_quorum_plan import Ground, RecoveryPlan
 from runbook.raft.lost_quorum_text import format_plan
 from runbook.raft.model import ClusterView, Configuration, Vantage
+from runbook.raft.opinions import HostWord
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Refusal
 from tests.raft.worlds import Kind, peer, view_of

@@ -10,7 +10,7 @@ from runbook.raft.model import Reach, Vantage
 from runbook.raft.verdicts import LONGER, undecided_voters
 from tests.raft.worlds import Kind, view_of
 
-OFF = "Look on its host whether it runs"
+OFF = "One of two words would settle it"
 FROZEN = "Look at it on its host"
 
 

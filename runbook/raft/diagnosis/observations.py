@@ -14,7 +14,7 @@ from enum import Enum
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.listeners import unidentified_listener, waiting_server
 from runbook.raft.liveness import is_only_out_of_sight, words_of_life
-from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion, OpinionKind
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 
@@ -124,9 +124,16 @@ def _appearance(view: ClusterView, peer: Peer) -> tuple[Appearance, str]:
     listener = unidentified_listener(view, peer)
     if listener is not None and listener.forbidden:
         return Appearance.REFUSES_US, f"{listener.url} refuses this token"
-    probe = probe_evidence(view, peer)
     if is_only_out_of_sight(view, peer) and _is_vouched_for(view, peer):
         return Appearance.OUT_OF_SIGHT, _why_unasked(view, peer)
+    return _by_host_or_port(view, peer, listener)
+
+
+def _by_host_or_port(view: ClusterView, peer: Peer, listener: Vantage | None) -> tuple[Appearance, str]:
+    probe = probe_evidence(view, peer)
+    told = view.host_words.get(peer.id)
+    if told is not None and (told.stopped or told.runs):
+        return Appearance.DOWN if told.stopped else Appearance.HANGS, f"on its host: {told.words}"
     if probe.meaning is ProbeMeaning.LISTENS:
         return Appearance.HANGS, "its Raft port accepts connections, but its HTTP API does not answer"
     if listener is not None:

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runbook.raft.advice import GIVE_ADDRESS
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
 from runbook.raft.listeners import how_to_unseal
-from runbook.raft.liveness import GIVE_ADDRESS, Liveness, judge_once
+from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
 

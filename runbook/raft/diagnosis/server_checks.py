@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runbook.raft.advice import GIVE_ADDRESS, GIVE_LEADER, MAY_BE_FROZEN
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import (
     REMOVE_DEAD_PEERS,
@@ -15,13 +16,7 @@ from runbook.raft.diagnosis.findings import (
 )
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
 from runbook.raft.listeners import how_to_unseal, waiting_server
-from runbook.raft.liveness import (
-    GIVE_ADDRESS,
-    GIVE_LEADER,
-    MAY_BE_FROZEN,
-    Liveness,
-    judge_once,
-)
+from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.opinions import OpinionKind
 

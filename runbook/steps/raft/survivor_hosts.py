@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runbook.errors import StepError, unexpected
-from runbook.raft.lost_quorum import HostWord, left_out_of, peers_of, survivors_of
+from runbook.raft.lost_quorum import left_out_of, peers_of, survivors_of
 from runbook.raft.lost_quorum_plan import RaftFiles, files_of
 from runbook.raft.model import ClusterView, Peer
+from runbook.raft.opinions import HostWord
 from runbook.raft.removal import Refusal
 
 if TYPE_CHECKING:
@@ -76,25 +78,17 @@ def words_of_hosts(view: ClusterView, hosts: Mapping[str, HostSpec]) -> dict[str
 
 
 def left_out_word(spec: HostSpec, peer: Peer, files: RaftFiles) -> HostWord:
-    """Fenced is: disabled, and without a Raft folder. A host that does not answer says nothing for it, and neither does
-    one of which nothing shows that it is this server's: its id, or where the disk is gone its address.
-    """
-    from runbook.hosts.host import Host, Running
+    """Fenced is: disabled, and without a Raft folder. A host that does not answer says nothing for it."""
+    from runbook.hosts.host import Host, word_of
 
     host = Host(spec)
     try:
-        found = (host.read_file(f"{spec.data_folder}/{files.id_file}") or "").strip()
-        if found and peer.id not in (found, peer.address):
-            return HostWord(stopped=False, words=f"{spec.label} has the id {found[:60]}: it is another server's host")
-        if not found and not host.owns_address(peer.address.rpartition(":")[0].strip("[]")):
-            return HostWord(stopped=False, words=f"{spec.label} has neither the id nor the address of {peer.label}")
-        if not spec.unit and host.kind_of(spec.data_folder) != "folder":
-            return HostWord(stopped=False, words=f"{spec.label} has no folder {spec.data_folder}, which proves nothing")
-        state = host.service()
-        stopped = state.running is Running.STOPPED
+        seen = host.examine(peer.address, files.id_file)
         empty = host.kind_of(f"{spec.data_folder}/{files.raft}") == "nothing"
     except StepError as error:
         return HostWord(stopped=False, words=f"nothing could be seen there: {error.sentence}")
-    fenced = stopped and state.disabled and empty
-    words = f"{state.words}, {'no' if empty else 'its old'} Raft folder is there"
-    return HostWord(stopped=stopped, fenced=fenced, words=words)
+    word = word_of(spec, peer, seen)
+    if not word.stopped:
+        return word
+    words = f"{word.words}, {'no' if empty else 'its old'} Raft folder is there"
+    return replace(word, fenced=empty and seen.service.disabled, words=words)
