@@ -26,8 +26,18 @@ def split_address(address: str) -> SplitResult | None:
     return parts if whole and plain and spelled and parts.scheme in ("http", "https") else None
 
 
+def socket_path(address: str) -> str | None:
+    """The absolute path of the socket that a ``unix://`` address names; None where it names none."""
+    path = address.removeprefix("unix://")
+    spelled = path.isprintable() and not set(path) & set(" ?#@")
+    return path.rstrip("/") if path != address and path.startswith("/") and path.strip("/") and spelled else None
+
+
 def place_of(address: str, port: int) -> str:
     """What two spellings of one address have in common; ``port`` is the product's own, where none is named."""
+    path = socket_path(address)
+    if path:
+        return f"unix {path}"
     parts = urlsplit(address)
     return f"{(parts.hostname or '').lower()} {parts.port or port} {parts.path.rstrip('/')}"
 

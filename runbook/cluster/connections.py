@@ -72,6 +72,27 @@ class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
     """The same after a handshake."""
 
 
+def _socket_pool(path: str) -> type[HTTPConnectionPool]:
+    class SocketConnection(GuardedConnection):
+        """To the server that listens at this socket of our own host, whatever the URL says."""
+
+        def connect(self) -> None:
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                line.settimeout(self.timeout)
+                line.connect(path)
+                this_thread.guard.connect(line)
+            except BaseException:
+                line.close()
+                raise
+            self.sock = line
+
+    class SocketPool(HTTPConnectionPool):
+        ConnectionCls = SocketConnection
+
+    return SocketPool
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = GuardedConnection
 
@@ -80,8 +101,13 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = GuardedTLSConnection
 
 
-def guarded_adapter(*, check_name: bool = True, server_name: str | None = None) -> HTTPAdapter:
-    """Every connection of this adapter asks the guard of its request before it sends; nothing is sent again."""
+def guarded_adapter(
+    *, check_name: bool = True, server_name: str | None = None, socket_path: str | None = None
+) -> HTTPAdapter:
+    """Every connection of this adapter asks the guard of its request before it sends; nothing is sent again.
+
+    ``socket_path``: it speaks plain HTTP to who listens at this unix socket.
+    """
     adapter = HTTPAdapter(max_retries=0)
     context = GuardedTLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -93,5 +119,6 @@ def guarded_adapter(*, check_name: bool = True, server_name: str | None = None) 
         disable_warnings(InsecureRequestWarning)  # it was asked for by name
     name: dict[str, Any] = {"server_hostname": server_name} if server_name else {}
     adapter.init_poolmanager(1, 1, ssl_context=context, **name)
-    adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    plain = _socket_pool(socket_path) if socket_path else _Pool
+    adapter.poolmanager.pool_classes_by_scheme = {"http": plain, "https": _TLSPool}
     return adapter

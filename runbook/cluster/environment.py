@@ -2,7 +2,7 @@
 
 One extension: ``NOMAD_ADDR`` and ``CONSUL_HTTP_ADDR`` may hold several addresses with commas between, as
 ``ETCDCTL_ENDPOINTS`` does, so that the one server whose address was noted down may be the one that died. Any that
-answers is used to find the others.
+answers is used to find the others, but for one at a unix socket, which names neither a scheme nor a port for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runbook.cluster.access import check_readable, header_value, split_address, system_authorities
+from runbook.cluster.access import check_readable, header_value, socket_path, split_address, system_authorities
 from runbook.cluster.etcd.adapter import CLIENT_PORT, EtcdCluster
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
@@ -29,16 +29,19 @@ _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 @dataclass(frozen=True)
 class _AddressVariable:
-    """Where a product's addresses stand, the usual port of its API, and where user and password belong."""
+    """Where a product's addresses stand, the usual port of its API, where user and password belong, and whether its
+    API may be at a unix socket.
+    """
 
     name: str
     port: int
     auth: str
+    sockets: bool = False
 
 
 ADDRESSES = {
-    "nomad": _AddressVariable(NOMAD.variable, NOMAD.port, "NOMAD_HTTP_AUTH"),
-    "consul": _AddressVariable(CONSUL.variable, CONSUL.port, "CONSUL_HTTP_AUTH"),
+    "nomad": _AddressVariable(NOMAD.variable, NOMAD.port, "NOMAD_HTTP_AUTH", sockets=True),
+    "consul": _AddressVariable(CONSUL.variable, CONSUL.port, "CONSUL_HTTP_AUTH", sockets=True),
     "etcd": _AddressVariable("ETCDCTL_ENDPOINTS", CLIENT_PORT, "ETCDCTL_USER"),
     "vault": _AddressVariable(VAULT.addresses, API_PORT, ""),
     "openbao": _AddressVariable(OPENBAO.addresses, API_PORT, ""),
@@ -195,7 +198,7 @@ def _addresses(text: str, variable: _AddressVariable, with_scheme: Callable[[str
 def _address(given: str, variable: _AddressVariable, with_scheme: Callable[[str], str]) -> str:
     """The words never repeat an address that is wrong: it may hold a password."""
     if given.startswith("unix:"):
-        raise SettingsError(f"{variable.name}: unix:// addresses are not supported; give http://HOST:{variable.port}")
+        return _socket(given, variable)
     address = with_scheme(given).rstrip("/")
     if "@" in address:
         where = f"; put them as USER:PASSWORD in {variable.auth}" if variable.auth else ""
@@ -204,6 +207,17 @@ def _address(given: str, variable: _AddressVariable, with_scheme: Callable[[str]
         example = f"http://HOST:{variable.port}"
         raise SettingsError(f"{variable.name} must be an http:// or https:// address, such as {example}")
     return address
+
+
+def _socket(given: str, variable: _AddressVariable) -> str:
+    if not variable.sockets:
+        raise SettingsError(f"{variable.name}: unix:// addresses are not supported; give http://HOST:{variable.port}")
+    path = socket_path(given)
+    if path is None:
+        raise SettingsError(
+            f"{variable.name}: a unix:// address names a socket by its whole path, as unix:///run/http.sock"
+        )
+    return f"unix://{path}"
 
 
 def _as_given(address: str) -> str:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import seconds as now
+from runbook.cluster.access import socket_path
 from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.cluster.threads import within
 from runbook.doors import is_dry_run
@@ -92,10 +93,16 @@ class _Request:
     """What is sent, and whether it may change something."""
 
     method: str
-    url: str
+    base: str
+    path: str
     body: bytes | None
     headers: Mapping[str, str] = field(repr=False)
     changes: bool
+
+    @property
+    def url(self) -> str:
+        """As a person reads it; what is sent to a unix socket names another host."""
+        return self.base + self.path
 
 
 class HttpClient:
@@ -103,6 +110,8 @@ class HttpClient:
 
     def __init__(self, base: str, settings: HttpSettings) -> None:
         self.base = base.rstrip("/")
+        self._socket_path = socket_path(self.base)
+        self._sent_to = "http://localhost" if self._socket_path else self.base
         self._settings = settings
         self._adapter: HTTPAdapter | None = None
 
@@ -126,7 +135,7 @@ class HttpClient:
         is sent after the deadline.
         """
         request = _Request(
-            method, self.base + path, body, headers or {}, method != "GET" if changes is None else changes
+            method, self.base, path, body, headers or {}, method != "GET" if changes is None else changes
         )
         if request.changes and (self._settings.read_only or is_dry_run()):
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
@@ -150,7 +159,7 @@ class HttpClient:
         adapter = None if request.changes else self._adapter
         if adapter is None:
             checks, name = self._settings.verify is not False, self._settings.server_name_at(self.base)
-            adapter = guarded_adapter(check_name=checks, server_name=name)
+            adapter = guarded_adapter(check_name=checks, server_name=name, socket_path=self._socket_path)
         if not request.changes:  # a change has a connection of its own: one that was kept may be closed under it
             self._adapter = adapter
         left = max(0.001, guard.until - now())
@@ -158,7 +167,10 @@ class HttpClient:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
                 requests.Request(
-                    request.method, request.url, headers={**self._headers, **request.headers}, data=request.body
+                    request.method,
+                    self._sent_to + request.path,
+                    headers={**self._headers, **request.headers},
+                    data=request.body,
                 ).prepare(),
                 timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the guard's own end comes first
                 stream=True,
@@ -230,6 +242,13 @@ def _gave_up(guard: RequestGuard, request: _Request, timeout: float) -> NoAnswer
     return NoAnswerError(reach, _fate(guard, request, unsent), sentence, advice)
 
 
+_SOCKETS: dict[type[BaseException], tuple[Reach, str, str]] = {  # what keeps from opening a unix socket
+    BlockingIOError: (Reach.ACCEPTED, "its socket takes no more connections", "It may be frozen; nothing was sent"),
+    FileNotFoundError: (Reach.UNREACHABLE, "there is no such socket", "Check its path, and that the agent runs here"),
+    PermissionError: (Reach.UNREACHABLE, "this user may not open that socket", "Check its owner and mode"),
+}
+
+
 def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, str]:
     """By the types in the chain of causes, as words differ between versions and hold the address itself."""
     import ssl
@@ -247,6 +266,8 @@ def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, s
         return NO_HANDSHAKE
     if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
         return Reach.UNREACHABLE, "no route", "Check the network"
+    if not guard.connected and (known := [_SOCKETS[type(each)] for each in causes if type(each) in _SOCKETS]):
+        return known[0]
     if not guard.connected:
         return Reach.UNREACHABLE, f"no connection ({_short(error)})", "Check the address"
     return Reach.ACCEPTED, f"the connection broke ({_short(error)})", "Look again"

@@ -46,7 +46,8 @@ class RequestGuard:
             self._refuse_if_over()
             if self.sent:
                 raise GivenUpError("a request is sent once")
-            if self._socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            over_network = self._socket is not None and self._socket.family != socket.AF_UNIX
+            if self._socket is not None and over_network and hasattr(socket, "TCP_USER_TIMEOUT"):
                 # Unacknowledged bytes die at the deadline even if this process dies before it.
                 left = max(1, int((self.until - now()) * 1000))
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, left)

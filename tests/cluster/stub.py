@@ -116,9 +116,17 @@ def stub(
     port: int = 0,
     tls_delay: float | None = None,
     certificate: Path = CERTIFICATE,
+    path: Path | None = None,
 ) -> Iterator[Stub]:
-    listener = socket.create_server((host, port))
-    server = Stub(table, host, listener.getsockname()[1], tls_delay, certificate, lines=[listener])
+    """``path``: it listens at this unix socket."""
+    if path is None:
+        listener = socket.create_server((host, port))
+        port = listener.getsockname()[1]
+    else:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+    server = Stub(table, host, port, tls_delay, certificate, lines=[listener])
     thread = threading.Thread(target=server.serve, args=(listener,))
     thread.start()
     try:

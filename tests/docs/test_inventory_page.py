@@ -38,7 +38,7 @@ def keys_in(node: Node) -> set[str]:
 def test_it_is_good_to_the_reader_and_to_the_schema() -> None:
     """As it stands: somebody will paste it."""
     root, _ = read_yaml(example().encode(), "docs/inventory.md")
-    assert len(parse_inventory(example().encode(), "docs/inventory.md").clusters) == 4
+    assert len(parse_inventory(example().encode(), "docs/inventory.md").clusters) == 5
     assert Draft202012Validator(inventory_schema()).is_valid(plain_data(root))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from runbook.cluster import http
+from runbook.cluster.access import socket_path
 from runbook.cluster.archive import keep_archive
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.autopilot import AUTOPILOT, Pulse, ask_for_proof, ask_health, ask_settings, needs_pulse
@@ -213,6 +214,8 @@ class HashiCorpCluster:
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
         """HTTP addresses are published nowhere: gossip's IP and the port we used, believed if its id fits."""
+        if socket_path(vantage.url):  # which names neither a scheme nor a port for the others
+            return
         parts = urlsplit(vantage.url)
         for member in vantage.members or ():
             url = f"{parts.scheme}://{member.raft_address.rpartition(':')[0]}:{parts.port or self._dialect.port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from runbook.cluster.access import split_address
+from runbook.cluster.access import socket_path, split_address
 from runbook.cluster.inventory import keys
 from runbook.cluster.inventory.model import (
     InventoryAddress,
@@ -40,6 +40,9 @@ class ClusterParser:
         if "region" in keys.NOT_OF.get(kind, ()) and mapping.get("region") is not None:
             mapping.report("region", f"does not apply to {kind}")
         addresses = self._addresses(mapping, what)
+        for address in addresses:
+            if kind not in ("nomad", "consul") and socket_path(address.url):
+                self._diagnostics.add(address.mark, f"unix:// does not apply to {kind}, in the addresses of {what}")
         tls = self._tls(mapping, what)
         service = self._service(mapping, what)
         data_folder = self._path(mapping, "data_folder")
@@ -116,12 +119,13 @@ class ClusterParser:
             message = f"the address {label} must hold no user or password"
             self._diagnostics.add(mark, message, 'Give them as "login" of the credentials, by reference.')
             return False
-        if split_address(text) is not None:
+        if split_address(text) is not None or socket_path(text) is not None:
             return True
         guess = f"http://{text}"
         suggestion = f"Did you mean {quoted(guess)}?" if "://" not in text and split_address(guess) else None
         message = f"the address {label} must begin with http:// or https:// and name a host, not {quoted(text)}"
-        self._diagnostics.add(mark, message, suggestion or "Write an address such as https://10.0.0.11:4646.")
+        example = "unix:///run/http.sock" if text.startswith("unix:") else "https://10.0.0.11:4646"
+        self._diagnostics.add(mark, message, suggestion or f"Write an address such as {example}.")
         return False
 
     def _check_servers(self, node: MapNode) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runbook.cluster.access import socket_path
 from runbook.cluster.inventory.keys import PORTS, SERVER
 from runbook.raft.model import ClusterView, Peer, Reach
 
@@ -101,7 +102,7 @@ def _addresses(view: ClusterView, kind: str, peers: tuple[Peer, ...]) -> list[st
     names = _names(peers)
     own = {peer.id: found.url for peer in peers if (found := view.vantage_of(peer)) and found.other_id is None}
     shared = [vantage.url for vantage in view.vantages if vantage.reach is Reach.ANSWERED]
-    like = urlsplit(next(iter([*own.values(), *shared]), ""))
+    like = urlsplit(next((url for url in [*own.values(), *shared] if not socket_path(url)), "http://"))
     lines = [] if own else [f"      - {_scalar(url)}" for url in shared]
     for peer in peers:
         if peer.id in own:

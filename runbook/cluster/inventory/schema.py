@@ -17,7 +17,8 @@ _TEXT: Schema = {"type": "string"}
 _PATH: Schema = {"type": "string", "pattern": "^(/|~/)"}
 _URL: Schema = {
     "type": "string",
-    "pattern": r"^[hH][tT][tT][pP][sS]?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#@]*)?$",
+    "pattern": r"^([hH][tT][tT][pP][sS]?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#@]*)?"
+    r"|unix:///[^\s?#@]*[^\s/?#@][^\s?#@]*)$",
 }
 
 
