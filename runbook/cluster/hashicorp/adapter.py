@@ -82,7 +82,7 @@ class HashiCorpCluster:
         """
         began = self._network.monotonic()
         seen, said = self._ask_everybody(until := began + within)
-        vantages = one_each(each.vantage for each in seen)
+        vantages = one_each(each.observed for each in seen)
         answering = sorted((v for v in vantages if v.server_id), key=worth, reverse=True)
         configuration, leader_id, error = self._read_configuration(answering, seen, said, until)
         view = ClusterView(

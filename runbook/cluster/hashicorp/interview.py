@@ -13,10 +13,19 @@ from runbook.raft.model import Member, Reach, Vantage
 
 @dataclass(frozen=True)
 class Seen:
-    """One server's words, and what kept it from saying all of them."""
+    """One server's words, and what kept it from saying all of them.
+
+    ``outside``: it is of another region than the one that is asked for: a way to it, and no observer of it.
+    """
 
     vantage: Vantage
     error: ClusterError | None = None
+    outside: bool = False
+
+    @property
+    def observed(self) -> Vantage:
+        """What counts of its words: its list lacks the servers of other regions, or calls them by what it hears."""
+        return replace(self.vantage, members=None, state=None) if self.outside else self.vantage
 
 
 def worth(vantage: Vantage) -> tuple[bool, int]:
@@ -37,7 +46,8 @@ def interview(client: Client, url: str, until: float) -> Seen:
         if vantage.server_id:
             held, _ = replies.configuration(client.get(url, f"{RAFT}?stale", until), url)
             vantage = replace(vantage, configuration=held)
-        return Seen(replace(vantage, members=_members(client, vantage, region, until)))
+        known = replace(vantage, members=_members(client, vantage, region, until))
+        return Seen(known, outside=client.region not in (None, region))
     except NoAnswerError as error:
         reach = Reach.ANSWERED if vantage.server_id else error.reach
         return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
