@@ -134,6 +134,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("scene", KINDS, indirect=True)
 def test_a_frozen_server_stays_and_a_dead_one_goes_by_the_word_of_its_host(
@@ -157,6 +158,7 @@ def test_a_frozen_server_stays_and_a_dead_one_goes_by_the_word_of_its_host(
     assert (outcome.code, outcome.asked) == (0, [victim]), outcome.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scene", KINDS, indirect=True)
 def test_where_all_is_dropped_but_the_door_a_dead_server_goes_by_a_persons_word(scene: Scene) -> None:
     """Every machine is as silent as one that is off, but the door's."""
