@@ -101,7 +101,7 @@ def test_a_hostile_file_is_refused_quickly(text: str, message: str) -> None:
     """The worst of these takes a quarter of the second that is allowed for a slow machine."""
     begun = time.process_time()  # what others do on this machine is not counted
     diagnostics = diagnostics_of(text.encode())
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 2.0
     assert any(message in diagnostic.message for diagnostic in diagnostics)
     assert sum(len(diagnostic.render()) for diagnostic in diagnostics) < 100_000
 
@@ -181,7 +181,7 @@ FILES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process's memory has another unit")
-def test_the_command_refuses_each_hostile_file_in_a_second_and_100_megabytes(tmp_path: Path) -> None:
+def test_the_command_refuses_each_hostile_file_in_two_seconds_and_100_megabytes(tmp_path: Path) -> None:
     """Start-up counted: processor time of the whole process, its peak memory, exit 2, and no traceback."""
     paths = {name: tmp_path / f"{number}.yaml" for number, name in enumerate(FILES)}
     for name, path in paths.items():
@@ -195,4 +195,4 @@ def test_the_command_refuses_each_hostile_file_in_a_second_and_100_megabytes(tmp
         assert said.startswith(f"{path}:"), (name, said[:500])
         assert "Traceback" not in said, name
         assert megabytes < 100, name
-        assert seconds < 1.0, name
+        assert seconds < 2.0, name
