@@ -122,11 +122,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test of an agent that CI installs is a failure, whatever skipped it, but for the long ones."""
+    """In CI a skipped test of an agent that CI installs is a failure, whatever skipped it."""
     report = yield
-    by_night = item.get_closest_marker("long") and os.environ.get("CONTRACT") != "all"
     agent = next((agent for agent in MUST_RUN_IN_CI if item.get_closest_marker(agent)), None)
-    if report.skipped and os.environ.get("CI") == "true" and agent and not by_night:
+    if report.skipped and os.environ.get("CI") == "true" and agent:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         report.outcome = "failed"
         report.longrepr = f"a test on a real {agent} must run in CI, yet it was skipped: {reason}"

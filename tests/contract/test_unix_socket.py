@@ -17,7 +17,7 @@ from runbook.lab.agents import AgentLab
 from tests.contract.test_one_door import DIAGNOSIS, ELSEWHERE, OneDoorLayout
 from tests.contract.test_recovery import PLAYBOOK, QUICK, ROOT, changes_received, followers
 
-pytestmark = [pytest.mark.consul, pytest.mark.long]
+pytestmark = pytest.mark.consul
 
 
 class SocketLayout(OneDoorLayout):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.playbook.cases import diagnostics_of
+from tests.processor import allowed
 
 MIB = 1 << 20
 HEAD = "runbook: 1\nname: x\n"
@@ -101,7 +102,7 @@ def test_a_hostile_file_is_refused_quickly(text: str, message: str) -> None:
     """The worst of these takes a quarter of the second that is allowed for a slow machine."""
     begun = time.process_time()  # what others do on this machine is not counted
     diagnostics = diagnostics_of(text.encode())
-    assert time.process_time() - begun < 2.0
+    assert time.process_time() - begun < allowed(1.0)
     assert any(message in diagnostic.message for diagnostic in diagnostics)
     assert sum(len(diagnostic.render()) for diagnostic in diagnostics) < 100_000
 
@@ -181,13 +182,14 @@ FILES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of a process's memory has another unit")
-def test_the_command_refuses_each_hostile_file_in_two_seconds_and_100_megabytes(tmp_path: Path) -> None:
+def test_the_command_refuses_each_hostile_file_in_a_second_and_100_megabytes(tmp_path: Path) -> None:
     """Start-up counted: processor time of the whole process, its peak memory, exit 2, and no traceback."""
     paths = {name: tmp_path / f"{number}.yaml" for number, name in enumerate(FILES)}
     for name, path in paths.items():
         path.write_bytes(FILES[name])
     command = [sys.executable, "-c", LIMITED, *map(str, paths.values())]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    longest = allowed(1.0)
     for (name, path), line in zip(paths.items(), ended.stdout.splitlines(), strict=True):
         code, megabytes, seconds = json.loads(line)
         said = Path(f"{path}.said").read_text(encoding="utf-8")
@@ -195,4 +197,4 @@ def test_the_command_refuses_each_hostile_file_in_two_seconds_and_100_megabytes(
         assert said.startswith(f"{path}:"), (name, said[:500])
         assert "Traceback" not in said, name
         assert megabytes < 100, name
-        assert seconds < 2.0, name
+        assert seconds < longest, name

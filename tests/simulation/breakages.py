@@ -9,10 +9,12 @@ from typing import Any
 from unittest.mock import patch
 
 from runbook.changes import ChangesFolding
+from runbook.cluster import http
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.engine import change_guards, execute, runner
 from runbook.engine.change_guards import ChangeGuards
+from runbook.engine.shadow import Shadow
 from runbook.raft import liveness, plan_basis, probes, removal, verdicts
 from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
@@ -68,7 +70,11 @@ BREAKAGES = (
     Breakage("a yes is believed without a look", ((settling, "settle", broken.done_at_once),)),
     Breakage("after a lost reply it sends again", ((settling, "_send_removal", broken.asked_twice),), 27),
     Breakage("it acts before it writes", ((settling, "remove_and_settle", broken.acts_before_it_writes),)),
-    Breakage("a dry run is in earnest", ((runner, "body_of", broken.removing_by(broken.in_earnest)),), 5),
+    Breakage(
+        "a dry run is in earnest",
+        ((Shadow, "remove_peer", broken.in_earnest), (http, "is_dry_run", broken.no_dry_run)),
+        22,
+    ),
     Breakage(
         "a refusal does not stop it",
         ((runner, "body_of", broken.removing_by(broken.goes_on_after_a_no(remove_peer))),),

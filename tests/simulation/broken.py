@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from runbook.changes import ChangesFolding
 from runbook.cluster.hashicorp import interview, replies
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.decode import decode
+from runbook.engine.shadow import Shadow
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.raft import removal
 from runbook.raft.liveness import Liveness, Verdict, judge
@@ -23,7 +25,6 @@ from runbook.steps import registry
 from runbook.steps.base import StepResult
 from runbook.steps.context import StepContext
 from runbook.steps.raft import looking, settling
-from runbook.steps.raft.remove_peer import remove_peer
 from runbook.steps.raft.settling import Settled
 
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)
@@ -90,8 +91,12 @@ def acts_before_it_writes(context: StepContext, peer: Peer, intent: Any, until: 
     return _remove(context, peer, intent, until)
 
 
-def in_earnest(context: StepContext, arguments: dict[str, Any]) -> Any:
-    return remove_peer(replace(context, dry_run=False), arguments)
+def in_earnest(self: Shadow, peer: Peer, *, within: float = inf) -> None:
+    self._cluster.remove_peer(peer, within=within)
+
+
+def no_dry_run() -> bool:
+    return False
 
 
 _opinions_of = ClusterView.opinions_of
