@@ -58,7 +58,7 @@ BREAKAGES = (
         "looks may be far apart", ((liveness, "MAX_GAP", float("inf")), (looking, "LOOK_EVERY", float("inf"))), 588
     ),
     Breakage("non-voters are counted into quorum", ((removal, "_refusal_for_quorum", broken.counting_everybody),), 45),
-    Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", broken.only_the_floor),), 3274),
+    Breakage("no quorum is asked for", ((removal, "_refusal_for_quorum", broken.only_the_floor),), 1875),
     Breakage("min_voters is ignored", ((removal, "_refusal_for_quorum", broken.without_floor),), 45),
     Breakage("MinQuorum is not read", ((replies, "autopilot_settings", lambda *_: broken.NO_MINIMUM),), 70),
     Breakage(

@@ -44,6 +44,11 @@ class Question(Generic[T]):
         """Until it is over or has to wait. Raises what the question raises."""
         self._greenlet.switch()
 
+    def drop(self) -> None:
+        """Nobody waits for it any more: in the middle of it, it would keep its whole world in memory."""
+        if not self._greenlet.dead:
+            self._greenlet.throw()
+
     def wait_for(self, pending: PendingResult) -> None:
         """To be called from within the question."""
         self.waits_for = pending

@@ -142,8 +142,22 @@ class ToolNetwork:
     def gather(
         self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
     ) -> dict[Key, T | None]:
-        until = self._timeline.now + seconds
-        questions = {key: Question(partial(ask, key)) for key in first}
+        questions: dict[Key, Question[T]] = {}
+        try:
+            return self._gather(questions, first, ask, follow, self._timeline.now + seconds)
+        finally:
+            for question in questions.values():
+                question.drop()
+
+    def _gather(
+        self,
+        questions: dict[Key, Question[T]],
+        first: Iterable[Key],
+        ask: Callable[[Key], T],
+        follow: Callable[[T], Iterable[Key]],
+        until: float,
+    ) -> dict[Key, T | None]:
+        questions |= {key: Question(partial(ask, key)) for key in first}
         ready = list(questions.values())
         while True:
             while ready:
