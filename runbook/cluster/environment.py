@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook.cluster.access import check_readable, header_value, socket_path, split_address, system_authorities
-from runbook.cluster.etcd.adapter import CLIENT_PORT, EtcdCluster
+from runbook.cluster.etcd import CLIENT_PORT
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.port import Cluster
-from runbook.cluster.vault.adapter import API_PORT, VaultCluster
-from runbook.cluster.vault.products import OPENBAO, VAULT, VaultProduct
+from runbook.cluster.vault.products import API_PORT, OPENBAO, VAULT, VaultProduct
 from runbook.errors import SettingsError
 from runbook.files import read_limited
+
+if TYPE_CHECKING:
+    from runbook.cluster.etcd.adapter import EtcdCluster
+    from runbook.cluster.vault.adapter import VaultCluster
 
 TOKEN_LIMIT = 64 * 1024  # bytes of a file that holds a token
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -99,6 +103,8 @@ def _consul(environment: Mapping[str, str], read_only: bool, patient: bool) -> H
 
 def _etcd(environment: Mapping[str, str], read_only: bool, _patient: bool) -> EtcdCluster:
     """As ``etcdctl`` reads it: an address without a scheme is https where TLS is set up."""
+    from runbook.cluster.etcd.adapter import EtcdCluster
+
     user, colon, password = (environment.get("ETCDCTL_USER") or "").strip().partition(":")
     password = password if colon else environment.get("ETCDCTL_PASSWORD", "")
     certificate = _certificate(environment, "ETCDCTL_CERT", "ETCDCTL_KEY")
@@ -123,6 +129,8 @@ def _openbao(environment: Mapping[str, str], read_only: bool, _patient: bool) ->
 def _vault_or_openbao(
     product: VaultProduct, prefixes: tuple[str, ...], environment: Mapping[str, str], read_only: bool
 ) -> VaultCluster:
+    from runbook.cluster.vault.adapter import VaultCluster
+
     def name(rest: str) -> str:
         named = [f"{prefix}_{rest}" for prefix in prefixes]
         return next((each for each in named if each in environment), named[0])

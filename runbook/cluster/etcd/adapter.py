@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runbook.cluster import http
-from runbook.cluster.etcd import replies
+from runbook.cluster.etcd import CLIENT_PORT, replies
 from runbook.cluster.etcd.client import EtcdClient
 from runbook.cluster.etcd.interview import MEMBERS, STATUS, Interview, interview
 from runbook.cluster.etcd.opinions import StreamLog, opinions_in
@@ -22,7 +22,6 @@ from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import reason_not_leading
 
-CLIENT_PORT = 2379
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one not to rely on
 PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0

@@ -19,12 +19,11 @@ from runbook.cluster.vault.client import VaultClient
 from runbook.cluster.vault.echoes import EchoLog, opinions_in, published_by, unhealthy_in
 from runbook.cluster.vault.interview import VaultWords, interview
 from runbook.cluster.vault.leading import ActiveWords, ask_active, leader_in
-from runbook.cluster.vault.products import VaultProduct
+from runbook.cluster.vault.products import API_PORT, VaultProduct
 from runbook.cluster.vault.whereabouts import addresses_like, expected_at, peer_at, with_names
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 
-API_PORT = 8200
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
 STATE_LIMIT = 16 * 1024**3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+API_PORT = 8200
+
 
 @dataclass(frozen=True)
 class VaultProduct:
