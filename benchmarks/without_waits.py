@@ -7,6 +7,7 @@ PAGE is ``page`` or ``no-page``: whether the run writes report.html when it is o
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def no_sleep(self: SystemClock, seconds: float) -> None:
     """Comes back at once."""
 
 
-def no_page(_folder: Path, _hide: Any) -> None:
+def no_page(_folder: Path, _hide: Callable[[str], Any]) -> None:
     """Nothing is written."""
 
 
@@ -26,6 +27,6 @@ if __name__ == "__main__":
     if sys.argv.pop(1) == "no-page":
         from runbook.session import run_session
 
-        run_session.write_report_if_possible = no_page
+        run_session.write_report_if_possible = no_page  # type: ignore[attr-defined, assignment]
     SystemClock.sleep = no_sleep  # type: ignore[method-assign]
     main()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -32,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """For ``-n auto``: three times as many as there are cores, as most tests wait most of the time."""
-    return min(3 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+    """For ``-n auto``: four times as many as there are cores, as most tests wait most of the time."""
+    return min(4 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.fixture
@@ -51,6 +52,14 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "state"
     monkeypatch.setenv("RUNBOOK_STATE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeded_signals() -> None:
+    """Whoever runs the tests under ``nohup`` or in the background ignores signals, and so would every child of them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

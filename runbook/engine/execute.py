@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from runbook.doors import shut_for_dry_run
-from runbook.engine.foretelling import Foretelling
 from runbook.engine.open_changes import settle_open_changes
 from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan
@@ -23,6 +23,9 @@ from runbook.raft.removal import Refusal
 from runbook.raft.verdicts import UNDECIDED
 from runbook.run_state import RunState
 
+if TYPE_CHECKING:
+    from runbook.engine.foretelling import Foretelling
+
 Ending = RunCompleted | RunRefused | RunFailed | RunInterrupted
 REMOVES, PROVES, FINDS = "raft.remove_peer", "raft.check_quorum", "raft.find_dead"
 
@@ -33,7 +36,7 @@ def execute(plan: Plan, services: RunServices, state: RunState) -> Ending:
     ``services.emit`` advances ``state``. Raises only what it raises: without a journal nothing may go on.
     """
     services = replace(services, emit=_or_nothing_goes_on(services.emit))
-    foretelling = Foretelling(services, state) if services.dry_run else None
+    foretelling = _foretelling(services, state) if services.dry_run else None
     services = foretelling.services if foretelling else services
     doors = shut_for_dry_run(services.folder, run_reads=services.run_reads) if foretelling else nullcontext()
     try:
@@ -46,6 +49,13 @@ def execute(plan: Plan, services: RunServices, state: RunState) -> Ending:
     except RecordLostError as lost:
         raise lost.cause from None
     return ending
+
+
+def _foretelling(services: RunServices, state: RunState) -> Foretelling:
+    """Loaded in a dry run only: a recovery waits for nothing that it does not need."""
+    from runbook.engine.foretelling import Foretelling
+
+    return Foretelling(services, state)
 
 
 class RecordLostError(BaseException):
