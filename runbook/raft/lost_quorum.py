@@ -27,11 +27,13 @@ LOOK_EVERY = 5.0  # seconds
 PATIENCE = 60.0  # seconds more than needed: a look on a busy machine may miss somebody
 MAX_GAP = 15.0  # seconds between two looks: less than a server's restart
 TOO_FEW_LOOKS, SURVIVOR_MISSING, NO_SURVIVOR = "TooFewLooks", "SurvivorMissing", "NoSurvivor"
+NOT_READ_IN_TIME = "LeaderNotReadInTime"
 SILENCE = "SilenceProvesNothing"
 BY_ANOTHER_LOOK = (
     TOO_FEW_LOOKS,
     SURVIVOR_MISSING,
     NO_SURVIVOR,
+    NOT_READ_IN_TIME,
 )  # the codes of refusals that may be over at the next look
 WAIT_OR_START = "Start the servers that are missing again with their data, or wait, and run runbook diagnose"
 
@@ -150,6 +152,8 @@ def _reason_quorum_may_return(evidence: RecoveryEvidence, survivors: Mapping[Pee
             return Refusal("QuorumNotLost", sentence, "Run runbook diagnose: this is for clusters without any leader")
     if newest.error_kind not in (None, "no_leader", "unavailable"):
         sentence = f"whether anybody leads could not be read: {newest.error_text or newest.error_kind}"
+        if newest.error_kind in ("timeout", "unreachable"):  # a server without a leader holds a read back for seconds
+            return Refusal(NOT_READ_IN_TIME, sentence, "Run it again, from a host that is not as busy")
         return Refusal("LeaderUnread", sentence, "Fix that, and run it again")
     for peer, vantage in survivors.items():
         voters = (vantage.configuration or Configuration(())).voters

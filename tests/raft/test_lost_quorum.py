@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runbook.raft.diagnosis.diagnose import diagnose
-from runbook.raft.lost_quorum import RecoveryEvidence, plan_recovery
+from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, NOT_READ_IN_TIME, RecoveryEvidence, plan_recovery
 from runbook.raft.lost_quorum_plan import Ground, RecoveryPlan
 from runbook.raft.lost_quorum_text import format_plan
 from runbook.raft.model import ClusterView, Configuration, Vantage
@@ -158,6 +158,8 @@ def test_a_leader_or_a_sign_of_life_in_any_look_counts() -> None:
     assert refused([accepts, *looks[1:]]) == "LeftOutShowsLife"
     assert refused([answered, *looks[1:]]) == "SurvivorMissing"
     assert refused([*looks[:-1], unread]) == "LeaderUnread"
+    assert refused([*looks[:-1], replace(unread, error_kind="timeout")]) == NOT_READ_IN_TIME
+    assert NOT_READ_IN_TIME in BY_ANOTHER_LOOK  # one slow read on a busy machine is no reason to stop
     assert refused(looks, "id-1") == "NamedAnswers"
     assert refused(looks) == "plan"
 
