@@ -72,6 +72,6 @@ def at_its_address(vantage: Vantage, servers: Mapping[str, str]) -> Vantage:
     """What it said, and that it is another server than the one whose own this address is said to be."""
     if vantage.url not in servers or vantage.server_id in (None, vantage.expected_id):
         return vantage
-    name = vantage.name or vantage.server_id
+    name = vantage.label if vantage.name else vantage.server_id
     other = f"{vantage.url} is given as the address of {servers[vantage.url]}, but {name} answers there"
     return replace(vantage, trouble=f"{vantage.trouble}; {other}" if vantage.trouble else other)

@@ -145,7 +145,7 @@ def _reason_quorum_may_return(evidence: RecoveryEvidence, survivors: Mapping[Pee
     if named is not None:
         return Refusal("NamedAnswers", f"{named.label} is named as lost, and it answers", "Name only who is lost")
     for view in evidence.looks:
-        leader = next((v.name or v.url for v in view.answering if v.state == "Leader"), None)
+        leader = next((v.label for v in view.answering if v.state == "Leader"), None)
         if view.leader_id is not None or leader is not None:
             ago = newest.taken_at - view.taken_at
             sentence = f"there was a leader {ago:.0f} s ago: {leader or view.leader_id}"

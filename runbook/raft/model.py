@@ -150,6 +150,11 @@ class Vantage:
     settled_by: str | None = None
 
     @property
+    def label(self) -> str:
+        """How a sentence calls this server: its name, else the address at which it was asked."""
+        return printable_line(self.name or self.url)
+
+    @property
     def log_end(self) -> str:
         """``7/1042``, term and index of its last entry; of a product that shows no term the index alone."""
         index = str(self.last_log_index)
@@ -255,7 +260,7 @@ class ClusterView:
     def label_of(self, server_id: str) -> str:
         """How a person calls the server with this id, listed or not."""
         listed = self.best_configuration.peer(server_id) if self.best_configuration else None
-        met = next((vantage.name or vantage.url for vantage in self.answering if vantage.server_id == server_id), None)
+        met = next((vantage.label for vantage in self.answering if vantage.server_id == server_id), None)
         return listed.label if listed else met or server_id
 
     @cached_property

@@ -56,7 +56,7 @@ def reason_not_leading(configuration: Configuration, leader_id: str, answering: 
     if named is None:
         return None
     if named.state not in (None, "Leader"):
-        return f"{named.name or named.url} is named leader and calls itself {named.state}"
+        return f"{named.label} is named leader and calls itself {named.state}"
     term = named.term
     if term is None:
         return None
@@ -66,7 +66,7 @@ def reason_not_leading(configuration: Configuration, leader_id: str, answering: 
     if len(newer) >= quorum(len(configuration.voters)):
         latest = max(v.term or 0 for v in newer)
         return (
-            f"{named.name or named.url} calls itself leader of term {term}, and {len(newer)} of "
+            f"{named.label} calls itself leader of term {term}, and {len(newer)} of "
             f"{len(configuration.voters)} voters are in newer terms, up to {latest}"
         )
     rival = next((v for v in others if v.state == "Leader" and (v.term or 0) >= term), None)

@@ -62,7 +62,7 @@ def _format_servers(view: ClusterView, width: int) -> Iterator[str]:
     listed = {word for peer in seen.peers for word in (peer.id, peer.address)}
     for vantage in view.answering:
         if not {vantage.server_id, vantage.raft_address} & listed:
-            name = vantage.name or vantage.url
+            name = vantage.label
             yield f"  {'alive':<8} {name:<{wide}}  {vantage.raft_address}; not in the configuration"
 
 

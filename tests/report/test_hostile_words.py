@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,11 @@ LOOKS = [
     ["audit", "last"],
     ["audit", "last", "--format", "json"],
     ["resume", "last"],
+    ["report", "last"],
+    ["stop", "last"],
+    ["recover", "plan", "--confirm-for", "1s"],
+    ["clusters"],
+    ["prune", "--yes"],
     ["ack", "last", "--comment", EVIL.replace("\x00", "")],
 ]
 
@@ -84,10 +90,10 @@ def odd_in(text: str) -> list[str]:
     return odd + [line for line in text.split("\n") if line.lstrip().startswith(FORGED[:5])]
 
 
-def test_hostile_words_reach_no_pipe_and_no_file(evil: SimulatedLab) -> None:
+def test_hostile_words_reach_no_pipe_and_no_file(evil: SimulatedLab, tmp_path: Path) -> None:
     """By every command, in every form; and the evil is told, not left out."""
     where = environment(evil, followers(evil)[-1])
-    for words in LOOKS:
+    for words in (*LOOKS, ["export", "last", "--output", str(tmp_path / "record.tar.gz")]):
         done = runbook(where, *words)
         assert odd_in(done.stdout + done.stderr) == [], words
         if "json" in words and words[0] != "execute":
@@ -97,10 +103,10 @@ def test_hostile_words_reach_no_pipe_and_no_file(evil: SimulatedLab) -> None:
             assert "evil" in done.stdout
 
 
-def test_hostile_words_reach_no_terminal(evil: SimulatedLab) -> None:
+def test_hostile_words_reach_no_terminal(evil: SimulatedLab, tmp_path: Path) -> None:
     """With colours, a live line, and a person who is asked."""
     where = {**environment(evil, followers(evil)[-1]), "TERM": "xterm"}
-    for words in LOOKS:
+    for words in (*LOOKS, ["export", "last", "--output", str(tmp_path / "record.tar.gz")]):
         asks = [word for word in words if word not in ("--yes", "--log-format", "text")]
         _, sent = at_a_terminal([sys.executable, "-m", "runbook", *asks], where, b"y\n" * 3)
         assert odd_in(OURS.sub("", sent)) == [], words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -110,14 +111,23 @@ def test_a_secret_that_is_told_back_in_every_encoding_is_found_nowhere(
         ("show", "last"),
         ("show", "last", "--format", "json"),
         ("audit", "last"),
+        ("audit", "last", "--format", "json"),
         ("runs",),
         ("resume", "last", "--yes"),
+        ("report", "last", "--output", str(tmp_path / "page.html")),
+        ("export", "last", "--output", str(tmp_path / "record.tar.gz")),
+        ("stop", "last"),
+        ("prune", "--yes"),
     ):
         said += told(runbook(environment, *command))
     said += told(runbook(environment, "ack", "last", "--comment", f"it was {KEY}"))
     state = Path(os.environ["RUNBOOK_STATE_DIR"])
     written = "".join(path.read_text(encoding="utf-8") for path in state.rglob("*") if path.is_file())
     assert "c4nary" not in written.casefold().replace("canary", "")
+    with tarfile.open(tmp_path / "record.tar.gz") as record:
+        members = [record.extractfile(name) for name in record if name.isfile()]
+        written += "".join(member.read().decode() for member in members if member)
+    written += (tmp_path / "page.html").read_text(encoding="utf-8")
     assert leaks(written + said, spelled(KEY) | {TOKEN}) == []
     assert said.count("(secret)") > (0 if dry == ("--dry-run",) else len(ENCODINGS))
 

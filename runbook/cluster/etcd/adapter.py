@@ -160,7 +160,7 @@ class EtcdCluster:
         why = why or reason_not_leading(told.configuration, status.leader or "", answering)
         if why:
             return None, None, None, ClusterError(ErrorKind.NO_LEADER, f"{url}: {why}")
-        return told.configuration, status.leader, f"a linearizable read by {answering[0].name or url}", None
+        return told.configuration, status.leader, f"a linearizable read by {answering[0].label}", None
 
     def _with_probes(self, view: ClusterView, until: float) -> ClusterView:
         """The view with this host's own tries of the peer ports, and of the machines of who is silent and who lives."""
@@ -175,6 +175,6 @@ def _no_quorum(error: ClusterError, answering: list[Vantage]) -> ClusterError:
     if error.kind not in (ErrorKind.UNAVAILABLE, ErrorKind.TIMEOUT):
         return error
     named = sorted({each.leader_address for each in answering if each.leader_address})
-    led = f", although {answering[0].name or answering[0].url} names {named[0]} as leader" if named else ""
+    led = f", although {answering[0].label} names {named[0]} as leader" if named else ""
     sentence = f"no linearizable read was answered, so no quorum is proven{led} ({error.sentence})"
     return ClusterError(ErrorKind.NO_LEADER, sentence)

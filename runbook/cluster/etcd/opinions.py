@@ -77,6 +77,6 @@ def _through(view: ClusterView, peer: Peer, held: Mapping[str, Opinion], door: V
         return Opinion(OpinionKind.HEARD, "the leader answered through it", "read", follows=True)
     seen = held[peer.id]
     if seen.says_gone and view.probes.get(peer.address) is not Reach.REFUSED:
-        words = f"the streams of {door.name or door.url} to it are broken, and those of the leader cannot be read"
+        words = f"the streams of {door.label} to it are broken, and those of the leader cannot be read"
         return Opinion(OpinionKind.UNSURE, words, SOURCE)
     return seen

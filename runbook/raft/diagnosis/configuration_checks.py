@@ -36,7 +36,7 @@ def _configuration_divergence(context: DiagnosisContext) -> Iterator[Finding]:
         Certainty.CERTAIN,
         f"{format_count(len(others), 'server')} {'holds' if len(others) == 1 else 'hold'} "
         f"a different Raft configuration than {whose}",
-        tuple(f"{v.name or v.url}: {_difference(v.configuration, best)}" for v in others),  # type: ignore[arg-type]
+        tuple(f"{v.label}: {_difference(v.configuration, best)}" for v in others),  # type: ignore[arg-type]
         "An uncommitted change may block every election. Start the missing servers; send no further removal"
         if lost
         else "Run runbook diagnose again in 10 s. If they still differ, a change is not committed: make no other",

@@ -108,7 +108,7 @@ class DiagnosisContext:
         own = [vantage for peer in self.configuration.peers if (vantage := self.view.vantage_of(peer))]
         if self.view.leader_id is None:
             own += [v for v in self.view.answering if v not in own and v.configuration and v.configuration.peers]
-        return tuple(sorted(own, key=lambda v: v.name or v.url))
+        return tuple(sorted(own, key=lambda v: v.label))
 
     @property
     def claimed_leaders(self) -> tuple[Vantage, ...]:

@@ -77,7 +77,7 @@ def server_of(one: Peer | Member | Vantage) -> Server:
         return Server(one.id, one.address, one.label)
     if isinstance(one, Member):
         return Server(one.id or one.raft_address, one.raft_address, one.name)
-    return Server(one.server_id or one.url, one.raft_address or one.url, one.name or one.url)
+    return Server(one.server_id or one.url, one.raft_address or one.url, one.label)
 
 
 def format_names(peers: Sequence[Peer]) -> str:

@@ -229,7 +229,7 @@ def _evidence(observations: tuple[PeerObservation, ...]) -> tuple[str, ...]:
 def _terms_and_logs(context: DiagnosisContext) -> tuple[str, ...]:
     """Whose log is newest: who can win an election, and whom a recovery by hand must not leave out."""
     seen = [v for v in context.listed_vantages if v.term is not None or v.last_log_index is not None]
-    return tuple(f"{v.name or v.url}: {v.state or 'state unknown'}, {_log_in_words(v)}" for v in seen)
+    return tuple(f"{v.label}: {v.state or 'state unknown'}, {_log_in_words(v)}" for v in seen)
 
 
 def _log_in_words(vantage: Vantage) -> str:

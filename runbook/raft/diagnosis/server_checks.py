@@ -269,7 +269,7 @@ def _two_leaders(context: DiagnosisContext) -> Iterator[Finding]:
         return
     labels = {peer.address: peer.label for peer in context.configuration.peers}
     words = [
-        f"{v.name or v.url} ({v.state}, term {v.term}) follows {labels.get(v.leader_address or '', 'nobody')}"
+        f"{v.label} ({v.state}, term {v.term}) follows {labels.get(v.leader_address or '', 'nobody')}"
         for v in context.listed_vantages
     ]
     yield Finding(
