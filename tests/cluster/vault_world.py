@@ -53,6 +53,7 @@ class VaultWorld:
     elected_ago: float = 1e6
     now: float = 100.0
     redirects: bool = False
+    passes_all_on: bool = False
     changes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     foreign: frozenset[int] = frozenset()
@@ -136,7 +137,7 @@ class VaultWorld:
             return 200, self._leader(number)
         if self.forbidden:
             return 403, {"errors": ["permission denied"]}
-        if path == "storage/raft/configuration":
+        if path == "storage/raft/configuration" and not self.passes_all_on:
             return 200, {"data": {"config": {"servers": self._servers(letter), "index": 0}}}
         if self.redirects:
             return 307, None
@@ -146,6 +147,7 @@ class VaultWorld:
             self.changes.append((url(number) + "/v1/sys/" + path, json.loads(body or b"")))
             return 204, None
         return 200, {
+            "storage/raft/configuration": lambda: {"data": {"config": {"servers": self._servers(letter), "index": 0}}},
             "storage/raft/autopilot/state": self._state,
             "storage/raft/autopilot/configuration": self._settings,
             "ha-status": self._echoing,

@@ -133,8 +133,14 @@ def test_where_too_many_are_sealed_and_where_all_are_the_key_is_named(lab: OpenB
         lab.kill(name)
         lab.start(name)
     lab.until("no leader", lambda: lab.leader() is None)
-    found = findings(lab, tmp_path, token=token, door=next(n for n in lab.names if n not in restarted))
-    assert "Unseal it: bao operator unseal" in found["QuorumLostTransient"]["next_action"]
+    door = next(n for n in lab.names if n not in restarted)
+
+    def advice() -> str:
+        """In the first seconds the door passes everything on to the active server that is gone."""
+        return str(findings(lab, tmp_path, token=token, door=door)["QuorumLostTransient"]["next_action"])
+
+    assert "nseal" in advice()
+    lab.until("the configuration again", lambda: "Unseal it: bao operator unseal" in advice())
     outcome = execute(lab, tmp_path, token=token, door=restarted[0])
     assert (outcome.code, outcome.asked, lab.changes_received()) == (4, [], []), outcome.text
     for name in {*lab.names} - {*restarted}:

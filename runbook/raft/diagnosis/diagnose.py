@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from runbook.errors import ErrorKind
 from runbook.raft.diagnosis.configuration_checks import configuration_findings
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.findings import (
@@ -21,7 +22,7 @@ from runbook.raft.diagnosis.findings import (
 )
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
-from runbook.raft.model import ClusterView, Vantage
+from runbook.raft.model import ClusterView, Reach, Vantage
 
 
 def diagnose(
@@ -89,6 +90,10 @@ def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
     sealed = [vantage for vantage in context.view.vantages if vantage.state == "Sealed"]
     if sealed:
         return _all_sealed(context, sealed)
+    heard = [vantage for vantage in context.view.vantages if vantage.reach is Reach.ANSWERED]
+    unshown = heard and all(vantage.configuration is None for vantage in heard)
+    if unshown and not forbidden and context.view.error_kind == ErrorKind.NO_LEADER.value:
+        return _nobody_leads(heard)
     answering = len(context.view.answering)
     trouble = (context.view.error_text,) if context.view.error_text else ()
     reasons = tuple(v.trouble for v in context.view.vantages if v.trouble)
@@ -97,6 +102,9 @@ def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
     elif answering:
         sentence = f"{answering} servers answer and none holds a Raft configuration"
         next_action = "If these servers are new, join them to the cluster; otherwise check the addresses given"
+    elif heard:
+        sentence = f"{format_count(len(heard), 'server')} asked answered, and none showed the cluster"
+        next_action = "Read what they answered; or give another server's own address"
     else:
         sentence, next_action = (
             "no server answers this host",
@@ -110,6 +118,22 @@ def _nothing_readable(context: DiagnosisContext, *, forbidden: bool) -> Finding:
         reasons or trouble or ("no address gave a reason",),
         next_action,
         tuple(server_of(v) for v in context.view.vantages),
+    )
+
+
+def _nobody_leads(heard: list[Vantage]) -> Finding:
+    """Where a server passes even the configuration on to the leader, it shows nothing while there is none."""
+    one = len(heard) == 1
+    shows = "1 server answers, and it does not show" if one else f"{len(heard)} servers answer, and none of them shows"
+    return Finding(
+        "QuorumLostTransient",
+        Severity.CRITICAL,
+        Certainty.POSSIBLE,
+        f"there is no leader: {shows} the configuration without one",
+        tuple(vantage.trouble or vantage.url for vantage in heard),
+        "Run runbook diagnose again in 10 s. If there is still no leader, start or unseal as many of the other servers "
+        "as make a quorum",
+        tuple(server_of(vantage) for vantage in heard),
     )
 
 
