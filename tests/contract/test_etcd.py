@@ -105,14 +105,73 @@ def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Pa
     assert "quorum is lost: 2 of 5 voters answer and 3 are needed" in outcome.text
 
 
-@pytest.mark.parametrize("lab", [3], indirect=True)
-def test_a_member_that_was_added_and_not_started_is_never_dead(lab: AgentLab, tmp_path: Path) -> None:
-    """Refused at its port and without a metric, and its removal would be accepted: it would undo a colleague's work."""
-    body = json.dumps({"peerURLs": [f"http://127.0.{lab.layout.octet}.99:{lab.layout.rpc_port}"], "isLearner": True})
-    deadline = time.monotonic() + 30  # etcd refuses while its members have not been connected for five seconds
+class LearnerLayout(AgentLayout):
+    """A member more, that is started once the others have added it."""
+
+    def config(self, name: str, data_dir: Path) -> dict[str, Any]:
+        return super().config(name, data_dir) | {"initial-cluster-state": "existing"}
+
+
+def add_learner(lab: AgentLab, peer_address: str) -> None:
+    """Tried for a while: etcd refuses while its members have not been connected for five seconds."""
+    body = json.dumps({"peerURLs": [f"http://{peer_address}"], "isLearner": True})
+    deadline = time.monotonic() + 30
     while get_json(lab.addresses[0], "/v3/cluster/member/add", post=body.encode(), timeout=10) is None:
         assert time.monotonic() < deadline
         time.sleep(1)
+
+
+def start_learner(lab: AgentLab) -> str:
+    """Of a member more; it has started once it has told the others its name."""
+    lab.layout = LearnerLayout(**asdict(lab.layout) | {"servers": 4})
+    learner = lab.names[-1]
+    add_learner(lab, lab.layout.rpc_address(learner))
+    lab.restart(learner)
+    deadline = time.monotonic() + 30
+    while learner not in str(get_json(lab.addresses[0], "/v3/cluster/member/list", post=b"{}", timeout=10)):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return learner
+
+
+@pytest.mark.parametrize("lab", [3], indirect=True)
+def test_a_learner_is_in_no_quorum_and_goes_when_it_is_dead(lab: AgentLab, tmp_path: Path) -> None:
+    learner = start_learner(lab)
+    leader = lab.wait_for_leader(60)
+    killed, other = [name for name in lab.names[:3] if name != leader]
+    lab.kill(learner)
+    outcome = run(lab, tmp_path, "--dry-run")
+    assert re.search(rf"would remove +{learner} ", outcome.text), outcome.text
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, [learner]), outcome.text
+    assert re.search(r"voters +3 \(3 alive\) -> 3 \(3 alive\)", outcome.text), outcome.text
+
+    lab.kill(killed)
+    lab.kill(other)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (4, []), outcome.text
+    assert "1 of 3 voters answer" in outcome.text
+
+
+@pytest.mark.parametrize("lab", [3], indirect=True)
+def test_a_learner_that_runs_stays_and_makes_up_for_no_voter(lab: AgentLab, tmp_path: Path) -> None:
+    """Three processes run where one voter of three is left, and that is no quorum."""
+    start_learner(lab)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (0, []), outcome.text
+    leader = lab.wait_for_leader(60)
+    for name in [name for name in lab.names[:3] if name != leader]:
+        lab.kill(name)
+    outcome = run(lab, tmp_path)
+    assert (outcome.code, outcome.asked) == (4, []), outcome.text
+    assert changes_received(lab).count("Cluster/MemberRemove") == 0
+    assert "1 of 3 voters answer" in outcome.text
+
+
+@pytest.mark.parametrize("lab", [3], indirect=True)
+def test_a_member_that_was_added_and_not_started_is_never_dead(lab: AgentLab, tmp_path: Path) -> None:
+    """Refused at its port and without a metric, and its removal would be accepted: it would undo a colleague's work."""
+    add_learner(lab, f"127.0.{lab.layout.octet}.99:{lab.layout.rpc_port}")
     outcome = run(lab, tmp_path)
     assert (outcome.asked, set(changes_received(lab))) == ([], {"Cluster/MemberAdd"}), outcome.text
     assert "not started" in outcome.text
