@@ -86,7 +86,7 @@ BREAKAGES = (
         ((HashiCorpCluster, "_read_configuration", broken.stale_is_good_enough),),
         10,
     ),
-    Breakage("a resumed run forgets what it asked for", ((RunState, "apply", broken.forgets_what_it_asked_for),), 444),
+    Breakage("a resumed run forgets what it asked for", ((RunState, "apply", broken.forgets_what_it_asked_for),), 290),
     Breakage(
         "a resumed run frees only what it claimed itself",
         ((RunState, "_apply_other", broken.forgets_what_was_claimed_before),),
@@ -98,7 +98,7 @@ BREAKAGES = (
     Breakage("nobody is asked before a change", ((ChangeGuards, "permit", broken.unasked),)),
     Breakage("what was cut off is run again", ((execute, "settle_open_changes", broken.all_is_open),), 23),
     Breakage("a refusal is taken for an end", ((ChangesFolding, "take", broken.a_refusal_is_an_end),), 176),
-    Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 163),
+    Breakage("settling has no limit", ((settling, "SETTLE", float("inf")),), 145),
     Breakage("a minimum that cannot be read is none", ((looking, "refusal_to_remove", broken.unread_is_none),), 101),
     Breakage("a removal without an answer is settled at once", ((settling, "HELD_FOR", 0.0),), 383),
     Breakage("a server that hangs holds nothing", ((settling, "_what_a_look_says", broken.no_server_hangs),), 214),
@@ -110,5 +110,6 @@ BREAKAGES = (
     Breakage("a removal that failed is a recovery", ((execute, "_never_asked_for", broken.no_refusal),), 268),
     Breakage("there is nothing to do beside a voter in trouble", ((execute, "_undecided", broken.no_refusal),), 28),
     Breakage("its own removals are somebody else's", ((settling, "_record_removed", broken.by_somebody_else),)),
+    Breakage("a person's word outweighs every doubt", ((liveness, "_judge_look", broken.word_is_enough),), 88),
     Breakage("finding the dead has no limit", ((find_dead, "SETTLE", float("inf")),), 283),
 )

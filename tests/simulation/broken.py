@@ -13,7 +13,7 @@ from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.decode import decode
 from runbook.engine.shadow import Shadow
 from runbook.errors import ClusterError, ErrorKind, RefusedError
-from runbook.raft import removal
+from runbook.raft import liveness, removal
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import AutopilotSettings, ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion
@@ -163,6 +163,16 @@ def unread_is_none(view: ClusterView, verdicts: Any, peer: Peer, policy: Policy,
 
 
 refusal_to_remove = removal.refusal_to_remove
+
+
+def word_is_enough(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdict:
+    """Whatever speaks against it."""
+    verdict = _judge_look(view, peer, confirmed_off=confirmed_off)
+    doubted = confirmed_off and verdict.liveness is Liveness.UNKNOWN
+    return replace(verdict, liveness=Liveness.DEAD) if doubted else verdict
+
+
+_judge_look = liveness._judge_look
 
 
 def no_server_hangs(view: ClusterView, peer_id: str) -> Settled:

@@ -44,12 +44,12 @@ REHEARSED = "removal.would_be_requested"
 def called_failed(view: ClusterView, truth: Truth, look_began: float) -> Iterator[str]:
     """The voters that a server which answered this look held for failed by then, and that did not answer themselves."""
     world = truth.model.state
-    observers = [truth.network.server_at(vantage.url) for vantage in view.answering if vantage.members is not None]
+    observers = [truth.observer(vantage) for vantage in view.answering if vantage.members is not None]
     for peer in view.configuration.voters if view.configuration else ():
         server = truth.server_of(peer)
         if server is None or (server.running and view.vantage_of(peer) is not None):
             continue  # it has just come back, and answered for itself before gossip knew
-        if any(_failed_by(each, server, look_began, world.settings) for each in observers):
+        if any(each and _failed_by(each, server, look_began, world.settings) for each in observers):
             yield server.name
 
 

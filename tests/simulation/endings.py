@@ -17,6 +17,7 @@ class Endings:
 
     def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
+        self._approach = world.incident.approach
 
     def has_a_leader(self) -> bool:
         """I3: or there is none because too few live, or because deaths overtook a removal on its way."""
@@ -58,15 +59,24 @@ class Endings:
         truth, leader = self._world.truth, self._world.truth.leader()
         if isinstance(ending, RunCompleted) and leader is not None:
             world = self._world.model.state
+            unseen = frozenset() if self._approach.is_open else run.unknown_at_the_end()  # named in its last lines
+            removed = run.of_kind("removal.confirmed")
             found = [(peer, world.server_at(peer.address)) for peer in leader.peers]
-            left = [each.name for _, each in found if each is not None and each.process is ProcessState.KILLED]
+            left = [
+                each.name
+                for peer, each in found
+                if each is not None
+                and each.process is ProcessState.KILLED
+                and not (each.name in unseen and (removed or not peer.voter))
+            ]
             self._require(not left, "I11", f"it ended as recovered and left the dead {left}")
         if isinstance(ending, RunRefused) and ending.code == UNDECIDED:
-            well_ones = [name for name in run.journal.state.undecided if not is_in_trouble(name, truth)]
+            undecided = () if self._approach.is_balanced else run.journal.state.undecided
+            well_ones = [name for name in undecided if not is_in_trouble(name, truth)]
             self._require(not well_ones, "I11", f"it is undecided about {well_ones}, and nothing is wrong with them")
 
     def _knows_an_address(self) -> bool:
-        return any(self._world.network.server_at(url).running for url in self._world.incident.addresses)
+        return any(self._world.network.has_somebody_at(url) for url in self._world.incident.addresses)
 
     def _has_quorum(self) -> bool:
         """Whether the newest committed configuration that anybody alive holds has a quorum of the living."""
@@ -85,12 +95,12 @@ class Endings:
             and type(foretold.ending) is type(run.ending)
             and _end_numbers(foretold) == _end_numbers(run)
         )
-        self._require(same, "I14", f"foretold: {foretold.ending}; happened: {run.ending}")
+        self._require(same or self._approach.is_balanced, "I14", f"foretold: {foretold.ending}; happened: {run.ending}")
 
     def was_quiet(self, run: Run) -> None:
         """I9: a second run of a finished playbook changes nothing."""
         quiet = isinstance(run.ending, RunCompleted) and run.checks.removals == 0
-        self._require(quiet, "I9", f"a second run was not quiet: {run.ending}")
+        self._require(quiet or self._approach.is_balanced, "I9", f"a second run was not quiet: {run.ending}")
 
     def _require(self, held: bool, invariant: str, sentence: str) -> None:
         if not held:

@@ -62,6 +62,8 @@ class ClusterFault(Enum):
     REJECT = "firewall refuses some ports"
     DROP = "firewall drops packets to some ports"
     CLOCK_JUMPS = "clock of the tool's host jumps"
+    ELECTION = "another is elected within a look's time"
+    SHORT_CUT = "a cut that is shorter than the leader's lease"
 
 
 class CommandTrial(Enum):
@@ -74,10 +76,13 @@ class CommandTrial(Enum):
     SLOW_PERSON = "a person takes their time"
     NOBODY = "nobody agrees"
     SUSPENDED = "tool is suspended"
+    RIGHT_WORD = "a person's right word on a server"
+    WRONG_WORD = "a person's wrong word on a server"
 
 
 RULES = (ClusterFault.REJECT, ClusterFault.DROP)
 OF_A_HOST = (ClusterFault.SHORT_PAUSE, ClusterFault.CRASH_LOOP, *RULES, ClusterFault.CLOCK_JUMPS)
+SHORT = (ClusterFault.ELECTION, ClusterFault.SHORT_CUT)
 EVIDENCE = (ClusterFault.FULL_QUEUE, ClusterFault.MACHINE_PAUSES, ClusterFault.LIFE_BETWEEN, ClusterFault.SLOW_LEADER)
 LONGEST_PAUSE = 100.0  # seconds; a machine that is silent for longer is as good as off
 

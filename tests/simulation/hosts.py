@@ -6,7 +6,8 @@ from collections.abc import Callable
 from random import Random
 
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.network import HTTP_PORT, SimulatedNetwork
+from tests.simulation.network import SimulatedNetwork
+from tests.simulation.shapes import HTTP_PORT
 from tests.simulation.timeline import Timeline
 
 JUMPS = (-86400.0, -3600.0, -130.0, 130.0, 3600.0, 86400.0)  # seconds

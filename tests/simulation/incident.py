@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.simulation.settings import SimulationSettings
-from tests.simulation.faults import ENDINGS, EVIDENCE, OF_A_HOST, ClusterFault
+from tests.simulation.faults import ENDINGS, EVIDENCE, OF_A_HOST, SHORT, ClusterFault
 from tests.simulation.minimum import Unreadable, unreadable
-from tests.simulation.network import HTTP_PORT
 from tests.simulation.planned_commands import PlannedCommands, draw_commands
+from tests.simulation.shapes import HTTP_PORT, Approach, Word, draw_approach, draw_word
 from tests.simulation.tool import CrashPoint
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"
@@ -61,7 +61,8 @@ class Incident:
 
     ``commands`` are those of its playbook; ``person``: somebody is asked before the first change, and may be slow.
     ``goes_on``: the playbook of its runs goes on after a removal that failed; ``blinded``: some of those that begin get
-    no answer of the leader. ``suspends``: its processes stand still now and then.
+    no answer of the leader. ``suspends``: its processes stand still now and then. ``approach`` is how this host comes
+    to the servers, and ``word`` what a person says of some.
     """
 
     seed: int
@@ -83,6 +84,8 @@ class Incident:
     suspends: bool
     rehearses: bool
     runs_again: bool
+    approach: Approach
+    word: Word | None
 
     def chance(self, purpose: str) -> Random:
         return stream(self.seed, purpose)
@@ -107,6 +110,7 @@ def stream(seed: int, purpose: str) -> Random:
 
 def draw(seed: int) -> Incident:
     settings = _settings(seed)
+    approach = draw_approach(stream(seed, "approach"), settings)
     chance = stream(seed, "dead")
     commands = draw_commands(stream(seed, "commands"))
     params = _params(seed, settings.servers)
@@ -117,7 +121,7 @@ def draw(seed: int) -> Incident:
         settings=settings,
         non_voters=_non_voters(seed, settings),
         dead=_some_full(seed, _dead(chance, settings, run_at)),
-        addresses=_addresses(seed, settings),
+        addresses=approach.addresses(settings, _addresses(seed, settings)),
         params=commands.params(params) if commands else params,
         run_at=run_at,
         reading_rate=noise,
@@ -127,6 +131,7 @@ def draw(seed: int) -> Incident:
             *_firewall(seed, run_at),
             *_against_evidence(seed, run_at),
             *_of_hosts(seed, run_at),
+            *_short_ones(seed, run_at),
         ),
         shares_lock=stream(seed, "lock").random() < 0.5,
         commands=commands,
@@ -137,6 +142,8 @@ def draw(seed: int) -> Incident:
         suspends=stream(seed, "suspends").random() < 0.1,
         rehearses=stream(seed, "rehearsal").random() < 0.25,
         runs_again=stream(seed, "again").random() < 0.25,
+        approach=approach,
+        word=draw_word(stream(seed, "word"), approach),
     )
 
 
@@ -196,7 +203,7 @@ def _params(seed: int, servers: int) -> dict[str, str]:
 def _planned(seed: int, run_at: float) -> tuple[Planned, ...]:
     chance = stream(seed, "happenings")
     count = chance.choice((0, 0, 1, 2, 3, 5, 8))
-    kinds = tuple(kind for kind in ClusterFault if kind not in (*EVIDENCE, *OF_A_HOST))
+    kinds = tuple(kind for kind in ClusterFault if kind not in (*EVIDENCE, *OF_A_HOST, *SHORT))
     return tuple(
         Planned(chance.uniform(run_at - 10.0, run_at + 220.0), chance.choice(kinds), chance.choice(DURATIONS))
         for _ in range(count)
@@ -233,5 +240,15 @@ def _of_hosts(seed: int, run_at: float) -> tuple[Planned, ...]:
     lasts = (10.0, 60.0, DURATIONS[-1])
     return tuple(
         Planned(chance.uniform(run_at - 40.0, run_at + 150.0), chance.choice(OF_A_HOST), chance.choice(lasts))
+        for _ in range(count)
+    )
+
+
+def _short_ones(seed: int, run_at: float) -> tuple[Planned, ...]:
+    """What is over before anybody can see it, but for the traces that it leaves."""
+    chance = stream(seed, "short")
+    count = chance.choice((1, 2)) if chance.random() < 0.2 else 0
+    return tuple(
+        Planned(chance.uniform(run_at - 5.0, run_at + 120.0), chance.choice(SHORT), chance.uniform(0.2, 0.45))
         for _ in range(count)
     )

@@ -165,7 +165,7 @@ class Checks:
     def _is_dead(self, peer: Peer, view: ClusterView) -> None:
         params = self._plan.params
         confirm_for, looks = float(str(params["confirm_for"])), int(str(params["looks"]))
-        doubt = oracle.reason_not_dead(self._views, peer, confirm_for, looks)
+        doubt = oracle.reason_not_dead(self._views, peer, confirm_for, looks, by_word=self._is_confirmed_off(peer))
         self._require(doubt is None, "I1", f"{self._name(peer)} is not proven dead: {doubt}")
         life = self._truth.sign_of_life(peer, view, self._look_began)
         self._require_or_race(life is None, "I1", f"a living server is removed: {life}")
@@ -293,6 +293,12 @@ class Checks:
             self._transcript.tell("race", f"{invariant}: {sentence}")
         else:
             self._require(False, invariant, sentence)
+
+    def _is_confirmed_off(self, peer: Peer) -> bool:
+        """By a person's word to this process."""
+        process = max(i for i, record in enumerate(self._records) if record["kind"] in ("run.started", "run.resumed"))
+        words = {record["name"] for record in self._records[process:] if record["kind"] == "server.confirmed_off"}
+        return not words.isdisjoint((peer.name, peer.address, peer.id, f"{self._name(peer)}.global"))
 
     def _name(self, peer: Peer) -> str:
         server = self._truth.server_of(peer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.simulation.shapes import HTTP_PORT, Approach
+
 
 @dataclass
 class Links:
@@ -11,8 +13,10 @@ class Links:
 
     ``paused`` machines are as silent as those that are gone; behind a ``full`` listen queue only the process's own
     ports are. ``rejected`` and ``dropped`` hold the ports that a firewall refuses, or whose packets it drops, by name.
+    ``approach`` is what stays so, however well all is.
     """
 
+    approach: Approach
     blocked: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
@@ -28,10 +32,11 @@ class Links:
         return not self.silent(name) and name not in self.deaf
 
     def rejects(self, name: str, port: int) -> bool:
-        return port in self.rejected.get(name, ())
+        private = port == HTTP_PORT and self.approach.is_private(name) and not self.approach.out_of_reach
+        return private or port in self.rejected.get(name, ())
 
     def drops(self, name: str, port: int) -> bool:
-        return port in self.dropped.get(name, ())
+        return self.approach.out_of_reach or port in self.dropped.get(name, ())
 
     def shuts(self, name: str, port: int) -> bool:
         """Whether a firewall stands before this port."""

@@ -22,10 +22,10 @@ from tests.simulation import minimum
 from tests.simulation.faults import FaultRates, MessageFault
 from tests.simulation.links import Links
 from tests.simulation.minimum import OddMinimum, Unreadable
+from tests.simulation.shapes import BALANCER, HTTP_PORT, TUNNEL, Approach
 from tests.simulation.timeline import Timeline
 
 SLOW = (MessageFault.SLOW_REPLY, MessageFault.SLOW_BODY)
-HTTP_PORT = 4646
 LEADERS_READ = "/v1/operator/raft/configuration"
 SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
 TRUNCATED = (MessageFault.TRUNCATED_BODY, MessageFault.TRUNCATED_SNAPSHOT)
@@ -36,6 +36,7 @@ class Request:
     """One request, from the first byte to the last; a pending result in the sense of :mod:`tests.simulation.pending`.
 
     ``finished`` says that the tool has done with it, ``over`` that the server has. ``entry`` is what it put into a log.
+    ``through``: a tunnel or a load balancer took it, so the tool's connection says nothing of the server.
     """
 
     server: SimulatedServer
@@ -43,6 +44,7 @@ class Request:
     path: str
     ask: ApiRequest
     fault: MessageFault | None
+    through: bool = False
     sent: bool = False
     life: int = 0
     over: bool = False
@@ -90,8 +92,10 @@ class Probe:
 class SimulatedNetwork:
     """Between the tools and the servers. Nothing here waits: whatever takes time is planned on the timeline."""
 
-    def __init__(self, timeline: Timeline, model: SimulatedCluster, faults: FaultRates, chance: Random) -> None:
-        self.links = Links()
+    def __init__(
+        self, timeline: Timeline, model: SimulatedCluster, faults: FaultRates, chance: Random, approach: Approach
+    ) -> None:
+        self.links = Links(approach)
         self.counts: Counter[str] = Counter()
         self.lost_probes: dict[str, float] = {}
         self.thaw_when_asked: set[str] = set()
@@ -119,16 +123,36 @@ class SimulatedNetwork:
         """By the URL of its API, or by its host and a port."""
         return self._by_host[_host_of(place)]
 
+    def has_somebody_at(self, url: str) -> bool:
+        """Whether a server that runs is, or may be, behind an address that was given."""
+        if _host_of(url) == BALANCER:
+            return any(server.running for server in self._by_host.values())
+        return (self._behind_tunnel() if _host_of(url) == TUNNEL else self.server_at(url)).running
+
+    def _behind_tunnel(self) -> SimulatedServer:
+        return self._model.server(self.links.approach.door)
+
+    def _balanced(self) -> SimulatedServer | None:
+        """Its health check takes out those at whose port nobody answers; a frozen one it may miss."""
+        silent = self.links.silent
+        there = [s for s in self._by_host.values() if s.process is not ProcessState.KILLED and not silent(s.name)]
+        return self._chance.choice(there) if there else None
+
     def send(
         self, url: str, method: str, path: str, headers: Mapping[str, str], seconds: float, fault: MessageFault | None
     ) -> Request:
-        server, (where, query) = self.server_at(url), _split(path)
+        host, (where, query) = _host_of(url), _split(path)
+        through = host in (TUNNEL, BALANCER)
+        behind = self._behind_tunnel() if host == TUNNEL else self._balanced() if through else self.server_at(url)
+        server = behind or self._behind_tunnel()
         if self.lost_until > self._timeline.now and path.startswith(LEADERS_READ):
             fault = MessageFault.LOST_REPLY
-        request = Request(server, method, path, ApiRequest(method, where, query, headers), fault)
+        request = Request(server, method, path, ApiRequest(method, where, query, headers), fault, through, sent=through)
         self._count(fault)
         self._timeline.after(seconds, lambda: self._give_up(request))
-        if self.links.rejects(server.name, HTTP_PORT):
+        if through:
+            self._pass_on(request, somebody=behind is not None)
+        elif self.links.rejects(server.name, HTTP_PORT):
             refused = "a firewall refuses"
             self._timeline.after(self._latency(), lambda: request.failed(Reach.REFUSED, ErrorKind.UNREACHABLE, refused))
         elif self._silent(server, HTTP_PORT):
@@ -140,6 +164,18 @@ class SimulatedNetwork:
             late = self._faults.seconds(fault) if fault is MessageFault.SLOW_REQUEST else 0.0
             self._timeline.after(self._latency() + late, lambda: self._arrive(request))
         return request
+
+    def _pass_on(self, request: Request, *, somebody: bool) -> None:
+        """Behind a tunnel nobody may be there any more, and before a machine that is off it hangs."""
+        if not somebody:
+            self._timeline.after(self._latency(), lambda: self._break(request))
+        elif not self.links.silent(request.server.name):
+            late = self._faults.seconds(request.fault) if request.fault is MessageFault.SLOW_REQUEST else 0.0
+            self._timeline.after(self._latency() + late, lambda: self._arrive(request))
+
+    def _break(self, request: Request) -> None:
+        request.over = True
+        request.failed(Reach.ACCEPTED, ErrorKind.TIMEOUT, "the connection broke")
 
     def from_operator(self, server: SimulatedServer, method: str, path: str, headers: Mapping[str, str]) -> Request:
         """Of somebody who stands elsewhere and does not wait for the answer."""
@@ -175,6 +211,9 @@ class SimulatedNetwork:
 
     def _arrive(self, request: Request) -> None:
         if request.finished:  # given up before it arrived: its bytes do not leave any more
+            return
+        if request.server.process is ProcessState.KILLED and request.through:
+            self._break(request)
             return
         if request.server.process is ProcessState.KILLED:
             request.failed(Reach.REFUSED, ErrorKind.UNREACHABLE, "nothing listens there")

@@ -48,13 +48,13 @@ def is_anothers(view: ClusterView, peer: Peer) -> bool:
     return peer.id != peer.address and bool(there) and all(v.server_id != peer.id for v in there)
 
 
-def tells(view: ClusterView, peer: Peer) -> bool:
-    """Whether a look says enough for silence to mean something: a probe that differs from those of the living, and the
-    leader's opinion.
+def tells(view: ClusterView, peer: Peer, *, by_word: bool) -> bool:
+    """Whether a look says enough for silence to mean something: a probe that differs from those of the living, or a
+    person's word in its place, and the leader's opinion.
     """
     leader = view.leader_id
     heard = leader is not None and peer.id in view.opinions.get(leader, {})
-    return view.configuration is not None and heard and differs(view, peer)
+    return view.configuration is not None and heard and (by_word or differs(view, peer))
 
 
 def differs(view: ClusterView, peer: Peer) -> bool:
@@ -73,19 +73,22 @@ def differs(view: ClusterView, peer: Peer) -> bool:
     return False
 
 
-def reason_not_dead(views: Sequence[ClusterView], peer: Peer, confirm_for: float, looks: int) -> str | None:
+def reason_not_dead(
+    views: Sequence[ClusterView], peer: Peer, confirm_for: float, looks: int, *, by_word: bool
+) -> str | None:
     """Why these looks, oldest first, do not prove that the peer is dead."""
     newest, telling, needed = views[-1], 0, confirm_for
-    if not tells(newest, peer):
+    if not tells(newest, peer, by_word=by_word):
         return "the last look tells nothing of it"
     for view in reversed(views):
         life, ago = life_in(view, peer), newest.taken_at - view.taken_at - view.seconds
         if life is not None:
             return f"{ago:.1f} s before, {life}"
-        if not tells(view, peer):
+        if not tells(view, peer, by_word=by_word):
             continue
         telling += 1
-        if view.probes.get(peer.address) is Reach.SILENT or is_anothers(view, peer):
+        silent = view.probes.get(peer.address) is Reach.SILENT and differs(view, peer)
+        if silent or is_anothers(view, peer):
             needed = max(needed, SILENT_FOR)
         if telling >= looks and ago >= needed:
             return None

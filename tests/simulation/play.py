@@ -12,7 +12,7 @@ from random import Random
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import HttpSettings
-from runbook.cluster_events import GuardOverridden
+from runbook.cluster_events import ConfirmedOff, GuardOverridden
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan, bind_plan
 from runbook.engine.services import RunServices
@@ -20,6 +20,7 @@ from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunS
 from runbook.playbook.model import Playbook
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
+from runbook.simulation.state import ProcessState
 from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
 from tests.simulation.commands import Commands, Ledger, at_work, chosen
@@ -206,13 +207,31 @@ class _IncidentRun:
             if past is not None:
                 services = self._answering(services, run)
                 run.journal.emit(RunResumed("simulated", inner.name, own.random() < 0.5))
+                self._say_who_is_off(run)
                 return execute(plan, services, run.journal.state)
             digest, params = plan.playbook.digest, plan.params
             run.journal.emit(RunStarted(run.name, "simulated", digest, inner.name, "simulated", dry_run, params))
+            self._say_who_is_off(run)
             return execute(plan, services, run.journal.state)
         except ToolCrash:
             tool_network.die()
             raise
+
+    def _say_who_is_off(self, run: Run) -> None:
+        """A person's word on those whose process or machine is gone, and on one of whom they only believe it."""
+        word, leader = self._incident.word, self.world.truth.leader()
+        if word is None or leader is None:
+            return
+        found = {peer.label: self.world.truth.server_of(peer) for peer in leader.peers}
+        gone = [name for name, server in found.items() if server is None or server.process is ProcessState.KILLED]
+        others = [name for name in found if name not in gone]
+        chance = stream(self._incident.seed, f"word on {sorted(gone)}")
+        wrong = chance.sample(others, 1) if word.wrong and others and not self.world.over else []
+        for name in (*chance.sample(gone, min(word.most, len(gone))), *wrong):
+            self.world.transcript.happened(
+                (CommandTrial.WRONG_WORD if name in wrong else CommandTrial.RIGHT_WORD).value
+            )
+            run.journal.emit(ConfirmedOff(name, "a person", "seen from where it stands"))
 
     def _answering(self, services: RunServices, run: Run) -> RunServices:
         """With the person who goes on with the run, at the terminal or beforehand."""

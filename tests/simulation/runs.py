@@ -38,6 +38,12 @@ class Run:
         records = self.journal.records
         return bool(records) and records[-1]["kind"] != RunCompleted.kind and not self.journal.state.ended_undecided
 
+    def unknown_at_the_end(self) -> frozenset[str]:
+        """The servers that its last look calls unknown, and its summary too."""
+        looks = [record["verdicts"] for record in self.journal.records if record["kind"] == "cluster.looked"]
+        last = looks[-1] if looks else {}
+        return frozenset(name.partition(".")[0] for name, verdict in last.items() if verdict == "unknown")
+
     def of_kind(self, kind: str) -> list[str]:
         """The peers of these events that this process wrote."""
         return [str(record["peer"]) for record in self.journal.records[self.began_at :] if record["kind"] == kind]

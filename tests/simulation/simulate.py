@@ -67,7 +67,7 @@ def main(first: int, seeds: int) -> int:
     counts: Counter[str] = Counter()
     bad: list[Result] = []
     chunks = [range(at, min(at + CHUNK, first + seeds)) for at in range(first, first + seeds, CHUNK)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=gc.freeze) as pool:  # what is loaded is not looked at again
         for some, wrong in pool.map(_chunk, chunks):
             counts += some
             bad += wrong

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runbook.raft.model import ClusterView, Peer
+from runbook.raft.model import ClusterView, Peer, Vantage
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.held import Removals
-from tests.simulation.network import HTTP_PORT, SimulatedNetwork
+from tests.simulation.network import SimulatedNetwork
+from tests.simulation.shapes import HTTP_PORT
 from tests.simulation.timeline import Timeline
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
@@ -78,6 +79,11 @@ class Truth:
         """Who carries this id now; a wiped server has lost the one it had."""
         return next((each for each in self.model.state.servers.values() if each.raft_id == peer.id), None)
 
+    def observer(self, vantage: Vantage) -> SimulatedServer | None:
+        """Who answered there; behind a tunnel or a load balancer its address does not say."""
+        found = (each for each in self.model.state.servers.values() if vantage.server_id in (each.uuid, each.raft_id))
+        return next(found, None)
+
     def changed_since(self, moment: float) -> bool:
         return self.changes[-1] > moment - MOMENT
 
@@ -97,8 +103,8 @@ class Truth:
         if open_ and self.network.lost_probes.get(server.name, -1.0) < began:
             return f"{server.name} is {server.process.value} and its port is open"
         for vantage in view.answering:
-            observer = self.network.server_at(vantage.url)
-            if vantage.members is not None and self.model.state.gossip_passes(observer, server):
+            observer = self.observer(vantage)
+            if observer and vantage.members is not None and self.model.state.gossip_passes(observer, server):
                 return f"{server.name} is {server.process.value} and {observer.name} hears it"
         return None
 

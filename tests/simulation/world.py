@@ -31,7 +31,8 @@ class SimulatedWorld:
         self.timeline = Timeline(self.model, self._moved)
         self.transcript = Transcript(self.timeline)
         self.faults = FaultRates(incident.chance, incident.reading_rate, incident.removing_rate)
-        self.network = SimulatedNetwork(self.timeline, self.model, self.faults, incident.chance("latency"))
+        latency = incident.chance("latency")
+        self.network = SimulatedNetwork(self.timeline, self.model, self.faults, latency, incident.approach)
         self.network.stop = self._freeze_one
         self.truth = Truth(self.model, self.network)
         self.second_run: Callable[[], None] = lambda: None
@@ -68,12 +69,15 @@ class SimulatedWorld:
             ClusterFault.REJECT: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=True),
             ClusterFault.DROP: lambda lasts: self.hosts.shut(self._all(), lasts, rejects=False),
             ClusterFault.CLOCK_JUMPS: lambda _: self.hosts.jump(),
+            ClusterFault.ELECTION: self._elect_another,
+            ClusterFault.SHORT_CUT: lambda lasts: self.cuts.partition(lasts, smaller=False),
         }
 
     def set(self) -> None:
         """The cluster as it was before the incident, and everything that will befall it."""
         incident, cluster_state = self.incident, self.model.state
         self.transcript.counts[f"{incident.settings.servers} servers"] += 1
+        self.transcript.counts[incident.approach.shape.value] += 1
         if incident.non_voters:
             demote(self.model, incident.non_voters)
             cluster_state.autopilot["ServerStabilizationTime"] = NEVER_STABLE
@@ -225,6 +229,12 @@ class SimulatedWorld:
 
     def _kill_again(self, server: SimulatedServer) -> None:
         self._changed(lambda: self.model.kill(server.name))
+
+    def _elect_another(self, _lasts: float) -> str | None:
+        leader = self.truth.leader()
+        if leader is not None:
+            self._changed(lambda: consensus.step_down(self.model.state, leader))
+        return leader.name if leader else None
 
     def _slow_leader(self, lasts: float) -> str | None:
         leader = self.truth.leader()
