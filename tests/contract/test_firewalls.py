@@ -186,3 +186,19 @@ def test_where_only_the_servers_own_ports_are_open_a_frozen_one_with_full_queues
         lab.wait_for_gossip(victim, "failed")
         outcome = scene.execute()
     assert (outcome.code, outcome.asked, changes_received(lab)) == (3, [], []), outcome.text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scene", KINDS, indirect=True)
+def test_a_powered_off_neighbour_goes_and_a_frozen_one_stays(scene: Scene) -> None:
+    """On the same subnet: this host's own kernel says that there is no such neighbour, or says nothing in time."""
+    lab, victim = scene.lab, scene.victim
+    frozen = next(name for name in followers(lab) if name not in (scene.door, victim))
+    lab.freeze(frozen)
+    lab.wait_for_gossip(frozen, "failed")
+    scene.machines.unplug(victim)
+    lab.wait_for_gossip(victim, "failed")
+    outcome = scene.execute()
+    print(outcome.text)
+    assert (outcome.code, outcome.asked) == (0, [victim]), outcome.text
+    assert lab.layout.gossip_name(frozen) in outcome.text.partition("not proven dead")[0], outcome.text
