@@ -21,6 +21,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.snapshot": "raft.snapshot",
     "raft.find_dead": "raft.find_dead",
     "raft.check_quorum": "raft.check_quorum",
+    "raft.check_stop": "raft.check_stop",
     "raft.remove_peer": "raft.remove_peer",
     "raft.verify": "raft.verify",
     "raft.collect_survivors": "raft.collect_survivors",

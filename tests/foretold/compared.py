@@ -20,6 +20,7 @@ WORDS = frozenset({"message", "evidence"})
 PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
+    "safe-to-stop": {"server": "s2"},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
     "drain-and-reboot": {"host": "c1", "client": "0123456789abcdef"},
     "fail-over-web": {"primary": "http://a/", "standby": "http://b/", "balancer": "http://c/"},
@@ -28,8 +29,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "replace-dead-server": {"successor": "new"},
     "rolling-restart": {"hosts": HOSTS},
 }
-SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum")
-NAMES = (*SHIPPED, *EXAMPLES)
+SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop")
+NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))
 
 
 @dataclass
