@@ -36,7 +36,7 @@ OPEN = ("begun", "unsettled")
 ANSWERS = ("done", "again", "stop")  # what a person may say of a change whose end was not seen; stop settles nothing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeBegun(Event):
     """The intent of a change of which only its own end tells, for each attempt: on disk before it is made.
 
@@ -49,7 +49,7 @@ class ChangeBegun(Event):
     uses: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeWouldBegin(Event):
     """A dry run stops here."""
 
@@ -59,7 +59,7 @@ class ChangeWouldBegin(Event):
     uses: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeUnsettled(Event):
     """It was cut off, or its answer was lost: what it did is not known, and no later attempt tells."""
 
@@ -69,7 +69,7 @@ class ChangeUnsettled(Event):
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeAnswered(Event):
     """The word of the person who goes on with the run, on a change whose end nobody saw: done, again or stop.
 

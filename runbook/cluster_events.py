@@ -10,7 +10,7 @@ from runbook.events import Event, StepEvent
 from runbook.raft.model import ClusterView
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Looked(StepEvent):
     """One look at the cluster, as the verdicts it led to, by peer label.
 
@@ -36,7 +36,7 @@ class Looked(StepEvent):
         return {"kind": self.kind, **told, "verdicts": dict(self.verdicts)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class VerdictCriteria(StepEvent):
     """From here on dead is who looked dead for so many seconds, longer where a removal is final, in so many looks."""
 
@@ -46,7 +46,7 @@ class VerdictCriteria(StepEvent):
     confirm_final_for: float = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConfirmedOff(Event):
     """A person says of one server, by its name, that it is off, and how they know. It holds for this process alone."""
 
@@ -56,7 +56,7 @@ class ConfirmedOff(Event):
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PortOpened(Event):
     """Between two looks a port accepted of a server that looked dead in the first: it comes and goes.
 
@@ -73,7 +73,7 @@ class PortOpened(Event):
         return {"kind": self.kind, "step": self.step, "name": self.name, "address": self.address}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClusterClaimed(Event):
     """From here on no other run of this state folder may change the cluster that has these peers."""
 
@@ -81,7 +81,7 @@ class ClusterClaimed(Event):
     peers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LockTakenOver(Event):
     """In the journals of both: ``run`` died with the lock, ``by`` has it now."""
 
@@ -92,7 +92,7 @@ class LockTakenOver(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LockFreed(Event):
     """The name of ``run`` still stood in the lock, and its record says that it holds nothing: it is over as ``how``."""
 
@@ -101,7 +101,7 @@ class LockFreed(Event):
     how: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GuardOverridden(Event):
     """A person set a guard aside by name."""
 

@@ -35,14 +35,14 @@ REMOVAL: Mapping[tuple[str, str], str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _PeerEvent(StepEvent):
     """What becomes of one removal, in the order in which it may."""
 
     peer: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalRequested(_PeerEvent):
     """The intent: on disk before the request leaves."""
 
@@ -52,14 +52,14 @@ class RemovalRequested(_PeerEvent):
     voters_after: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalWouldBeRequested(RemovalRequested):
     """A dry run stops here: what it would have sent."""
 
     kind = "removal.would_be_requested"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalConfirmed(_PeerEvent):
     """The leader and every server that answers list it no more; ``message`` is where only a person could tell."""
 
@@ -68,7 +68,7 @@ class RemovalConfirmed(_PeerEvent):
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class AlreadyGone(_PeerEvent):
     """Somebody else was faster: the cluster's own clean-up, or a person; ``message`` says which may have been it."""
 
@@ -77,7 +77,7 @@ class AlreadyGone(_PeerEvent):
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalFailed(_PeerEvent):
     """The request surely changed nothing: it never left, or was answered with a no."""
 
@@ -85,7 +85,7 @@ class RemovalFailed(_PeerEvent):
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalStillListed(_PeerEvent):
     """No answer came, and longer than servers hold a request nobody has seen it done: it is taken for lost.
 
@@ -97,7 +97,7 @@ class RemovalStillListed(_PeerEvent):
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalUnsettled(_PeerEvent):
     """Nobody knows whether it was done; only a look can tell."""
 

@@ -12,7 +12,7 @@ from runbook.raft.model import ClusterView
 from runbook.removals import RemovalConfirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Foreseen(Event):
     """Another event, with where it is from, and after how many seconds the real run would be there.
 
@@ -48,21 +48,21 @@ def labelled(event: Event, label: Label | None, waits: float = 0.0) -> Event:
     return Foreseen(event, label, waits=waits) if label or waits else event
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RemovalWouldBeConfirmed(RemovalConfirmed):
     """In the shadow every server lists it no more."""
 
     kind = "removal.would_be_confirmed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WouldBeApproved(Approved):
     """Whoever is at the terminal would be asked this, or has agreed to it beforehand."""
 
     kind = "change.would_be_approved"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ShadowEntered(Event):
     """From here on nothing is looked at any more: the world stands as the last look showed it, and waits take no time.
 
@@ -75,7 +75,7 @@ class ShadowEntered(Event):
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ShadowEnded(Event):
     """What the whole dry run foresees.
 

@@ -6,16 +6,18 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook.errors import PlaybookError
 from runbook.files import read_limited, replace_file
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
-from runbook.report.playbook_lines import PlaybookText
 from runbook.run_state import RunState
 from runbook.session.run_folders import JOURNAL, PLAYBOOK, read_run
 from runbook.steps.registry import CATALOG
+
+if TYPE_CHECKING:
+    from runbook.report.playbook_lines import PlaybookText
 
 REPORT = "report.html"
 LARGEST = 64 * 1024**2  # bytes of a journal from which a run draws its report as it ends
@@ -50,6 +52,8 @@ def write_report_if_possible(folder: Path, hide: Hide) -> None:
 
 def playbook_text(folder: Path, state: RunState, hide: Hide) -> PlaybookText:
     """The text with which the run began, as far as it is still that, and where its steps stand in it."""
+    from runbook.report.playbook_lines import PlaybookText
+
     try:
         data = read_limited(folder / PLAYBOOK, MAX_BYTES)
     except OSError as error:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import ClusterError, ErrorKind
-from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import Liveness, Verdict, judge
 from runbook.raft.model import ClusterView, Reach
 from runbook.raft.quorum import voters_in_contact
@@ -170,22 +169,6 @@ def test_without_an_active_server_nobody_leads_and_the_configuration_is_known() 
     assert view.best_configuration is not None
     assert len(view.best_configuration.voters) == 5
     assert [v.server_id for v in view.answering] == ["s1", "s2"]
-
-
-def test_where_no_standby_shows_the_configuration_without_an_active_server_they_still_answer() -> None:
-    """Vault passes that on to the active server, and OpenBao does in the moments after it went."""
-    world = VaultWorld("sxxxs", passes_all_on=True)
-    view = looks(world, url(1), url(5), many=1)[0]
-    assert (view.error_kind, view.configuration) == ("no_leader", None)
-    (finding,) = diagnose(view)
-    assert finding.name == "QuorumLostTransient"
-    assert (
-        finding.sentence == "there is no leader: 2 servers answer, and none of them shows the configuration without one"
-    )
-    assert "active cluster node not found" in finding.evidence[0]
-    assert "start or unseal" in finding.next_action
-    led = looks(VaultWorld("asxxs", passes_all_on=True), many=1)[0]
-    assert led.leader_id == "s1"
 
 
 def test_a_standby_that_redirects_does_not_reach_the_active_server() -> None:

@@ -7,11 +7,12 @@ from itertools import combinations_with_replacement
 
 import pytest
 
+from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.liveness import Liveness, judge
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import quorum
 from runbook.raft.removal import Policy, refusal_to_remove
-from tests.cluster.vault_world import VaultWorld
+from tests.cluster.vault_world import VaultWorld, url
 
 KINDS = "sxedfo"  # standby, sealed, without data, dead, frozen, off with its machine
 MOST = 3  # servers beside the active one
@@ -58,3 +59,19 @@ def test_no_removal_of_the_living_or_without_quorum(
     assert dead_kinds == set(expected)
     assert removed
     summarize(f"worlds of Vault through {door}: {worlds}, let go {removed}, dead are {''.join(sorted(dead_kinds))}")
+
+
+def test_where_no_standby_shows_the_configuration_without_an_active_server_they_still_answer() -> None:
+    """Vault passes that on to the active server, and OpenBao does in the moments after it went."""
+    world = VaultWorld("sxxxs", passes_all_on=True)
+    view = world.cluster(url(1), url(5)).look()
+    assert (view.error_kind, view.configuration) == ("no_leader", None)
+    (finding,) = diagnose(view)
+    assert finding.name == "QuorumLostTransient"
+    assert (
+        finding.sentence == "there is no leader: 2 servers answer, and none of them shows the configuration without one"
+    )
+    assert "active cluster node not found" in finding.evidence[0]
+    assert "start or unseal" in finding.next_action
+    led = VaultWorld("asxxs", passes_all_on=True).cluster().look()
+    assert led.leader_id == "s1"

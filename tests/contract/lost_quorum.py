@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from runbook.lab.agents import AgentLab
 
-KEY = "runbook/lost-quorum"
+KEY, SPACE = "runbook/lost-quorum", "lost-quorum"
 
 
 def write_key(lab: AgentLab, value: str) -> None:
-    """Into Consul's KV store, or Nomad's variables."""
-    _call(lab, "PUT", value if lab.layout.kind == "consul" else json.dumps({"Path": KEY, "Items": {"v": value}}))
+    """Into Consul's KV store, or what Nomad's releases, old and new, keep of a namespace."""
+    _call(lab, "PUT", value if lab.layout.kind == "consul" else json.dumps({"Name": SPACE, "Description": value}))
 
 
 def read_key(lab: AgentLab) -> str:
     text = _call(lab, "GET")
-    return text if lab.layout.kind == "consul" else str(json.loads(text)["Items"]["v"])
+    return text if lab.layout.kind == "consul" else str(json.loads(text)["Description"])
 
 
 def _call(lab: AgentLab, method: str, body: str = "", within: float = 20.0) -> str:
     """A new leader needs a moment before it answers."""
     door = next(row.address for row in lab.status() if row.state == "running")
-    path = f"/v1/kv/{KEY}?raw" if lab.layout.kind == "consul" else f"/v1/var/{quote(KEY)}"
+    path = f"/v1/kv/{KEY}?raw" if lab.layout.kind == "consul" else f"/v1/namespace/{SPACE}"
     until = time.monotonic() + within
     while True:
         try:

@@ -149,7 +149,7 @@ def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -
     assert (ended.code, ended.changes) == (3, []), ended.text
     assert "silence is all there is of" in ended.text
 
-    ended = recover(lab, tmp_path, hosts, types=lambda word: word if word in " ".join(dead) else "no")
+    ended = recover(lab, tmp_path, hosts, types=lambda word: word if word.partition(".")[0] in dead else "no")
     assert (ended.code, ended.changes) == (3, []), ended.text
     assert "nobody agreed to the recovery by typing" in ended.text
 

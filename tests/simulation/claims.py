@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runbook.raft.model import ClusterView, MemberStatus
+from runbook.raft.model import ClusterView, MemberStatus, Peer
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.truth import Truth
 
@@ -24,6 +24,13 @@ def failed_removals(records: Records) -> dict[str, str]:
         elif step == "one" and record["kind"] in ("step.completed", "step.failed"):
             failed[place] = record["kind"] == "step.failed"
     return {item["id"]: item["name"] for place in proven if failed.get(place) for item in proven[place]}
+
+
+def is_confirmed_off(records: Records, peer: Peer, server: str) -> bool:
+    """By a person's word to the newest process of this run, by any of its names."""
+    process = max(at for at, record in enumerate(records) if record["kind"] in ("run.started", "run.resumed"))
+    words = {record["name"] for record in records[process:] if record["kind"] == "server.confirmed_off"}
+    return not words.isdisjoint((peer.name, peer.address, peer.id, f"{server}.global"))
 
 
 def untrue_ends(records: Records, last: Sequence[ClusterView], truth: Truth, look_began: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState
 from tests.simulation.links import Links
-from tests.simulation.network import Request
+from tests.simulation.messages import Request
 
 OPEN = ("asked", "unsettled", "still_listed")
 SETTLED = ("removal.confirmed", "removal.failed", "removal.still_listed", "removal.unsettled", "removal.already_gone")

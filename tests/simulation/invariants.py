@@ -12,10 +12,10 @@ from runbook.report.screen import Screen
 from runbook.report.summary import format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
-from tests.simulation.claims import untrue_ends
+from tests.simulation.claims import is_confirmed_off, untrue_ends
 from tests.simulation.faults import ENDINGS, CommandTrial, MessageFault
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
-from tests.simulation.network import Request
+from tests.simulation.messages import Request
 from tests.simulation.truth import MOMENT, Transcript, Truth, brief
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
@@ -165,7 +165,8 @@ class Checks:
     def _is_dead(self, peer: Peer, view: ClusterView) -> None:
         params = self._plan.params
         confirm_for, looks = float(str(params["confirm_for"])), int(str(params["looks"]))
-        doubt = oracle.reason_not_dead(self._views, peer, confirm_for, looks, by_word=self._is_confirmed_off(peer))
+        by_word = is_confirmed_off(self._records, peer, self._name(peer))
+        doubt = oracle.reason_not_dead(self._views, peer, confirm_for, looks, by_word=by_word)
         self._require(doubt is None, "I1", f"{self._name(peer)} is not proven dead: {doubt}")
         life = self._truth.sign_of_life(peer, view, self._look_began)
         self._require_or_race(life is None, "I1", f"a living server is removed: {life}")
@@ -293,12 +294,6 @@ class Checks:
             self._transcript.tell("race", f"{invariant}: {sentence}")
         else:
             self._require(False, invariant, sentence)
-
-    def _is_confirmed_off(self, peer: Peer) -> bool:
-        """By a person's word to this process."""
-        process = max(i for i, record in enumerate(self._records) if record["kind"] in ("run.started", "run.resumed"))
-        words = {record["name"] for record in self._records[process:] if record["kind"] == "server.confirmed_off"}
-        return not words.isdisjoint((peer.name, peer.address, peer.id, f"{self._name(peer)}.global"))
 
     def _name(self, peer: Peer) -> str:
         server = self._truth.server_of(peer)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import floor
 from random import Random
 from urllib.parse import parse_qs, urlsplit
 
-from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT, Reply
-from runbook.errors import ErrorKind, NoAnswerError
+from runbook.cluster.http import CONNECT_TIMEOUT, PROBE_TIMEOUT
+from runbook.errors import ErrorKind
 from runbook.raft.model import Reach
 from runbook.raft.probes import CLOSED_PORT, MACHINE_PORTS, SSH_PORT
-from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest, PendingReply
+from runbook.simulation.api_call import TOO_MANY_CONNECTIONS, ApiReply, ApiRequest
 from runbook.simulation.cluster import TICK, SimulatedCluster
 from runbook.simulation.endpoints import handle_request
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation import minimum
 from tests.simulation.faults import FaultRates, MessageFault
 from tests.simulation.links import Links
+from tests.simulation.messages import Probe, Request
 from tests.simulation.minimum import OddMinimum, Unreadable
 from tests.simulation.shapes import BALANCER, HTTP_PORT, TUNNEL, Approach
 from tests.simulation.timeline import Timeline
@@ -29,64 +30,6 @@ SLOW = (MessageFault.SLOW_REPLY, MessageFault.SLOW_BODY)
 LEADERS_READ = "/v1/operator/raft/configuration"
 SLOW_READ = 7.5  # seconds: near the longest for which anybody waits for a leader's answer
 TRUNCATED = (MessageFault.TRUNCATED_BODY, MessageFault.TRUNCATED_SNAPSHOT)
-
-
-@dataclass(eq=False)
-class Request:
-    """One request, from the first byte to the last; a pending result in the sense of :mod:`tests.simulation.pending`.
-
-    ``finished`` says that the tool has done with it, ``over`` that the server has. ``entry`` is what it put into a log.
-    ``through``: a tunnel or a load balancer took it, so the tool's connection says nothing of the server.
-    """
-
-    server: SimulatedServer
-    method: str
-    path: str
-    ask: ApiRequest
-    fault: MessageFault | None
-    through: bool = False
-    sent: bool = False
-    life: int = 0
-    over: bool = False
-    entry: tuple[int, int] | None = None
-    steps: PendingReply | None = None
-    finished: bool = False
-    reply: Reply | None = None
-    error: NoAnswerError | None = None
-
-    def outcome(self) -> Reply:
-        if self.reply is None:
-            assert self.error is not None
-            raise self.error
-        return self.reply
-
-    def answered(self, given: ApiReply) -> None:
-        headers = {name.lower(): value for name, value in given.headers.items()}
-        if not self.finished:
-            self.finished, self.reply = True, Reply(given.status, headers, given.body)
-
-    def failed(self, reach: Reach, otherwise: ErrorKind, what: str) -> None:
-        """The same words, reaches and kinds as the real client's."""
-        if self.finished:
-            return
-        trouble = ErrorKind.AMBIGUOUS if self.sent and self.method != "GET" else otherwise
-        place = f"{self.method} http://{self.server.host}{self.path}"
-        self.finished, self.error = True, NoAnswerError(reach, trouble, f"{place}: {what}", "Look again")
-
-
-@dataclass(eq=False)
-class Probe:
-    """One try of a port."""
-
-    finished: bool = False
-    reach: Reach = Reach.SILENT
-
-    def outcome(self) -> Reach:
-        return self.reach
-
-    def end(self, reach: Reach) -> None:
-        if not self.finished:
-            self.finished, self.reach = True, reach
 
 
 class SimulatedNetwork:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -14,40 +13,23 @@ from runbook.cluster.hashicorp.dialects import NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster_events import ConfirmedOff, GuardOverridden
 from runbook.engine.execute import Ending, execute
-from runbook.engine.plan import Plan, bind_plan
+from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
-from runbook.playbook.model import Playbook
-from runbook.playbook.params import bind_params
-from runbook.playbook.parser import parse_playbook
 from runbook.simulation.state import ProcessState
 from runbook.steps.context import Agreement
-from runbook.steps.registry import CATALOG
 from tests.simulation.commands import Commands, Ledger, at_work, chosen
 from tests.simulation.endings import Endings
 from tests.simulation.faults import CommandTrial
 from tests.simulation.incident import TOKEN, Incident, stream
 from tests.simulation.invariants import Checks, EndlessError
 from tests.simulation.minimum import FOREVER, plan_minimum
-from tests.simulation.planned_commands import PlannedCommands
+from tests.simulation.plans import plan_of
 from tests.simulation.runs import Locks, Run
 from tests.simulation.tool import CrashPoint, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
 from tests.simulation.truth import Violation
 from tests.simulation.world import SimulatedWorld
 
-PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "remove-dead-peers.yaml"
-ONE_BY_ONE = b"""  - id: remove
-    for_each: dead.peers
-    steps:
-      - id: quorum
-        uses: raft.check_quorum
-        with: { remove: ["${{ item }}"] }
-      - id: one
-        uses: raft.remove_peer
-        with: { peer: "${{ item.id }}" }
-        continue_on_failure: true
-
-"""
 HOME = "this host"
 MOST_RUNS = 3
 NO_MORE_RUNS_AFTER = 500.0  # seconds since the first one began
@@ -257,7 +239,7 @@ class _IncidentRun:
     def _plan(self, run: str) -> Plan:
         incident = self._incident
         params = tuple(sorted(incident.params.items()))
-        return _plan(params, run, incident.commands, goes_on=incident.goes_on)
+        return plan_of(params, run, incident.commands, goes_on=incident.goes_on)
 
     def _set_aside(self, run: Run, guard: str, refusal: str) -> bool:
         """By word of the person who runs the tool in this incident, on record."""
@@ -292,22 +274,3 @@ class _IncidentRun:
         counts["already gone"] += len(run.of_kind("removal.already_gone"))
         counts["unsettled"] += len(run.of_kind("removal.unsettled"))
         counts["still listed"] += len(run.of_kind("removal.still_listed"))
-
-
-@lru_cache(maxsize=100)
-def _playbook(commands: PlannedCommands | None, *, goes_on: bool) -> Playbook:
-    text = _going_on(PLAYBOOK.read_bytes()) if goes_on else PLAYBOOK.read_bytes()
-    return parse_playbook(commands.within(text) if commands else text, str(PLAYBOOK), CATALOG)
-
-
-def _going_on(text: bytes) -> bytes:
-    """Each removal proven on its own and tried once, after which the others go on whatever became of it."""
-    before, _, rest = text.partition(b"  # The proof that quorum holds")
-    _, verify, after = rest.partition(b"  # Gone for every server")
-    return before + ONE_BY_ONE + verify + after
-
-
-@lru_cache(maxsize=1000)
-def _plan(params: tuple[tuple[str, str], ...], run: str, commands: PlannedCommands | None, *, goes_on: bool) -> Plan:
-    playbook = _playbook(commands, goes_on=goes_on)
-    return bind_plan(playbook, run, bind_params(playbook, dict(params)))

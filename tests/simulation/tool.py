@@ -24,7 +24,8 @@ from runbook.run_state import fold
 from tests.simulation.faults import FaultRates
 from tests.simulation.hosts import Hosts
 from tests.simulation.invariants import Checks
-from tests.simulation.network import Request, SimulatedNetwork
+from tests.simulation.messages import Request
+from tests.simulation.network import SimulatedNetwork
 from tests.simulation.pending import PendingResult, Question
 from tests.simulation.timeline import FOREVER, Timeline
 
