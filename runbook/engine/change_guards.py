@@ -19,6 +19,7 @@ from runbook.raft.model import ClusterView
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, StepContext
+from runbook.steps.raft.declining import outlast_decline
 from runbook.steps.raft.looking import count_voters
 from runbook.steps.raft.settling import FRESH
 
@@ -138,6 +139,8 @@ class ChangeGuards:
         view = context.look()
         self._met = True
         self.acquire(view)
+        if "never_worse" in context.policy.stated and view.configuration is not None:
+            view = outlast_decline(context, view)
         numbers = count_voters(view) if view.configuration is not None else None
         start = self.state.before.margin if self.state.before else None
         _refuse(refusal_to_change(view, numbers, context.policy, start))

@@ -31,6 +31,10 @@ class RaftFiles:
         unit: What its systemd unit is usually called.
         look: The product's own command that shows the configuration.
         ids_since: The first version that reads ids in the file.
+        like: A file of the Raft folder that every server has which would read the file; its owner is taken too.
+        copied: What is copied aside before, below the data folder; empty where that is the whole of it.
+        tells_id: Whether every server has the file with its id.
+        unseal: The command after which a server reads the file, where that is not its start.
     """
 
     kind: str
@@ -39,6 +43,10 @@ class RaftFiles:
     unit: str
     look: str
     ids_since: tuple[int, int, int]
+    like: str = "peers.info"
+    copied: str = ""
+    tells_id: bool = True
+    unseal: str = ""
 
     def reason_not_read(self, peer: Peer, version: str | None) -> Refusal | None:
         """Why this server could not read the file that its protocol asks for."""
@@ -52,9 +60,28 @@ class RaftFiles:
 
 FILES = {
     "nomad": RaftFiles(
-        "nomad", "server/raft", "server/node-id", "nomad", "nomad operator raft list-peers -stale", (0, 9, 2)
+        "nomad",
+        "server/raft",
+        "server/node-id",
+        "nomad",
+        "nomad operator raft list-peers -stale",
+        (0, 9, 2),
+        copied="server/raft",
     ),
-    "consul": RaftFiles("consul", "raft", "node-id", "consul", "consul operator raft list-peers -stale", (1, 0, 0)),
+    "consul": RaftFiles(
+        "consul", "raft", "node-id", "consul", "consul operator raft list-peers -stale", (1, 0, 0), copied="raft"
+    ),
+    "openbao": RaftFiles(
+        "openbao",
+        "raft",
+        "node-id",  # where its configuration gives it none
+        "openbao",
+        "bao operator raft list-peers",
+        (0, 0, 0),
+        like="raft.db",
+        tells_id=False,
+        unseal="bao operator unseal",
+    ),
 }
 
 
@@ -69,8 +96,8 @@ def files_of(kind: str) -> RaftFiles | Refusal:
             "--force-new-cluster on its own data, and add the others as new members with empty folders"
         )
         return Refusal("NoRecoveryForProduct", sentence, next_action)
-    if kind in ("vault", "openbao"):
-        sentence = f"{kind} is recovered by peers.json, but that is not built in here"
+    if kind == "vault":
+        sentence = "Vault shows no configuration without an active server, so whom it lists cannot be read from outside"
         next_action = (
             "See first that no majority runs elsewhere. Then stop the survivors, write the same raft/peers.json with "
             "all of them in it on each, start them, and unseal them: it is read only then"
@@ -124,7 +151,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Survivor:
-    """A server that goes on. ``voter`` is what it will be; ``data_dir`` None where it did not say."""
+    """A server that goes on. ``voter`` is what it will be; ``data_dir`` None where it did not say; ``url`` is its API.
+
+    ``log`` has the term 0 where the product tells none: then it is what the server holds for committed.
+    """
 
     peer: Peer
     voter: bool
@@ -132,6 +162,13 @@ class Survivor:
     commit_index: int | None
     version: str | None
     data_dir: str | None
+    url: str = ""
+
+    @property
+    def log_end(self) -> str:
+        """``7/1042``, or without a term the index alone."""
+        term, index = self.log
+        return f"{term}/{index}" if term else str(index)
 
 
 @dataclass(frozen=True)
@@ -183,9 +220,16 @@ def make_plan(
     votes = _votes(order, logs)
     survivors = tuple(
         Survivor(
-            peer, votes[peer], logs[peer], vantages[peer].commit_index, vantages[peer].version, vantages[peer].data_dir
+            peer,
+            votes[peer],
+            logs[peer],
+            said.commit_index if said.last_log_term is not None else None,  # else the log may well be longer
+            said.version,
+            said.data_dir,
+            said.url,
         )
         for peer in order
+        for said in (vantages[peer],)
     )
     text = peers_json([(one.peer, one.voter) for one in sorted(survivors, key=lambda one: one.peer.id)])
     return RecoveryPlan(cluster, files, survivors, left_out, tuple(_losses(survivors, left_out)), text)
@@ -202,7 +246,8 @@ def _votes(order: Sequence[Peer], logs: Mapping[Peer, Log]) -> dict[Peer, bool]:
 def _losses(survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Iterator[str]:
     """What may be lost or wrongly committed, in plain words."""
     furthest = survivors[0]
-    name, end = furthest.peer.label, "/".join(map(str, furthest.log))
+    name = furthest.peer.label
+    end = f"{furthest.log_end} (term/index)" if furthest.log[0] else f"index {furthest.log_end}"
     voted = sum(one.peer.voter for one in survivors)
     lost = sum(one.peer.voter for one in left_out)
     needed = quorum(voted + lost)
@@ -210,17 +255,17 @@ def _losses(survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Itera
         yield (
             f"MAY BE LOST: {lost} of {voted + lost} voters are left out, and {needed} are enough to accept a change. "
             f"Whatever only they held is lost, also where a client was told that it is done. The furthest log that is "
-            f"left is that of {name}; it ends at {end} (term/index)"
+            f"left is that of {name}; it ends at {end}"
         )
     else:
         yield (
             f"Nothing that was acknowledged should be lost: a change needed {needed} of {voted + lost} voters, and "
-            f"{lost} are left out. It is all in the log of {name}, which ends at {end} (term/index)"
+            f"{lost} are left out. It is all in the log of {name}, which ends at {end}"
         )
     yield _uncommitted(furthest, name)
     behind = [one for one in survivors[1:] if one.log != furthest.log]
     if behind:
-        told = ", ".join(f"{one.peer.label} ends at {one.log[0]}/{one.log[1]}" for one in behind)
+        told = ", ".join(f"{one.peer.label} ends at {one.log_end}" for one in behind)
         yield f"Not every survivor holds as much ({told}): start {name} first, the others right after"
     promoted = [one.peer for one in survivors if one.voter and not one.peer.voter]
     if promoted:

@@ -35,15 +35,7 @@ def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
         *(line for one in plan.survivors for line in ("", *_write(plan, one, unit))),
         "",
         *_heading("2. Start them, in this order, one right after the other: the furthest log first."),
-        *(
-            line
-            for one in plan.survivors
-            for line in (
-                "",
-                f"# on {one.peer.label} ({one.peer.address})",
-                f"sudo systemctl start {shlex.quote(unit)}",
-            )
-        ),
+        *(line for one in plan.survivors for line in _start(plan, one, unit)),
         "",
         *_heading("3. Look. There is a leader, every survivor is listed, and nobody else is."),
         "",
@@ -93,7 +85,7 @@ def _summary(plan: RecoveryPlan) -> Iterator[str]:
     for one in plan.survivors:
         vote = "" if one.voter else ", without a vote"
         version = f", version {one.version}" if one.version else ""
-        end = f"log ends at {one.log[0]}/{one.log[1]}"
+        end = f"log ends at {one.log_end}"
         yield from _wrapped(f"goes on    {one.peer.label} ({one.peer.address}): {end}{vote}{version}", 11)
     for out in plan.left_out:
         ground = GROUNDS[out.ground] if out.ground else "nothing shows that it is lost"
@@ -123,22 +115,34 @@ def _write(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
     yield from _folder(plan, survivor.data_dir)
     if survivor.peer.protocol != 2:
         own = f'[ "$(cat "$data"/{files.id_file})" = {shlex.quote(survivor.peer.id)} ]'
-        yield _check(own, "this is not that server: its id is another one")
-    yield _check('[ -e "$raft/peers.info" ]', "no peers.info: the server would delete peers.json unread")
-    yield _check('[ ! -e "$raft.before-recovery" ]', "there is a copy already: was this done before?")
+        missing = "" if files.tells_id else f'[ ! -e "$data"/{files.id_file} ] || '
+        yield _check(f"{missing}{own}", "this is not that server: its id is another one")
+    unread = "the server would delete peers.json unread" if files.like == "peers.info" else "it has no Raft data"
+    yield _check(f'[ -e "$raft/{files.like}" ]', f"no {files.like}: {unread}")
+    yield f'kept="${"raft" if files.copied else "data"}"'
+    yield _check('[ ! -e "$kept.before-recovery" ]', "there is a copy already: was this done before?")
     yield f"systemctl stop {named}"
     yield f"if systemctl is-active --quiet {named}; then echo 'it still runs' >&2; exit 1; fi"
-    yield 'cp -a "$raft" "$raft.before-recovery"'
+    yield 'cp -a "$kept" "$kept.before-recovery"'
     yield "cat > \"$raft/peers.json.new\" <<'PEERS'"
     yield from plan.text.splitlines()
     yield "PEERS"
-    yield 'chown --reference="$raft/peers.info" "$raft/peers.json.new"'
+    yield f'chown --reference="$raft/{files.like}" "$raft/peers.json.new"'
     yield 'chmod 0640 "$raft/peers.json.new"'
     yield 'sync "$raft/peers.json.new"'
     yield 'mv "$raft/peers.json.new" "$raft/peers.json"'
     yield 'sync "$raft"'
     yield f"echo {shlex.quote(f'{survivor.peer.label}: written')}"
     yield "RECOVERY"
+
+
+def _start(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
+    yield ""
+    yield f"# on {survivor.peer.label} ({survivor.peer.address})"
+    yield f"sudo systemctl start {shlex.quote(unit)}"
+    if plan.files.unseal:
+        yield "# It reads peers.json as it is unsealed. Once for each key share that it needs:"
+        yield f"{plan.files.unseal} -address={shlex.quote(survivor.url)}"
 
 
 def _folder(plan: RecoveryPlan, data_dir: str | None) -> Iterator[str]:
@@ -162,6 +166,7 @@ def _fence(plan: RecoveryPlan, left_out: LeftOut, unit: str) -> Iterator[str]:
     yield "sudo sh -eu <<'FENCE'"
     yield f"systemctl disable --now {shlex.quote(unit)}"
     yield from _folder(plan, folders.pop() if len(folders) == 1 else None)
-    yield 'mv "$raft" "$raft.left-out"'
+    old = '"$raft"' if plan.files.copied else '"$data"'
+    yield f'mv {old} {old[:-1]}.left-out"'
     yield f"echo {shlex.quote(f'{peer.label}: fenced')}"
     yield "FENCE"

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.lost_quorum import BY_ANOTHER_LOOK, NOT_READ_IN_TIME, RecoveryEvidence, plan_recovery
 from runbook.raft.lost_quorum_plan import Ground, RecoveryPlan
 from runbook.raft.lost_quorum_text import format_plan
@@ -238,25 +237,6 @@ def test_on_protocol_2_the_file_is_a_list_of_addresses() -> None:
     peers = Configuration(tuple(replace(peer(n), protocol=2) for n in range(1, 6)))
     held = replace(view, vantages=tuple(replace(v, configuration=peers) for v in view.vantages))
     assert json.loads(planned(held).text) == ["10.0.0.1:4647", "10.0.0.2:4647"]
-
-
-def test_no_plan_for_etcd_which_has_another_way() -> None:
-    """It is named, with what must be seen first; and a diagnosis sends nobody of etcd to peers.json."""
-    looks = [replace(look([SURVIVOR, DEAD, DEAD], at), cluster="etcd:x") for at in (0.0, 15.0, 30.0)]
-    made = plan_recovery(RecoveryEvidence(looks))
-    assert isinstance(made, Refusal)
-    told = " ".join(finding.next_action for finding in diagnose(looks[-1]))
-    assert ("peers.json" in told, "runbook recover plan" in told) == (False, True)
-    assert (made.code, "--force-new-cluster" in made.next_action) == ("NoRecoveryForProduct", True)
-
-
-@pytest.mark.parametrize("kind", ["vault", "openbao"])
-def test_no_plan_for_vault_yet_but_the_way(kind: str) -> None:
-    """Its file is read at unseal, and not at the start as elsewhere."""
-    looks = [replace(look([SURVIVOR, DEAD, DEAD], at), cluster=f"{kind}:x") for at in (0.0, 15.0, 30.0)]
-    made = plan_recovery(RecoveryEvidence(looks))
-    assert isinstance(made, Refusal)
-    assert (made.code, "unseal them" in made.next_action) == ("NoRecoveryForProduct", True)
 
 
 def test_the_plan_as_a_person_reads_it(rewrite: bool) -> None:

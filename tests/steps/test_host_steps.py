@@ -91,7 +91,7 @@ def test_a_server_that_does_not_start_is_said(host: dict[str, Any], tmp_path: Pa
 
 def test_a_file_is_written_only_for_a_confirmed_plan_and_a_stopped_server(host: dict[str, Any], tmp_path: Path) -> None:
     """What is in it is what a person has agreed to in this run."""
-    world, plan = World(tmp_path), {"peers_json": "[]\n", "raft_folder": "raft"}
+    world, plan = World(tmp_path), {"peers_json": "[]\n", "raft_folder": "raft", "like": "peers.info"}
     with pytest.raises(StepError, match="no raft.confirm_recovery of this run has confirmed this plan"):
         world.run("raft.write_peers", host=host, plan=plan)
     context = world.context()

@@ -29,6 +29,9 @@ PLAN_RECOVERY = StepDeclaration(
         Field("left_out", "list", "who does not, and on what ground", items=("id", "name", "ground", "may_return")),
         Field("peers_json", "string", "the file's text, the same for all"),
         Field("raft_folder", "string", "where it belongs, below the data folder"),
+        Field(
+            "copied_folder", "string", "what is to be copied aside before, below the data folder; empty for all of it"
+        ),
         Field("losses", "list", "what may be lost, in sentences"),
         Field("named", "list", "the ids of the servers that a person has named as lost"),
         Field("can_act", "bool", "whether there is a host for each survivor"),
@@ -76,6 +79,8 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
         **record,
         "survivors": survivors,
         "raft_folder": plan.files.raft,
+        "copied_folder": plan.files.copied,
+        "like": plan.files.like,
         "named": sorted(named),
         "can_act": all(row["host"] for row in survivors),
         "confirm_for": confirm_for,

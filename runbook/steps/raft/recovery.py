@@ -28,6 +28,9 @@ CONFIRM_RECOVERY = StepDeclaration(
         Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
         Field("peers_json", "string", "the file's text"),
         Field("raft_folder", "string", "where it belongs, below the data folder"),
+        Field(
+            "copied_folder", "string", "what is to be copied aside before, below the data folder; empty for all of it"
+        ),
     ),
     observe="It changes nothing; the agreement is in the record.",
     shadow="Nobody is asked: the question is told, and it is refused where nobody could be asked in a real run.",
@@ -140,7 +143,7 @@ def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     plan, host = arguments["plan"], open_host(arguments["host"])
     require_confirmed(context, plan)
     raft = f"{host.spec.data_folder}/{plan['raft_folder']}"
-    path, info = f"{raft}/peers.json", f"{raft}/peers.info"
+    path, info = f"{raft}/peers.json", f"{raft}/{plan['like']}"
     state = host.service()
     if state.running is Running.RUNS:
         raise unexpected(f"{host.spec.label}: the server runs ({state.words})", "Stop every survivor first")
@@ -155,11 +158,12 @@ def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 VERIFY_RECOVERY = StepDeclaration(
     "raft.verify_recovery",
     "Hold that the survivors have a leader, that all of them list each other and nobody who was left out, and that "
-    "each has read its peers.json.",
+    "each has read its peers.json. Where a server reads it as it is unsealed, somebody must do that meanwhile.",
     Effect.READ,
     parameters=(
         Field("plan", "map", "the result of raft.confirm_recovery", required=True),
-        Field("within", "duration", "how long it may take", default=180.0, min=0),
+        Field("within", "duration", "how long it may take, once nobody waits for a key", default=180.0, min=0),
+        Field("unseal_within", "duration", "how long those who unseal may take", default=1800.0, min=0),
         Field("successes", "int", "how many looks in a row must show it", default=3, min=1, max=100),
     ),
     results=(
@@ -194,7 +198,9 @@ def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResu
     if context.dry_run:
         told = "would look for a leader, and that all survivors agree"
         return StepResult(told, {}, Label.UNKNOWN, context.left(arguments["within"]))
-    plan, within = arguments["plan"], context.left(arguments["within"])
+    plan = arguments["plan"]
+    _wait_for_keys(context, plan, context.left(arguments["unseal_within"]))
+    within = context.left(arguments["within"])
 
     def agreed() -> bool | None:
         return _agree(context.look(), plan) or None
@@ -215,6 +221,28 @@ def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResu
         lines.append(f"KEEP OUT, until its Raft folder was moved aside as {plan['path']} says: {names}")
     output = {"voters": voters, "leader": leader.label if leader else None, "keep_out": keep_out}
     return StepResult("\n".join(lines), output)
+
+
+def _wait_for_keys(context: StepContext, plan: Mapping[str, Any], within: float) -> None:
+    """Until none of the survivors is sealed. Each that is is named with the command, whenever it is another one."""
+    from runbook.clock import wait
+    from runbook.errors import ClusterError, ErrorKind
+    from runbook.events import Waiting
+
+    survivors = {row["id"] for row in plan["survivors"]}
+    told: list[str] = []
+
+    def unsealed() -> bool | None:
+        view = context.look()
+        sealed = [v for v in view.vantages if v.waits_for is not None and v.expected_id in (None, *survivors)]
+        words = "; ".join(f"{said.url} waits for {said.waits_for}. {said.settled_by}" for said in sealed)
+        if words and [words] != told:
+            told[:] = [words]
+            context.emit(Waiting(context.step, round(within, 1), words))
+        return None if sealed else True
+
+    if wait(context.clock, unsealed, every=lambda *_: PAUSE, within=within) is None:
+        raise ClusterError(ErrorKind.TIMEOUT, f"after {within:g} s {told[0]}", "Unseal it, then resume this run")
 
 
 def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:

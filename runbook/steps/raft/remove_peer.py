@@ -42,6 +42,7 @@ def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """One attempt. Nothing is asked for twice: what this run asked for before is settled first."""
     from runbook.removals import RemovalRequested
     from runbook.steps.raft import settling
+    from runbook.steps.raft.declining import outlast_decline
     from runbook.steps.raft.looking import confirm, require_leader_configuration
 
     peer_id = arguments["peer"]
@@ -53,7 +54,7 @@ def remove_peer(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         )  # a playbook may go on after a failure, and still one at most is unsettled (I6)
     if peer_id in context.state.unsettled and settling.settle_earlier_request(context, peer_id):
         return StepResult(f"{context.name_of(peer_id)} removed", {"id": peer_id, "outcome": "removed"})
-    view = confirm(context, {peer_id})
+    view = outlast_decline(context, confirm(context, {peer_id}))
     context.acquire(view)
     for other in sorted(context.state.still_listed - context.state.gone - {peer_id}):
         if require_leader_configuration(view).peer(other) is None:

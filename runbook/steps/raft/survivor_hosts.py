@@ -48,17 +48,24 @@ def survivor_fault(spec: HostSpec, peer: Peer, files: RaftFiles) -> Refusal | No
         return Refusal(
             "NoDataFolder", sentence, f"Correct data_folder: {files.kind}'s own, which has {files.raft} in it"
         )
-    if peer.id != peer.address:
+    if not files.tells_id:
+        seen = host.examine(peer.address, files.id_file)
+        if seen.server_id not in ("", peer.id) or not (seen.owns_address and seen.listens):
+            id_or_none = f"the id there is {seen.server_id[:60]}" if seen.server_id else "no process listens there"
+            sentence = f"{spec.label}: {id_or_none}, and {peer.label} is {peer.id} at {peer.address}"
+            return Refusal("WrongHost", sentence, "Correct which host belongs to which server")
+    elif peer.id != peer.address:
         found = (host.read_file(f"{spec.data_folder}/{files.id_file}") or "").strip()
         if found != peer.id:
             sentence = f"{spec.label}: the id there is {found[:60] or 'missing'}, and {peer.label} is {peer.id}"
             return Refusal("WrongHost", sentence, "Correct which host belongs to which server")
-    if host.kind_of(f"{raft}/peers.info") != "file":
-        sentence = f"{spec.label}: there is no {raft}/peers.info, so the server would delete peers.json unread"
+    if host.kind_of(f"{raft}/{files.like}") != "file":
+        sentence = f"{spec.label}: there is no {raft}/{files.like}, so the server would not read peers.json"
         return Refusal("NoPeersInfo", sentence, "Start and stop this server once, which makes it; then run this again")
-    needed, free = host.room_for_copy(raft)
+    copied = f"{spec.data_folder}/{files.copied}".rstrip("/")
+    needed, free = host.room_for_copy(copied)
     if free < needed + SPARE:
-        sentence = f"{spec.label}: a copy of {raft} needs {needed} KiB, and {free} KiB are free there"
+        sentence = f"{spec.label}: a copy of {copied} needs {needed} KiB, and {free} KiB are free there"
         return Refusal("NoRoom", sentence, f"Make room for {needed + SPARE - free} KiB more")
     if host.service().running is Running.STOPPED:
         sentence = f"{spec.label}: no process has {spec.data_folder} open, and {peer.label} answers"
