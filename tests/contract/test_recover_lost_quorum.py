@@ -65,11 +65,22 @@ def at_a_terminal(
     types: Callable[[str], str] = lambda word: word,
     kill_after: int = 0,
 ) -> Ended:
-    """``types`` gives what is typed where a word is asked for; ``kill_after``: as that many changes have begun."""
+    """As somebody who knows the addresses of those who run."""
     running = [row.address for row in AgentLab.load(lab.folder).status() if row.state != "stopped"]
     address = ",".join(running or lab.addresses)
     environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address, "TERM": "dumb",
                    "RUNBOOK_STATE_DIR": str(folder / "state")}  # fmt: skip
+    return typed(environment, folder, *words, types=types, kill_after=kill_after)
+
+
+def typed(
+    environment: dict[str, str],
+    folder: Path,
+    *words: str,
+    types: Callable[[str], str] = lambda word: word,
+    kill_after: int = 0,
+) -> Ended:
+    """``types`` gives what is typed where a word is asked for; ``kill_after``: as that many changes have begun."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "runbook", *words]
     with subprocess.Popen(
