@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from runbook.changes import ANSWERS
+from runbook.cluster.hashicorp.pulse import LIFE
 from runbook.engine.execute import Ending
 from runbook.events import RunRefused
 from runbook.hosts.process import Command, Ended
@@ -19,6 +20,7 @@ from tests.simulation.invariants import Checks
 from tests.simulation.tool import CrashPoint
 from tests.simulation.world import SimulatedWorld
 
+HEARD = LIFE  # seconds: so old may be what the leader heard from a server, at the beginning of a look
 OLDEST_LOOK = 15.0  # seconds from the beginning of a look to the command that follows from it
 Key = tuple[str, str, str]  # a run, the command's own name, and its item
 
@@ -157,7 +159,9 @@ class Commands:
             listed = [truth.server_of(peer) for peer in leader.peers if peer.voter] if leader else []
             live = sum(server is not None and server.running for server in listed)
             if leader is not None:
-                checks._require_or_race(live >= least, "I16", f"{live} voters live and {least} are needed")
+                checks._require_or_race(
+                    live >= least, "I16", f"{live} voters live and {least} are needed", evidence=HEARD
+                )
         if "never_worse" in policy.stated:
             before, now = (each["live_voters"] - (each["voters"] // 2 + 1) for each in (first, last))
             self._require(now >= before, "I16", f"the margin of live voters fell from {before} to {now}")

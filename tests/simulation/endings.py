@@ -99,7 +99,9 @@ class Endings:
 
     def was_quiet(self, run: Run) -> None:
         """I9: a second run of a finished playbook changes nothing."""
-        quiet = isinstance(run.ending, RunCompleted) and run.checks.removals == 0
+        ending = run.ending
+        undecided = isinstance(ending, RunRefused) and ending.code == UNDECIDED and not self._approach.is_open
+        quiet = run.checks.removals == 0 and (isinstance(ending, RunCompleted) or undecided)
         self._require(quiet or self._approach.is_balanced, "I9", f"a second run was not quiet: {run.ending}")
 
     def _require(self, held: bool, invariant: str, sentence: str) -> None:

@@ -285,11 +285,11 @@ class Checks:
         if not held:
             self._transcript.violated(invariant, f"{self._who}: {sentence}")
 
-    def _require_or_race(self, held: bool, invariant: str, sentence: str) -> None:
-        """What the world did since the last look began, no tool can know: there is no compare-and-set."""
+    def _require_or_race(self, held: bool, invariant: str, sentence: str, evidence: float = 0.0) -> None:
+        """What the world did since the look began, or the ``evidence`` seconds before of its oldest, no tool can know."""
         if held:
             return
-        if self._truth.changed_since(self._look_began):
+        if self._truth.changed_since(self._look_began - evidence):
             self._transcript.counts[f"unavoidable race ({invariant})"] += 1
             self._transcript.tell("race", f"{invariant}: {sentence}")
         else:

@@ -67,6 +67,8 @@ def differs(view: ClusterView, peer: Peer) -> bool:
         theirs = [view.probes.get(address) for address in living]
         return Reach.ACCEPTED in theirs and Reach.REFUSED not in theirs
     if reach is Reach.SILENT:
+        if any(view.probes.get(address) is Reach.SILENT for address in living):
+            return False
         silent = {port for port, said in view.hosts.get(peer.address, {}).items() if said is Reach.SILENT}
         answers = (Reach.ACCEPTED, Reach.REFUSED)
         return any(view.hosts.get(address, {}).get(port) in answers for address in living for port in silent)

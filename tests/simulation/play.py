@@ -202,8 +202,8 @@ class _IncidentRun:
     def _say_who_is_off(self, run: Run) -> None:
         """A person's word on those whose process or machine is gone, and on one of whom they only believe it."""
         word, leader = self._incident.word, self.world.truth.leader()
-        if word is None or leader is None:
-            return
+        if word is None or leader is None or run.name.startswith("once more"):
+            return  # a new word would be news, and that run is to be quiet
         found = {peer.label: self.world.truth.server_of(peer) for peer in leader.peers}
         gone = [name for name, server in found.items() if server is None or server.process is ProcessState.KILLED]
         others = [name for name in found if name not in gone]
