@@ -286,7 +286,7 @@ class Checks:
             self._transcript.violated(invariant, f"{self._who}: {sentence}")
 
     def _require_or_race(self, held: bool, invariant: str, sentence: str, evidence: float = 0.0) -> None:
-        """What the world did since the look began, or the ``evidence`` seconds before of its oldest, no tool can know."""
+        """What the world did since the look began, less its ``evidence`` in seconds, no tool can know."""
         if held:
             return
         if self._truth.changed_since(self._look_began - evidence):
