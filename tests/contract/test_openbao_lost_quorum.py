@@ -66,7 +66,8 @@ def somebody_unseals(lab: OpenBaoLab, names: list[str]) -> Iterator[None]:
                 os.kill(int((lab.folder / f"{name}.pid").read_text()), signal.SIGKILL)
 
 
-def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: OpenBaoLab, tmp_path: Path) -> None:
+def lose_three(lab: OpenBaoLab, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The active server and two more, with their disks, after a key was written. The survivors, and an environment."""
     lab.ask("s1", "sys/mounts/kept", {"type": "kv"})
     lab.until("a key", lambda: lab.ask("s1", "kept/outage", WRITTEN))
     leader = lab.wait_for_leader()
@@ -80,29 +81,79 @@ def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: O
     lab.until("no leader", lambda: lab.leader() is None)
     for name in survivors:
         lab.processes.pop(name)  # from here on its host's commands have it
-
-    (tmp_path / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
+    (folder / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
     environment = {
         **os.environ,
         **lab.variables,
         "BAO_ADDR": ",".join(lab.address(name) for name in survivors),
         "BAO_TOKEN": lab.token,
         "TERM": "dumb",
-        "RUNBOOK_STATE_DIR": str(tmp_path / "state"),
+        "RUNBOOK_STATE_DIR": str(folder / "state"),
     }
-    params = ("--params-file", str(tmp_path / "hosts.json"), "--param", "confirm_for=1s", "--param", "cooldown=0s")
+    return survivors, environment
+
+
+def recovery(folder: Path) -> list[str]:
+    params = ("confirm_for=1s", "cooldown=0s")
+    given = [word for param in params for word in ("--param", param)]
+    return ["execute", "recover-lost-quorum", "--params-file", str(folder / "hosts.json"), *given, "--yes"]
+
+
+def assert_it_is_back(lab: OpenBaoLab, survivors: list[str]) -> None:
+    """An active server, both in the configuration and nobody else, the file consumed, two copies, and the key."""
+    told: Any = next(filter(None, (lab.ask(name, "kept/outage") for name in survivors)))
+    assert told["data"] == WRITTEN
+    held = lab.ask(survivors[0], "sys/storage/raft/configuration")
+    assert held is not None
+    assert sorted(each["node_id"] for each in held["data"]["config"]["servers"]) == survivors
+    assert list(lab.folder.rglob("peers.json")) == []
+    assert len(list(lab.folder.glob("*.data.before-*"))) == 2
+
+
+def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: OpenBaoLab, tmp_path: Path) -> None:
+    survivors, environment = lose_three(lab, tmp_path)
     with somebody_unseals(lab, survivors):
-        ended = typed(environment, tmp_path, "execute", "recover-lost-quorum", *params, "--yes")
+        ended = typed(environment, tmp_path, *recovery(tmp_path))
         assert ended.code == 0, ended.text
         assert ended.text.count("Type ") == 1, "only the cluster's name"
         assert ended.changes == [
             *["host.service"] * 2, *["host.backup"] * 2, *["raft.write_peers"] * 2, *["host.service"] * 2
         ]  # fmt: skip
-        told = lab.ask(survivors[0], "kept/outage") or lab.ask(survivors[1], "kept/outage")
-        assert told is not None
-        assert told["data"] == WRITTEN
-        held = lab.ask(survivors[0], "sys/storage/raft/configuration")
-        assert held is not None
-        assert sorted(each["node_id"] for each in held["data"]["config"]["servers"]) == survivors
-        assert list(lab.folder.rglob("peers.json")) == []
-        assert len(list(lab.folder.glob("*.data.before-*"))) == 2
+        assert_it_is_back(lab, survivors)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("begun", [2, 4, 5, 6, 8])
+def test_killed_in_the_middle_and_resumed(lab: OpenBaoLab, tmp_path: Path, begun: int) -> None:
+    """As it stops, copies, writes and starts; every step looks first, so *again* is right for each."""
+    survivors, environment = lose_three(lab, tmp_path)
+    with somebody_unseals(lab, survivors):
+        ended = typed(environment, tmp_path, *recovery(tmp_path), kill_after=begun)
+        assert ended.code == -signal.SIGKILL, ended.text
+        last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
+        ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
+        words = [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
+        ended = typed(environment, tmp_path, "resume", "last", "--yes", *words)
+        assert ended.code == 0, ended.text
+        assert_it_is_back(lab, survivors)
+
+
+def test_a_frozen_server_is_left_out_by_nobodys_word(lab: OpenBaoLab, tmp_path: Path) -> None:
+    """It may wake up with all its data."""
+    frozen, killed, *_ = lab.followers()
+    leader = lab.wait_for_leader()
+    survivors = [name for name in lab.names if name not in (frozen, killed, leader)]
+    environment = {
+        **os.environ,
+        "BAO_ADDR": ",".join(lab.address(name) for name in survivors),
+        "BAO_TOKEN": lab.token,
+        "RUNBOOK_STATE_DIR": str(tmp_path / "state"),
+    }
+    lab.freeze(frozen)
+    for name in (killed, leader):
+        lab.kill(name)
+    lab.until("no leader", lambda: lab.leader() is None)
+    lost = [word for name in (frozen, killed, leader) for word in ("--lost", name)]
+    ended = typed(environment, tmp_path, "recover", "plan", "--confirm-for", "1s", *lost)
+    assert ended.code == 3, ended.text
+    assert "there is a sign of life of" in " ".join(ended.text.split()), ended.text
