@@ -98,7 +98,7 @@ class Screen:
             return _lines(self._ok(record), record["message"])
         elif kind in ("step.failed", "run.failed", "run.refused"):
             told = record["message"] in self._failures or record["message"] == self.told_below
-            if told and kind != "step.failed":
+            if kind != "step.failed" and (told or not self._afterwards):  # at work the summary follows at once
                 return [kind[4:].upper()]
             if record["message"] in self._failures and self._uses.get(step) in AROUND:
                 return []

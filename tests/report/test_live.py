@@ -52,7 +52,7 @@ def test_what_is_awaited_stands_below_with_its_time_and_goes_when_it_is_over() -
     screen.write(WAITING)
     assert terminal.seen == ["00:00            p on c", "00:12  dead      … 5 s waiting: s2: gossip says alive"]
     screen.write(REFUSED)
-    assert terminal.seen[1:] == ["00:00  dead      REFUSED: unsafe", ""]
+    assert terminal.seen[1:] == ["00:00  dead      REFUSED", ""]  # the summary follows, with the sentence
 
 
 def test_a_long_line_is_cut_so_that_it_can_be_erased() -> None:
