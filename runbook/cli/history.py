@@ -144,16 +144,24 @@ def prune(older_than: float, keep: int, yes: bool) -> None:
     "-o",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Where to; report.html of the run otherwise.",
+    help="Where to; otherwise report.html of the run, and the terminal for the other forms.",
 )
-def report(run: str, output: str | None) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "markdown", "junit"]),
+    default="html",
+    show_default=True,
+    help="A page; Markdown for a chat or an issue; JUnit XML for a CI.",
+)
+def report(run: str, output: str | None, form: str) -> None:
     """Draw the report of a RUN anew from its journal: one page, without network or script, for whoever was not there.
 
-    Each run writes it at its end; one that was killed has none until then.
+    Each run writes that page at its end; one that was killed has none until then.
     """
     import os
 
     from runbook.cli.report import print_report
     from runbook.session.run_folders import folder_of, state_folder
 
-    print_report(folder_of(state_folder(os.environ), run), output)
+    print_report(folder_of(state_folder(os.environ), run), output, form)

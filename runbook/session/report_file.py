@@ -36,6 +36,17 @@ def draw_report(folder: Path, hide: Hide) -> str:
     return format_page(record.events, state, playbook_text(folder, state, hide))
 
 
+def tell_run(folder: Path, form: str) -> str:
+    """The run as ``markdown`` or ``junit``. Raises as :func:`draw_report` does."""
+    from runbook.report.junit import format_junit
+    from runbook.report.markdown import format_markdown
+    from runbook.report.story import tell
+
+    record, state = read_run(folder)
+    story = tell(record.events, state)
+    return format_junit(story) if form == "junit" else format_markdown(story)
+
+
 def write_report(folder: Path, hide: Hide) -> Path:
     """Write it, whole and for this user alone. Raises as :func:`draw_report` does."""
     path = folder / REPORT

@@ -39,6 +39,8 @@ LOOKS = [
     ["audit", "last", "--format", "json"],
     ["resume", "last"],
     ["report", "last"],
+    ["report", "last", "--format", "markdown"],
+    ["report", "last", "--format", "junit"],
     ["stop", "last"],
     ["recover", "plan", "--confirm-for", "1s"],
     ["clusters"],

@@ -116,6 +116,8 @@ def test_a_secret_that_is_told_back_in_every_encoding_is_found_nowhere(
         ("resume", "last", "--yes"),
         ("report", "last", "--output", str(tmp_path / "page.html")),
         ("export", "last", "--output", str(tmp_path / "record.tar.gz")),
+        ("report", "last", "--format", "markdown"),
+        ("report", "last", "--format", "junit"),
         ("stop", "last"),
         ("prune", "--yes"),
     ):
