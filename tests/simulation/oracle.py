@@ -67,12 +67,18 @@ def differs(view: ClusterView, peer: Peer) -> bool:
         theirs = [view.probes.get(address) for address in living]
         return Reach.ACCEPTED in theirs and Reach.REFUSED not in theirs
     if reach is Reach.SILENT:
-        if any(view.probes.get(address) is Reach.SILENT for address in living):
+        if any(machine_is_silent(view, address) for address in living):
             return False
         silent = {port for port, said in view.hosts.get(peer.address, {}).items() if said is Reach.SILENT}
         answers = (Reach.ACCEPTED, Reach.REFUSED)
         return any(view.hosts.get(address, {}).get(port) in answers for address in living for port in silent)
     return False
+
+
+def machine_is_silent(view: ClusterView, address: str) -> bool:
+    """Whether ssh, and the port on which nobody listens, were tried there and gave no answer."""
+    said = [reach for port, reach in view.hosts.get(address, {}).items() if port in (22, 9)]
+    return bool(said) and all(reach not in (*LISTENING, Reach.REFUSED) for reach in said)
 
 
 def reason_not_dead(
