@@ -131,7 +131,9 @@ def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Pa
         lab.kill(name)
     outcome = execute(lab, tmp_path / "runs")
     assert (outcome.code, outcome.asked, changes_received(lab)) == (4, [], []), outcome.text
-    assert "quorum is lost: 2 of 5 voters answer and 3 are needed" in outcome.text
+    told = re.search(r"quorum is lost: (\d) of 5 voters answer and 3 are needed", outcome.text)
+    assert told, outcome.text
+    assert told[1] in "12", "a busy machine may be late with one of those that live, and never with a third"
 
 
 @pytest.mark.parametrize("lab", labs(3), indirect=True)

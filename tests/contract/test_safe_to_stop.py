@@ -64,7 +64,6 @@ def sampled(lab: AgentLab) -> Iterator[list[int]]:
         thread.join()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_a_rolling_restart_never_loses_the_quorum_and_is_refused_where_it_would(lab: AgentLab, tmp_path: Path) -> None:
     leader = lab.wait_for_leader(60)

@@ -24,7 +24,7 @@ for unit; do :; done
 printf 'LoadState=loaded\\nActiveState=%s\\nUnitFileState=%s\\n' $UNIT
 """
 CONSUL = FILES["consul"]
-S1 = Peer("id-1", "10.0.0.1:8300", voter=True, name="s1", protocol=3)
+S1 = Peer("id-1", "10.0.0.1:8391", voter=True, name="s1", protocol=3)
 INACTIVE, DISABLED, ACTIVE = "inactive enabled", "inactive disabled", "active enabled"
 
 
@@ -68,7 +68,7 @@ def test_a_survivors_host_must_be_its_own(data: Path, running: None, monkeypatch
     """Its id, a Raft folder, peers.info, and a process that has it open."""
     monkeypatch.setenv("UNIT", ACTIVE)
     assert fault(data) == "none"
-    assert fault(data, Peer("id-2", "10.0.0.2:8300", voter=True, name="s2", protocol=3)) == "WrongHost"
+    assert fault(data, Peer("id-2", "10.0.0.2:8391", voter=True, name="s2", protocol=3)) == "WrongHost"
     assert fault(data.parent) == "NoDataFolder"
     monkeypatch.setattr("runbook.steps.raft.survivor_hosts.SPARE", 10**15)
     assert fault(data) == "NoRoom"
@@ -107,13 +107,13 @@ def test_nothing_is_proven_by_another_server_a_wrong_name_or_no_folder(data: Pat
     (data / "node-id").write_text("id-7")
     assert word(data) == (False, False)
     nowhere = HostSpec("s1", data_folder="/nowhere", stop=("a",), start=("b",))
-    assert left_out_word(nowhere, Peer("id-1", "127.0.0.1:8300", voter=True), CONSUL).stopped is False
+    assert left_out_word(nowhere, Peer("id-1", "127.0.0.1:8391", voter=True), CONSUL).stopped is False
 
 
 def test_a_new_disk_is_its_own_where_the_address_is(data: Path) -> None:
     """Without an id only the machine's address tells whose host it is."""
     (data / "node-id").unlink()
-    local = Peer("id-1", "127.0.0.1:8300", voter=True, name="s1", protocol=3)
+    local = Peer("id-1", "127.0.0.1:8391", voter=True, name="s1", protocol=3)
     assert word(data) == (False, False), "10.0.0.1 is not this machine's"
     assert left_out_word(spec(data), local, CONSUL).stopped is True
 
