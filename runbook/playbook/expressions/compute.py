@@ -73,10 +73,13 @@ def _name(node: ast.Name, scope: Scope) -> Any:
 
 
 def _member(node: ast.Attribute | ast.Subscript, scope: Scope) -> Any:
-    if type(node.value) is ast.Name and is_step_reference(node):
+    base = node.value
+    if (
+        type(base) is ast.Name and base.id == "steps" and is_step_reference(node)
+    ):  # the name first: nearly all are others
         return _look_up(literal_key(node) or "", scope)
-    key = node.attr if isinstance(node, ast.Attribute) else compute(node.slice, scope)
-    return member(compute(node.value, scope), key)
+    key = node.attr if type(node) is ast.Attribute else compute(node.slice, scope)  # type: ignore[union-attr]
+    return member(_name(base, scope) if type(base) is ast.Name else compute(base, scope), key)
 
 
 def _look_up(name: str, scope: Scope) -> Any:

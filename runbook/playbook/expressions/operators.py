@@ -27,9 +27,11 @@ class NotThereError(ExpressionError):
 
 def member(base: Any, key: Any) -> Any:
     """``base.key`` and ``base[key]``: an entry of a mapping or an item of a list, never an attribute."""
+    if type(base) is dict and type(key) is str and key in base:  # nearly always so, and asked in no time
+        return base[key]
     if base is UNKNOWN or key is UNKNOWN:
         return UNKNOWN
-    if type(base) is dict or isinstance(base, Mapping):  # nearly always a dict, which is asked in no time
+    if isinstance(base, Mapping):
         if isinstance(key, str) and key in base:
             return base[key]
         there = ", ".join(sorted(str(k) for k in base)[:8]) or "nothing"
