@@ -129,11 +129,13 @@ def test_three_of_five_dead_is_no_case_for_a_removal(lab: AgentLab, tmp_path: Pa
     """Sent without quorum, a removal would bar elections: docs/servers/raft.md#a-removal-after-quorum-is-lost."""
     for name in followers(lab)[:3]:
         lab.kill(name)
-    outcome = execute(lab, tmp_path / "runs")
-    assert (outcome.code, outcome.asked, changes_received(lab)) == (4, [], []), outcome.text
-    told = re.search(r"quorum is lost: (\d) of 5 voters answer and 3 are needed", outcome.text)
-    assert told, outcome.text
-    assert told[1] in "12", "a busy machine may be late with one of those that live, and never with a third"
+    told = "quorum is lost: 2 of 5 voters answer and 3 are needed"
+    for _ in range(3):  # a busy machine may be late with one of those that live; each time nothing is asked for
+        outcome = execute(lab, tmp_path / "runs")
+        assert (outcome.code, outcome.asked, changes_received(lab)) == (4, [], []), outcome.text
+        if told in outcome.text:
+            return
+    raise AssertionError(outcome.text)
 
 
 @pytest.mark.parametrize("lab", labs(3), indirect=True)
