@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from runbook.playbook.declarations import read_params, read_secrets, report_unused
 from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.expressions.static_scope import StaticScope
-from runbook.playbook.expressions.static_types import type_of_field
+from runbook.playbook.expressions.static_types import types_of_fields
 from runbook.playbook.mapping import Keys, MappingReader
 from runbook.playbook.model import Effect, Field, Guards, Playbook, StepDeclaration, StepSpec
 from runbook.playbook.reader import read_yaml
@@ -66,8 +66,7 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
             mapping.report("runbook", f"is {version}, but this version of runbook reads {LANGUAGE_VERSION}")
         params, param_marks = read_params(mapping.get("params"), diagnostics)
         secrets, secret_marks = read_secrets(mapping.get("secrets"), diagnostics)
-        types = {name: type_of_field(param) for name, param in params.items()}
-        scope = StaticScope(types, frozenset(secret_marks))
+        scope = StaticScope(types_of_fields(params.values()), frozenset(secret_marks))
         written, values = mapping.get("timeout"), ValueParser(diagnostics, scope)  # it may name no step
         timeout = values.value(written, mapping.field("timeout"), mapping.label("timeout")) if written else None
         guards, (steps, on_failure, finally_) = _read_body(mapping, scope, catalogue, diagnostics)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from runbook.playbook.diagnostics import Diagnostics, did_you_mean, quoted
 from runbook.playbook.expressions.model import Expression
 from runbook.playbook.expressions.static_scope import MissingResult, StaticScope
-from runbook.playbook.expressions.static_types import ANY, StaticType, repeated, type_of_result
+from runbook.playbook.expressions.static_types import ANY, StaticType, repeated, types_of_fields
 from runbook.playbook.model import Effect, Field, Retry, StepDeclaration, StepSpec, Value
 from runbook.playbook.step_options import StepOptionsReader
 from runbook.playbook.step_outline import ASSERT, NOT_OF_A_BLOCK, NOT_OF_AN_ASSERTION, StepOutline
@@ -39,6 +39,7 @@ class StepParser:
         self._diagnostics = diagnostics
         self._values = ValueParser(diagnostics, scope)
         self._options = StepOptionsReader(self._values, scope, diagnostics)
+        self._results: dict[str, Mapping[str, StaticType]] = {}  # of the step types in use
 
     def read(self, outlines: tuple[StepOutline, ...]) -> tuple[StepSpec, ...]:
         """Every step of one list."""
@@ -137,7 +138,7 @@ class StepParser:
     def _read_typed_step(self, outline: StepOutline, item: StaticType | None) -> tuple[dict[str, Any], StaticType]:
         """The parts of its :class:`StepSpec`, and the type of its result."""
         declaration = self._declaration(outline)
-        result = type_of_result(outline.id, declaration)
+        result = self._type_of_result(outline.id, declaration)
         with self._scope.override(item=item or self._scope.item):
             parts: dict[str, Any] = {"uses": "", "arguments": self._arguments(outline, declaration)}
             parts |= self._options.read(outline.mapping, result)
@@ -149,6 +150,15 @@ class StepParser:
                 self._check_retry(declaration, parts["retry"], parts["arguments"], outline)
             parts |= {"uses": declaration.name, "effect": effect, "guarded": guarded}
         return parts, repeated(result, outline.goes_on) if "for_each" in outline.mapping.node.entries else result
+
+    def _type_of_result(self, step_id: str, declaration: StepDeclaration | None) -> StaticType:
+        """The type of what one round of a step gives."""
+        if declaration is None:
+            return ANY
+        name = declaration.name
+        if name not in self._results:
+            self._results[name] = types_of_fields(declaration.results)
+        return StaticType("map", self._results[name], origin=f'step "{step_id}" ({name})')
 
     def _check_retry(
         self, declaration: StepDeclaration, retry: Retry, arguments: Mapping[str, Value], outline: StepOutline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_INT = 2**63 - 1
 """Far above any count, and it fits the machine word of whatever reads the journal."""
@@ -36,6 +37,7 @@ class ScalarError(ValueError):
         self.advice = advice
 
 
+@lru_cache(maxsize=1024)  # a file has few words, many times
 def parse_scalar(text: str) -> object:
     """The value of an unquoted scalar: None, bool, int, float or str.
 

@@ -35,6 +35,8 @@ class Scalar(NamedTuple):
 
     def at(self, offset: int) -> Mark:
         """The place in the file of the character ``text[offset]``; of the whole scalar where escapes hide it."""
+        if self.raw == self.text:  # nearly always, and on one line
+            return Mark(self.mark.path, self.mark.line, self.mark.column + offset)
         positions = _positions(self.raw, self.text, self.style)
         if positions is None or offset >= len(positions):
             return self.mark
@@ -152,6 +154,8 @@ class TreeBuilder:
         self._values += 1
         if self._values > MAX_VALUES:
             self._diagnostics.fail(self._mark(event), f"the file holds more than {MAX_VALUES:,} values")
+        if event.anchor is None and getattr(event, "tag", None) is None:
+            return
         if event.anchor is not None:
             message = f"anchors and aliases ({quoted(event.anchor)}) are not part of the language; write the value out"
             self._diagnostics.add(self._mark(event), message)

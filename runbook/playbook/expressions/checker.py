@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.expressions.functions import DEFAULT
@@ -39,29 +39,10 @@ def check_condition(parsed: ParsedExpression, scope: StaticScope, report: Report
 class _Checker(NameChecker):
     """A method for each kind of node gives the type of its value: ANY after an error, which is so reported once."""
 
-    def __init__(self, parsed: ParsedExpression, scope: StaticScope, report: Report) -> None:
-        super().__init__(parsed, scope, report)
-        self._methods: Mapping[type[ast.expr], Callable[[Any], StaticType]] = {
-            ast.Constant: self.constant,
-            ast.Name: self.name,
-            ast.Attribute: self._member,
-            ast.Subscript: self._member,
-            ast.Compare: self._compare,
-            ast.BoolOp: self._logic,
-            ast.UnaryOp: self._unary,
-            ast.BinOp: self._arithmetic,
-            ast.IfExp: self._choice,
-            ast.List: self._list,
-            ast.Dict: self._mapping,
-            ast.ListComp: self._comprehension,
-            ast.GeneratorExp: self._comprehension,
-            ast.Call: self._call,
-        }
-
     def type_of(self, node: ast.expr) -> StaticType:
         if is_step_reference(node):
             return self.step(node, literal_key(node) or "")
-        return self._methods[type(node)](node)
+        return self._METHODS[type(node)](self, node)
 
     # -- members
 
@@ -227,3 +208,20 @@ class _Checker(NameChecker):
             return self.type_of(node)
         finally:
             self.may_be_missing = before
+
+    _METHODS: ClassVar[Mapping[type[ast.expr], Callable[[_Checker, Any], StaticType]]] = {
+        ast.Constant: NameChecker.constant,
+        ast.Name: NameChecker.name,
+        ast.Attribute: _member,
+        ast.Subscript: _member,
+        ast.Compare: _compare,
+        ast.BoolOp: _logic,
+        ast.UnaryOp: _unary,
+        ast.BinOp: _arithmetic,
+        ast.IfExp: _choice,
+        ast.List: _list,
+        ast.Dict: _mapping,
+        ast.ListComp: _comprehension,
+        ast.GeneratorExp: _comprehension,
+        ast.Call: _call,
+    }

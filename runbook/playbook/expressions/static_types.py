@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.expressions.functions import FUNCTIONS, Function
 from runbook.playbook.expressions.refused import OPERATORS
-from runbook.playbook.model import Field, StepDeclaration
+from runbook.playbook.model import Field
 from runbook.playbook.types import NUMBERS, STRINGS
 
 
@@ -83,12 +83,9 @@ def type_of_field(declared: Field) -> StaticType:
     return StaticType(declared.type, choices=declared.choices if declared.type in STRINGS else None)
 
 
-def type_of_result(step_id: str, declaration: StepDeclaration | None) -> StaticType:
-    """The type of what one round of a step gives."""
-    if declaration is None:
-        return ANY
-    fields = {result.name: type_of_field(result) for result in declaration.results}
-    return StaticType("map", fields, origin=f'step "{step_id}" ({declaration.name})')
+def types_of_fields(declared: Iterable[Field]) -> Mapping[str, StaticType]:
+    """The types of params, or of the fields of a result, by name."""
+    return {each.name: type_of_field(each) for each in declared}
 
 
 def repeated(result: StaticType, goes_on: bool) -> StaticType:
