@@ -50,6 +50,8 @@ def _format_key(key: Any) -> str:
 
 def equal(left: Any, right: Any) -> Any:
     """``==`` of plain data; an UNKNOWN inside a list or mapping makes the answer UNKNOWN, unless it is False anyway."""
+    if type(left) is str and type(right) is str:  # nearly always so
+        return left == right
     if left is UNKNOWN or right is UNKNOWN:
         return UNKNOWN
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
@@ -113,6 +115,8 @@ def contains(item: Any, container: Any) -> Any:
     if isinstance(container, Mapping):
         return isinstance(item, str) and item in container
     if isinstance(container, list | tuple):
+        if type(item) is str and item in container:  # a text equals nothing but a text
+            return True
         return disjunction(equal(item, other) for other in container)
     raise ExpressionError(f'"in" needs a list, a mapping or a string, not {describe_value(container)}')
 
