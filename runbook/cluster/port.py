@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from runbook.errors import unexpected
 from runbook.raft.model import ClusterView, Peer, Reach
 
 
@@ -35,3 +36,23 @@ class Cluster(Protocol):
 
         Where the last look met no leader, an old one, if the product can. Raises :class:`ClusterError` and OSError.
         """
+
+
+@runtime_checkable
+class AddingCluster(Protocol):
+    """What a cluster can whose members are added from outside, and do not join by themselves."""
+
+    def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, Mapping[str, str]]:
+        """The id of the member at these peer URLs, which is added without a vote where it is not there; and the name
+        and peer URLs of all, as ``NAME=URL`` by id, without a name where it never started. Raises ClusterError.
+        """
+
+    def promote(self, member_id: str, *, within: float = inf) -> None:
+        """Give a learner its vote. Raises ClusterError: UNAVAILABLE where it has not copied enough yet."""
+
+
+def adding(cluster: Cluster) -> AddingCluster:
+    """The same cluster. Raises StepError where its members join by themselves."""
+    if not isinstance(cluster, AddingCluster):
+        raise unexpected(f"members of {cluster.name} join by themselves, and are not added", "Start the server")
+    return cluster

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from runbook.clock import seconds as now
 from runbook.cluster import threads
-from runbook.cluster.port import Cluster
+from runbook.cluster.port import Cluster, adding
 from runbook.errors import StepError
 from runbook.hosts.host import Host, word_of
 from runbook.hosts.spec import HostSpec
 from runbook.raft.liveness import settled_by_host
-from runbook.raft.lost_quorum_plan import FILES
 from runbook.raft.model import ClusterView, Peer, Reach, named
 from runbook.raft.opinions import HostWord
+from runbook.raft.recovery_files import FILES
 
 LIMIT = 6.0  # seconds for all that is asked of one machine
 
@@ -60,6 +60,14 @@ class ClusterWithHosts:
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """As the cluster."""
         return self._cluster.save_state(path, within=within)
+
+    def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, Mapping[str, str]]:
+        """As the cluster. Raises StepError where its members join by themselves."""
+        return adding(self._cluster).add_learner(peer_urls, within=within)
+
+    def promote(self, member_id: str, *, within: float = inf) -> None:
+        """As the cluster. Raises StepError where its members join by themselves."""
+        adding(self._cluster).promote(member_id, within=within)
 
     def _machines_of(self, view: ClusterView) -> dict[Peer, HostSpec]:
         """Of those whom a word of theirs would settle, as far as the inventory knows one machine of each."""

@@ -44,6 +44,35 @@ LISTENERS = """[ -r /proc/net/tcp ] || exit 96
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$1" '
 $4 == "0A" { split($2, at, ":"); if (at[2] == port) print at[1] } END { if (!NR) exit 1 }' || exit 96"""
 
+# A server's program, folder, options, and what of its environment begins with a prefix.
+COMMAND_LINE = """set -eu
+readlink -f "/proc/$1/exe"; readlink -f "/proc/$1/cwd"
+tr '\\000' '\\n' < "/proc/$1/cmdline" | sed 's/^/arg /'
+tr '\\000' '\\n' < "/proc/$1/environ" | grep "^$2" | sed 's/^/env /' || true"""
+
+# Run a server until its log says that it is there, as the user whose the file is, and end it; a spare file goes too.
+RUN_ONCE = """set -eu
+like="$1"; said="$2"; limit="$3"; cd "$4"; spare="$5"; shift 5
+log=$(mktemp); pid=
+trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi; rm -f "$log" $spare' EXIT
+trap 'exit 1' HUP INT TERM
+owner=$(stat -c %u "$like"); group=$(stat -c %g "$like")
+if [ "$owner" = "$(id -u)" ]; then "$@" > "$log" 2>&1 &
+else setpriv --reuid "$owner" --regid "$group" --clear-groups -- "$@" > "$log" 2>&1 &
+fi
+pid=$!; waited=0
+until grep -q "$said" "$log"; do
+if ! kill -0 "$pid" 2>/dev/null; then echo "it ended by itself: $(tail -n 1 "$log" | head -c 300)" >&2; exit 1; fi
+if [ "$waited" -ge "$limit" ]; then echo "not there after $limit s: $(tail -n 1 "$log" | head -c 300)" >&2; exit 1; fi
+sleep 1; waited=$((waited + 1))
+done
+kill "$pid"; ended=0
+while kill -0 "$pid" 2>/dev/null && [ "$ended" -lt 300 ]; do sleep 0.1; ended=$((ended + 1)); done"""
+MOVE_ASIDE = """set -eu
+if [ ! -e "$1" ]; then exit 0; fi
+if [ -e "$2" ]; then rm -rf "$1.emptied"; mv "$1" "$1.emptied"; rm -rf "$1.emptied"; else mv "$1" "$2"; fi
+sync "$(dirname "$1")\""""
+
 # All of it at once, as each call by ssh costs a second: the data folder, the file with the id, the unit, the address
 # and the port in hex.
 EXAMINE = f"""held() {{ {HOLDERS}

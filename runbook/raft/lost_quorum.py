@@ -14,11 +14,12 @@ from itertools import pairwise
 from runbook.raft.diagnosis.findings import format_names
 from runbook.raft.diagnosis.observations import observe_peer
 from runbook.raft.liveness import shows_life
-from runbook.raft.lost_quorum_plan import Ground, LeftOut, RaftFiles, RecoveryPlan, files_of, make_plan
+from runbook.raft.lost_quorum_plan import Ground, LeftOut, RecoveryPlan, make_plan
 from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
 from runbook.raft.opinions import HostWord
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import quorum
+from runbook.raft.recovery_files import RaftFiles, files_of
 from runbook.raft.removal import Refusal
 
 CONFIRM_FOR = 30.0  # seconds for which nobody leads and nobody comes back: longer than any election takes
@@ -213,6 +214,11 @@ def _reason_survivors_differ(survivors: Mapping[Peer, Vantage]) -> Refusal | Non
 
 
 def _reason_format(files: RaftFiles, survivors: Mapping[Peer, Vantage]) -> Refusal | None:
+    if files.forced:
+        if any(peer.voter for peer in survivors):
+            return None
+        sentence = f"every survivor is a learner ({format_names(list(survivors))}), and a learner begins no new cluster"
+        return Refusal("NoVoterLeft", sentence, "Restore a snapshot on all of them, as the product's own page says")
     protocols = {peer.protocol for peer in survivors}
     if len(protocols) > 1 or None in protocols:
         told = ", ".join(f"{peer.label}: {peer.protocol or 'unknown'}" for peer in survivors)

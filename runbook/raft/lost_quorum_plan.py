@@ -1,12 +1,7 @@
-"""The plan of a recovery by peers.json: who goes on, who is left out and why, what may be lost, and the file itself.
-
-Where each product looks for the file, and in which format: docs/servers/nomad.md#peersjson and consul.md.
-"""
+"""The plan of a recovery of a lost quorum: who goes on, who is left out and why, and what may be lost."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -15,114 +10,7 @@ from typing import Any
 from runbook.raft.diagnosis.findings import format_names
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.quorum import quorum
-from runbook.raft.removal import Refusal
-
-_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
-
-
-@dataclass(frozen=True)
-class RaftFiles:
-    """The files of one product.
-
-    Args:
-        kind: The product.
-        raft: The Raft folder, below the data folder.
-        id_file: The file that holds the server's id, below the data folder.
-        unit: What its systemd unit is usually called.
-        look: The product's own command that shows the configuration.
-        ids_since: The first version that reads ids in the file.
-        like: A file of the Raft folder that every server has which would read the file; its owner is taken too.
-        copied: What is copied aside before, below the data folder; empty where that is the whole of it.
-        tells_id: Whether every server has the file with its id.
-        unseal: The command after which a server reads the file, where that is not its start.
-    """
-
-    kind: str
-    raft: str
-    id_file: str
-    unit: str
-    look: str
-    ids_since: tuple[int, int, int]
-    like: str = "peers.info"
-    copied: str = ""
-    tells_id: bool = True
-    unseal: str = ""
-
-    def reason_not_read(self, peer: Peer, version: str | None) -> Refusal | None:
-        """Why this server could not read the file that its protocol asks for."""
-        number = version_number(version)
-        if peer.protocol == 2 or number is None or number >= self.ids_since:
-            return None
-        sentence = f"{peer.label} runs {self.kind} {version}, which reads no ids in peers.json whatever protocol it has"
-        needed = ".".join(map(str, self.ids_since))
-        return Refusal("FormatNotRead", sentence, f"Update the survivors to {needed} or later first, data in place")
-
-
-FILES = {
-    "nomad": RaftFiles(
-        "nomad",
-        "server/raft",
-        "server/node-id",
-        "nomad",
-        "nomad operator raft list-peers -stale",
-        (0, 9, 2),
-        copied="server/raft",
-    ),
-    "consul": RaftFiles(
-        "consul", "raft", "node-id", "consul", "consul operator raft list-peers -stale", (1, 0, 0), copied="raft"
-    ),
-    "openbao": RaftFiles(
-        "openbao",
-        "raft",
-        "node-id",  # where its configuration gives it none
-        "openbao",
-        "bao operator raft list-peers",
-        (0, 0, 0),
-        like="raft.db",
-        tells_id=False,
-        unseal="bao operator unseal",
-    ),
-}
-
-
-def files_of(kind: str) -> RaftFiles | Refusal:
-    """Of this product, or a refusal where no recovery by peers.json is known."""
-    if kind in FILES:
-        return FILES[kind]
-    if kind == "etcd":
-        sentence = "etcd is not recovered by peers.json, and its recovery is not built in here"
-        next_action = (
-            "See first that no majority runs elsewhere. Then start the member with the highest raftIndex once with "
-            "--force-new-cluster on its own data, and add the others as new members with empty folders"
-        )
-        return Refusal("NoRecoveryForProduct", sentence, next_action)
-    if kind == "vault":
-        sentence = "Vault shows no configuration without an active server, so whom it lists cannot be read from outside"
-        next_action = (
-            "See first that no majority runs elsewhere. Then stop the survivors, write the same raft/peers.json with "
-            "all of them in it on each, start them, and unseal them: it is read only then"
-        )
-        return Refusal("NoRecoveryForProduct", sentence, next_action)
-    sentence = f"how {kind} is recovered from a lost quorum is not built in here"
-    return Refusal("NoRecoveryForProduct", sentence, "Follow the product's own page on disaster recovery")
-
-
-def version_number(version: str | None) -> tuple[int, int, int] | None:
-    """``1.8.7+ent`` as numbers; None where it cannot be read."""
-    found = _VERSION.match(version or "")
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
-
-
-def peers_json(members: Sequence[tuple[Peer, bool]]) -> str:
-    """The file's text, the same for every survivor: each peer that goes on, and whether it has a vote.
-
-    On protocol 2 it is a list of addresses, and none of them can be without a vote.
-    """
-    if all(peer.protocol == 2 for peer, _ in members):
-        return json.dumps([peer.address for peer, _ in members], indent=2) + "\n"
-    entries = [{"id": peer.id, "address": peer.address, "non_voter": not voter} for peer, voter in members]
-    return json.dumps(entries, indent=2) + "\n"
-
+from runbook.raft.recovery_files import RaftFiles, peers_json
 
 Log = tuple[int, int]  # term and index of the last entry: the larger one is further
 
@@ -173,7 +61,10 @@ class Survivor:
 
 @dataclass(frozen=True)
 class RecoveryPlan:
-    """Whose log is furthest stands first in ``survivors``; ``losses`` is what is to be told before anybody agrees."""
+    """Whose log is furthest stands first in ``survivors``; ``losses`` is what is to be told before anybody agrees.
+
+    ``text`` is that of peers.json, empty where none is written.
+    """
 
     cluster: str
     files: RaftFiles
@@ -186,6 +77,23 @@ class RecoveryPlan:
     def name(self) -> str:
         """How a person agrees to it: the cluster's name."""
         return self.cluster
+
+    @property
+    def starts(self) -> tuple[Survivor, ...]:
+        """Who is started with its own data."""
+        return self.survivors[:1] if self.files.forced else self.survivors
+
+    @property
+    def anew(self) -> tuple[Survivor, ...]:
+        """Who joins them afterwards as an empty member."""
+        return self.survivors[1:] if self.files.forced else ()
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be the same wherever the plan is made again."""
+        if not self.files.forced:
+            return self.text
+        return f"{self.files.method}: {', '.join(one.peer.id for one in (*self.starts, *self.anew))}"
 
     def record(self) -> dict[str, Any]:
         """As plain data, for a record and for a machine."""
@@ -207,7 +115,11 @@ class RecoveryPlan:
                 for one in self.left_out
             ],
             "losses": list(self.losses),
+            "method": self.files.method,
+            "starts": [one.peer.id for one in self.starts],
+            "anew": [one.peer.id for one in self.anew],
             "peers_json": self.text,
+            "fingerprint": self.fingerprint,
         }
 
 
@@ -217,7 +129,9 @@ def make_plan(
     """Of survivors that fit together."""
     logs = {peer: (vantage.last_log_term or 0, vantage.last_log_index or 0) for peer, vantage in vantages.items()}
     order = sorted(vantages, key=lambda peer: ((-logs[peer][0], -logs[peer][1]), peer.label, peer.id))
-    votes = _votes(order, logs)
+    if files.forced:  # a learner begins no cluster
+        order.sort(key=lambda peer: not peer.voter)
+    votes = {peer: peer.voter for peer in order} if files.forced else _votes(order, logs)
     survivors = tuple(
         Survivor(
             peer,
@@ -231,8 +145,9 @@ def make_plan(
         for peer in order
         for said in (vantages[peer],)
     )
-    text = peers_json([(one.peer, one.voter) for one in sorted(survivors, key=lambda one: one.peer.id)])
-    return RecoveryPlan(cluster, files, survivors, left_out, tuple(_losses(survivors, left_out)), text)
+    members = [(one.peer, one.voter) for one in sorted(survivors, key=lambda one: one.peer.id)]
+    losses = tuple(_losses(files, survivors, left_out))
+    return RecoveryPlan(cluster, files, survivors, left_out, losses, "" if files.forced else peers_json(members))
 
 
 def _votes(order: Sequence[Peer], logs: Mapping[Peer, Log]) -> dict[Peer, bool]:
@@ -243,7 +158,7 @@ def _votes(order: Sequence[Peer], logs: Mapping[Peer, Log]) -> dict[Peer, bool]:
     return {peer: peer.voter or furthest is None or logs[peer] > furthest for peer in order}
 
 
-def _losses(survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Iterator[str]:
+def _losses(files: RaftFiles, survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Iterator[str]:
     """What may be lost or wrongly committed, in plain words."""
     furthest = survivors[0]
     name = furthest.peer.label
@@ -262,9 +177,12 @@ def _losses(survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Itera
             f"Nothing that was acknowledged should be lost: a change needed {needed} of {voted + lost} voters, and "
             f"{lost} are left out. It is all in the log of {name}, which ends at {end}"
         )
-    yield _uncommitted(furthest, name)
+    yield _dropped(name) if files.forced else _uncommitted(furthest, name)
     behind = [one for one in survivors[1:] if one.log != furthest.log]
-    if behind:
+    if files.forced and len(survivors) > 1:
+        others = format_names([one.peer for one in survivors[1:]])
+        yield f"Of {others} nothing is kept but the copies: empty again, they take all from {name}, one after the other"
+    elif behind:
         told = ", ".join(f"{one.peer.label} ends at {one.log_end}" for one in behind)
         yield f"Not every survivor holds as much ({told}): start {name} first, the others right after"
     promoted = [one.peer for one in survivors if one.voter and not one.peer.voter]
@@ -277,6 +195,13 @@ def _losses(survivors: Sequence[Survivor], left_out: Sequence[LeftOut]) -> Itera
                 f"{one.peer.label} is left out on a person's word: IF IT STILL RUNS, WHAT IT ACCEPTED SINCE THE CUT "
                 "WILL BE LOST WITHOUT A WORD"
             )
+
+
+def _dropped(name: str) -> str:
+    return (
+        f"MAY BE LOST: what {name} holds and does not know to be committed is dropped, also where a client was told "
+        "that it is done"
+    )
 
 
 def _uncommitted(furthest: Survivor, name: str) -> str:

@@ -7,9 +7,11 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 
-from runbook.raft.lost_quorum_plan import Ground, LeftOut, RecoveryPlan, Survivor
+from runbook.raft.forced_recovery_text import force_new_cluster
+from runbook.raft.lost_quorum_plan import Ground, RecoveryPlan, Survivor
 from runbook.raft.model import Peer
 from runbook.raft.quorum import quorum
+from runbook.raft.recovery_shell import check, fence, folder, heading, stop
 
 GROUNDS = {
     Ground.INACTIVE: "its port is refused, and on its host it was seen that it does not run",
@@ -18,7 +20,6 @@ GROUNDS = {
 }
 WIDTH = 100
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-UNKNOWN_FOLDER = "FILL-IN-THE-DATA-FOLDER"
 
 
 def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
@@ -28,24 +29,31 @@ def format_plan(plan: RecoveryPlan, unit: str | None = None) -> list[str]:
         unit: What the servers' systemd unit is called; the product's usual name where it is None.
     """
     unit, plan = unit or plan.files.unit, _printable(plan)
+    commands = force_new_cluster(plan, unit) if plan.files.forced else _by_peers_json(plan, unit)
     return [
         *_summary(plan),
         "",
-        *_heading("1. On every survivor: stop it, keep a copy, write the file. Start none before all have it."),
+        *commands,
+        "# Then add new servers, one at a time, until there are as many voters as before.",
+    ]
+
+
+def _by_peers_json(plan: RecoveryPlan, unit: str) -> list[str]:
+    return [
+        *heading("1. On every survivor: stop it, keep a copy, write the file. Start none before all have it."),
         *(line for one in plan.survivors for line in ("", *_write(plan, one, unit))),
         "",
-        *_heading("2. Start them, in this order, one right after the other: the furthest log first."),
+        *heading("2. Start them, in this order, one right after the other: the furthest log first."),
         *(line for one in plan.survivors for line in _start(plan, one, unit)),
         "",
-        *_heading("3. Look. There is a leader, every survivor is listed, and nobody else is."),
+        *heading("3. Look. There is a leader, every survivor is listed, and nobody else is."),
         "",
         plan.files.look,
         "runbook diagnose",
         "",
-        *_heading("4. On each server left out, as soon as its machine is up, BEFORE the others can reach it."),
-        *(line for one in plan.left_out for line in ("", *_fence(plan, one, unit))),
+        *heading("4. On each server left out, as soon as its machine is up, BEFORE the others can reach it."),
+        *(line for one in plan.left_out for line in ("", *fence(plan, one, unit))),
         "",
-        "# Then add new servers, one at a time, until there are as many voters as before.",
     ]
 
 
@@ -72,21 +80,20 @@ def _plain(text: str | None) -> str | None:
     return text and "".join(c if c.isprintable() else REPLACEMENT for c in text)
 
 
-def _heading(text: str) -> list[str]:
-    return [f"# ---- {text}"]
-
-
 def _summary(plan: RecoveryPlan) -> Iterator[str]:
-    voters = [one for one in plan.survivors if one.voter]
-    told = f"{len(plan.survivors)} servers go on, {len(plan.left_out)} are left out"
-    yield from _wrapped(f"Recovery of {plan.cluster} by peers.json: {told}.", 0)
+    voters = [one for one in plan.starts if one.voter]
+    told = f"{len(plan.starts)} servers go on, {len(plan.left_out)} are left out"
+    if plan.files.forced:
+        told = f"1 server goes on, {len(plan.anew)} join it as empty members, {len(plan.left_out)} are left out"
+    yield from _wrapped(f"Recovery of {plan.cluster} by {plan.files.method}: {told}.", 0)
     yield from _wrapped(f"Afterwards {len(voters)} voters, quorum {quorum(len(voters))}.", 0)
     yield "#"
     for one in plan.survivors:
         vote = "" if one.voter else ", without a vote"
         version = f", version {one.version}" if one.version else ""
         end = f"log ends at {one.log_end}"
-        yield from _wrapped(f"goes on    {one.peer.label} ({one.peer.address}): {end}{vote}{version}", 11)
+        what = "is emptied" if one in plan.anew else "goes on   "
+        yield from _wrapped(f"{what} {one.peer.label} ({one.peer.address}): {end}{vote}{version}", 11)
     for out in plan.left_out:
         ground = GROUNDS[out.ground] if out.ground else "nothing shows that it is lost"
         yield from _wrapped(f"left out   {out.peer.label} ({out.peer.address}): {ground}. {out.seen}", 11)
@@ -109,20 +116,19 @@ def _wrapped(text: str, indent: int) -> list[str]:
 
 def _write(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
     """One command to paste, which stops at the first thing that is not as it should be."""
-    named, files = shlex.quote(unit), plan.files
+    files = plan.files
     yield f"# on {survivor.peer.label} ({survivor.peer.address})"
     yield "sudo sh -eu <<'RECOVERY'"
-    yield from _folder(plan, survivor.data_dir)
+    yield from folder(plan, survivor.data_dir)
     if survivor.peer.protocol != 2:
         own = f'[ "$(cat "$data"/{files.id_file})" = {shlex.quote(survivor.peer.id)} ]'
         missing = "" if files.tells_id else f'[ ! -e "$data"/{files.id_file} ] || '
-        yield _check(f"{missing}{own}", "this is not that server: its id is another one")
+        yield check(f"{missing}{own}", "this is not that server: its id is another one")
     unread = "the server would delete peers.json unread" if files.like == "peers.info" else "it has no Raft data"
-    yield _check(f'[ -e "$raft/{files.like}" ]', f"no {files.like}: {unread}")
+    yield check(f'[ -e "$raft/{files.like}" ]', f"no {files.like}: {unread}")
     yield f'kept="${"raft" if files.copied else "data"}"'
-    yield _check('[ ! -e "$kept.before-recovery" ]', "there is a copy already: was this done before?")
-    yield f"systemctl stop {named}"
-    yield f"if systemctl is-active --quiet {named}; then echo 'it still runs' >&2; exit 1; fi"
+    yield check('[ ! -e "$kept.before-recovery" ]', "there is a copy already: was this done before?")
+    yield from stop(unit)
     yield 'cp -a "$kept" "$kept.before-recovery"'
     yield "cat > \"$raft/peers.json.new\" <<'PEERS'"
     yield from plan.text.splitlines()
@@ -143,30 +149,3 @@ def _start(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
     if plan.files.unseal:
         yield "# It reads peers.json as it is unsealed. Once for each key share that it needs:"
         yield f"{plan.files.unseal} -address={shlex.quote(survivor.url)}"
-
-
-def _folder(plan: RecoveryPlan, data_dir: str | None) -> Iterator[str]:
-    yield f"data={shlex.quote(data_dir or UNKNOWN_FOLDER)}"
-    yield f'raft="$data"/{plan.files.raft}'
-    yield _check('[ -d "$raft" ]', "there is no such Raft folder")
-
-
-def _check(condition: str, otherwise: str) -> str:
-    return f"{condition} || {{ echo {shlex.quote(otherwise)} >&2; exit 1; }}"
-
-
-def _fence(plan: RecoveryPlan, left_out: LeftOut, unit: str) -> Iterator[str]:
-    """It may join anew afterwards, with an empty Raft folder."""
-    peer = left_out.peer
-    yield f"# on {peer.label} ({peer.address})"
-    if not left_out.may_return:
-        yield "# nothing: it is fenced already"
-        return
-    folders = {one.data_dir for one in plan.survivors}
-    yield "sudo sh -eu <<'FENCE'"
-    yield f"systemctl disable --now {shlex.quote(unit)}"
-    yield from _folder(plan, folders.pop() if len(folders) == 1 else None)
-    old = '"$raft"' if plan.files.copied else '"$data"'
-    yield f'mv {old} {old[:-1]}.left-out"'
-    yield f"echo {shlex.quote(f'{peer.label}: fenced')}"
-    yield "FENCE"

@@ -29,6 +29,8 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.confirm_recovery": "raft.recovery",
     "raft.write_peers": "raft.recovery",
     "raft.verify_recovery": "raft.recovery",
+    "raft.force_new_cluster": "raft.new_cluster",
+    "raft.join_empty": "raft.new_cluster",
     "host.service": "hosts",
     "host.backup": "hosts",
     "http.request": "http",

@@ -12,8 +12,8 @@ import pytest
 
 from runbook.errors import StepError
 from runbook.hosts.spec import HostSpec
-from runbook.raft.lost_quorum_plan import FILES
 from runbook.raft.model import Peer
+from runbook.raft.recovery_files import FILES
 from runbook.raft.removal import Refusal
 from runbook.steps.raft.survivor_hosts import left_out_word, specs_by_peer, survivor_fault
 

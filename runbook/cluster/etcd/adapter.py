@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runbook.cluster import http
-from runbook.cluster.etcd import CLIENT_PORT, replies
+from runbook.cluster.etcd import CLIENT_PORT, members, replies
 from runbook.cluster.etcd.client import EtcdClient
 from runbook.cluster.etcd.interview import MEMBERS, STATUS, Interview, interview
 from runbook.cluster.etcd.opinions import StreamLog, opinions_in
@@ -100,6 +100,18 @@ class EtcdCluster:
         until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
         path = "/v3/cluster/member/remove"
         self._client.first(self._route, until, lambda url: self._client.change(url, path, body, until))
+
+    def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, Mapping[str, str]]:
+        """By any member, which passes it on to the leader."""
+        until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
+        return self._client.first(
+            self._route, until, lambda url: members.add_learner(self._client, url, peer_urls, until)
+        )
+
+    def promote(self, member_id: str, *, within: float = inf) -> None:
+        """By any member, which passes it on to the leader."""
+        until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
+        self._client.first(self._route, until, lambda url: members.promote(self._client, url, member_id, until))
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The snapshot of one member, verified by the digest at its end; a member without quorum gives one too."""

@@ -13,6 +13,7 @@ _MEANINGS = (
     ("member has been permanently removed", ErrorKind.NOT_A_PEER),
     ("unhealthy cluster", ErrorKind.UNAVAILABLE),
     ("not enough started members", ErrorKind.UNAVAILABLE),
+    ("in sync with leader", ErrorKind.UNAVAILABLE),  # a learner that has not copied enough yet
     ("can only promote a learner member", ErrorKind.REJECTED),
     ("no leader", ErrorKind.NO_LEADER),
     ("leader changed", ErrorKind.AMBIGUOUS),

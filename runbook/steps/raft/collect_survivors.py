@@ -9,6 +9,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.hosts.spec import HostSpec
     from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
 
@@ -55,7 +56,7 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where a host is not the survivor's or could not be recovered."""
     from runbook.hosts.spec import host_map, host_spec
     from runbook.raft.lost_quorum import left_out_of, peers_of, survivors_of
-    from runbook.raft.lost_quorum_plan import files_of
+    from runbook.raft.recovery_files import files_of
     from runbook.raft.removal import Refusal
     from runbook.steps.raft.snapshot import write_evidence
     from runbook.steps.raft.survivor_hosts import specs_by_peer, survivor_fault
@@ -78,11 +79,31 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         return {"id": peer.id, "address": peer.address, "name": peer.label, "host": host}
 
     living = [{**row(peer), "log": [said.last_log_term, said.last_log_index]} for peer, said in survivors.items()]
+    if files.forced:
+        for told in living:
+            told |= _how_it_was_started(specs[told["id"]]) if told["id"] in specs else {}
     left_out = [row(peer) for peer in left_out_of(view, survivors)]
     complete = bool(living) and all(peer.id in specs for peer in survivors)
     message = f"{len(living)} servers answer, {len(left_out)} do not; every configuration is in {path.name}"
     found = {"survivors": living, "left_out": left_out, "hosts_complete": complete}
     return StepResult(message, {**found, "path": str(path), "sha256": digest})
+
+
+def _how_it_was_started(spec: HostSpec) -> dict[str, Any]:
+    """Read while it runs, as it is started once with other settings later. Raises RefusedError where it cannot be."""
+    from runbook.cluster.etcd.once import VARIABLES, config_file_of
+    from runbook.hosts.host import Host
+    from runbook.raft.removal import Refusal
+
+    host = Host(spec)
+    command = host.command_line(VARIABLES)
+    path = config_file_of(command) if command else None
+    config = host.read_file(path) if path else None
+    if command is None or (path and config is None):
+        what = f"its file {path} is not there" if path else "its process's options cannot be read"
+        sentence = f"{spec.label}: how the server was started cannot be told: {what}"
+        raise RefusedError(Refusal("CommandUnread", sentence, "Do it by hand: runbook recover plan has the commands"))
+    return {"command": command.record(), "config": config}
 
 
 def _settled_look(context: StepContext) -> ClusterView:

@@ -1,4 +1,4 @@
-"""``raft.plan_recovery``: how a lost quorum is recovered by peers.json, or why it may not be. It changes nothing."""
+"""``raft.plan_recovery``: how a lost quorum is recovered, or why it may not be. It changes nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from runbook.raft.lost_quorum_plan import RecoveryPlan
     from runbook.steps.context import StepContext
 
+METHOD_FIELDS = (
+    Field("method", "string", "peers.json, or force-new-cluster of etcd", choices=("peers.json", "force-new-cluster")),
+    Field("starts", "list", "who is started with its own data", items=("id", "address", "name", "host")),
+    Field("anew", "list", "who joins them as an empty member", items=("id", "address", "name", "host")),
+)
 PLAN_RECOVERY = StepDeclaration(
     "raft.plan_recovery",
     "Decide whether and how the survivors of a lost quorum are recovered. Who is seen nowhere to be gone is asked for "
@@ -27,7 +32,8 @@ PLAN_RECOVERY = StepDeclaration(
     results=(
         Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
         Field("left_out", "list", "who does not, and on what ground", items=("id", "name", "ground", "may_return")),
-        Field("peers_json", "string", "the file's text, the same for all"),
+        *METHOD_FIELDS,
+        Field("peers_json", "string", "the file's text, the same for all; empty where none is written"),
         Field("raft_folder", "string", "where it belongs, below the data folder"),
         Field(
             "copied_folder", "string", "what is to be copied aside before, below the data folder; empty for all of it"
@@ -51,6 +57,7 @@ PLAN_RECOVERY = StepDeclaration(
 )
 
 PLAN_FILE = "recovery-plan.txt"
+OF_A_HOST = ("host", "command", "config")
 SENTENCE = "If {name} still runs, what it accepted since the cut will be lost without a word. {seen}. Type its name:"
 
 
@@ -72,12 +79,13 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
     lines = [*format_summary(plan), f"The whole plan, with the commands for each host: {path}"]
     if context.dry_run:
         lines += [f"would ask a person to name {name} as lost" for name in asked.values()]
-    hosts = {row["id"]: row["host"] for row in collected["survivors"]}
+    hosts = {row["id"]: {key: row.get(key) for key in OF_A_HOST} for row in collected["survivors"]}
     record = plan.record()
-    survivors = [{**row, "host": hosts.get(row["id"])} for row in record["survivors"]]
+    survivors = [{**row, **hosts[row["id"]]} for row in record["survivors"]]
     output = {
         **record,
         "survivors": survivors,
+        **{key: [row for row in survivors if row["id"] in record[key]] for key in ("starts", "anew")},
         "raft_folder": plan.files.raft,
         "copied_folder": plan.files.copied,
         "like": plan.files.like,

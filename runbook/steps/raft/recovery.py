@@ -12,6 +12,7 @@ from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
+from runbook.steps.raft.plan_recovery import METHOD_FIELDS
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ CONFIRM_RECOVERY = StepDeclaration(
     parameters=(Field("plan", "map", "the result of raft.plan_recovery", required=True),),
     results=(
         Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
-        Field("peers_json", "string", "the file's text"),
+        *METHOD_FIELDS,
+        Field("peers_json", "string", "the file's text; empty where none is written"),
         Field("raft_folder", "string", "where it belongs, below the data folder"),
         Field(
             "copied_folder", "string", "what is to be copied aside before, below the data folder; empty for all of it"
@@ -63,7 +65,7 @@ def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepRes
         raise RefusedError(Refusal("NotAgreed", sentence, "Run it at a terminal, with the plan read"))
     named = frozenset(plan["named"])
     made = plan_or_refuse(gather_evidence(context, plan["collected"], plan["confirm_for"], named))
-    if made.text != plan["peers_json"]:
+    if made.fingerprint != plan["fingerprint"]:
         sentence = "the survivors are not those of the plan any more"
         raise RefusedError(Refusal("PlanMoved", sentence, "Run it again, and read the new plan"))
     told = f"would ask: {question}" if context.dry_run else f"agreed to by typing {name}; it still is as planned"
@@ -96,8 +98,8 @@ def require_confirmed(context: StepContext, plan: Mapping[str, Any]) -> None:
     """Raises StepError for a plan that no raft.confirm_recovery of this run has confirmed."""
     state = context.state
     places = [place for place, uses in state.uses.items() if uses == CONFIRM_RECOVERY.name]
-    confirmed = [state.outputs[place].get("peers_json") for place in places if place in state.outputs]
-    if plan.get("peers_json") not in confirmed:
+    confirmed = [state.outputs[place].get("fingerprint") for place in places if place in state.outputs]
+    if plan.get("fingerprint") not in confirmed:
         raise unexpected("no raft.confirm_recovery of this run has confirmed this plan", "Give it that step's result")
 
 
@@ -229,7 +231,7 @@ def _wait_for_keys(context: StepContext, plan: Mapping[str, Any], within: float)
     from runbook.errors import ClusterError, ErrorKind
     from runbook.events import Waiting
 
-    survivors = {row["id"] for row in plan["survivors"]}
+    survivors = {row["id"] for row in plan["starts"]}
     told: list[str] = []
 
     def unsealed() -> bool | None:
@@ -249,7 +251,7 @@ def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:
     """Every survivor answers, and each holds the leader's configuration, with all of them in it and nobody left out."""
     if view.configuration is None or view.leader_id is None:
         return False
-    survivors = {row["id"] for row in plan["survivors"]}
+    survivors = {row["id"] for row in plan["starts"]}
     left_out = {row["id"] for row in plan["left_out"]}
     held = {v.server_id: v.configuration for v in view.answering if v.configuration is not None}
     listed = {peer.id for peer in view.configuration.peers}
@@ -261,7 +263,7 @@ def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:
 def _refuse_unread_files(plan: Mapping[str, Any]) -> None:
     from runbook.hosts.host import open_host
 
-    for row in plan["survivors"]:
+    for row in plan["starts"]:
         host = open_host(row["host"])
         path = f"{host.spec.data_folder}/{plan['raft_folder']}/peers.json"
         if host.kind_of(path) != "nothing":

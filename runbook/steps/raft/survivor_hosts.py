@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from runbook.errors import StepError, unexpected
 from runbook.raft.lost_quorum import left_out_of, peers_of, survivors_of
-from runbook.raft.lost_quorum_plan import RaftFiles, files_of
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.opinions import HostWord
+from runbook.raft.recovery_files import RaftFiles, files_of
 from runbook.raft.removal import Refusal
 
 if TYPE_CHECKING:
