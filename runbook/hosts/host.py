@@ -19,7 +19,6 @@ from typing import Any
 from runbook.clock import seconds as now
 from runbook.doors import Purpose
 from runbook.errors import ErrorKind, StepError, unexpected
-from runbook.hosts.command_line import CommandLine, read_command_line
 from runbook.hosts.process import (
     SSH_FAILED,
     Command,
@@ -30,6 +29,7 @@ from runbook.hosts.process import (
     small_environment,
     ssh_options,
 )
+from runbook.hosts.process_command import ProcessCommand, read_process_command
 from runbook.hosts.scripts import (
     COMMAND_LINE,
     COPY_ASIDE,
@@ -123,14 +123,14 @@ class Host:
         """Nothing is there afterwards; what was, is under its new name, where no copy of it was before."""
         self._script(MOVE_ASIDE, folder, target, what=f"move {folder} to {target}", changes=True)
 
-    def command_line(self, prefix: str) -> CommandLine | None:
+    def process_command(self, prefix: str) -> ProcessCommand | None:
         """How the process that has the data folder open was started, with the variables that begin so."""
         holders = self.examine().service.holders
         if not holders:
             return None
         pid = holders[0].partition(" ")[0]
         told = self._script(COMMAND_LINE, pid, prefix, what=f"see how process {pid} was started")
-        return read_command_line(told.stdout)
+        return read_process_command(told.stdout)
 
     def run_once(
         self, words: Iterable[str], *, folder: str, like: str, until_said: str, within: float, spare: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.lost_quorum import RecoveryEvidence, plan_recovery
@@ -11,14 +12,48 @@ from runbook.raft.removal import Refusal
 from tests.raft.test_lost_quorum import DEAD, SURVIVOR, look, planned
 
 
-def test_no_plan_for_etcd_which_has_another_way() -> None:
-    """It is named, with what must be seen first; and a diagnosis sends nobody of etcd to peers.json."""
-    looks = [replace(look([SURVIVOR, DEAD, DEAD], at), cluster="etcd:x") for at in (0.0, 15.0, 30.0)]
-    made = plan_recovery(RecoveryEvidence(looks))
-    assert isinstance(made, Refusal)
-    told = " ".join(finding.next_action for finding in diagnose(looks[-1]))
-    assert ("peers.json" in told, "runbook recover plan" in told) == (False, True)
-    assert (made.code, "--force-new-cluster" in made.next_action) == ("NoRecoveryForProduct", True)
+def test_etcd_begins_a_new_cluster_from_the_furthest_voter_and_empties_the_others() -> None:
+    """No file is written, what was not known to be committed is dropped, and a diagnosis sends nobody to a file."""
+    said = look([SURVIVOR, SURVIVOR, DEAD, DEAD, DEAD])
+    vantages = tuple(replace(v, last_log_term=None, commit_index=None, data_dir=None) for v in said.vantages)
+    etcd = replace(said, cluster="etcd:x", vantages=vantages)
+    made = planned(etcd)
+    lines = format_plan(made)
+    (first,), (second,) = made.starts, made.anew
+    assert (made.text, made.fingerprint) == ("", f"force-new-cluster: {first.peer.id}, {second.peer.id}")
+    assert [lines.count(line) for line in ("ETCD_FORCE_NEW_CLUSTER=true", "ETCD_INITIAL_CLUSTER_STATE=existing")] == [
+        1,
+        1,
+    ]
+    told = " ".join(line.removeprefix("# ").strip() for line in lines)
+    assert f"MAY BE LOST: what {first.peer.label} holds and does not know to be committed is dropped" in told
+    assert "recovery takes all of a log for committed" not in told
+    assert f"is emptied {second.peer.label}" in told
+    advice = " ".join(finding.next_action for finding in diagnose(etcd))
+    assert ("peers.json" in advice, "runbook recover plan" in advice) == (False, True)
+
+
+def test_a_learner_of_etcd_begins_no_cluster() -> None:
+    """However far its log is; and where nobody else is left, only a snapshot helps."""
+    said = replace(look([SURVIVOR, SURVIVOR, DEAD, DEAD, DEAD]), cluster="etcd:x")
+
+    def as_learners(*ids: str | None) -> Any:
+        held = said.answering[0].configuration
+        assert held is not None
+        peers = tuple(replace(peer, voter=peer.id not in ids) for peer in held.peers)
+        vantages = tuple(
+            replace(v, configuration=replace(held, peers=peers), last_log_index=999 if v.server_id in ids else 1)
+            for v in said.vantages
+        )
+        return replace(said, vantages=vantages)
+
+    furthest, other = said.answering[:2]
+    made = planned(as_learners(furthest.server_id))
+    assert made.starts[0].peer.id == other.server_id
+    looks = [replace(as_learners(furthest.server_id, other.server_id), taken_at=at) for at in (0.0, 15.0, 30.0)]
+    refused = plan_recovery(RecoveryEvidence(looks))
+    assert isinstance(refused, Refusal)
+    assert refused.code == "NoVoterLeft"
 
 
 def test_no_plan_for_vault_yet_but_the_way() -> None:

@@ -96,7 +96,7 @@ def _how_it_was_started(spec: HostSpec) -> dict[str, Any]:
     from runbook.raft.removal import Refusal
 
     host = Host(spec)
-    command = host.command_line(VARIABLES)
+    command = host.process_command(VARIABLES)
     path = config_file_of(command) if command else None
     config = host.read_file(path) if path else None
     if command is None or (path and config is None):

@@ -95,14 +95,14 @@ def join_empty(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         return StepResult(f"{where} would join as an empty member", {}, Label.UNKNOWN)
     from runbook.cluster.etcd.once import setting
     from runbook.cluster.port import adding
-    from runbook.hosts.command_line import command_line
     from runbook.hosts.host import Running, open_host
+    from runbook.hosts.process_command import process_command
     from runbook.steps.raft.recovery import require_confirmed
 
     plan, host, cluster = arguments["plan"], open_host(arguments["host"]), adding(context.cluster)
     require_confirmed(context, plan)
     row = _row_of(plan, "anew", host)
-    command = command_line(row["command"])
+    command = process_command(row["command"])
     name, urls = (setting(command, row["config"], each) for each in ("name", "initial-advertise-peer-urls"))
     if not urls or not name:
         what = f"{host.spec.label}: it was started without name or initial-advertise-peer-urls"
@@ -174,9 +174,9 @@ def _row_of(plan: Mapping[str, Any], part: str, host: Host) -> Mapping[str, Any]
 def _start_once(host: Host, row: Mapping[str, Any], settings: Mapping[str, Any], within: float) -> None:
     """As its owner, by its own command with these settings, until it has a leader."""
     from runbook.cluster.etcd.once import THERE, started_once
-    from runbook.hosts.command_line import command_line
+    from runbook.hosts.process_command import process_command
 
-    command, data, path = command_line(row["command"]), host.spec.data_folder, f"{host.spec.data_folder}.once.yaml"
+    command, data, path = process_command(row["command"]), host.spec.data_folder, f"{host.spec.data_folder}.once.yaml"
     once = started_once(command, row["config"], settings, path)
     if once.config is not None:
         host.write_file(path, once.config, mode=MODE, like=data)

@@ -10,7 +10,7 @@ PREFIXES = ("arg ", "env ")
 
 
 @dataclass(frozen=True)
-class CommandLine:
+class ProcessCommand:
     """``options`` are without the program's own name; ``environment`` is the part of it that the server reads."""
 
     program: str
@@ -23,12 +23,12 @@ class CommandLine:
         return {**asdict(self), "options": list(self.options)}
 
 
-def command_line(told: Mapping[str, Any]) -> CommandLine:
+def process_command(told: Mapping[str, Any]) -> ProcessCommand:
     """That of such a record."""
-    return CommandLine(told["program"], told["folder"], tuple(told["options"]), dict(told["environment"]))
+    return ProcessCommand(told["program"], told["folder"], tuple(told["options"]), dict(told["environment"]))
 
 
-def read_command_line(printed: str) -> CommandLine | None:
+def read_process_command(printed: str) -> ProcessCommand | None:
     """What the script COMMAND_LINE prints; None where anything of it cannot be told, as an option has a line break."""
     program, folder, *rest = [*printed.splitlines(), "", ""]
     rest = [line for line in rest if line]
@@ -36,4 +36,4 @@ def read_command_line(printed: str) -> CommandLine | None:
     environment = dict(line.removeprefix("env ").partition("=")[::2] for line in rest if line.startswith("env "))
     if not program.startswith("/") or not options or not all(line.startswith(PREFIXES) for line in rest):
         return None
-    return CommandLine(program, folder, tuple(options[1:]), environment)
+    return ProcessCommand(program, folder, tuple(options[1:]), environment)
