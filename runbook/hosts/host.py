@@ -29,19 +29,15 @@ from runbook.hosts.process import (
     small_environment,
     ssh_options,
 )
-from runbook.hosts.process_command import ProcessCommand, read_process_command
 from runbook.hosts.scripts import (
-    COMMAND_LINE,
     COPY_ASIDE,
     EXAMINE,
     KIND,
-    MOVE_ASIDE,
     NO_TOOLS,
     NOT_ROOT,
     NOT_THERE,
     READ,
     ROOM,
-    RUN_ONCE,
     WRITE,
 )
 from runbook.hosts.spec import KEYS, HostSpec, host_spec
@@ -52,7 +48,6 @@ from runbook.text import last_line, shown
 CONNECT = 10.0  # seconds for a connection
 QUICK = 20.0  # seconds for a look at a file or a unit
 SERVICE = 120.0  # seconds for a service to stop or to start
-ENDING = 40.0  # seconds for a server that was started once to end again
 COPY = 900.0  # seconds for a copy of a folder
 SHORTEST = 0.1  # seconds
 _PROPERTY = re.compile(r"(LoadState|ActiveState|UnitFileState)=")
@@ -118,29 +113,6 @@ class Host:
         """A copy with all its owners and modes; whole or not at all. One that is there is kept as it is."""
         what = f"copy {folder} to {target}"
         self._script(COPY_ASIDE, folder, target, what=what, seconds=COPY, changes=True)
-
-    def move_aside(self, folder: str, target: str) -> None:
-        """Nothing is there afterwards; what was, is under its new name, where no copy of it was before."""
-        self._script(MOVE_ASIDE, folder, target, what=f"move {folder} to {target}", changes=True)
-
-    def process_command(self, prefix: str) -> ProcessCommand | None:
-        """How the process that has the data folder open was started, with the variables that begin so."""
-        holders = self.examine().service.holders
-        if not holders:
-            return None
-        pid = holders[0].partition(" ")[0]
-        told = self._script(COMMAND_LINE, pid, prefix, what=f"see how process {pid} was started")
-        return read_process_command(told.stdout)
-
-    def run_once(
-        self, words: Iterable[str], *, folder: str, like: str, until_said: str, within: float, spare: str
-    ) -> None:
-        """Start a server as the owner of the file ``like``, and end it once its log says so.
-
-        ``spare`` is a file that is not needed afterwards, or empty.
-        """
-        arguments = like, until_said, str(round(within)), folder, spare, *words
-        self._script(RUN_ONCE, *arguments, what="start it once", seconds=within + ENDING, changes=True)
 
     def kind_of(self, path: str) -> str:
         """``folder``, ``file`` or ``nothing``."""

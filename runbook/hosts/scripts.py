@@ -53,8 +53,8 @@ tr '\\000' '\\n' < "/proc/$1/environ" | grep "^$2" | sed 's/^/env /' || true"""
 # Run a server until its log says that it is there, as the user whose the file is, and end it; a spare file goes too.
 RUN_ONCE = """set -eu
 like="$1"; said="$2"; limit="$3"; cd "$4"; spare="$5"; shift 5
-log=$(mktemp); pid=
-trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi; rm -f "$log" $spare' EXIT
+log=$(mktemp); pid=; echo "$$" > "$like.once"
+trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi; rm -f "$log" "$like.once" $spare' EXIT
 trap 'exit 1' HUP INT TERM
 owner=$(stat -c %u "$like"); group=$(stat -c %g "$like")
 if [ "$owner" = "$(id -u)" ]; then "$@" > "$log" 2>&1 &
@@ -68,6 +68,8 @@ sleep 1; waited=$((waited + 1))
 done
 kill "$pid"; ended=0
 while kill -0 "$pid" 2>/dev/null && [ "$ended" -lt 300 ]; do sleep 0.1; ended=$((ended + 1)); done"""
+# Whether that is still going on, begun by a run that was killed.
+RUNS_ONCE = """[ -f "$1.once" ] && kill -0 "$(cat "$1.once")" 2>/dev/null && echo yes || echo no"""
 MOVE_ASIDE = """set -eu
 if [ ! -e "$1" ]; then exit 0; fi
 if [ -e "$2" ]; then rm -rf "$1.emptied"; mv "$1" "$1.emptied"; rm -rf "$1.emptied"; else mv "$1" "$2"; fi

@@ -92,10 +92,10 @@ def collect(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 def _how_it_was_started(spec: HostSpec) -> dict[str, Any]:
     """Read while it runs, as it is started once with other settings later. Raises RefusedError where it cannot be."""
     from runbook.cluster.etcd.once import VARIABLES, config_file_of
-    from runbook.hosts.host import Host
+    from runbook.hosts.once import OnceHost
     from runbook.raft.removal import Refusal
 
-    host = Host(spec)
+    host = OnceHost(spec)
     command = host.process_command(VARIABLES)
     path = config_file_of(command) if command else None
     config = host.read_file(path) if path else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runbook.errors import ClusterError, ErrorKind, unexpected
+from runbook.errors import ClusterError, ErrorKind, StepError, unexpected
 from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -15,7 +15,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
-    from runbook.hosts.host import Host
+    from runbook.hosts.once import OnceHost
     from runbook.steps.context import StepContext
 
 PLAN = Field("plan", "map", "the result of raft.confirm_recovery", required=True)
@@ -45,7 +45,7 @@ FORCE_NEW_CLUSTER = StepDeclaration(
   with: { host: "${{ item.host }}", plan: "${{ confirmed }}" }
 """,
 )
-PAUSE = 1.0  # seconds between two looks
+PAUSE, SETTLE = 1.0, 700.0  # seconds between two looks, and for what an earlier process has begun on a host
 MODE = "0600"
 
 
@@ -56,7 +56,7 @@ def force_new_cluster(context: StepContext, arguments: dict[str, Any]) -> StepRe
         return StepResult(f"would start etcd once with --force-new-cluster on {where}", {}, Label.UNKNOWN)
     from runbook.steps.raft.recovery import require_confirmed
 
-    plan, host, within = arguments["plan"], _stopped_host(arguments["host"]), context.left(arguments["within"])
+    plan, host, within = arguments["plan"], _stopped_host(context, arguments["host"]), context.left(arguments["within"])
     require_confirmed(context, plan)
     row = _row_of(plan, "starts", host)
     done = f"{host.spec.data_folder}.forced-{context.folder.name}"
@@ -95,11 +95,11 @@ def join_empty(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         return StepResult(f"{where} would join as an empty member", {}, Label.UNKNOWN)
     from runbook.cluster.etcd.once import setting
     from runbook.cluster.port import adding
-    from runbook.hosts.host import Running, open_host
+    from runbook.hosts.host import Running
     from runbook.hosts.process_command import process_command
     from runbook.steps.raft.recovery import require_confirmed
 
-    plan, host, cluster = arguments["plan"], open_host(arguments["host"]), adding(context.cluster)
+    plan, cluster, host = arguments["plan"], adding(context.cluster), _settled_host(context, arguments["host"])
     require_confirmed(context, plan)
     row = _row_of(plan, "anew", host)
     command = process_command(row["command"])
@@ -116,7 +116,7 @@ def join_empty(context: StepContext, arguments: dict[str, Any]) -> StepResult:
             settings = {"initial-cluster": _initial_cluster(listed, member, name), "initial-cluster-state": "existing"}
             _start_once(host, row, settings, context.left(arguments["within"]))
         host.start()
-    voters = _wait_for_vote(context, member, context.left(arguments["within"]))
+    voters = _wait_for_vote(context, host, member, context.left(arguments["within"]))
     return StepResult(f"{host.spec.label}: a voter, one of {voters}", {"id": member, "voters": voters})
 
 
@@ -127,43 +127,72 @@ def _initial_cluster(listed: Mapping[str, str], member: str, name: str) -> str:
     )
 
 
-def _wait_for_vote(context: StepContext, member: str, within: float) -> int:
-    """Asked for again and again, as etcd refuses it until the learner has copied nearly all. How many vote then."""
+def _wait_for_vote(context: StepContext, host: OnceHost, member: str, within: float) -> int:
+    """How many vote then. It is asked for again and again, as etcd refuses it until the learner has copied nearly all;
+    and only for one that is seen alive: with the vote of one that is not, quorum would be lost again.
+    """
     from runbook.clock import wait
     from runbook.cluster.port import adding
+    from runbook.hosts.host import Running
+    from runbook.raft.liveness import Liveness, judge_once
 
-    cluster, refused = adding(context.cluster), [""]
+    cluster, why_not = adding(context.cluster), ["no member lists it"]
 
     def votes() -> int | None:
+        view = context.look()
+        peer = view.configuration.peer(member) if view.configuration else None
+        if peer is None or view.configuration is None:
+            return None
+        if peer.voter:
+            return len(view.configuration.voters)
+        if judge_once(view, peer).liveness is not Liveness.ALIVE or host.service().running is not Running.RUNS:
+            why_not[0] = "it is not seen alive"
+            return None
         try:
             cluster.promote(member, within=context.left(within))
         except ClusterError as error:
             if error.kind not in (ErrorKind.UNAVAILABLE, ErrorKind.AMBIGUOUS, ErrorKind.TIMEOUT):
                 raise
-            refused[0] = str(error)
-        configuration = context.look().configuration
-        peer = configuration.peer(member) if configuration else None
-        return len(configuration.voters) if configuration and peer and peer.voter and not peer.never_started else None
+            why_not[0] = str(error)
+        return None
 
     found = wait(context.clock, votes, every=lambda *_: PAUSE, within=within)
     if found is None:
-        what = f"the learner {member} is no voter after {within:g} s: {refused[0] or 'it is not listed as one'}"
+        what = f"{host.spec.label}: the learner {member} has no vote after {within:g} s: {why_not[0]}"
         raise ClusterError(ErrorKind.TIMEOUT, what, "Read its log; then resume this run")
     return found
 
 
-def _stopped_host(told: Any) -> Host:
-    """Raises StepError where the server runs."""
-    from runbook.hosts.host import Running, open_host
+def _settled_host(context: StepContext, told: Any) -> OnceHost:
+    """The host, once what a run that was killed has begun there is over: it ends by itself. Raises StepError."""
+    from runbook.clock import wait
+    from runbook.hosts.host import open_host
+    from runbook.hosts.once import OnceHost
 
-    host = open_host(told)
+    host = OnceHost(open_host(told).spec)
+    data = host.spec.data_folder
+
+    def over() -> bool | None:
+        return None if host.runs_once(data) else True
+
+    if wait(context.clock, over, every=lambda *_: PAUSE, within=context.left(SETTLE)) is None:
+        what = f"{host.spec.label}: a server is still being started once there, as {data}.once says"
+        raise StepError(ErrorKind.TIMEOUT, what, "Look on that host; then resume this run")
+    return host
+
+
+def _stopped_host(context: StepContext, told: Any) -> OnceHost:
+    """Raises StepError where the server runs."""
+    from runbook.hosts.host import Running
+
+    host = _settled_host(context, told)
     state = host.service()
     if state.running is Running.RUNS:
         raise unexpected(f"{host.spec.label}: the server runs ({state.words})", "Stop every survivor first")
     return host
 
 
-def _row_of(plan: Mapping[str, Any], part: str, host: Host) -> Mapping[str, Any]:
+def _row_of(plan: Mapping[str, Any], part: str, host: OnceHost) -> Mapping[str, Any]:
     """What the plan has of this host's server, which must be one of this part of it. Raises StepError."""
     for row in plan[part]:
         if row["host"] and row["host"]["server"] == host.spec.server and row.get("command"):
@@ -171,7 +200,7 @@ def _row_of(plan: Mapping[str, Any], part: str, host: Host) -> Mapping[str, Any]
     raise unexpected(f"{host.spec.label} is none of the plan's servers for this step", f"Give it each of {part}")
 
 
-def _start_once(host: Host, row: Mapping[str, Any], settings: Mapping[str, Any], within: float) -> None:
+def _start_once(host: OnceHost, row: Mapping[str, Any], settings: Mapping[str, Any], within: float) -> None:
     """As its owner, by its own command with these settings, until it has a leader."""
     from runbook.cluster.etcd.once import THERE, started_once
     from runbook.hosts.process_command import process_command
