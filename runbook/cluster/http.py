@@ -202,7 +202,14 @@ class HttpClient:
 
     def _explain(self, guard: RequestGuard, request: _Request, error: Exception) -> NoAnswerError:
         """Which of the many ways to fail it was, and what to check (never the token)."""
-        reach, what, next_action = _what_happened(guard, error)
+        from runbook.cluster.tls_errors import explain_tls, tls_error_in
+
+        if (failed := tls_error_in(_causes(error))) is not None:
+            name, settings = self._settings.server_name_at(request.base), self._settings
+            reach = Reach.ACCEPTED
+            what, next_action = explain_tls(failed, request.url, name, (settings.verify, settings.certificate))
+        else:
+            reach, what, next_action = _what_happened(guard, error)
         words = self._settings.hide_in(what.encode()).decode()
         kind = _fate(guard, request, ErrorKind.TIMEOUT if guard.sent else ErrorKind.UNREACHABLE)
         return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
@@ -251,11 +258,7 @@ _SOCKETS: dict[type[BaseException], tuple[Reach, str, str]] = {  # what keeps fr
 
 def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, str]:
     """By the types in the chain of causes, as words differ between versions and hold the address itself."""
-    import ssl
-
     causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return Reach.ACCEPTED, f"TLS failed ({_short(error)})", "Check https://, the CA, the names and the client key"
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
         return Reach.UNREACHABLE, "the name does not resolve", "Check the name and DNS"
     if not guard.connected and any(isinstance(cause, TimeoutError) for cause in causes):

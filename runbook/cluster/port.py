@@ -51,6 +51,19 @@ class AddingCluster(Protocol):
         """Give a learner its vote. Raises ClusterError: UNAVAILABLE where it has not copied enough yet."""
 
 
+@runtime_checkable
+class PermissionTelling(Protocol):
+    """What a cluster can that tells beforehand whether it would refuse a removal."""
+
+    def reason_not_permitted(self, *, within: float = inf) -> str | None:
+        """Why it would, for want of a right: empty where it would not, None where that is not told. Raises nothing."""
+
+
+def reason_not_permitted(cluster: Cluster, within: float) -> str | None:
+    """See :class:`PermissionTelling`; None of a cluster that is none."""
+    return cluster.reason_not_permitted(within=within) if isinstance(cluster, PermissionTelling) else None
+
+
 def adding(cluster: Cluster) -> AddingCluster:
     """The same cluster. Raises StepError where its members join by themselves."""
     if not isinstance(cluster, AddingCluster):

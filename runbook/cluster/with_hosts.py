@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runbook.clock import seconds as now
 from runbook.cluster import threads
-from runbook.cluster.port import Cluster, adding
+from runbook.cluster.port import Cluster, adding, reason_not_permitted
 from runbook.errors import StepError
 from runbook.hosts.host import Host, word_of
 from runbook.hosts.spec import HostSpec
@@ -60,6 +60,10 @@ class ClusterWithHosts:
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """As the cluster."""
         return self._cluster.save_state(path, within=within)
+
+    def reason_not_permitted(self, *, within: float = inf) -> str | None:
+        """As the cluster."""
+        return reason_not_permitted(self._cluster, within)
 
     def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, Mapping[str, str]]:
         """As the cluster. Raises StepError where its members join by themselves."""

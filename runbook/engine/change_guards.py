@@ -60,6 +60,7 @@ class ChangeGuards:
             raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the run was made for"))
         if self._changes and not self._met:
             self._services.check_free(peers)
+            self._services.check_permission()
             self._met = True
 
     def acquire(self, view: ClusterView) -> None:

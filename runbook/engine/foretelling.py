@@ -12,6 +12,7 @@ from runbook.changes import ChangeBegun, ChangeWouldBegin
 from runbook.cluster_events import ClusterClaimed
 from runbook.engine.services import RunServices
 from runbook.engine.shadow import Shadow
+from runbook.errors import RefusedError
 from runbook.events import Approved, Event, StepCompleted, StepFailed, StepSkipped
 from runbook.label import Label
 from runbook.removals import RemovalConfirmed, RemovalRequested, RemovalUnsettled, RemovalWouldBeRequested
@@ -48,6 +49,7 @@ class Foretelling:
             emit=self.emit,
             acquire=self._ask_for_lock,
             check_free=self._ask_for_lock,
+            check_permission=self._ask_for_permission,
             check_cooldown=self._ask_for_cooldown,
             approve=self._ask_for_agreement,
             choose=services.would_choose,
@@ -95,6 +97,17 @@ class Foretelling:
         self._asked["lock"] = "another run holds the cluster"
         self._real.check_free(peers)
         self._asked["lock"] = "no other run holds the cluster"
+
+    def _ask_for_permission(self) -> bool:
+        """It is told of only where the cluster says something."""
+        try:
+            told = self._real.check_permission()
+        except RefusedError:
+            self._asked["permission"] = "a right is missing"
+            raise
+        if told:
+            self._asked["permission"] = "the cluster would accept a removal"
+        return told
 
     def _ask_for_cooldown(self, peers: frozenset[str]) -> None:
         self._asked["cool-down"] = "it is not over"

@@ -45,8 +45,9 @@ class NoInterrupts:
 class RunServices:
     """``acquire`` holds the cluster that has these peers, ``check_cooldown`` is asked before the first change.
 
-    ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now. All
-    three raise :class:`runbook.steps.context.RefusedError`.
+    ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now;
+    ``check_permission`` with it: whether the cluster says that it would accept a removal. All of them raise
+    :class:`runbook.steps.context.RefusedError`.
 
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
     many seconds, or None; ``step_by_step``: before every change. ``answers`` are a person's words, given beforehand, on
@@ -68,6 +69,7 @@ class RunServices:
     step_by_step: bool = False
     check_free: Callable[[frozenset[str]], None] = lambda _peers: None
     acquire: Callable[[frozenset[str]], None] = lambda _peers: None
+    check_permission: Callable[[], bool] = lambda: False
     check_cooldown: Callable[[frozenset[str]], None] = lambda _peers: None
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
-from runbook.cluster.port import Cluster
+from runbook.cluster.port import Cluster, reason_not_permitted
 from runbook.cluster_events import ConfirmedOff
-from runbook.engine.execute import Ending, execute
+from runbook.engine.execute import REMOVES, Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
+from runbook.errors import RefusedError
 from runbook.events import Emit, Event
 from runbook.files import RUNS
 from runbook.hosts.spec import HostSpec
@@ -32,6 +33,7 @@ from runbook.session.interrupts import SignalInterrupts, note_process
 from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
 
+PERMISSION_WITHIN = 5.0  # seconds
 EventWriter = Callable[[Mapping[str, Any]], None]
 """Called with every event, as the journal holds it."""
 
@@ -141,6 +143,7 @@ class RunSession:
             step_by_step=self.options.step_by_step,
             check_free=lock.check_free,
             acquire=lock.acquire,
+            check_permission=self._check_permission,
             check_cooldown=cooldown.check,
             choose=operator.choose,
             set_aside=lock.set_aside,
@@ -152,6 +155,20 @@ class RunSession:
             would_approve=operator.would_approve,
             would_choose=operator.would_choose,
         )
+
+    def _check_permission(self) -> bool:
+        """Whether the cluster would accept a removal, where there is one; false where it does not say.
+
+        Raises RefusedError where it would not.
+        """
+        from runbook.raft.removal import Refusal
+
+        if not any(step.uses == REMOVES for step in self.plan.playbook.every_step()):
+            return False
+        reason = reason_not_permitted(self.cluster, PERMISSION_WITHIN)
+        if reason:
+            raise RefusedError(Refusal("MissingPermission", reason, "Give a token that has it, and run this again"))
+        return reason is not None
 
     def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""

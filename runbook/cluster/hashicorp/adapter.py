@@ -18,6 +18,7 @@ from runbook.cluster.hashicorp.client import Client
 from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, Seen, interview, worth
 from runbook.cluster.hashicorp.opinions import opinions_in
+from runbook.cluster.hashicorp.permission import reason_not_permitted
 from runbook.cluster.hashicorp.pulse import HealthSample
 from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.machines import PortProbes
@@ -31,6 +32,7 @@ from runbook.raft.quorum import reason_not_leading
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+PERMISSION_TIMEOUT = 5.0
 STATE_LIMIT = 4 * 1024**3
 
 T = TypeVar("T")
@@ -119,6 +121,16 @@ class HashiCorpCluster:
             raise ClusterError(
                 ErrorKind.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
             )
+
+    def reason_not_permitted(self, *, within: float = inf) -> str | None:
+        """Why a removal would be refused for want of a right: empty where it would not, None where that is not told.
+
+        Without a token nobody is asked: then there are no rights, or the first look has failed.
+        """
+        if not self._settings.headers:
+            return None
+        until = self._network.monotonic() + min(PERMISSION_TIMEOUT, within)
+        return reason_not_permitted(self._client, self._route[0], until)
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The state snapshot, its Digest verified where the server gives one.

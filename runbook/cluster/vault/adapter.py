@@ -19,6 +19,7 @@ from runbook.cluster.vault.client import VaultClient
 from runbook.cluster.vault.echoes import EchoLog, opinions_in, published_by, unhealthy_in
 from runbook.cluster.vault.interview import VaultWords, interview
 from runbook.cluster.vault.leading import ActiveWords, ask_active, leader_in
+from runbook.cluster.vault.permission import reason_not_permitted
 from runbook.cluster.vault.products import API_PORT, VaultProduct
 from runbook.cluster.vault.whereabouts import addresses_like, expected_at, peer_at, with_names
 from runbook.errors import ClusterError, ErrorKind
@@ -106,6 +107,11 @@ class VaultCluster:
         ask_first(
             self._network, self._route, until, lambda url: self._client.ask(url, "POST", REMOVAL, until, body=body)
         )
+
+    def reason_not_permitted(self, *, within: float = inf) -> str | None:
+        """Why a removal would be refused for want of a right: empty where it would not, None where that is not told."""
+        until = self._network.monotonic() + min(READ_TIMEOUT, within)
+        return reason_not_permitted(self._client, self._route[0], REMOVAL, until)
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The snapshot, which only the active server gives."""
