@@ -116,7 +116,10 @@ class Host:
 
     def kind_of(self, path: str) -> str:
         """``folder``, ``file`` or ``nothing``."""
-        return self._script(KIND, path, what=f"look at {path}").stdout.strip()
+        ended = self._script(KIND, path, what=f"look at {path}", good=(0, NOT_ROOT))
+        if ended.code == NOT_ROOT:
+            raise self._error(f"this user may not look at {path}", "Add sudo: true for this host")
+        return ended.stdout.strip()
 
     def room_for_copy(self, folder: str) -> tuple[int, int]:
         """What a copy of this folder needs, and what is free beside it, in KiB."""

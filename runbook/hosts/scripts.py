@@ -17,7 +17,11 @@ sync "$fresh"; mv -f "$fresh" "$1"; sync "$(dirname "$1")\""""
 COPY_ASIDE = """set -eu
 if [ -e "$2" ]; then exit 0; fi
 rm -rf "$2.partial"; cp -a "$1" "$2.partial"; sync; mv "$2.partial" "$2\""""
-KIND = 'if [ -d "$1" ]; then echo folder; elif [ -e "$1" ]; then echo file; else echo nothing; fi'
+# That a user may not look into a folder is no sign that nothing is there.
+KIND = """if [ -d "$1" ]; then echo folder; elif [ -e "$1" ]; then echo file; else
+above=$(dirname "$1"); while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+[ -x "$above" ] || exit 95
+echo nothing; fi"""
 ROOM = """set -eu
 du -sk "$1" | cut -f1; df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d' ' -f4"""
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
-import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,68 +12,17 @@ import pytest
 
 from runbook.errors import ErrorKind, StepError
 from runbook.steps import ssh
+from tests.hosts.real_sshd import real_sshd
 from tests.steps.world import World
-
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 @pytest.fixture
 def real_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: Callable[..., int]
 ) -> Iterator[Callable[[str], None]]:
-    """An sshd on loopback, reached as ``practice`` through a configuration as a user would write it."""
-    if SSHD is None or shutil.which("ssh") is None:
-        pytest.skip("no sshd on PATH")
-    home, port = tmp_path / "home", free_port("127.0.0.1")
-    home.mkdir(mode=0o700)
-    for name in ("host_key", "id"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True, timeout=30)
-    shutil.copy(home / "id.pub", home / "authorized_keys")
-    (home / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host_key\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {home}/authorized_keys\nStrictModes no\nSubsystem sftp internal-sftp\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-    )
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where a privileged sshd insists on separating privileges
-    sshd = subprocess.Popen([SSHD, "-D", "-E", str(home / "sshd.log"), "-f", str(home / "sshd_config")])
-    key = (home / "host_key.pub").read_text()
-
-    def know(key: str) -> None:
-        (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}" if key else "")
-
-    know(key)
-    (home / "config").write_text(
-        f"Host practice\n HostName 127.0.0.1\n Port {port}\n User {getpass.getuser()}\n IdentityFile {home}/id\n"
-        f" IdentitiesOnly yes\n UserKnownHostsFile {home}/known_hosts\n GlobalKnownHostsFile /dev/null\n"
-        " StrictHostKeyChecking yes\n"
-    )
-    _wrap(home, monkeypatch)
-    try:
-        _await(sshd, home)
-        yield know
-    finally:
-        sshd.terminate()
-        sshd.wait(10)
-
-
-def _wrap(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real programs with that user's configuration, as ssh finds a home in the user database and not in HOME."""
-    folder = home / "bin"
-    folder.mkdir()
-    for name in ("ssh", "scp"):
-        (folder / name).write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {home}/config "$@"\n')
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-
-def _await(sshd: subprocess.Popen[bytes], home: Path) -> None:
-    until = time.monotonic() + 15
-    command = ["ssh", "-o", "BatchMode=yes", "practice", "true"]
-    while subprocess.run(command, capture_output=True, timeout=15, check=False).returncode != 0:
-        assert sshd.poll() is None, (home / "sshd.log").read_text()
-        assert time.monotonic() < until, (home / "sshd.log").read_text()
-        time.sleep(0.1)
+    """An sshd that takes this user; what is given back says which host key is known of it."""
+    with real_sshd(tmp_path / "home", free_port("127.0.0.1"), getpass.getuser(), monkeypatch) as sshd:
+        yield sshd.know
 
 
 ODD = ["a b", "$(id)", "it's", "*", "-x", "", "\n", "é", '"', "\\", "~", "#", "!", ";"]
