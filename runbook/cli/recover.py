@@ -38,11 +38,11 @@ def recover() -> None:
     callback=parse_duration_option,
     help="For how long nobody may lead and nobody come back.",
 )
-@click.option("--unit", help="The servers' systemd unit; nomad or consul unless given.")
+@click.option("--unit", help="The servers' systemd unit; called after the product unless given.")
 @FORMAT
 @cluster_options
 def plan(lost: tuple[str, ...], confirm_for: float, unit: str | None, form: str, **which: Any) -> None:
-    """Print how to recover by peers.json: whose log is furthest, what may be lost, the file, the commands per host.
+    """Print how to recover a lost quorum: whose log is furthest, what may be lost, and the commands for each host.
 
     It only reads, on the hosts of an inventory too. It refuses while quorum may come back by itself, and while silence
     is all there is of a server: then find out on its host that it does not run, and name it with --lost. Nothing that
