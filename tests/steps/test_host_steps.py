@@ -96,6 +96,8 @@ def test_a_file_is_written_only_for_a_confirmed_plan_and_a_stopped_server(host: 
         world.run("raft.write_peers", host=host, plan=plan)
     context = world.context()
     context.state.uses["confirmed"], context.state.outputs["confirmed"] = "raft.confirm_recovery", plan
+    with pytest.raises(StepError, match="no raft.confirm_recovery of this run has confirmed this plan"):
+        world.run("raft.write_peers", context, host=host, plan={**plan, "peers_json": '["10.0.0.9:8300"]\n'})
     with pytest.raises(StepError, match="Stop every survivor first"):
         world.run("raft.write_peers", context, host=host, plan=plan)
     world.run("host.service", host=host, do="stop")
@@ -110,3 +112,6 @@ def test_a_dry_run_touches_nothing(host: dict[str, Any], tmp_path: Path) -> None
     assert world.dry("host.service", host=host, do="stop")[0] == "would stop the server on s1"
     assert world.dry("host.backup", host=host, folder="raft")[0] == "would copy the raft folder of s1 aside"
     assert world.dry("raft.write_peers", host=host, plan={})[0] == "would write peers.json on the host of s1"
+    told = world.dry("raft.force_new_cluster", host=host, plan={})[0]
+    assert told == "would start etcd once with --force-new-cluster on s1"
+    assert world.dry("raft.join_empty", host=host, plan={})[0] == "s1 would join as an empty member"

@@ -27,6 +27,8 @@ WITHOUT_QUORUM = {  # they are refused where a leader is: tests/steps and tests/
     "host.service",
     "raft.collect_survivors",
     "raft.confirm_recovery",
+    "raft.force_new_cluster",
+    "raft.join_empty",
     "raft.plan_recovery",
     "raft.verify_recovery",
     "raft.write_peers",

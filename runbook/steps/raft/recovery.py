@@ -98,9 +98,14 @@ def require_confirmed(context: StepContext, plan: Mapping[str, Any]) -> None:
     """Raises StepError for a plan that no raft.confirm_recovery of this run has confirmed."""
     state = context.state
     places = [place for place, uses in state.uses.items() if uses == CONFIRM_RECOVERY.name]
-    confirmed = [state.outputs[place].get("fingerprint") for place in places if place in state.outputs]
-    if plan.get("fingerprint") not in confirmed:
+    confirmed = [_what_is_done(state.outputs[place]) for place in places if place in state.outputs]
+    if _what_is_done(plan) not in confirmed:
         raise unexpected("no raft.confirm_recovery of this run has confirmed this plan", "Give it that step's result")
+
+
+def _what_is_done(plan: Mapping[str, Any]) -> list[Any]:
+    """Of a plan: all that the steps after it go by."""
+    return [plan.get(key) for key in ("fingerprint", "peers_json", "starts", "anew")]
 
 
 WRITE_PEERS = StepDeclaration(
