@@ -57,8 +57,8 @@ CASES = {
     "a byte now and then": Case(stubs.slow_body, "no whole answer within 1 s"),
     "silence": Case(stubs.silence, "may be frozen"),
     "403": Case(reply("Permission denied", 403), "management token in NOMAD_TOKEN"),
-    "an untrusted certificate": Case(reply({}), "Check https://, the CA", tls=True, scheme="https"),
-    "no TLS where TLS is expected": Case(reply({}), "Check https://, the CA", scheme="https"),
+    "an untrusted certificate": Case(reply({}), "Give the CA that signed it", tls=True, scheme="https"),
+    "no TLS where TLS is expected": Case(reply({}), "Write http:// in its address", scheme="https"),
 }
 
 
