@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -92,8 +93,15 @@ def token_with(lab: AgentLab, rules: str) -> str:
             *("--cacert", known["CONSUL_CACERT"], "--cert", known["CONSUL_CLIENT_CERT"]),
             *("--key", known["CONSUL_CLIENT_KEY"], "--header", f"X-Consul-Token: {MANAGEMENT}"),
         ]
-        done = subprocess.run([*command, known["CONSUL_HTTP_ADDR"] + path], capture_output=True, timeout=30, check=True)
-        return dict(json.loads(done.stdout))
+        until = time.monotonic() + 60
+        while True:  # a cluster that was just formed refuses it while its access control begins
+            done = subprocess.run(
+                [*command, known["CONSUL_HTTP_ADDR"] + path], capture_output=True, timeout=30, check=False
+            )
+            if done.returncode == 0:
+                return dict(json.loads(done.stdout))
+            assert time.monotonic() < until, f"PUT {path} ended with {done.returncode}"
+            time.sleep(0.5)
 
     policy = put("/v1/acl/policy", {"Name": f"p{abs(hash(rules))}", "Rules": rules})
     return str(put("/v1/acl/token", {"Policies": [{"ID": policy["ID"]}]})["SecretID"])
