@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -29,7 +30,31 @@ this_thread = _ThisThread()
 
 
 class GuardedTLSContext(ssl.SSLContext):
-    """Tells the guard of an open connection before the handshake, which may hang and is then cut off."""
+    """Tells the guard of an open connection before the handshake, which may hang and is then cut off.
+
+    Several connections share it, in several threads, and urllib3 sets it up anew before each handshake. OpenSSL crashes
+    where that is done beside a handshake, so what was set up once is not set up again: whoever comes second waits until
+    it is done, and nothing changes any more once the first handshake has begun.
+    """
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+        self._lock, self._done = threading.Lock(), set[tuple[Any, ...]]()
+
+    def _once(self, set_up: Callable[..., Any], *words: Any) -> None:
+        with self._lock:
+            if (set_up.__name__, *words) not in self._done:
+                set_up(*words)
+                self._done.add((set_up.__name__, *words))
+
+    def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        self._once(super().load_verify_locations, cafile, capath, cadata)
+
+    def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
+        self._once(super().load_cert_chain, certfile, keyfile, password)
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        self._once(super().set_alpn_protocols, tuple(alpn_protocols))
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         try:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from urllib3.connection import HTTPConnection
 
 from runbook.cluster import http
-from runbook.cluster.connections import guarded_adapter
+from runbook.cluster.connections import GuardedTLSContext, guarded_adapter
 from runbook.cluster.http import HttpClient, HttpSettings
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
@@ -66,3 +72,34 @@ def test_a_redirect_is_not_followed() -> None:
     with stub(lambda *_: reply()) as elsewhere, stub(lambda *_: reply(b"", 307, f"Location: {elsewhere.url}/")) as here:
         assert HttpClient(here.url, HttpSettings()).ask("DELETE", DELETE, timeout=2).status == 307
         assert elsewhere.connections == 0
+
+
+def test_a_context_of_tls_is_set_up_once_and_before_any_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """urllib3 loads trust and certificate for every connection, and OpenSSL crashes where another one shakes hands."""
+    done: list[str] = []
+
+    def slow(name: str) -> Callable[..., None]:
+        def set_up(*_: Any, **__: Any) -> None:
+            time.sleep(0.02)
+            done.append(name)
+
+        set_up.__name__ = name
+        return set_up
+
+    steps = ("load_verify_locations", "load_cert_chain", "set_alpn_protocols")
+    for name in steps:
+        monkeypatch.setattr(ssl.SSLContext, name, slow(name), raising=False)
+    context, begun = GuardedTLSContext(ssl.PROTOCOL_TLS_CLIENT), list[int]()
+
+    def connect() -> None:
+        context.load_verify_locations("ca.pem", None, None)
+        context.load_cert_chain("client.pem", "client.key")
+        context.set_alpn_protocols(["http/1.1"])
+        begun.append(len(done))
+
+    threads = [threading.Thread(target=connect) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sorted(done), begun) == (sorted(steps), [len(steps)] * len(threads))
