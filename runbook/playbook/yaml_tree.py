@@ -168,7 +168,10 @@ class TreeBuilder:
         return Mark(self._diagnostics.path, start.line + 1, start.column + 1)
 
     def _scalar(self, event: Any, *, is_key: bool = False) -> Scalar:
-        self._count(event)
+        self._values += 1
+        if self._values > MAX_VALUES or event.anchor is not None or event.tag is not None:
+            self._values -= 1
+            self._count(event)
         start, text, style, valid = event.start_mark, event.value, event.style, True
         value = text
         mark = Mark(self._diagnostics.path, start.line + 1, start.column + 1)
@@ -182,16 +185,17 @@ class TreeBuilder:
         return Scalar(mark, text, value, self._text[start.index : event.end_mark.index], style, valid)
 
     def _list(self, start: Any) -> ListNode:
-        items = []
-        while type(event := self._next()).__name__ != "SequenceEndEvent":
-            items.append(self._value(event))
+        items: list[Node] = []
+        while (kind := type(event := self._next()).__name__) != "SequenceEndEvent":
+            items.append(self._scalar(event) if kind == "ScalarEvent" else self._value(event))
         return ListNode(self._mark(start), tuple(items))
 
     def _mapping(self, start: Any) -> MapNode:
         entries: dict[str, tuple[Scalar, Node]] = {}
         while type(event := self._next()).__name__ != "MappingEndEvent":
             key = self._key(event)
-            value = self._value(self._next())
+            event = self._next()
+            value = self._scalar(event) if type(event).__name__ == "ScalarEvent" else self._value(event)
             if key is None:
                 continue
             if key.text in entries:
