@@ -99,6 +99,19 @@ def test_two_of_five_go_and_a_dry_run_before_sends_nothing(lab: OpenBaoLab, tmp_
     assert len(lab.changes_received()) == 2
 
 
+def test_a_token_that_may_not_remove_is_told_at_once_in_a_dry_run_too(lab: OpenBaoLab, tmp_path: Path) -> None:
+    """By its own capabilities, which the policy named default lets it ask for."""
+    (policy,) = re.findall(r"```hcl\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    leader = lab.wait_for_leader()
+    assert lab.ask(leader, "sys/policies/acl/looks", {"policy": policy.partition("# remove")[0]})
+    made: Any = lab.ask(leader, "auth/token/create", {"policies": ["looks"], "ttl": "1h"})
+    lab.kill(lab.followers()[0])
+    for options in ((), ("--dry-run",)):
+        outcome = execute(lab, tmp_path, *options, token=made["auth"]["client_token"])
+        assert (outcome.code, outcome.asked, lab.changes_received()) == (3, [], []), outcome.text
+        assert "this token may not update sys/storage/raft/remove-peer" in outcome.text
+
+
 def test_three_of_five_dead_is_no_case_for_a_removal(lab: OpenBaoLab, tmp_path: Path) -> None:
     token = smallest_token(lab)
     for name in lab.followers()[:3]:
