@@ -152,10 +152,13 @@ class TreeBuilder:
 
     def _count(self, event: Any) -> None:
         self._values += 1
+        if self._values > MAX_VALUES or event.anchor is not None or getattr(event, "tag", None) is not None:
+            self._refuse(event)
+
+    def _refuse(self, event: Any) -> None:
+        """One value too many, an anchor, or a tag."""
         if self._values > MAX_VALUES:
             self._diagnostics.fail(self._mark(event), f"the file holds more than {MAX_VALUES:,} values")
-        if event.anchor is None and getattr(event, "tag", None) is None:
-            return
         if event.anchor is not None:
             message = f"anchors and aliases ({quoted(event.anchor)}) are not part of the language; write the value out"
             self._diagnostics.add(self._mark(event), message)
@@ -168,10 +171,9 @@ class TreeBuilder:
         return Mark(self._diagnostics.path, start.line + 1, start.column + 1)
 
     def _scalar(self, event: Any, *, is_key: bool = False) -> Scalar:
-        self._values += 1
+        self._values += 1  # as _count does: of large files most of the time is spent here
         if self._values > MAX_VALUES or event.anchor is not None or event.tag is not None:
-            self._values -= 1
-            self._count(event)
+            self._refuse(event)
         start, text, style, valid = event.start_mark, event.value, event.style, True
         value = text
         mark = Mark(self._diagnostics.path, start.line + 1, start.column + 1)

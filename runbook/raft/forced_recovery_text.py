@@ -74,9 +74,12 @@ def _begin(plan: RecoveryPlan, survivor: Survivor, unit: str) -> Iterator[str]:
 
 
 def _started_once(unit: str, settings: dict[str, str]) -> Iterator[str]:
-    """Started with these, for ten seconds, and started again without them."""
+    """Started with these, for ten seconds, and started again without them: they are gone however this part ends, as a
+    member that is forced again later throws its cluster away.
+    """
     yield f"once=/run/systemd/system/{unit.removesuffix('.service')}.service.d"
     yield 'mkdir -p "$once"'
+    yield 'trap \'rm -f "$once/zz-recovery.conf" "$once/recovery.env"; systemctl daemon-reload\' EXIT'
     yield "cat > \"$once/recovery.env\" <<'SETTINGS'"
     yield from (f"{name}={value}" for name, value in settings.items())
     yield "SETTINGS"
@@ -96,6 +99,7 @@ def _join(plan: RecoveryPlan, first: Survivor, survivor: Survivor, unit: str) ->
     before = [one for one in plan.survivors if one is first or one in plan.anew[: plan.anew.index(survivor)]]
     members = ",".join(f"{one.peer.name}={_peer_url(one)}" for one in (*before, survivor))
     yield _on(first)
+    yield "# http or https in the peers' URLs, here and below, as its own in the list of members"
     yield f"etcdctl {door} member add {shlex.quote(survivor.peer.label)} --learner --peer-urls={shlex.quote(peer_url)}"
     yield ""
     yield _on(survivor)

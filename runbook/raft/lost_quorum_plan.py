@@ -181,7 +181,7 @@ def _losses(files: RaftFiles, survivors: Sequence[Survivor], left_out: Sequence[
     behind = [one for one in survivors[1:] if one.log != furthest.log]
     if files.forced and len(survivors) > 1:
         others = format_names([one.peer for one in survivors[1:]])
-        yield f"Of {others} nothing is kept but the copies: empty again, they take all from {name}, one after the other"
+        yield f"The data of {others} are only copied aside: emptied, each copies everything from {name}, one at a time"
     elif behind:
         told = ", ".join(f"{one.peer.label} ends at {one.log_end}" for one in behind)
         yield f"Not every survivor holds as much ({told}): start {name} first, the others right after"

@@ -84,9 +84,10 @@ def _summary(plan: RecoveryPlan) -> Iterator[str]:
     voters = [one for one in plan.starts if one.voter]
     told = f"{len(plan.starts)} servers go on, {len(plan.left_out)} are left out"
     if plan.files.forced:
-        told = f"1 server goes on, {len(plan.anew)} join it as empty members, {len(plan.left_out)} are left out"
+        told = f"servers that go on: 1, that join it empty: {len(plan.anew)}, that are left out: {len(plan.left_out)}"
     yield from _wrapped(f"Recovery of {plan.cluster} by {plan.files.method}: {told}.", 0)
-    yield from _wrapped(f"Afterwards {len(voters)} voters, quorum {quorum(len(voters))}.", 0)
+    many = "1 voter" if len(voters) == 1 else f"{len(voters)} voters"
+    yield from _wrapped(f"Afterwards {many}, quorum {quorum(len(voters))}.", 0)
     yield "#"
     for one in plan.survivors:
         vote = "" if one.voter else ", without a vote"

@@ -19,7 +19,7 @@ from runbook.lab.agent_layout import AgentLayout
 from runbook.lab.agents import AgentLab
 from runbook.raft.recovery_shell import UNKNOWN_FOLDER
 from tests.contract.lost_quorum import lose, read_key, write_key
-from tests.contract.test_recover_lost_quorum import at_a_terminal, hosts_of, recover
+from tests.contract.test_recover_lost_quorum import again, at_a_terminal, hosts_of, recover
 from tests.contract.test_recover_plan import SUDO, parts, paste, plan
 
 pytestmark = [pytest.mark.etcd, pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")]
@@ -98,10 +98,7 @@ def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: 
     survivors = lose_three(lab)
     ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after=begun)
     assert ended.code == -signal.SIGKILL, ended.text
-    last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
-    ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
-    words = [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
-    ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *words)
+    ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *again(ended))
     assert ended.code == 0, ended.text
     assert_it_is_back(lab, survivors)
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.contract.openbao_lab import OpenBaoLab
 from tests.contract.test_openbao import lab
-from tests.contract.test_recover_lost_quorum import typed
+from tests.contract.test_recover_lost_quorum import again, typed
 
 __all__ = ["lab"]  # a fixture
 pytestmark = [pytest.mark.bao, pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")]
@@ -130,10 +130,7 @@ def test_killed_in_the_middle_and_resumed(lab: OpenBaoLab, tmp_path: Path, begun
     with somebody_unseals(lab, survivors):
         ended = typed(environment, tmp_path, *recovery(tmp_path), kill_after=begun)
         assert ended.code == -signal.SIGKILL, ended.text
-        last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
-        ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
-        words = [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
-        ended = typed(environment, tmp_path, "resume", "last", "--yes", *words)
+        ended = typed(environment, tmp_path, "resume", "last", "--yes", *again(ended))
         assert ended.code == 0, ended.text
         assert_it_is_back(lab, survivors)
 

@@ -107,6 +107,13 @@ def typed(
     return Ended(process.returncode, text, journal(folder))
 
 
+def again(ended: Ended) -> list[str]:
+    """The words for ``resume``, where a run was killed before the end of its last change was seen."""
+    last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
+    ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
+    return [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
+
+
 def journal(folder: Path) -> list[dict[str, Any]]:
     runs = sorted((folder / "state" / "runs").glob("*/journal.jsonl"))
     if not runs:
@@ -209,10 +216,7 @@ def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: 
     dead = lose(lab, 3, wipe=True)
     ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after=begun)
     assert ended.code == -signal.SIGKILL, ended.text
-    last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
-    ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
-    words = [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
-    ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *words)
+    ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *again(ended))
     assert ended.code == 0, ended.text
     recovered = AgentLab.load(lab.folder)
     assert recovered.wait_for_leader(60) not in dead

@@ -36,11 +36,12 @@ class VaultClient:
         path: str,
         until: float,
         *,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        changes: bool | None = None,
         into: IO[bytes] | None = None,
         limit: int = http.BODY_LIMIT,
     ) -> Reply:
-        """The reply, where it is a 200 or a 204. Raises ClusterError for any other."""
+        """The reply, where it is a 200 or a 204. Raises ClusterError for any other. ``changes``: see the network."""
         reply = self.network.ask(
             url,
             method,
@@ -50,6 +51,7 @@ class VaultClient:
             into=into,
             body=None if body is None else json.dumps(body).encode(),
             headers={} if body is None else {"Content-Type": "application/json"},
+            changes=changes,
         )
         if reply.status in (200, 204):
             return reply

@@ -5,10 +5,6 @@ docs/servers/vault.md#the-smallest-policies
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from runbook.cluster import http
 from runbook.cluster.vault.client import VaultClient
 from runbook.decode import decode
 from runbook.errors import ClusterError
@@ -21,18 +17,8 @@ def reason_not_permitted(client: VaultClient, url: str, path: str, until: float)
     """Why a request to ``path`` would be refused: empty where it would not, None where ``url`` does not say."""
     named = path.removeprefix("/v1/")
     try:
-        reply = client.network.ask(
-            url,
-            "POST",
-            CAPABILITIES,
-            timeout=client.left(until),
-            limit=http.BODY_LIMIT,
-            into=None,
-            body=json.dumps({"paths": [named]}).encode(),
-            headers={"Content-Type": "application/json"},
-            changes=False,
-        )
-        told: Any = decode(reply.body, url + CAPABILITIES) if reply.status == 200 else None
+        reply = client.ask(url, "POST", CAPABILITIES, until, body={"paths": [named]}, changes=False)
+        told = decode(reply.body, url + CAPABILITIES)
     except ClusterError:
         return None
     found = told.get("capabilities") if isinstance(told, dict) else None

@@ -12,6 +12,7 @@ from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
+from runbook.steps.raft.plan_recovery import CONFIRMED
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from runbook.steps.context import StepContext
 
 PLAN = Field("plan", "map", "the result of raft.confirm_recovery", required=True)
-CONFIRMED = """\
-- id: left
-  uses: raft.collect_survivors
-- id: plan
-  uses: raft.plan_recovery
-  with: { collected: "${{ left }}" }
-- id: confirmed
-  uses: raft.confirm_recovery
-  with: { plan: "${{ plan }}" }
-"""
 FORCE_NEW_CLUSTER = StepDeclaration(
     "raft.force_new_cluster",
     "Start a stopped etcd member once with --force-new-cluster, on its own data and by its own command, and end it "

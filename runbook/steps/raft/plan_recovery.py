@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from runbook.raft.lost_quorum_plan import RecoveryPlan
     from runbook.steps.context import StepContext
 
+PLANNED = """\
+- id: left
+  uses: raft.collect_survivors
+- id: plan
+  uses: raft.plan_recovery
+  with: { collected: "${{ left }}" }
+"""
+CONFIRMED = f"""{PLANNED}\
+- id: confirmed
+  uses: raft.confirm_recovery
+  with: {{ plan: "${{{{ plan }}}}" }}
+"""
+"""How the examples of the steps after these begin."""
 METHOD_FIELDS = (
     Field("method", "string", "peers.json, or force-new-cluster of etcd", choices=("peers.json", "force-new-cluster")),
     Field("starts", "list", "who is started with its own data", items=("id", "address", "name", "host")),
@@ -45,12 +58,8 @@ PLAN_RECOVERY = StepDeclaration(
     ),
     observe="It changes nothing.",
     shadow="It is decided as in a real run, and nobody is asked: who would be named at the terminal is told.",
-    example="""\
-- id: left
-  uses: raft.collect_survivors
-- id: plan
-  uses: raft.plan_recovery
-  with: { collected: "${{ left }}" }
+    example=PLANNED
+    + """\
 - uses: log.message
   with: { text: "the plan is ${{ plan.path }}" }    # commands to paste, host by host
 """,

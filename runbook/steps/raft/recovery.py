@@ -12,7 +12,7 @@ from runbook.hosts.spec import HOST
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
-from runbook.steps.raft.plan_recovery import METHOD_FIELDS
+from runbook.steps.raft.plan_recovery import CONFIRMED, METHOD_FIELDS, PLANNED
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -36,12 +36,8 @@ CONFIRM_RECOVERY = StepDeclaration(
     ),
     observe="It changes nothing; the agreement is in the record.",
     shadow="Nobody is asked: the question is told, and it is refused where nobody could be asked in a real run.",
-    example="""\
-- id: left
-  uses: raft.collect_survivors
-- id: plan
-  uses: raft.plan_recovery
-  with: { collected: "${{ left }}" }
+    example=PLANNED
+    + """\
 - uses: raft.confirm_recovery
   with: { plan: "${{ plan }}" }       # its result is what host.service and raft.write_peers ask for
 """,
@@ -122,15 +118,8 @@ WRITE_PEERS = StepDeclaration(
     ),
     observe="The file on that host holds exactly this text.",
     shadow="Nothing is written; where it would be is told.",
-    example="""\
-- id: left
-  uses: raft.collect_survivors
-- id: plan
-  uses: raft.plan_recovery
-  with: { collected: "${{ left }}" }
-- id: confirmed
-  uses: raft.confirm_recovery
-  with: { plan: "${{ plan }}" }
+    example=CONFIRMED
+    + """\
 - for_each: confirmed.survivors
   uses: raft.write_peers              # on every survivor, before any of them is started
   with: { host: "${{ item.host }}", plan: "${{ confirmed }}" }
@@ -180,15 +169,8 @@ VERIFY_RECOVERY = StepDeclaration(
     ),
     observe="It changes nothing.",
     shadow="It is told that it would be looked at.",
-    example="""\
-- id: left
-  uses: raft.collect_survivors
-- id: plan
-  uses: raft.plan_recovery
-  with: { collected: "${{ left }}" }
-- id: confirmed
-  uses: raft.confirm_recovery
-  with: { plan: "${{ plan }}" }
+    example=CONFIRMED
+    + """\
 - uses: raft.verify_recovery        # after they were stopped, given the file and started
   with: { plan: "${{ confirmed }}" }
 """,
