@@ -50,6 +50,7 @@ HOST = Field(
     "server, local or ssh (USER@HOST) with port, sudo, data_folder, and service with unit, or with stop and start",
     required=True,
 )
+OF_INVENTORY = Field("host", "map", f"{HOST.summary}; that of the inventory where none is given")
 
 
 def host_spec(server: str, told: Any) -> HostSpec:
@@ -93,6 +94,21 @@ def _words(label: str, command: Any) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise unexpected(f"{label}: a command is a text, or a list of words")
     return tuple(words)
+
+
+def chosen_host(known: Mapping[str, HostSpec], server: str, given: Any) -> dict[str, Any]:
+    """The map of this server's host: the given one, else that of the inventory, by its name with or without region.
+
+    Raises StepError where there is none.
+    """
+    if given:
+        return {"server": server, **given} if isinstance(given, Mapping) and server else given
+    spec = known.get(server) or known.get(server.partition(".")[0])
+    if spec is None:
+        raise unexpected(
+            f"no host of {shown(server)[:60] or 'the server'} is known", "Give host, or write the inventory's hosts"
+        )
+    return host_map(spec)
 
 
 def host_map(spec: HostSpec) -> dict[str, Any]:

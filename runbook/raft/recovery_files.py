@@ -35,6 +35,8 @@ class RaftFiles:
         unseal: The command after which a server reads the file, where that is not its start.
         forced: Whether no file is written: one survivor begins a new cluster from its data, and the others are empty
             members of that.
+        raft_data: What a server has below its data folder once it was a member; a new one has none of it.
+        added: Whether a new server is added from outside, and does not join by itself.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class RaftFiles:
     tells_id: bool = True
     unseal: str = ""
     forced: bool = False
+    raft_data: tuple[str, ...] = ()
+    added: bool = False
 
     @property
     def method(self) -> str:
@@ -73,9 +77,17 @@ FILES = {
         "nomad operator raft list-peers -stale",
         (0, 9, 2),
         copied="server/raft",
+        raft_data=("server/raft",),
     ),
     "consul": RaftFiles(
-        "consul", "raft", "node-id", "consul", "consul operator raft list-peers -stale", (1, 0, 0), copied="raft"
+        "consul",
+        "raft",
+        "node-id",
+        "consul",
+        "consul operator raft list-peers -stale",
+        (1, 0, 0),
+        copied="raft",
+        raft_data=("raft",),
     ),
     "openbao": RaftFiles(
         "openbao",
@@ -87,6 +99,7 @@ FILES = {
         like="raft.db",
         tells_id=False,
         unseal="bao operator unseal",
+        raft_data=("raft", "vault.db"),
     ),
     "etcd": RaftFiles(
         "etcd",
@@ -99,6 +112,8 @@ FILES = {
         copied="member",
         tells_id=False,
         forced=True,
+        raft_data=("member",),
+        added=True,
     ),
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
-from runbook.hosts.spec import HOST
+from runbook.hosts.spec import HOST, OF_INVENTORY, chosen_host
 from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
@@ -22,7 +22,8 @@ HOST_SERVICE = StepDeclaration(
     "Stop or start the server on a host, by its systemd unit or by commands of your own, and see there that it is so.",
     Effect.CHANGE,
     parameters=(
-        HOST,
+        OF_INVENTORY,
+        Field("server", "string", "whose host it is; the host says it too"),
         Field("do", "enum", "stop or start", required=True, choices=("stop", "start")),
         Field("plan", "map", "the result of raft.confirm_recovery: a stop then asks again that quorum is lost"),
         Field("within", "duration", "how long it may take to be so", default=60.0, min=0.001, max=3600.0),
@@ -55,10 +56,12 @@ def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResu
     from runbook.hosts.host import Running, open_host
 
     stops = arguments["do"] == "stop"
+    if not is_known((arguments["host"], arguments["server"])):
+        return StepResult(f"would {arguments['do']} the server on each host", {}, Label.UNKNOWN)
+    told = chosen_host(context.hosts, arguments["server"] or "", arguments["host"])
     if context.dry_run:
-        where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each host"
-        return StepResult(f"would {arguments['do']} the server on {where}", {}, Label.UNKNOWN)
-    host = open_host(arguments["host"])
+        return StepResult(f"would {arguments['do']} the server on {shown(told['server'])}", {}, Label.UNKNOWN)
+    host = open_host(told)
     wanted = Running.STOPPED if stops else Running.RUNS
     state = host.service()
     if state.running is wanted:

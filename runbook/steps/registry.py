@@ -31,6 +31,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.verify_recovery": "raft.recovery",
     "raft.force_new_cluster": "raft.new_cluster",
     "raft.join_empty": "raft.new_cluster",
+    "raft.add_server": "raft.add_server",
     "host.service": "hosts",
     "host.backup": "hosts",
     "http.request": "http",

@@ -19,7 +19,7 @@ from runbook.lab.agent_layout import AgentLayout
 from runbook.lab.agents import AgentLab
 from runbook.raft.recovery_shell import UNKNOWN_FOLDER
 from tests.contract.lost_quorum import lose, read_key, write_key
-from tests.contract.test_recover_lost_quorum import again, at_a_terminal, hosts_of, recover
+from tests.contract.test_recover_lost_quorum import again, at_a_terminal, grow_back, hosts_of, recover
 from tests.contract.test_recover_plan import SUDO, parts, paste, plan
 
 pytestmark = [pytest.mark.etcd, pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")]
@@ -90,6 +90,9 @@ def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: A
         "raft.join_empty",
     ]
     assert_it_is_back(lab, survivors)
+    ended = grow_back(lab, tmp_path, lab.names[-1])
+    assert (ended.code, ended.changes) == (0, ["raft.add_server"]), ended.text
+    assert "3 voters now" in ended.text
 
 
 @pytest.mark.parametrize("begun", KILLED_AT)

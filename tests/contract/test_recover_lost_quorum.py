@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,7 +112,8 @@ def again(ended: Ended) -> list[str]:
     """The words for ``resume``, where a run was killed before the end of its last change was seen."""
     last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
     ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
-    return [] if ends else ["--answer", f"{last['step']}.{last['item'] + 1}=again"]
+    place = last["step"] if last["item"] is None else f"{last['step']}.{last['item'] + 1}"
+    return [] if ends else ["--answer", f"{place}=again"]
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
@@ -126,6 +128,18 @@ def recover(lab: AgentLab, folder: Path, hosts: dict[str, Any], **more: Any) -> 
     (folder / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
     params = ("--params-file", str(folder / "hosts.json"), "--param", "confirm_for=1s", "--param", "cooldown=0s")
     return at_a_terminal(lab, folder, "execute", "recover-lost-quorum", *params, "--yes", **more)
+
+
+def grow_back(lab: AgentLab, folder: Path, name: str, **more: Any) -> Ended:
+    """``replace-server``, of a server of which nothing is left but its machine and its configuration."""
+    given = {"server": name, "host": hosts_of(lab, [name])[name], "confirm_for": "1s", "confirm_final_for": "1s"}
+    given["patience"] = "1m"
+    if lab.layout.kind == "etcd":
+        etcd, settings = shutil.which("etcd") or "etcd", lab.folder / f"{name}.json"
+        given["first_start"] = [etcd, f"--config-file={settings}"]
+    (folder / "grow.json").write_text(json.dumps(given), encoding="utf-8")
+    words = ("execute", "replace-server", "--params-file", str(folder / "grow.json"), "--yes")
+    return at_a_terminal(lab, folder, *words, **more)
 
 
 @pytest.fixture
@@ -154,6 +168,9 @@ def test_three_of_five_are_lost_with_their_disks(lab: AgentLab, tmp_path: Path) 
     assert read_key(recovered) == "written before the outage"
     assert list(lab.folder.rglob("peers.json")) == []
     assert len(list(lab.folder.rglob("raft.before-*"))) == 2
+    ended = grow_back(lab, tmp_path, dead[0])
+    assert (ended.code, ended.changes) == (0, ["raft.add_server"]), ended.text
+    assert "3 voters now" in ended.text
 
 
 @pytest.mark.parametrize("lab", labs(5), indirect=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from runbook.lab.agents import AgentLab
+from tests.contract.test_recover_lost_quorum import at_a_terminal, hosts_of
 from tests.contract.test_recovery import ROOT, VARIABLE, changes_received, lab, labs
 
 __all__ = ["lab"]  # a fixture
@@ -87,3 +90,22 @@ def test_a_rolling_restart_never_loses_the_quorum_and_is_refused_where_it_would(
         lab.kill(name)
     assert may_stop(lab, tmp_path, third, 0) == 3
     assert changes_received(lab) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")
+@pytest.mark.parametrize("lab", labs(3), indirect=True)
+def test_the_playbook_restarts_all_and_the_leader_last(lab: AgentLab, tmp_path: Path) -> None:
+    """Each on its host, by commands; two of three Raft ports are open all the while."""
+    leader = lab.wait_for_leader(60)
+    suffix = ".global" if lab.layout.kind == "nomad" else ""
+    hosts = {f"{name}{suffix}": host for name, host in hosts_of(lab, lab.names).items()}
+    (tmp_path / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
+    with sampled(lab) as samples:
+        words = ("--params-file", str(tmp_path / "hosts.json"), "--yes")
+        ended = at_a_terminal(lab, tmp_path, "execute", "rolling-restart", *words)
+    assert ended.code == 0, ended.text
+    assert ended.changes == ["host.service"] * 6
+    assert min(samples) >= 2
+    stopped = re.findall(r"\d\.stop(?:_last)? +ok +(\w+) ", ended.text)
+    assert sorted(stopped) == lab.names, ended.text
+    assert stopped[-1] == leader

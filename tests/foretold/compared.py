@@ -27,7 +27,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "on-many-hosts": {"hosts": '["a", "b", "c"]'},
     "post-evidence": {},
     "replace-dead-server": {"successor": "new"},
-    "rolling-restart": {"hosts": HOSTS},
+    "rolling-restart-by-ssh": {"hosts": HOSTS},
 }
 SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop")
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))

@@ -113,7 +113,7 @@ def test_servers_are_restarted_one_by_one_with_all_voters_back_in_between(desk: 
 
     desk.table.ssh = ssh
     hosts = {peer: f"host-{peer.partition('.')[0]}" for peer in (f"{name}.global" for name in desk.lab.names)}
-    done = desk.execute("rolling-restart", "--yes", hosts=hosts)
+    done = desk.execute("rolling-restart-by-ssh", "--yes", hosts=hosts)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(restarted) == desk.lab.names
     assert restarted[-1] == leader
@@ -122,7 +122,7 @@ def test_servers_are_restarted_one_by_one_with_all_voters_back_in_between(desk: 
 
 def test_no_server_is_restarted_where_one_is_away(desk: Desk) -> None:
     """Or where a host is missing."""
-    done = desk.execute("rolling-restart", "--yes", hosts={"s1.global": "host-s1"})
+    done = desk.execute("rolling-restart-by-ssh", "--yes", hosts={"s1.global": "host-s1"})
     assert (done.returncode, "no host is given for s2.global" in done.stdout + done.stderr) == (1, True)
 
 
