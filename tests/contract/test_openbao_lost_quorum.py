@@ -111,8 +111,10 @@ def assert_it_is_back(lab: OpenBaoLab, survivors: list[str]) -> None:
 
 
 def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: OpenBaoLab, tmp_path: Path) -> None:
+    """And then it grows back to three voters, with a server of which only its configuration is left."""
     survivors, environment = lose_three(lab, tmp_path)
-    with somebody_unseals(lab, survivors):
+    new = next(name for name in lab.names if name not in survivors)
+    with somebody_unseals(lab, [*survivors, new]):
         ended = typed(environment, tmp_path, *recovery(tmp_path))
         assert ended.code == 0, ended.text
         assert ended.text.count("Type ") == 1, "only the cluster's name"
@@ -120,6 +122,12 @@ def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: O
             *["host.service"] * 2, *["host.backup"] * 2, *["raft.write_peers"] * 2, *["host.service"] * 2
         ]  # fmt: skip
         assert_it_is_back(lab, survivors)
+        given = {"server": new, "host": hosts_of(lab)[new], "patience": "2m"}
+        (tmp_path / "grow.json").write_text(json.dumps(given), encoding="utf-8")
+        words = ("execute", "replace-server", "--params-file", str(tmp_path / "grow.json"), "--yes")
+        ended = typed(environment, tmp_path, *words)
+        assert (ended.code, ended.changes) == (0, ["raft.add_server"]), ended.text
+        assert "3 voters now" in ended.text
 
 
 @pytest.mark.long
