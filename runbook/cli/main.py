@@ -195,6 +195,19 @@ def diagnose(form: str, watch: bool, **which: Any) -> None:
 
 
 @main.command()
+@FORMAT
+@cluster_options
+def doctor(form: str, **which: Any) -> None:
+    """Look at this machine, at the cluster from here, and at its servers' hosts: what would a recovery meet tonight?
+
+    Changes nothing. Exit: 0 nothing is in its way, 1 something is to be mended.
+    """
+    from runbook.cli.doctor import print_doctor
+
+    sys.exit(print_doctor(parse_choice(**which), form))
+
+
+@main.command()
 @click.argument("paths", nargs=-1, required=True)
 @click.option(
     "--format",

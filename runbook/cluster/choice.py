@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from runbook.cluster.environment import cluster_from
+from runbook.cluster.environment import ADDRESSES, cluster_from, kind_named_by
 from runbook.cluster.port import Cluster
 from runbook.hosts.spec import HostSpec
 
@@ -57,6 +57,21 @@ def chosen_cluster(
     from runbook.cluster.with_hosts import ClusterWithHosts
 
     return ClusterWithHosts(cluster, hosts)
+
+
+def chosen_addresses(choice: ClusterChoice, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of its servers' APIs, as they are given; none where only the product's own default is meant.
+
+    Raises SettingsError or PlaybookError.
+    """
+    if choice.name is None:
+        given = environment.get(ADDRESSES[choice.kind or kind_named_by(environment)].name) or ""
+        words = [word.strip() for word in given.split(",") if word.strip()]
+        return tuple(word if "://" in word else f"http://{word}" for word in words)
+    from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
+
+    inventory = read_inventory(find_inventory(choice.inventory, environment))
+    return tuple(each.url for each in find_cluster(inventory, choice.name).addresses)
 
 
 def chosen_hosts(choice: ClusterChoice, environment: Mapping[str, str]) -> dict[str, HostSpec]:

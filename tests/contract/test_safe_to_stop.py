@@ -106,6 +106,6 @@ def test_the_playbook_restarts_all_and_the_leader_last(lab: AgentLab, tmp_path: 
     assert ended.code == 0, ended.text
     assert ended.changes == ["host.service"] * 6
     assert min(samples) >= 2
-    stopped = re.findall(r"\d\.stop(?:_last)? +ok +(\w+) ", ended.text)
+    stopped = re.findall(r"\d\.stop(?:_last)? +ok +(\w+)[. ]", ended.text)
     assert sorted(stopped) == lab.names, ended.text
     assert stopped[-1] == leader
