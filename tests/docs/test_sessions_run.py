@@ -104,7 +104,7 @@ def alone() -> list[Command]:
 
 
 def test_every_whole_command_of_a_page_runs(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One after the other against one cluster; `check` warns while a server is dead, `doctor` as this host is every server of the lab."""
+    """One after the other against one cluster; `check` warns of a dead server, `doctor` of this host."""
     monkeypatch.chdir(ROOT)
     textfile = str(tmp_path / "runbook.prom")
     inventory = tmp_path / "clusters.yaml"
