@@ -53,9 +53,11 @@ class MovingCluster(FakeCluster):
         super().catch_up()
 
 
-def run_of(folder: Path, *, to: str = "", guards: str = "max_changes: 1", more: str = "", **cluster: Any) -> Run:
+def run_of(
+    folder: Path, *, to: str = "", guards: str = "max_changes: 1", first: str = "", more: str = "", **cluster: Any
+) -> Run:
     given = f"to: '{to}', within: 10s"
-    text = HEAD.format(guards=guards) + STEP.format(given=given) + more
+    text = HEAD.format(guards=guards) + first + STEP.format(given=given) + more
     return Run(MovingCluster(FakeClock(), servers=3, **cluster), folder, text=text.encode())
 
 
@@ -87,6 +89,7 @@ def test_it_asks_once_and_sees_who_leads(to: str, tmp_path: Path) -> None:
     assert (moving(run).sent, result(run)) == (["id-2"], MOVED)
     assert run.questions == ["Move the leadership of nomad:fake from s1.global to s2.global?"]
     assert run.kinds("change.") == ["change.approved", "change.begun"]
+    assert run.kinds("cluster.claimed") == ["cluster.claimed"]
     assert "s2.global leads now, and s1.global did before" in told(run)
 
 
@@ -118,6 +121,16 @@ def test_a_no_is_told_before_anything_is_asked_for(
     assert (moving(run).sent, run.questions, run.kinds("change.")) == ([], [], [])
     dry = run_of(tmp_path, to=to, guards=guards, **cluster)
     assert code_of(dry.execute(dry_run=True)) == code
+
+
+def test_a_tolerance_that_fell_since_the_run_began_is_a_no_where_the_playbook_says_so(tmp_path: Path) -> None:
+    """As of every change (I16); where it says nothing, a server that died elsewhere forbids no transfer."""
+    first = "  - id: before\n    uses: raft.snapshot\n"
+    dies: dict[str, Any] = {"first": first, "to": "s2", "at_look": {2: lambda cluster: cluster.dead.add(3)}}
+    run = run_of(tmp_path, guards="max_changes: 1, never_worse: true", **dies)
+    assert (code_of(run.execute()), moving(run).sent) == ("NeverWorse", [])
+    run = run_of(tmp_path, **dies)
+    assert isinstance(run.execute(), RunCompleted)
 
 
 def test_nobody_who_agrees_is_a_no(tmp_path: Path) -> None:

@@ -113,6 +113,13 @@ def test_where_a_leader_steps_down_nobody_is_chosen(product: str) -> None:
     assert (answer(view), answer(view, "s2")) == ("s1 to anybody", "CannotChooseLeader")
 
 
+def test_where_the_product_has_proven_the_quorum_not_every_voter_need_be_seen() -> None:
+    """Behind one door nobody may be seen but the leader and the target."""
+    view = view_of([ALIVE, ALIVE, *[Kind(sight="untried")] * 3])
+    assert answer(view, "s2") == "QuorumLost"
+    assert answer(replace(view, quorum_proof="a consistent read"), "s2") == "s1 to s2"
+
+
 def test_etcd_asks_the_leader_itself_or_nobody() -> None:
     view = of_product(replace(view_of([ALIVE] * 3), quorum_proof="a read"), "etcd")
     assert answer(view) == "s1 to s2"
