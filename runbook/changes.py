@@ -33,6 +33,7 @@ CHANGE: Mapping[tuple[str, str], str] = {
     ("again", "change.begun"): "begun",
 }
 OPEN = ("begun", "unsettled")
+TOLD_BY_A_LOOK = frozenset({"raft.transfer_leadership"})  # by step type: changes of which no person need be asked
 ANSWERS = ("done", "again", "stop")  # what a person may say of a change whose end was not seen; stop settles nothing
 
 

@@ -52,6 +52,16 @@ class AddingCluster(Protocol):
 
 
 @runtime_checkable
+class TransferringCluster(Protocol):
+    """What a cluster can whose leadership moves when it is asked to."""
+
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:
+        """Ask the leader of the last look to let this voter lead; None where the product elects whom it will. Raises
+        ClusterError; 200 is not yet proof: look again.
+        """
+
+
+@runtime_checkable
 class PermissionTelling(Protocol):
     """What a cluster can that tells beforehand whether it would refuse a removal."""
 
@@ -62,6 +72,14 @@ class PermissionTelling(Protocol):
 def reason_not_permitted(cluster: Cluster, within: float) -> str | None:
     """See :class:`PermissionTelling`; None of a cluster that is none."""
     return cluster.reason_not_permitted(within=within) if isinstance(cluster, PermissionTelling) else None
+
+
+def transferring(cluster: Cluster) -> TransferringCluster:
+    """The same cluster. Raises StepError where its leadership does not move by a request."""
+    if not isinstance(cluster, TransferringCluster):
+        advice = "Restart the agent of the leader, and another is elected"
+        raise unexpected(f"the leadership of {cluster.name} is not moved by a request", advice)
+    return cluster
 
 
 def adding(cluster: Cluster) -> AddingCluster:

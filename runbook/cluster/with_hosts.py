@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runbook.clock import seconds as now
 from runbook.cluster import threads
-from runbook.cluster.port import Cluster, adding, reason_not_permitted
+from runbook.cluster.port import Cluster, adding, reason_not_permitted, transferring
 from runbook.errors import StepError
 from runbook.hosts.host import Host, word_of
 from runbook.hosts.spec import HostSpec
@@ -72,6 +72,10 @@ class ClusterWithHosts:
     def promote(self, member_id: str, *, within: float = inf) -> None:
         """As the cluster. Raises StepError where its members join by themselves."""
         adding(self._cluster).promote(member_id, within=within)
+
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:
+        """As the cluster. Raises StepError where its leadership does not move by a request."""
+        transferring(self._cluster).transfer_leadership(to, within=within)
 
     def _machines_of(self, view: ClusterView) -> dict[Peer, HostSpec]:
         """Of those whom a word of theirs would settle, as far as the inventory knows one machine of each."""

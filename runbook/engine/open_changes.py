@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from runbook.changes import ANSWERS, Change, ChangeAnswered, Key
+from runbook.changes import ANSWERS, TOLD_BY_A_LOOK, Change, ChangeAnswered, Key
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError
 from runbook.playbook.model import StepSpec
@@ -33,6 +33,8 @@ def settle_open_changes(run: str, services: RunServices, state: RunState) -> fro
     unanswered = []
     for change in state.open_changes:
         answer, how = services.answers.get(change.name), "--answer"
+        if answer is None and change.uses in TOLD_BY_A_LOOK:
+            continue
         if answer is None:
             answer, how = services.choose(_question(change), ANSWERS), "at the terminal"
         if answer is None:

@@ -13,10 +13,10 @@ from math import inf
 from pathlib import Path
 
 from runbook.clock import Clock
-from runbook.cluster.port import Cluster
+from runbook.cluster.port import Cluster, transferring
 from runbook.events import Emit
 from runbook.raft.model import ClusterView, Peer, Reach
-from runbook.raft.shadow import after_removals, picture, stands_still
+from runbook.raft.shadow import after_removals, after_transfer, picture, stands_still
 from runbook.run_state import RunState
 from runbook.shadow_events import ShadowEntered
 
@@ -39,6 +39,7 @@ class Shadow:
         self._live: ClusterView | None = None
         self._same_since = 0.0
         self._removed: frozenset[str] = frozenset()
+        self._leaders: tuple[str, ...] = ()  # whom the run has let lead, one after the other
 
     # -- a clock
 
@@ -102,6 +103,8 @@ class Shadow:
     def _look_at_shadow(self, live: ClusterView) -> ClusterView:
         """It takes as long as the last live one did."""
         view = after_removals(live, self._removed, self.monotonic())
+        for leader in self._leaders:
+            view = after_transfer(view, leader)
         self._leapt += view.seconds
         return view
 
@@ -114,6 +117,12 @@ class Shadow:
         """It takes effect at once, and in the shadow alone."""
         self._become_shadow("a removal is foretold")
         self._removed |= {peer.id}
+
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:  # noqa: ARG002 - as above
+        """At once, and in the shadow alone. Whom the cluster would elect by itself is not known: nobody moves."""
+        transferring(self._cluster)
+        self._become_shadow("a transfer of leadership is foretold")
+        self._leaders += (to.id,) if to else ()
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The live cluster's, as a read changes nothing."""

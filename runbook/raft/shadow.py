@@ -1,4 +1,4 @@
-"""A picture of a cluster on which removals take effect: what a dry run sees once it has foretold a change.
+"""A picture of a cluster on which changes take effect: what a dry run sees once it has foretold one.
 
 Nothing else in it moves. The functions are the same for every product, as they only know what a look is.
 """
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runbook.raft.liveness import Liveness, judge_once
-from runbook.raft.model import ClusterView, Configuration, Vantage
+from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
 from runbook.raft.plan_basis import leader_term
 from runbook.raft.quorum import quorum, voters_in_contact
 from runbook.raft.verdicts import is_meant
@@ -57,6 +57,40 @@ def after_removals(view: ClusterView, removed: Collection[str], taken_at: float)
         },
         unhealthy=view.unhealthy and view.unhealthy - gone,
     )
+
+
+def after_transfer(view: ClusterView, leader_id: str) -> ClusterView:
+    """The same look, had this peer been elected in a term of its own: everybody follows it, and it hears from whomever
+    the leader before it heard from.
+    """
+    leader, before = (view.configuration.peer(leader_id) if view.configuration else None), view.leader
+    if leader is None or before is None or leader == before:
+        return view
+    heard = {**view.opinions.get(leader_id, {}), **view.opinions.get(before.id, {})}
+    return replace(
+        view,
+        leader_id=leader_id,
+        leader_term=_next_term(view.leader_term),
+        vantages=tuple(_following(vantage, leader) for vantage in view.vantages),
+        opinions={**view.opinions, leader_id: heard},
+    )
+
+
+def _following(vantage: Vantage, leader: Peer) -> Vantage:
+    if vantage.state not in ("Leader", "Follower"):
+        return vantage
+    leads = vantage.server_id == leader.id or same_place(vantage.raft_address or "", leader.address)
+    return replace(
+        vantage,
+        state="Leader" if leads else "Follower",
+        term=_next_term(vantage.term),
+        leader_address=leader.address,
+        last_contact=vantage.last_contact or 0.0,
+    )
+
+
+def _next_term(term: int | None) -> int | None:
+    return None if term is None else term + 1
 
 
 def _forgetful(vantage: Vantage, gone: frozenset[str]) -> Vantage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runbook.raft.liveness import Liveness, judge_once
-from runbook.raft.model import ClusterView, Peer, named
+from runbook.raft.model import ClusterView, Configuration, Peer, named
 from runbook.raft.quorum import quorum, voters_in_contact
 from runbook.raft.removal import Refusal
 
@@ -28,6 +28,16 @@ class StopProof:
         return self.live - self.needed
 
 
+def server_called(configuration: Configuration, name: str) -> Peer | Refusal:
+    """The one server of the configuration that a person may mean by this name, id or address."""
+    found = named(configuration, name)
+    if len(found) == 1:
+        return found[0]
+    which = f"{len(found)} servers are called" if found else "no server of the configuration is called"
+    labels = ", ".join(sorted(peer.label for peer in configuration.peers))
+    return Refusal("NoSuchServer", f"{which} {name}; there are {labels}", "Name one of these, or its id")
+
+
 def may_stop(view: ClusterView, name: str, *, spare: int = 0) -> StopProof | Refusal:
     """Prove by one look that this server may be away.
 
@@ -40,12 +50,9 @@ def may_stop(view: ClusterView, name: str, *, spare: int = 0) -> StopProof | Ref
     configuration = view.configuration
     if configuration is None:
         return Refusal("NoLeader", "the cluster has no leader", "Stop nothing: run runbook diagnose")
-    found = named(configuration, name)
-    if len(found) != 1:
-        which = f"{len(found)} servers are called" if found else "no server of the configuration is called"
-        labels = ", ".join(sorted(peer.label for peer in configuration.peers))
-        return Refusal("NoSuchServer", f"{which} {name}; there are {labels}", "Name one of these, or its id")
-    (peer,) = found
+    peer = server_called(configuration, name)
+    if isinstance(peer, Refusal):
+        return peer
     contact, voters = voters_in_contact(view), configuration.voters
     counted = {p.id for p in voters if p.id in contact and judge_once(view, p).liveness is Liveness.ALIVE}
     live, needed = len(counted - {peer.id}), quorum(len(voters))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from runbook.changes import Change
+from runbook.changes import TOLD_BY_A_LOOK, Change
 from runbook.printable import printable_line
 from runbook.raft.quorum import VoterCounts, failure_tolerance
 from runbook.removals import Removal
@@ -181,8 +181,8 @@ def _acts(progress: RunState, run: str) -> list[Row]:
     left = len(lines) - MANY
     more = [("", f"and {left} more: `runbook show {run}` tells each")] if left > 0 else []
     unseen = [
-        f"{change.name} ({change.uses}) was begun, and its end was not seen. `runbook resume {run}` asks whether it "
-        "was done"
+        f"{change.name} ({change.uses}) was begun, and its end was not seen. `runbook resume {run}` "
+        f"{'looks' if change.uses in TOLD_BY_A_LOOK else 'asks'} whether it was done"
         for change in progress.open_changes
     ]
     return [*lines[:MANY], *more, *(("OUTCOME NOT KNOWN", words) for words in unseen)]

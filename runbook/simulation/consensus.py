@@ -68,6 +68,20 @@ def step_down(state: ClusterState, server: SimulatedServer, term: int | None = N
     server.campaign_at = state.draw_election_deadline()
 
 
+def transfer_leadership(state: ClusterState, leader: SimulatedServer, target: SimulatedServer) -> None:
+    """The leader brings the target up to date and tells it to campaign at once; it is voted for though a leader is
+    known. Where it is out of reach, or wins no quorum, it does not lead afterwards.
+    """
+    replicate(state, leader)
+    if not leader.leads or not state.connected(leader, target):
+        return
+    step_down(state, leader)
+    for server in state.servers.values():
+        if state.connected(server, target):
+            server.leader = None
+    _campaign(state, target)
+
+
 def propose(state: ClusterState, leader: SimulatedServer, configuration: Configuration) -> Proposal:
     """Append a change; a quorum of the *new* voters commits it, often at once. Raises NoVoterLeftError."""
     if not configuration.voters:

@@ -10,7 +10,7 @@ from typing import Any
 from runbook.raft.model import Configuration, Peer
 from runbook.simulation import replies
 from runbook.simulation.api_call import FORWARDED, NO_LEADER, ApiCall, ApiReply, ApiRequest, PendingReply, ReplyError
-from runbook.simulation.consensus import NoVoterLeftError, outcome, propose
+from runbook.simulation.consensus import NoVoterLeftError, outcome, propose, transfer_leadership
 from runbook.simulation.gossip import force_leave
 from runbook.simulation.leader_tasks import go_seconds
 from runbook.simulation.replies import digest_header, snapshot_archive
@@ -109,6 +109,33 @@ def _wanted(call: ApiCall, leader: SimulatedServer, prefix: str) -> Peer:
     if by_address and call.state.settings.raft_protocol >= 3:
         raise ReplyError(FAILED, prefix + "operation not supported with current protocol version")
     return found
+
+
+def _transfer_leadership(call: ApiCall) -> PendingReply:
+    """As docs/servers/nomad.md#transfer-of-leadership has it: an unknown id is 400 here, and no leader 503."""
+    if not call.state.settings.at_least(1, 7):
+        raise ReplyError(HTTPStatus.NOT_FOUND, "Invalid method")
+    if call.request.method not in WRITE:
+        raise ReplyError(HTTPStatus.METHOD_NOT_ALLOWED, "Invalid method")
+    wanted = call.request.first("id")
+    if not wanted:
+        raise ReplyError(BAD, "must specify id or address")
+    try:
+        leader, prefix = yield from call.leader()
+    except ReplyError as error:
+        raise ReplyError(HTTPStatus.SERVICE_UNAVAILABLE, error.reply.body.decode()) from None
+    call.authorize()
+    peer = next((peer for peer in leader.peers if peer.id == wanted), None)
+    if peer is None:
+        raise ReplyError(BAD, f'{prefix}id "{wanted}" was not found in the Raft configuration')
+    target = call.state.server_at(peer.address)
+    if target is not None and target is not leader:
+        transfer_leadership(call.state, leader, target)
+    if target is None or not target.leads:
+        why = f"failed to make TimeoutNow RPC to {peer.id}: dial tcp {peer.address}: connect: connection refused"
+        raise ReplyError(FAILED, f"{prefix}failed to transfer leadership in 3 attempts. last error: {why}")
+    ends = {"From": {"Address": leader.address, "ID": leader.raft_id}, "To": {"Address": peer.address, "ID": peer.id}}
+    return call.json({"Err": None, **ends, "Noop": target is leader})
 
 
 def _autopilot_health(call: ApiCall) -> PendingReply:
@@ -229,6 +256,7 @@ Endpoint = Callable[[ApiCall], PendingReply]
 BY_PREFIX: tuple[tuple[str, Endpoint], ...] = (  # Nomad matches these by prefix
     ("/v1/operator/raft/configuration", _raft_configuration),
     ("/v1/operator/raft/peer", _remove_peer),
+    ("/v1/operator/raft/transfer-leadership", _transfer_leadership),
     ("/v1/operator/autopilot/configuration", _autopilot_configuration),
     ("/v1/operator/snapshot", _snapshot),
 )

@@ -23,6 +23,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.check_quorum": "raft.check_quorum",
     "raft.check_stop": "raft.check_stop",
     "raft.remove_peer": "raft.remove_peer",
+    "raft.transfer_leadership": "raft.transfer_leadership",
     "raft.verify": "raft.verify",
     "raft.collect_survivors": "raft.collect_survivors",
     "raft.plan_recovery": "raft.plan_recovery",

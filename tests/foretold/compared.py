@@ -21,6 +21,7 @@ PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "safe-to-stop": {"server": "s2"},
+    "transfer-leadership": {},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
     "drain-and-reboot": {"host": "c1", "client": "0123456789abcdef"},
     "fail-over-web": {"primary": "http://a/", "standby": "http://b/", "balancer": "http://c/"},
@@ -29,7 +30,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "replace-dead-server": {"successor": "new"},
     "rolling-restart-by-ssh": {"hosts": HOSTS},
 }
-SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop")
+SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop", "transfer-leadership")
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))
 
 

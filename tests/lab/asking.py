@@ -16,6 +16,7 @@ from runbook.simulation.settings import SimulationSettings
 
 CONFIGURATION = "/v1/operator/raft/configuration"
 PEER = "/v1/operator/raft/peer"
+TRANSFER = "/v1/operator/raft/transfer-leadership"
 LONGEST = 200.0  # seconds of the model's time that one answer may take
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.lab.asking import (
     CONFIGURATION,
     PEER,
+    TRANSFER,
     cluster,
     followers,
     leader_of,
@@ -97,6 +98,49 @@ def test_each_hop_to_the_leader_adds_its_prefix_to_an_error() -> None:
     text = b'id "nope" was not found in the Raft configuration'
     assert told(model, leader_of(model), f"{PEER}?id=nope", "DELETE").body == text
     assert told(model, followers(model)[0], f"{PEER}?id=nope", "DELETE").body == b"rpc error: " + text
+
+
+TRANSFERS: list[tuple[str, str, str, int, str]] = [
+    ("1.6.10", "PUT", "?id={uuid}", 404, "Invalid method"),
+    ("1.11.3", "GET", "?id={uuid}", 405, "Invalid method"),
+    ("1.11.3", "PUT", "", 400, "must specify id or address"),
+    ("1.11.3", "POST", "?id=nope", 400, 'id "nope" was not found in the Raft configuration'),
+]
+
+
+@pytest.mark.parametrize(("version", "method", "query", "status", "text"), TRANSFERS)
+def test_a_transfer_that_is_not_understood_moves_nothing(
+    version: str, method: str, query: str, status: int, text: str
+) -> None:
+    """By release, and an unknown id is no 500 here as it is of a removal."""
+    model = cluster(3, version=version)
+    leader = leader_of(model)
+    uuid = model.server(followers(model)[0]).uuid
+    reply = told(model, leader, TRANSFER + query.format(uuid=uuid), method)
+    assert (reply.status, reply.body.decode(), leader_of(model)) == (status, text, leader)
+
+
+def test_a_transfer_says_from_whom_to_whom_and_whether_there_was_anything_to_do() -> None:
+    """Asked of any server, by PUT or POST, as Nomad 2.0.5 was seen to answer."""
+    model = cluster(3)
+    for method, door in (("PUT", leader_of(model)), ("POST", followers(model)[0])):
+        before, to = (model.server(name) for name in (leader_of(model), followers(model)[1]))
+        reply = told(model, door, f"{TRANSFER}?id={to.uuid}", method)
+        ends = {"From": {"Address": before.address, "ID": before.uuid}, "To": {"Address": to.address, "ID": to.uuid}}
+        assert (reply.status, json.loads(reply.body)) == (200, {"Err": None, "Noop": False, **ends})
+        assert leader_of(model) == to.name
+        again = told(model, door, f"{TRANSFER}?id={to.uuid}", method)
+        assert (again.status, json.loads(again.body)["Noop"], leader_of(model)) == (200, True, to.name)
+
+
+def test_without_a_leader_a_transfer_is_503_after_the_hold() -> None:
+    model = cluster(3)
+    left, uuid = leader_of(model), model.server(followers(model)[0]).uuid
+    for name in followers(model):
+        model.kill(name)
+    seconds_until(model, lambda: model.leader() is None, 1)
+    reply = told(model, left, f"{TRANSFER}?id={uuid}", "PUT")
+    assert (reply.status, reply.body) == (503, b"No cluster leader")
 
 
 def test_the_last_voter_is_the_one_that_the_library_keeps() -> None:

@@ -11,6 +11,7 @@ from runbook.errors import LabError
 from runbook.simulation.cluster import SimulatedCluster
 from tests.lab.asking import (
     CONFIGURATION,
+    TRANSFER,
     cluster,
     followers,
     leader_of,
@@ -106,6 +107,24 @@ def test_the_leader_may_be_removed_and_comes_back() -> None:
     wait(model, 1)
     assert peers(model, leader_of(model))[address]["Voter"] is False
     seconds_until(model, lambda: peers(model, leader_of(model))[address]["Voter"], 40)
+
+
+@pytest.mark.parametrize("version", ["1.8.0", "1.11.3"])
+def test_the_leadership_moves_at_once_and_stays_where_the_target_is_dead(version: str) -> None:
+    """No election has to be waited for, with pre-vote (1.9) or without; and the logs are equal afterwards."""
+    model = cluster(5, version=version)
+    before, term = leader_of(model), terms(model)
+    wanted, dead, *_ = followers(model)
+    reply = told(model, before, f"{TRANSFER}?id={model.server(wanted).uuid}", "PUT")
+    assert (reply.status, leader_of(model), terms(model)) == (200, wanted, term + 1)
+    for _ in range(50):
+        wait(model, 0.2)
+    assert (leader_of(model), terms(model)) == (wanted, term + 1)
+    assert len({tuple(server.log) for server in model.state.servers.values()}) == 1
+    model.kill(dead)
+    reply = told(model, wanted, f"{TRANSFER}?id={model.server(dead).uuid}", "PUT")
+    assert (reply.status, leader_of(model)) == (500, wanted)
+    assert b"failed to transfer leadership in 3 attempts" in reply.body
 
 
 @pytest.mark.parametrize("version", ["1.0.18", "1.11.3"])

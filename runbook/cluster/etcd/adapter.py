@@ -113,6 +113,14 @@ class EtcdCluster:
         until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
         self._client.first(self._route, until, lambda url: members.promote(self._client, url, member_id, until))
 
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:
+        """Asked of the leader itself, as no other member passes it on. Raises ClusterError where the last look did not
+        meet it, or somebody else leads by now.
+        """
+        until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
+        body = {"targetID": replies.decimal_id(to.id) if to else "0"}
+        self._client.change(self._route[0], "/v3/maintenance/transfer-leadership", body, until)
+
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The snapshot of one member, verified by the digest at its end; a member without quorum gives one too."""
         until = self._network.monotonic() + min(STATE_TIMEOUT, within)

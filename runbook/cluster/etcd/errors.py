@@ -16,6 +16,7 @@ _MEANINGS = (
     ("in sync with leader", ErrorKind.UNAVAILABLE),  # a learner that has not copied enough yet
     ("can only promote a learner member", ErrorKind.REJECTED),
     ("no leader", ErrorKind.NO_LEADER),
+    ("not leader", ErrorKind.UNAVAILABLE),  # of a transfer, which only the leader takes: it was not begun
     ("leader changed", ErrorKind.AMBIGUOUS),
     ("request timed out", ErrorKind.AMBIGUOUS),
     ("server stopped", ErrorKind.AMBIGUOUS),

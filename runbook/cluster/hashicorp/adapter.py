@@ -122,6 +122,14 @@ class HashiCorpCluster:
                 ErrorKind.AMBIGUOUS, what, f"Is a proxy between? Name a server in {self._dialect.variable}"
             )
 
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:
+        """Asked of the leader itself where the last look met it; another server passes it on."""
+        method, path = self._dialect.transfer
+        path += f"?id={quote(to.id, safe='')}" if to else ""
+        self._client.first(
+            self._route, min(CHANGE_TIMEOUT, within), lambda url, left: self._client.checked(url, method, path, left)
+        )
+
     def reason_not_permitted(self, *, within: float = inf) -> str | None:
         """Why a removal would be refused for want of a right: empty where it would not, None where that is not told.
 

@@ -12,8 +12,9 @@ from runbook.errors import ClusterError, ErrorKind
 class Dialect:
     """What one product calls things. ``port`` is that of the HTTP API where an address names none.
 
-    ``gossip_port`` is gossip's usual one. ``consistent_read`` is a small read before which the leader makes sure that
-    a majority of voters follows it; empty where the product has none.
+    ``gossip_port`` is gossip's usual one. ``transfer`` is the request that moves the leadership: method and path.
+    ``consistent_read`` is a small read before which the leader makes sure that a majority of voters follows it; empty
+    where the product has none.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Dialect:
     port: int
     gossip_port: int
     variable: str
+    transfer: tuple[str, str]
     consistent_read: str = ""
 
 
@@ -36,6 +38,7 @@ NOMAD = Dialect(
     port=4646,
     gossip_port=4648,
     variable="NOMAD_ADDR",
+    transfer=("PUT", "/v1/operator/raft/transfer-leadership"),
 )
 CONSUL = Dialect(
     kind="consul",
@@ -46,6 +49,7 @@ CONSUL = Dialect(
     port=8500,
     gossip_port=8301,
     variable="CONSUL_HTTP_ADDR",
+    transfer=("POST", "/v1/operator/raft/transfer-leader"),
     consistent_read="/v1/catalog/node/no-such-server?consistent",
 )
 

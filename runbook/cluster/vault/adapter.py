@@ -29,6 +29,7 @@ READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one n
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
 STATE_LIMIT = 16 * 1024**3
 SNAPSHOT, REMOVAL = "/v1/sys/storage/raft/snapshot", "/v1/sys/storage/raft/remove-peer"
+STEP_DOWN = "/v1/sys/step-down"
 
 Question = tuple[Literal["http", "active", "raft", "host"], str]  # a server's URL, or an address with a port
 
@@ -107,6 +108,11 @@ class VaultCluster:
         ask_first(
             self._network, self._route, until, lambda url: self._client.ask(url, "POST", REMOVAL, until, body=body)
         )
+
+    def transfer_leadership(self, to: Peer | None, *, within: float = inf) -> None:  # noqa: ARG002 - nobody is named
+        """The active server steps down, and the others elect one; a standby passes it on."""
+        until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
+        ask_first(self._network, self._route, until, lambda url: self._client.ask(url, "POST", STEP_DOWN, until))
 
     def reason_not_permitted(self, *, within: float = inf) -> str | None:
         """Why a removal would be refused for want of a right: empty where it would not, None where that is not told."""

@@ -27,6 +27,7 @@ _MEANINGS = (
 )
 _BY_STATUS = {401: ErrorKind.FORBIDDEN, 403: ErrorKind.FORBIDDEN, 429: ErrorKind.UNAVAILABLE}
 CAPABILITIES = {"GET": "read", "POST": "update"}
+SUDO = ("/v1/sys/step-down",)  # a path that needs this capability too
 
 
 def message_of(reply: Reply) -> str:
@@ -59,7 +60,8 @@ def error_of(method: str, url: str, path: str, reply: Reply, product: VaultProdu
 
 def _next_action(kind: ErrorKind, method: str, path: str, words: str, product: VaultProduct) -> str:
     if kind is ErrorKind.FORBIDDEN:
-        policy = f"a policy with {CAPABILITIES[method]} on {path.removeprefix('/v1/')}"
+        capabilities = CAPABILITIES[method] + (" and sudo" if path in SUDO else "")
+        policy = f"a policy with {capabilities} on {path.removeprefix('/v1/')}"
         return f"The token in {product.token} needs {policy}, in the root namespace"
     if "raft storage is not in use" in words:
         return "Its storage is another one: only integrated storage is recovered here"

@@ -1,4 +1,4 @@
-"""``raft.remove_peer``: look, compare with the plan, guard, intent, act, look again. No other step changes a cluster.
+"""``raft.remove_peer``: look, compare with the plan, guard, intent, act, look again. No other step removes a server.
 
 One attempt and a resumed run are the same code: both begin with a look, and with what is known of an earlier intent.
 """
