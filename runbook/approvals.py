@@ -132,7 +132,9 @@ def judge_approvals(
     who = many if missing > 1 else "another person" if agreed or rule.not_self else "a person"
     action = f"Have {who} of {rule.by} run: {file.command}"
     told = sorted((fault for fault in faults.values() if fault is not None), key=lambda fault: ORDER.index(fault[0]))
-    not_counted = "".join(f"; {sentence}" for _, sentence in told)
+    not_counted = "".join(f"; {sentence}" for _, sentence in told[:NAMED])
+    if (more := len(told) - NAMED) > 0:
+        not_counted += f"; {more} more {'do' if more > 1 else 'does'} not count"
     if agreed:
         by = ", ".join(map(str, agreed))
         sentence = f"{len(agreed)} of {rule.count} people have signed {file.path}, by {by}{not_counted}"
@@ -140,12 +142,12 @@ def judge_approvals(
     of = f"0 of {rule.count} {'people have' if rule.count > 1 else 'person has'} signed {file.path}"
     if told:
         return Refusal(told[0][0], f"{of}{not_counted}", action)
-    more = f" and {len(file.unusable) - NAMED} more" if len(file.unusable) > NAMED else ""
-    spoilt = f"; no approval is {', '.join(file.unusable[:NAMED])}{more}" if file.unusable else ""
+    rest = f" and {len(file.unusable) - NAMED} more" if len(file.unusable) > NAMED else ""
+    spoilt = f"; no approval is {', '.join(file.unusable[:NAMED])}{rest}" if file.unusable else ""
     return Refusal("NoApproval", f"{of}{spoilt}", action)
 
 
-NAMED = 3  # files that are told of by their names
+NAMED = 3  # of those that do not count, and of files; the rest are counted
 ORDER = ("ApprovedByOneself", "ApprovalExpired", "WrongDigest", "UnknownSigner")
 """The reasons why a signature does not count, the one that is nearest to a good one first."""
 

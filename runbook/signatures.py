@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,6 @@ from runbook.approvals import (
     LONGEST,
     NAME,
     NAMESPACE,
-    Approval,
     Executors,
     Signature,
     SignedFile,
@@ -88,10 +87,10 @@ def _is_open_to_others(folder: Path) -> bool:
 
 
 class ApprovalDesk:
-    """Looks for the approvals of files. What it has verified once it does not verify again."""
+    """Looks for the approvals of files. What it verified the last time it does not verify again."""
 
     def __init__(self) -> None:
-        self._verified: dict[tuple[bytes, bytes], Signature | None] = {}
+        self._verified: dict[tuple[bytes, bytes], Signature | None] = {}  # by what a file holds, and the signers
 
     def judge(
         self, rules: Sequence[ApprovalRule], path: Path, digest: str, executors: Executors, now: datetime
@@ -101,28 +100,20 @@ class ApprovalDesk:
         Raises SettingsError where a rule's file is not safe, and StepError where ssh-keygen cannot be run.
         """
         agreed: list[Signature] = []
-        for rule in rules:
-            signers = read_allowed_signers(rule.by)
-            found, unusable = self._signatures(path, signers)
+        lists, beside = [read_allowed_signers(rule.by) for rule in rules], list(_files_beside(path))
+        self._verified = {
+            each: self._verified[each] if each in self._verified else _verify(*each)
+            for each in product((data for _, data in beside), lists)
+        }  # and no more than these, as whoever may write there may write another file each second
+        for rule, signers in zip(rules, lists, strict=True):
+            read = [(name, self._verified[data, signers]) for name, data in beside]
+            found = [signature for _, signature in read if signature is not None]
+            unusable = [name for name, signature in read if signature is None]
             judged = judge_approvals(rule, SignedFile(str(path), digest, found, unusable), executors, now)
             if isinstance(judged, Refusal):
                 return judged
             agreed += [each for each in judged if each not in agreed]
         return tuple(agreed)
-
-    def _signatures(self, path: Path, signers: bytes) -> tuple[list[Signature], list[str]]:
-        """The good ones, and the names of the files beside ``path`` that are none."""
-        found, unusable = [], []
-        for name, data in _files_beside(path):
-            if (data, signers) not in self._verified:
-                approval = read_approval(data)
-                self._verified[data, signers] = None if approval is None else _verify(approval, signers)
-            signature = self._verified[data, signers]
-            if signature is None:
-                unusable.append(name)
-            else:
-                found.append(signature)
-        return found, unusable
 
 
 def _files_beside(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -141,8 +132,11 @@ def _files_beside(path: Path) -> Iterator[tuple[str, bytes]]:
         yield name, data
 
 
-def _verify(approval: Approval, signers: bytes) -> Signature | None:
-    """None where the signature is not of that text. Raises StepError."""
+def _verify(data: bytes, signers: bytes) -> Signature | None:
+    """None where it is no approval, or the signature is not of that text. Raises StepError."""
+    approval = read_approval(data)
+    if approval is None:
+        return None
     with tempfile.TemporaryDirectory(prefix="runbook-approval-") as folder:
         mine, allowed = f"{folder}/approval.sig", f"{folder}/allowed_signers"
         replace_file(Path(mine), approval.armour)

@@ -126,7 +126,7 @@ REFUSED = {
     "the nearest reason first": (
         judge(signature(""), signature("bob", digest=OTHER), signature("cat", 99), signature("eve")),
         "ApprovedByOneself",
-        "; what bob@example.org signed",
+        "; 1 more does not count. Have ",
     ),
     "one person with two keys": (judge(ANN, signature("ann", 2, key="SHA256:2"), count=2), "TooFewApprovals", "1 of 2"),
     "one key with two names": (
