@@ -101,6 +101,27 @@ def stop(run: str) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path())
+@click.option("--key", type=click.Path(), metavar="PATH", help="Your SSH key, or the public half of one in an agent.")
+@click.option("--as", "name", metavar="NAME", help="Your name in the name of the signature's file; else your user's.")
+@click.option("--yes", is_flag=True, help="Agree beforehand, as in a script.")
+def approve(file: str, key: str | None, name: str | None, yes: bool) -> None:
+    """Sign FILE, a plan, with your SSH key, after you have read it: the signature is FILE.sig.NAME, beside it.
+
+    Where the inventory or a playbook has `approve:`, a run waits for such signatures. Whose one is, its key says, and
+    not its NAME. Exit: 0 signed, 2 it cannot be, 3 nobody agreed.
+    """
+    import os
+
+    from runbook.cli.approve import approve_file
+    from runbook.cli.terminal import Terminal
+    from runbook.report.stream import is_terminal
+
+    attended = is_terminal(sys.stdin) and is_terminal(sys.stderr)
+    sys.exit(approve_file(file, key, name, Terminal(attended, yes), os.environ))
+
+
+@main.command()
 @click.argument("name", required=False)
 def steps(name: str | None) -> None:
     """List the steps that a playbook can use, or tell all about the one with this NAME."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runbook.cluster.environment import ADDRESSES, cluster_from, kind_named_by
 from runbook.cluster.port import Cluster
 from runbook.hosts.spec import HostSpec
+from runbook.playbook.approval_rule import ApprovalRule
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,15 @@ def chosen_hosts(choice: ClusterChoice, environment: Mapping[str, str]) -> dict[
         )
         for host in find_cluster(inventory, choice.name).hosts
     }
+
+
+def chosen_approval(choice: ClusterChoice) -> ApprovalRule | None:
+    """Whose signatures a run on it needs, as the inventory says; a cluster of the environment has no such rule.
+
+    ``choice`` is a settled one. Raises SettingsError or PlaybookError.
+    """
+    if choice.name is None or choice.inventory is None:
+        return None
+    from runbook.cluster.inventory.locate import find_cluster, read_inventory
+
+    return find_cluster(read_inventory(Path(choice.inventory)), choice.name).approval

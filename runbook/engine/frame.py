@@ -11,6 +11,7 @@ from runbook.engine.change_guards import ChangeGuards
 from runbook.engine.plan import Plan, stricter
 from runbook.engine.scope import Scope, with_run_facts
 from runbook.engine.services import BoundedClock, RunServices
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Effect, Playbook, StepSpec
 from runbook.raft.removal import Policy
 from runbook.steps.context import StepContext
@@ -20,7 +21,7 @@ from runbook.steps.context import StepContext
 class Frame:
     """Where the runner is. ``paths`` are the playbooks that run within each other, the outermost first.
 
-    ``in_handler``: each process that comes here runs it anew, whatever became of it before.
+    ``in_handler``: each process that comes here runs it anew, whatever became of it before. ``approvals`` are theirs.
     """
 
     playbook: Playbook
@@ -30,6 +31,7 @@ class Frame:
     deadline: Deadline
     paths: tuple[str, ...]
     in_handler: bool = False
+    approvals: tuple[ApprovalRule | None, ...] = ()
 
 
 class NestedPlaces:
@@ -46,7 +48,8 @@ class NestedPlaces:
 def outermost_frame(plan: Plan, folder: Path, began_at: str) -> Frame:
     """That of a run that began then, with its record in this folder."""
     scope = with_run_facts(plan.scope, {"folder": str(folder), "started_at": began_at, "date": began_at[:10]})
-    return Frame(plan.playbook, scope, plan.policy, "", NO_DEADLINE, (plan.playbook.path,))
+    approvals = (plan.playbook.approval,)
+    return Frame(plan.playbook, scope, plan.policy, "", NO_DEADLINE, (plan.playbook.path,), approvals=approvals)
 
 
 def nested_frame(frame: Frame, plan: Plan, path: str, prefix: str) -> Frame:
@@ -58,6 +61,7 @@ def nested_frame(frame: Frame, plan: Plan, path: str, prefix: str) -> Frame:
         policy=stricter(frame.policy, plan.policy),
         prefix=prefix,
         paths=(*frame.paths, path),
+        approvals=(*frame.approvals, plan.playbook.approval),
     )
 
 
@@ -85,4 +89,5 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         ask=guards.agreed,
         stopped=services.stopped,
         hosts=services.hosts,
+        approvals=tuple(rule for rule in (services.approval, *frame.approvals) if rule is not None),
     )

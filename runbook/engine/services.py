@@ -13,6 +13,7 @@ from runbook.cluster.port import Cluster
 from runbook.errors import TimeIsUpError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
@@ -54,6 +55,8 @@ class RunServices:
     the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
     retries. ``stopped`` is asked by what runs beside other work, again and again: whether it is to end.
 
+    ``approval`` is what the inventory asks for; each playbook may ask for more.
+
     In a dry run nobody is asked: ``would_approve`` and ``would_choose`` say what they would answer. ``run_reads``: it
     runs commands and requests of the playbook that say ``effect: read``.
     """
@@ -77,6 +80,7 @@ class RunServices:
     secret_store: SecretStore = field(default_factory=lambda: SecretStore({}, Redactor()))
     interrupts: Interrupts = field(default_factory=NoInterrupts)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    approval: ApprovalRule | None = None
     stopped: Callable[[], bool] = lambda: False
     run_reads: bool = False
     files: ForeseenFiles = field(default_factory=ForeseenFiles)

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from runbook.errors import Diagnostic, Mark
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.expressions.model import Expression, Template
 
 RETRYABLE = ("no_leader", "timeout", "unavailable")
@@ -283,6 +284,7 @@ class Playbook:
     finally_: tuple[StepSpec, ...] = ()
     timeout: Value | None = None
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    approval: ApprovalRule | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from runbook.playbook.approval_parser import read_approval_rule
 from runbook.playbook.declarations import read_params, read_secrets, report_unused
 from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.expressions.static_scope import StaticScope
@@ -21,7 +22,9 @@ from runbook.playbook.yaml_tree import MapNode, Node, describe_node, scalars
 
 LANGUAGE_VERSION = 1
 APPROVE = "approve"
-"""The step type that asks a person."""
+"""The step type that asks a person, and the key of a playbook that asks for signatures."""
+ASKS_FOR_SIGNATURES = ("raft.confirm_recovery", "playbook.run")
+"""The step types for which that key holds: it does for what is in another playbook too."""
 
 PLAYBOOK_KEYS = Keys(
     Field("runbook", "int", "the version of the language, 1", required=True),
@@ -30,6 +33,7 @@ PLAYBOOK_KEYS = Keys(
     Field("params", "map", "what may be given on the command line"),
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
     Field("guards", "map", "what is checked before every change"),
+    Field("approve", "map", "whose signatures a recovery of a lost quorum needs"),
     Field("timeout", "duration", "how long all its steps may take; its handlers have their own time", min=0.001),
     Field("steps", "list", "what is done, from top to bottom", required=True),
     Field("on_failure", "list", "steps for where the run has failed or was refused"),
@@ -69,16 +73,20 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
         scope = StaticScope(types_of_fields(params.values()), frozenset(secret_marks))
         written, values = mapping.get("timeout"), ValueParser(diagnostics, scope)  # it may name no step
         timeout = values.value(written, mapping.field("timeout"), mapping.label("timeout")) if written else None
+        rule = read_approval_rule(mapping.get(APPROVE), mapping.label(APPROVE), diagnostics)
         guards, (steps, on_failure, finally_) = _read_body(mapping, scope, catalogue, diagnostics)
         for scalar in (scalar for node in mapping.unknown_values() for scalar in scalars(node)):
             scope.use_mentioned(scalar.text)
+        _warn_of_needless_approval(mapping, (*steps, *on_failure, *finally_), diagnostics)
         if steps:
             report_unused("params", scope.used_params, param_marks, diagnostics)
             report_unused("secrets", scope.used_secrets, secret_marks, diagnostics)
         name, summary = _read_name(mapping, path), mapping.value("summary")
         diagnostics.raise_if_any()
     given, told = tuple(params.values()), diagnostics.warnings
-    return Playbook(name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout, told)
+    return Playbook(
+        name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout, told, approval=rule
+    )
 
 
 @contextmanager
@@ -113,6 +121,14 @@ def _read_name(mapping: MappingReader, path: str) -> str:
     else:
         mapping.report("name", f"is left out, and that of the file, {quoted(name)}, cannot take its place: it {rule}")
     return ""
+
+
+def _warn_of_needless_approval(mapping: MappingReader, steps: tuple[StepSpec, ...], diagnostics: Diagnostics) -> None:
+    """Whoever wrote it must not believe that signatures are asked for where they are not."""
+    asking = (inner.uses for step in steps for inner in step.inner())
+    if mapping.get(APPROVE) is not None and not any(uses in ASKS_FOR_SIGNATURES for uses in asking):
+        message = f"{mapping.label(APPROVE)} holds for none of its steps: raft.confirm_recovery asks for signatures"
+        diagnostics.warn(mapping.mark(APPROVE), message)
 
 
 def _read_body(

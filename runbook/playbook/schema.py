@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+from runbook.playbook.approval_parser import APPROVAL_KEYS
 from runbook.playbook.declarations import MAX_PARAMS, MAX_REFERENCE, PARAM_KEYS, PARAM_TYPES, WITH_CHOICES, WITH_PATTERN
 from runbook.playbook.expressions.static_scope import RESERVED
 from runbook.playbook.mapping import Keys
@@ -56,6 +57,7 @@ def playbook_schema(catalogue: Mapping[str, StepDeclaration]) -> Schema:
         "params": {**_named_values_schema({"$ref": "#/$defs/param"}), "maxProperties": MAX_PARAMS},
         "secrets": _named_values_schema({"type": "string", "pattern": REFERENCE, "maxLength": MAX_REFERENCE}),
         "guards": mapping_schema(GUARD_KEYS, {field.name: _value_schema(field) for field in GUARD_KEYS}),
+        "approve": approval_schema(),
         **dict.fromkeys(LISTS, steps),
     }
     return {
@@ -80,6 +82,11 @@ def mapping_schema(keys: Keys, own: Mapping[str, Schema]) -> Schema:
             properties[field.name]["default"] = default
     found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**found, "required": [field.name for field in keys.required]} if keys.required else found
+
+
+def approval_schema() -> Schema:
+    """What stands under ``approve:``, in a playbook and in an inventory."""
+    return mapping_schema(APPROVAL_KEYS, {"by": {"type": "string", "pattern": "^/"}})
 
 
 def _literal_schema(field: Field) -> Schema:

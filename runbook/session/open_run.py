@@ -14,12 +14,13 @@ from pathlib import Path
 
 from runbook import __version__
 from runbook.clock import Clock
-from runbook.cluster.choice import chosen_cluster, chosen_hosts, settled
+from runbook.cluster.choice import ClusterChoice, chosen_approval, chosen_cluster, chosen_hosts, settled
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
 from runbook.files import RUNS, is_shared, make_folder, read_limited, replace_file
 from runbook.journal.store import Journal
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.params import NO_FILE, gather_params, read_params_file
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
@@ -87,11 +88,24 @@ def open_run(
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
         inventory=choice.inventory or "",
     )
-    hosts = chosen_hosts(choice, environment)
+    hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text) as journal:
         yield RunSession(
-            plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store, hosts
+            plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store, hosts, approval
         )
+
+
+def approval_of(choice: ClusterChoice, plan: Plan) -> ApprovalRule | None:
+    """What the inventory asks for. Raises SettingsError where its allowed signers, or the playbook's, are not safe: at
+    night nobody has the time for it. ``choice`` is a settled one.
+    """
+    rules = (approval := chosen_approval(choice), plan.playbook.approval)
+    for rule in rules if plan.changes else ():
+        if rule is not None:
+            from runbook.signatures import read_allowed_signers
+
+            read_allowed_signers(rule.by)
+    return approval
 
 
 def lock_holds_for(state: Path, who: str) -> str:

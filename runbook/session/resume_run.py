@@ -20,7 +20,7 @@ from runbook.recorded import fold_recorded
 from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.open_run import user_name
+from runbook.session.open_run import approval_of, user_name
 from runbook.session.run_folders import JOURNAL, PLAYBOOK, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.steps.registry import CATALOG
@@ -63,6 +63,7 @@ def open_resumed(
             clock,
             secret_store,
             chosen_hosts(choice, environment),
+            approval_of(choice, plan),
         )
 
 

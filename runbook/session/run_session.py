@@ -25,6 +25,7 @@ from runbook.events import Emit, Event
 from runbook.files import RUNS
 from runbook.hosts.spec import HostSpec
 from runbook.journal.store import Journal
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.cluster_lock import ClusterLock, Overrides
@@ -91,6 +92,7 @@ class RunSession:
     """A run that is ready to begin, or to be resumed: its record is open, and nothing was asked of any server.
 
     ``first`` is what its journal is told before anything happens; ``state`` is what its earlier processes did.
+    ``approval`` is what the inventory asks for.
     """
 
     plan: Plan
@@ -104,6 +106,7 @@ class RunSession:
     clock: Clock
     secret_store: SecretStore
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    approval: ApprovalRule | None = None
 
     @property
     def folder(self) -> Path:
@@ -151,6 +154,7 @@ class RunSession:
             secret_store=self.secret_store,
             interrupts=interrupts,
             hosts=self.hosts,
+            approval=self.approval,
             run_reads=self.options.run_reads,
             would_approve=operator.would_approve,
             would_choose=operator.would_choose,

@@ -13,6 +13,7 @@ from runbook.cluster_events import Looked
 from runbook.errors import ErrorKind, StepError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
@@ -68,7 +69,8 @@ class StepContext:
     playbook declares this step to change nothing; ``run_reads``, that a dry run is to do it then, whatever it is.
     ``answers`` are a person's words, given beforehand, by the places of steps.
     ``files`` are those that a dry run would have written and deleted.
-    ``hosts`` are the machines of the servers, by a name or id of each, where an inventory knows them.
+    ``hosts`` are the machines of the servers, by a name or id of each, where an inventory knows them. ``approvals`` say
+    whose signatures are needed: those of the inventory and of every playbook around the step, which must all hold.
     """
 
     cluster: Cluster
@@ -90,6 +92,7 @@ class StepContext:
     ask: Ask | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    approvals: tuple[ApprovalRule, ...] = ()
     item: int | None = None
     stopped: Callable[[], bool] = lambda: False
     files: ForeseenFiles = field(default_factory=ForeseenFiles)

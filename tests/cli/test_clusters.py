@@ -35,7 +35,10 @@ def test_a_machine_reads_them_with_stable_keys() -> None:
     told = json.loads(clusters("--format", "json").stdout)
     assert told["inventory"] == str(EVERY_KEY)
     nomad, consul = told["clusters"]
-    assert list(nomad) == ["name", "kind", "labels", "region", "addresses", "tls", "credentials", "hosts"]
+    assert list(nomad) == ["name", "kind", "labels", "region", "addresses", "tls", "credentials", "hosts", "approve"]
+    assert nomad["approve"] == {
+        "by": "/etc/runbook/allowed_signers", "count": 2, "not_self": True, "within": 86400.0
+    }  # fmt: skip
     assert nomad["addresses"][1]["tls_server_name"] == "server.eu.nomad"
     assert nomad["credentials"] == {"token": "exec:pass …", "login": "file:/etc/runbook/proxy-login"}
     assert nomad["hosts"][2]["stop"] == ["rc-service", "nomad", "stop"]
@@ -51,6 +54,7 @@ def test_one_is_shown_whole() -> None:
         f"{'':14}{'s2.eu':<36}  https://bastion.example.org:14646/nomad/2, TLS name server.eu.nomad",
         "              s2.eu  ssh ops@10.0.0.12 port 2222, by sudo, data in /opt/nomad/data, unit nomad.service",
         "              s3.eu  ssh s3, data in /srv/nomad, stopped by rc-service nomad stop",
+        "  approve     2 people of /etc/runbook/allowed_signers, others than whoever runs it, within 1d",
     ):
         assert f"{line}\n" in shown
 

@@ -104,3 +104,28 @@ def test_a_playbook_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         assert runbook({}, "validate", str(tmp_path / name)).returncode == code
     assert parsed(text).name == "playbook"
+
+
+@pytest.mark.parametrize(
+    ("step", "warned"),
+    [
+        ("log.message, with: { text: hello }", True),
+        ('raft.confirm_recovery, with: { plan: "${{ params.plan }}" }', False),
+        ("playbook.run, with: { playbook: recover-lost-quorum }", False),
+    ],
+)
+def test_a_rule_that_holds_for_no_step_is_warned_of(step: str, warned: bool) -> None:
+    """Signatures are asked for by the recovery of a lost quorum, and in a playbook within."""
+    text = f"""\
+runbook: 1
+name: x
+approve: {{ by: /etc/runbook/allowed_signers }}
+guards: {{ max_changes: 1 }}
+params: {{ plan: {{ type: map, default: {{}} }} }}
+steps:
+  - if: params.plan == {{}}
+    steps:
+      - {{ uses: {step} }}
+"""
+    warnings = parsed(text).warnings
+    assert [warning.mark.line for warning in warnings] == ([3] if warned else [])

@@ -14,6 +14,7 @@ from runbook.cluster.inventory.model import (
     TLSFiles,
 )
 from runbook.errors import Mark
+from runbook.playbook.approval_parser import read_approval_rule
 from runbook.playbook.declarations import read_secret
 from runbook.playbook.diagnostics import Diagnostics, quoted
 from runbook.playbook.mapping import Keys, MappingReader, read_literal
@@ -58,6 +59,7 @@ class ClusterParser:
             hosts=self._hosts(mapping, what, data_folder, service),
             data_folder=data_folder,
             service=service,
+            approval=read_approval_rule(mapping.get("approve"), f'"approve" of {what}', self._diagnostics),
         )
         return cluster if kind else None
 

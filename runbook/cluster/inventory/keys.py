@@ -39,6 +39,7 @@ CLUSTER_KEYS = Keys(
     Field("hosts", "map", "the machine of each server, by the server's name or id"),
     Field("data_folder", "path", "the folder of its data on each host"),
     Field("service", "map", "how its process is stopped and started on each host"),
+    Field("approve", "map", "whose signatures a recovery of its lost quorum needs"),
     other_tools={
         **dict.fromkeys(("address", "addr", "url", "servers", "endpoints"), "addresses"),
         **dict.fromkeys(("type", "product"), "kind"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runbook.errors import Mark
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Secret
 
 
@@ -66,6 +67,7 @@ class InventoryCluster:
     hosts: tuple[InventoryHost, ...] = ()
     data_folder: str = ""
     service: ServiceControl = field(default_factory=ServiceControl)
+    approval: ApprovalRule | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from runbook.cluster.inventory import keys
 from runbook.playbook.declarations import MAX_REFERENCE
 from runbook.playbook.mapping import Keys
-from runbook.playbook.schema import REFERENCE, Schema, mapping_schema
+from runbook.playbook.schema import REFERENCE, Schema, approval_schema, mapping_schema
 
 _TEXT: Schema = {"type": "string"}
 _PATH: Schema = {"type": "string", "pattern": "^(/|~/)"}
@@ -78,6 +78,7 @@ def _cluster_schema() -> Schema:
         },
         "data_folder": _PATH,
         "service": service,
+        "approve": approval_schema(),
     }
     return {**mapping_schema(keys.CLUSTER_KEYS, own), "allOf": [_kind_schema(*each) for each in keys.NOT_OF.items()]}
 

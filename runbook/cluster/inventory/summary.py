@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from runbook.cluster.inventory.model import Inventory, InventoryAddress, InventoryCluster, InventoryHost
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Secret
+from runbook.playbook.types import format_duration
 
 
 def format_list(inventory: Inventory) -> list[str]:
@@ -39,6 +42,7 @@ def format_cluster(cluster: InventoryCluster) -> list[str]:
         ("tls", [", ".join(files)] if files else []),
         ("credentials", [f"{name} from {reference(secret)}" for name, secret in cluster.credentials.items()]),
         ("hosts", _columns([(host.server, _host(host)) for host in cluster.hosts])),
+        ("approve", [_approval(cluster.approval)] if cluster.approval else []),
     ]
     shown = [(title if place == 0 else "", line) for title, lines in rows for place, line in enumerate(lines)]
     head = f"{cluster.name}, from line {cluster.mark.line} of {cluster.mark.path}"
@@ -64,6 +68,12 @@ def _host(host: InventoryHost) -> str:
         f"stopped by {' '.join(service.stop)}" if service.stop else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _approval(rule: ApprovalRule) -> str:
+    people = "1 person" if rule.count == 1 else f"{rule.count} people"
+    others = ", others than whoever runs it" if rule.not_self else ""
+    return f"{people} of {rule.by}{others}, within {format_duration(rule.within)}"
 
 
 def reference(secret: Secret) -> str:
@@ -105,6 +115,7 @@ def cluster_record(cluster: InventoryCluster) -> dict[str, Any]:
             }
             for host in cluster.hosts
         ],
+        "approve": asdict(cluster.approval) if cluster.approval else None,
     }
 
 

@@ -55,6 +55,7 @@ PLAN_RECOVERY = StepDeclaration(
         Field("named", "list", "the ids of the servers that a person has named as lost"),
         Field("can_act", "bool", "whether there is a host for each survivor"),
         Field("path", "string", "the plan as a file, with the commands for each host"),
+        Field("sha256", "string", "the digest of that file, which those sign who approve it"),
     ),
     observe="It changes nothing.",
     shadow="It is decided as in a real run, and nobody is asked: who would be named at the terminal is told.",
@@ -72,6 +73,8 @@ SENTENCE = "If {name} still runs, what it accepted since the cut will be lost wi
 
 def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError with the first reason against it."""
+    import hashlib
+
     from runbook.files import replace_file
     from runbook.raft.lost_quorum_text import format_plan, format_summary
 
@@ -84,7 +87,8 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
     plan = plan_or_refuse(replace(evidence, named=named))
     _refuse_others(plan, collected)
     path = context.folder / PLAN_FILE
-    replace_file(path, ("\n".join(format_plan(plan)) + "\n").encode())
+    text = ("\n".join(format_plan(plan)) + "\n").encode()
+    replace_file(path, text)
     lines = [*format_summary(plan), f"The whole plan, with the commands for each host: {path}"]
     if context.dry_run:
         lines += [f"would ask a person to name {name} as lost" for name in asked.values()]
@@ -103,6 +107,7 @@ def make_recovery_plan(context: StepContext, arguments: dict[str, Any]) -> StepR
         "confirm_for": confirm_for,
         "collected": collected,
         "path": str(path),
+        "sha256": hashlib.sha256(text).hexdigest(),
     }
     return StepResult("\n".join(lines), output)
 

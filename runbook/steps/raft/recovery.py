@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 CONFIRM_RECOVERY = StepDeclaration(
     "raft.confirm_recovery",
     "Ask the person at the terminal to agree to a recovery by typing the cluster's name, then prove again that quorum "
-    "is lost and that the plan still holds. --yes is no answer to that.",
+    "is lost and that the plan still holds. --yes is no answer to that. Where the inventory or the playbook has "
+    "approve:, others must have signed the plan too, by runbook approve.",
     Effect.READ,
-    parameters=(Field("plan", "map", "the result of raft.plan_recovery", required=True),),
+    parameters=(
+        Field("plan", "map", "the result of raft.plan_recovery", required=True),
+        Field("approve_within", "duration", "how long those who must sign it may take", default=1800.0, min=0),
+    ),
     results=(
         Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
         *METHOD_FIELDS,
@@ -34,8 +38,9 @@ CONFIRM_RECOVERY = StepDeclaration(
             "copied_folder", "string", "what is to be copied aside before, below the data folder; empty for all of it"
         ),
     ),
-    observe="It changes nothing; the agreement is in the record.",
-    shadow="Nobody is asked: the question is told, and it is refused where nobody could be asked in a real run.",
+    observe="It changes nothing; the agreement is in the record, with each key that signed.",
+    shadow="Nobody is asked: the question and the signatures that are needed are told, and it is refused where nobody "
+    "could be asked in a real run.",
     example=PLANNED
     + """\
 - uses: raft.confirm_recovery
@@ -47,6 +52,7 @@ CONFIRM_RECOVERY = StepDeclaration(
 def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises RefusedError where nobody agreed, or where it is not as it was planned any more."""
     from runbook.raft.removal import Refusal
+    from runbook.steps.raft.approving import await_approvals, would_await_approvals
     from runbook.steps.raft.plan_recovery import gather_evidence, plan_or_refuse
 
     plan = arguments["plan"]
@@ -59,13 +65,20 @@ def confirm_recovery(context: StepContext, arguments: dict[str, Any]) -> StepRes
     if context.choose(question, (name.lower(),)) is None:
         sentence = f"nobody agreed to the recovery by typing {name}"
         raise RefusedError(Refusal("NotAgreed", sentence, "Run it at a terminal, with the plan read"))
+    told, waits = f"agreed to by typing {name}", 0.0
+    if context.dry_run:
+        told = f"would ask: {question}"
+    if context.approvals and context.dry_run:
+        waits = context.left(arguments["approve_within"])
+        told = f"{told}\n{would_await_approvals(context, plan['path'], waits)}"
+    elif context.approvals:  # they may take their time, so all is looked at again after it
+        told += f" and {await_approvals(context, plan['path'], plan['sha256'], arguments['approve_within'])}"
     named = frozenset(plan["named"])
     made = plan_or_refuse(gather_evidence(context, plan["collected"], plan["confirm_for"], named))
     if made.fingerprint != plan["fingerprint"]:
         sentence = "the survivors are not those of the plan any more"
         raise RefusedError(Refusal("PlanMoved", sentence, "Run it again, and read the new plan"))
-    told = f"would ask: {question}" if context.dry_run else f"agreed to by typing {name}; it still is as planned"
-    return StepResult(told, dict(plan))
+    return StepResult(told if context.dry_run else f"{told}; it still is as planned", dict(plan), waits=waits)
 
 
 def refuse_unless_still_lost(context: StepContext, plan: Mapping[str, Any]) -> None:
