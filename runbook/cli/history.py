@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook.cli.options import FORMAT, parse_duration_option, parse_head
+from runbook.cli.options import FORMAT, completes, parse_duration_option, parse_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,7 +57,7 @@ def runs(cluster: str, since: datetime | None, outcome: str | None, playbook: st
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @click.option("--follow", is_flag=True, help="Go on printing while the run is at work, for a day at most.")
 @FORMAT
 def show(run: str, follow: bool, form: str) -> None:
@@ -78,7 +78,7 @@ def show(run: str, follow: bool, form: str) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @click.option(
     "--head",
     metavar="HASH",
@@ -100,7 +100,7 @@ def audit(run: str, head: str | None, form: str) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Where to; RUN.tar.gz here unless given."
 )
@@ -138,7 +138,7 @@ def prune(older_than: float, keep: int, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @click.option(
     "--output",
     "-o",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from runbook.cli.options import completes
 from runbook.cli.output import Output
 
 if TYPE_CHECKING:
@@ -85,28 +86,28 @@ def status() -> None:
 
 
 @lab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes("server"))
 def kill(name: str) -> None:
     """Kill a server as by kill -9: it is gone at once and tells nobody."""
     _running_lab().kill(name)
 
 
 @lab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes("server"))
 def freeze(name: str) -> None:
     """Freeze a server as by kill -STOP: it takes connections and never answers."""
     _running_lab().freeze(name)
 
 
 @lab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes("server"))
 def thaw(name: str) -> None:
     """Let a frozen server go on."""
     _running_lab().thaw(name)
 
 
 @lab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes("server"))
 @click.option("--wiped", is_flag=True, help="Without its data, and so with a new id.")
 def restart(name: str, wiped: bool) -> None:
     """Start a server anew at its address, killing it first if it runs."""

@@ -7,27 +7,35 @@ from typing import Any
 
 import click
 
-from runbook import __version__
 from runbook.cli.command_line import CommandLine
 from runbook.cli.options import (
     FORMAT,
     cluster_options,
+    completes,
     parse_choice,
     parse_labels,
     parse_params,
     parse_run_options,
+    print_version,
     run_options,
 )
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="runbook")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the versions of runbook, Python and the libraries, and exit.",
+)
 def main() -> None:
     """Outage recovery for clusters that run on Raft."""
 
 
 @main.command()
-@click.argument("playbook")
+@click.argument("playbook", shell_complete=completes("playbook"))
 @run_options(
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
     click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
@@ -50,7 +58,7 @@ def execute(playbook: str, params: tuple[str, ...], params_file: str | None, **c
 
 
 @main.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @run_options(
     click.option(
         "--answer",
@@ -75,7 +83,7 @@ def resume(run: str, answers: tuple[str, ...], **common: Any) -> None:
 
 
 @main.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @click.option("--comment", required=True, help="What you saw, for the record.")
 def ack(run: str, comment: str) -> None:
     """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer."""
@@ -87,7 +95,7 @@ def ack(run: str, comment: str) -> None:
 
 
 @main.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 def stop(run: str) -> None:
     """End a RUN that is at work in another terminal, as Ctrl-C there would: its handlers are still run.
 
@@ -122,7 +130,7 @@ def approve(file: str, key: str | None, name: str | None, yes: bool) -> None:
 
 
 @main.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completes("step"))
 def steps(name: str | None) -> None:
     """List the steps that a playbook can use, or tell all about the one with this NAME."""
     from runbook.cli.catalog import format_step, format_steps
@@ -132,7 +140,7 @@ def steps(name: str | None) -> None:
 
 
 @main.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completes("playbook"))
 def playbooks(name: str | None) -> None:
     """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
     from runbook.cli.catalog import format_playbooks, playbook_text

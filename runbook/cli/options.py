@@ -9,11 +9,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from runbook.cli.terminal import Terminal
     from runbook.cluster.choice import ClusterChoice
     from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """What a shell offers for a word of this kind; for a playbook files too."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from runbook.cli.completion import names_of
+
+        items = [CompletionItem(name) for name in names_of(kind) if name.startswith(begun)]
+        return items if kind != "playbook" or items else [CompletionItem(begun, type="file")]
+
+    return complete
 
 
 FORMAT = click.option(
@@ -33,10 +49,28 @@ KIND = click.option(
     help="Which one, where the environment names clusters of several products.",
 )
 CLUSTER_OPTIONS = (
-    click.option("--cluster", metavar="NAME", help="A cluster of the inventory; else the environment says which."),
+    click.option(
+        "--cluster",
+        metavar="NAME",
+        shell_complete=completes("cluster"),
+        help="A cluster of the inventory; else the environment says which.",
+    ),
     INVENTORY,
     KIND,
 )
+
+
+def print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Whoever reports a fault is asked for it. Nothing is loaded for it but what is installed."""
+    if not wanted or context.resilient_parsing:
+        return
+    from runbook import __version__
+    from runbook.cli.output import Output
+    from runbook.inspection.machine import library_versions, python_version
+
+    libraries = ", ".join(f"{name} {number}" for name, number in library_versions().items() if number)
+    Output().lines([f"runbook {__version__}, Python {python_version()}; {libraries}"])
+    context.exit()
 
 
 def cluster_options(function: F) -> F:

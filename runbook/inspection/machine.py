@@ -49,11 +49,15 @@ class MachineFacts:
 
 def look_at_machine(environment: Mapping[str, str], resolvers: Path = RESOLVERS) -> MachineFacts:
     """Never raises: what cannot be seen is said."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    return MachineFacts(python, _libraries(), _state(environment), _clock(), _resolvers(resolvers))
+    return MachineFacts(python_version(), library_versions(), _state(environment), _clock(), _resolvers(resolvers))
 
 
-def _libraries() -> dict[str, str]:
+def python_version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def library_versions() -> dict[str, str]:
+    """By name; empty where it cannot be told."""
     found = {}
     for name in LIBRARIES:
         try:
