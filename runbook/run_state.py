@@ -50,6 +50,8 @@ class RunState:
         self.now: VoterCounts | None = None
         self.lowest: VoterCounts | None = None  # of all looks with a leader, the one with the smallest margin
         self.last_verdicts: Mapping[str, str] = {}  # of the newest look, by label
+        self.leader: str | None = None  # of the newest look, by label
+        self.door = ""  # the address at which a server answered last, the leader where it did
         self.undecided: Mapping[str, str] = {}
         self.settled_by: Mapping[str, str] = {}
         self.peers: frozenset[str] = frozenset()
@@ -130,7 +132,8 @@ class RunState:
             self.steps |= {place: "interrupted" for place, state in self.steps.items() if state == "running"}
 
     def _apply_look(self, record: Record, view: ClusterView | None) -> None:
-        self.last_verdicts = record["verdicts"]
+        self.last_verdicts, self.leader = record["verdicts"], record["leader"]
+        self.door = record.get("door") or self.door
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now

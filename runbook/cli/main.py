@@ -13,6 +13,7 @@ from runbook.cli.options import (
     FORMAT,
     cluster_options,
     parse_choice,
+    parse_confirmed_off,
     parse_labels,
     parse_params,
     parse_run_options,
@@ -98,6 +99,53 @@ def stop(run: str) -> None:
     from runbook.cli.execute import stop_run
 
     sys.exit(stop_run(run, os.environ))
+
+
+@main.command("print")
+@click.argument("playbook", required=False)
+@click.option("--run", metavar="RUN", help="What is left of this run instead, from its record; `last` is the newest.")
+@click.option("--live", is_flag=True, help="Look at the cluster, foresee the run, and print its exact values.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
+@click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins.")
+@click.option(
+    "--confirmed-off",
+    metavar="NAME",
+    multiple=True,
+    help="With --live: you have made sure that this server is off; needs --because; repeatable.",
+)
+@click.option("--because", metavar="TEXT", multiple=True, help="How you know it, for each --confirmed-off.")
+@cluster_options
+def print_by_hand(
+    playbook: str | None,
+    run: str | None,
+    live: bool,
+    params: tuple[str, ...],
+    params_file: str | None,
+    confirmed_off: tuple[str, ...],
+    because: tuple[str, ...],
+    **which: Any,
+) -> None:
+    """Print the steps of PLAYBOOK as commands, as Markdown, so that a person can do them by hand.
+
+    Without --live nobody is asked, and what is known only live stands in angle brackets. With it nothing is changed
+    either, and where the run would be refused it is said why, and no command is printed: the exit code is that of the
+    run it foresees.
+    """
+    import os
+
+    if (playbook is None) == (run is None) or (run is not None and (live or params or params_file)):
+        raise click.UsageError("name a PLAYBOOK, with --live or without; or a run by --run RUN alone")
+    choice, confirmed = parse_choice(**which), parse_confirmed_off(confirmed_off, because)
+    from runbook.cli.by_hand import print_foreseen, print_playbook, print_run
+
+    if playbook is None:
+        sys.exit(print_run(str(run), os.environ))
+    from runbook.session.open_run import RunRequest
+    from runbook.session.run_session import RunOptions
+
+    options = RunOptions(choice=choice, dry_run=True, confirmed_off=confirmed)
+    request = RunRequest(playbook, parse_params(params), params_file, options)
+    sys.exit((print_foreseen if live else print_playbook)(request, os.environ))
 
 
 @main.command()

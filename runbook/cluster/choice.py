@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from runbook.cluster.environment import cluster_from
+from runbook.cluster.environment import cluster_from, kind_named_by
 from runbook.cluster.port import Cluster
 from runbook.hosts.spec import HostSpec
 
@@ -34,6 +34,15 @@ def settled(choice: ClusterChoice, environment: Mapping[str, str]) -> ClusterCho
     from runbook.cluster.inventory.locate import find_inventory
 
     return replace(choice, inventory=str(find_inventory(choice.inventory, environment)))
+
+
+def kind_meant(choice: ClusterChoice, environment: Mapping[str, str]) -> str:
+    """The product alone: no credential is fetched. Raises SettingsError or PlaybookError."""
+    if choice.name is None:
+        return choice.kind or kind_named_by(environment)
+    from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
+
+    return find_cluster(read_inventory(find_inventory(choice.inventory, environment)), choice.name).kind
 
 
 def chosen_cluster(

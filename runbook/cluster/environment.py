@@ -60,11 +60,11 @@ def cluster_from(
     Several addresses may be given with commas between. ``patient``: a look may wait for a second sample of the leader's
     pulse. Raises :class:`SettingsError` naming the variable, and never showing a secret, before anything is sent.
     """
-    return _CLUSTERS[kind or _kind_named_by(environment)](environment, read_only, patient)
+    return _CLUSTERS[kind or kind_named_by(environment)](environment, read_only, patient)
 
 
-def _kind_named_by(environment: Mapping[str, str]) -> str:
-    """Where two products are named nobody can tell which is meant: the wrong one must not lose a server."""
+def kind_named_by(environment: Mapping[str, str]) -> str:
+    """Nomad where none is. Raises SettingsError where two are: the wrong one must not lose a server."""
     named = [kind for kind, variable in ADDRESSES.items() if environment.get(variable.name)]
     if len(named) < 2:
         return named[0] if named else "nomad"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runbook import __version__
 from runbook.clock import Clock
-from runbook.cluster.choice import chosen_cluster, chosen_hosts, settled
+from runbook.cluster.choice import chosen_cluster, chosen_hosts, kind_meant, settled
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
@@ -92,6 +92,19 @@ def open_run(
         yield RunSession(
             plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store, hosts
         )
+
+
+def bound_request(
+    request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor
+) -> tuple[Plan, str]:
+    """The playbook and its params, of which nothing is begun; and the product of the cluster that is meant.
+
+    Raises as :func:`open_run` does.
+    """
+    request = replace(request, playbook=find_playbook(request.playbook))
+    secret_store = SecretStore(environment, redactor)
+    plan, _ = _plan(request, _read(request.playbook), environment, clock, secret_store)
+    return plan, kind_meant(request.options.choice, environment)
 
 
 def lock_holds_for(state: Path, who: str) -> str:

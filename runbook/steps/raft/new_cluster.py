@@ -13,6 +13,7 @@ from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.raft.plan_recovery import CONFIRMED
+from runbook.steps.raft.recovery_by_hand import follow_plan
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -204,4 +205,7 @@ def _start_once(host: OnceHost, row: Mapping[str, Any], settings: Mapping[str, A
     host.run_once(once.words, folder=command.folder, like=data, until_said=THERE, within=within, spare=spare)
 
 
-STEPS = (Step(FORCE_NEW_CLUSTER, force_new_cluster), Step(JOIN_EMPTY, join_empty))
+STEPS = (
+    Step(FORCE_NEW_CLUSTER, force_new_cluster, follow_plan),
+    Step(JOIN_EMPTY, join_empty, follow_plan),
+)
