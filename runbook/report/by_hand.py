@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from runbook.by_hand import HandPlan, HandStep, Instruction
 from runbook.printable import printable
-from runbook.report.markdown import plain_words
+from runbook.report.plain_words import plain_words
 
 HOW = (
     "Each block is for a POSIX shell, from top to bottom. One that removes a server looks first, and stops by itself "

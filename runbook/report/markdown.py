@@ -5,17 +5,15 @@ What others named or said is escaped, so that nothing of it is taken for a headi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
-from runbook.printable import printable_line
+from runbook.report.plain_words import plain_words
 from runbook.report.post_mortem import post_mortem
 from runbook.report.story import Story
 from runbook.report.summary import headline, summary_rows
 from runbook.report.times import format_seconds
 
 MOST = 200  # moments and verdicts of each sort that are shown; the record has them all
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&]|:(?=//)|(?<=www)\.)")  # the last two would become links
 
 
 def format_markdown(story: Story) -> str:
@@ -75,8 +73,3 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[s
 def _more(number: int) -> Iterator[str]:
     if number > MOST:
         yield from ("", f"{number - MOST} more are in the record.")
-
-
-def plain_words(text: str) -> str:
-    """In one line, and plain text to every reader of Markdown."""
-    return _SPECIAL.sub(r"\\\1", printable_line("; ".join(filter(None, text.splitlines()))))

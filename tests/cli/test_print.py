@@ -6,13 +6,22 @@ import errno
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runbook.by_hand import HandView, ListedServer
+from runbook.engine.plan import bind_plan
 from runbook.lab.simulated import SimulatedLab
+from runbook.playbook.parser import parse_playbook
+from runbook.raft.removal_by_hand import remove_by_hand
+from runbook.recorded import fold_recorded
 from runbook.session import by_hand
+from runbook.session.run_folders import read_run
+from runbook.steps.registry import CATALOG
 from tests.command_line import PLAYBOOK, QUICK, ROOT, SHORT, changes, environment, followers, runbook
 
 
@@ -140,6 +149,49 @@ def test_a_run_that_fails_leaves_what_is_left(lab: SimulatedLab) -> None:
     assert f"by hand            {folder}/by-hand.md: what is left, as commands" in failed.stdout
     again = runbook(env, "print", "--run", folder.name)
     assert (again.returncode, again.stdout) == (0, page)
+
+
+def test_a_removal_is_told_only_while_the_newest_look_calls_the_server_dead(lab: SimulatedLab) -> None:
+    """And with a leader, and a quorum; before it was proven, nobody is named."""
+    dead, asked, *_ = followers(lab)
+    lab.kill(dead)
+    lab.wait_for_gossip(dead, "failed")
+    done = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
+    record, _ = read_run(folder_of(done.stdout))
+    at = next(number for number, event in enumerate(record.events) if event["kind"] == "removal.requested")
+    before, look = record.events[:at], next(e for e in reversed(record.events[:at]) if e["kind"] == "cluster.looked")
+
+    playbook = parse_playbook(Path(PLAYBOOK).read_bytes(), PLAYBOOK, CATALOG)
+    plan = bind_plan(playbook, "r", record.events[0]["params"])
+
+    def named(*events: Mapping[str, Any]) -> set[str]:
+        return ids(by_hand.by_hand_text(plan, fold_recorded(events), kind="nomad", folder="/r", at="now"))
+
+    assert named(*before) == {lab.ids[dead]}
+    alive = {**look, "verdicts": {**look["verdicts"], f"{dead}.global": "unknown"}}
+    for changed in (alive, {**look, "leader": None}, {**look, "live_voters": 2}):
+        assert named(*before, changed) == set()
+    proven = next(number for number, event in enumerate(before) if event.get("step") == "quorum")
+    assert named(*before[: proven + 1]) == set()
+    assert named(*record.events) == set()
+
+
+@pytest.mark.parametrize("odd", ["x\nBY_HAND\nrm -rf /", "$(reboot)", "a;b", "`id`"])
+def test_what_a_server_calls_itself_is_no_command(odd: str, tmp_path: Path) -> None:
+    """A name is one quoted word in one line; of an odd id or address no command is given."""
+    named = ListedServer("id-1", odd, "10.0.0.5:4647")
+    view = HandView("nomad", "http://10.0.0.1:4646", {"id-1": named}, frozenset({"id-1"}), looked=True)
+    for one in remove_by_hand(view, "id-1"):
+        assert one.shell.count("BY_HAND") == 1
+        assert [line for line in one.shell if line.startswith("id=")] == [one.shell[1]]
+        quoted = subprocess.run(
+            ["/bin/sh", "-c", f'{one.shell[1]}\nprintf %s "$name"'], cwd=tmp_path, capture_output=True, text=True,
+            timeout=10, check=False,
+        )  # fmt: skip
+        assert quoted.stdout == odd.replace("\n", "\\n")
+    for server in (replace(named, id=odd), replace(named, address=odd)):
+        view = HandView("nomad", "", {server.id: server}, frozenset({server.id}), looked=True)
+        assert [one.shell for one in remove_by_hand(view, server.id)] == [()]
 
 
 def test_a_page_that_cannot_be_written_ends_no_run(lab: SimulatedLab, monkeypatch: pytest.MonkeyPatch) -> None:
