@@ -15,7 +15,8 @@ class Looked(StepEvent):
     """One look at the cluster, as the verdicts it led to, by peer label.
 
     ``undecided`` holds the sign of trouble of each voter that is not proven alive, ``settled_by`` what would settle it.
-    ``evidence`` is what each verdict rests on that is another one than in the look before.
+    ``evidence`` is what each verdict rests on that is another one than in the look before. ``door`` is the address at
+    which the leader answered, else another server.
     ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
     """
 
@@ -29,6 +30,7 @@ class Looked(StepEvent):
     settled_by: Mapping[str, str] = field(default_factory=dict)
     non_voters: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
+    door: str = ""
     view: ClusterView | None = field(default=None, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:

@@ -50,8 +50,9 @@ class RunState:
         self.now: VoterCounts | None = None
         self.lowest: VoterCounts | None = None  # of all looks with a leader, the one with the smallest margin
         self.last_verdicts: Mapping[str, str] = {}  # of the newest look, by label
-        self.led_by = ""  # in the newest look that met a leader, by label
-        self.led_before: dict[Key, str] = {}  # the same when a change was begun first
+        self.led_before: dict[Key, str] = {}  # by label, in the newest look when a change was begun first
+        self.leader: str | None = None  # of the newest look, by label
+        self.door = ""  # the address at which a server answered last, the leader where it did
         self.undecided: Mapping[str, str] = {}
         self.settled_by: Mapping[str, str] = {}
         self.peers: frozenset[str] = frozenset()
@@ -132,9 +133,9 @@ class RunState:
             self.steps |= {place: "interrupted" for place, state in self.steps.items() if state == "running"}
 
     def _apply_look(self, record: Record, view: ClusterView | None) -> None:
-        self.last_verdicts = record["verdicts"]
+        self.last_verdicts, self.leader = record["verdicts"], record["leader"]
+        self.door = record.get("door") or self.door
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
-            self.led_by = str(record["leader"])
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now
             self.lowest = min(self.lowest or self.now, self.now, key=lambda counts: counts.margin)
@@ -194,7 +195,7 @@ class RunState:
         except KeyError as error:
             raise TransitionError(f"{kind} cannot follow: {error}") from None
         if kind == "change.begun":
-            self.led_before.setdefault((str(record["step"]), record["item"]), self.led_by)
+            self.led_before.setdefault((str(record["step"]), record["item"]), self.leader or "")
         if kind in ("change.begun", "removal.requested"):
             self.changed_at, self.acknowledged = str(record.get("at", "")), False
         if kind.startswith("removal.") and record.get("name"):

@@ -12,6 +12,7 @@ import click
 
 LAZY = {  # verbs and groups of them, each by the module that has it
     **{name: name for name in ("clusters", "completion", "lab", "recover")},
+    **dict.fromkeys(("steps", "playbooks", "schema"), "shipped"),
     **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune"), "history"),
 }
 HELP = {"-h", "--help", "--version"}

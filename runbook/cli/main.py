@@ -13,6 +13,7 @@ from runbook.cli.options import (
     cluster_options,
     completes,
     parse_choice,
+    parse_confirmed_off,
     parse_labels,
     parse_params,
     parse_run_options,
@@ -108,6 +109,53 @@ def stop(run: str) -> None:
     sys.exit(stop_run(run, os.environ))
 
 
+@main.command("print")
+@click.argument("playbook", required=False)
+@click.option("--run", metavar="RUN", help="What is left of this run instead, from its record; `last` is the newest.")
+@click.option("--live", is_flag=True, help="Look at the cluster, foresee the run, and print its exact values.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
+@click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins.")
+@click.option(
+    "--confirmed-off",
+    metavar="NAME",
+    multiple=True,
+    help="With --live: you have made sure that this server is off; needs --because; repeatable.",
+)
+@click.option("--because", metavar="TEXT", multiple=True, help="How you know it, for each --confirmed-off.")
+@cluster_options
+def print_by_hand(
+    playbook: str | None,
+    run: str | None,
+    live: bool,
+    params: tuple[str, ...],
+    params_file: str | None,
+    confirmed_off: tuple[str, ...],
+    because: tuple[str, ...],
+    **which: Any,
+) -> None:
+    """Print the steps of PLAYBOOK as commands, as Markdown, so that a person can do them by hand.
+
+    Without --live nobody is asked, and what is known only live stands in angle brackets. With it nothing is changed
+    either, and where the run would be refused it is said why, and no command is printed: the exit code is that of the
+    run it foresees.
+    """
+    import os
+
+    if (playbook is None) == (run is None) or (run is not None and (live or params or params_file)):
+        raise click.UsageError("name a PLAYBOOK, with --live or without; or a run by --run RUN alone")
+    choice, confirmed = parse_choice(**which), parse_confirmed_off(confirmed_off, because)
+    from runbook.cli.by_hand import print_foreseen, print_playbook, print_run
+
+    if playbook is None:
+        sys.exit(print_run(str(run), os.environ))
+    from runbook.session.open_run import RunRequest
+    from runbook.session.run_session import RunOptions
+
+    options = RunOptions(choice=choice, dry_run=True, confirmed_off=confirmed)
+    request = RunRequest(playbook, parse_params(params), params_file, options)
+    sys.exit((print_foreseen if live else print_playbook)(request, os.environ))
+
+
 @main.command()
 @click.argument("file", type=click.Path())
 @click.option("--key", type=click.Path(), metavar="PATH", help="Your SSH key, or the public half of one in an agent.")
@@ -127,26 +175,6 @@ def approve(file: str, key: str | None, name: str | None, yes: bool) -> None:
 
     attended = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     sys.exit(approve_file(file, key, name, Terminal(attended, yes), os.environ))
-
-
-@main.command()
-@click.argument("name", required=False, shell_complete=completes("step"))
-def steps(name: str | None) -> None:
-    """List the steps that a playbook can use, or tell all about the one with this NAME."""
-    from runbook.cli.catalog import format_step, format_steps
-    from runbook.cli.output import Output
-
-    Output().text("\n".join([*(format_steps() if name is None else format_step(name)), ""]))
-
-
-@main.command()
-@click.argument("name", required=False, shell_complete=completes("playbook"))
-def playbooks(name: str | None) -> None:
-    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
-    from runbook.cli.catalog import format_playbooks, playbook_text
-    from runbook.cli.output import Output
-
-    Output().text("\n".join([*format_playbooks(), ""]) if name is None else playbook_text(name))
 
 
 @main.command()
@@ -267,13 +295,3 @@ def validate(paths: tuple[str, ...], form: str) -> None:
         output.lines([f"{result.files} good"])
     if result.errors:
         sys.exit(2)
-
-
-@main.command()
-@click.option("--inventory", is_flag=True, help="That of an inventory instead.")
-def schema(inventory: bool) -> None:
-    """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
-    from runbook.cli.catalog import format_inventory_schema, format_schema
-    from runbook.cli.output import Output
-
-    Output().text(f"{format_inventory_schema() if inventory else format_schema()}\n")

@@ -38,6 +38,15 @@ def settled(choice: ClusterChoice, environment: Mapping[str, str]) -> ClusterCho
     return replace(choice, inventory=str(find_inventory(choice.inventory, environment)))
 
 
+def kind_meant(choice: ClusterChoice, environment: Mapping[str, str]) -> str:
+    """The product alone: no credential is fetched. Raises SettingsError or PlaybookError."""
+    if choice.name is None:
+        return choice.kind or kind_named_by(environment)
+    from runbook.cluster.inventory.locate import find_cluster, find_inventory, read_inventory
+
+    return find_cluster(read_inventory(find_inventory(choice.inventory, environment)), choice.name).kind
+
+
 def chosen_cluster(
     choice: ClusterChoice, environment: Mapping[str, str], *, read_only: bool, patient: bool = True
 ) -> Cluster:

@@ -64,7 +64,7 @@ def cluster_from(
 
 
 def kind_named_by(environment: Mapping[str, str]) -> str:
-    """Where two products are named nobody can tell which is meant: the wrong one must not lose a server."""
+    """Nomad where none is. Raises SettingsError where two are: the wrong one must not lose a server."""
     named = [kind for kind, variable in ADDRESSES.items() if environment.get(variable.name)]
     if len(named) < 2:
         return named[0] if named else "nomad"

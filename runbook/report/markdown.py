@@ -5,17 +5,15 @@ What others named or said is escaped, so that nothing of it is taken for a headi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
-from runbook.printable import printable_line
+from runbook.report.plain_words import plain_words
 from runbook.report.post_mortem import post_mortem
 from runbook.report.story import Story
 from runbook.report.summary import headline, summary_rows
 from runbook.report.times import format_seconds
 
 MOST = 200  # moments and verdicts of each sort that are shown; the record has them all
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&]|:(?=//)|(?<=www)\.)")  # the last two would become links
 
 
 def format_markdown(story: Story) -> str:
@@ -27,8 +25,8 @@ def _head(story: Story) -> Iterator[str]:
     started = story.state.started or {}
     run, cluster = str(started.get("run", "?")), str(started.get("cluster", "?"))
     how, _, sentence = headline(story.state).partition(": ")
-    yield f"# {_words(how)}"
-    yield from ("", *([_words(sentence), ""] if sentence else []))
+    yield f"# {plain_words(how)}"
+    yield from ("", *([plain_words(sentence), ""] if sentence else []))
     yield from _table(
         ("", ""), [("run", run), ("cluster", cluster), *summary_rows(story.state, str(started.get("run", "")))]
     )
@@ -61,22 +59,17 @@ def _steps(story: Story) -> Iterator[str]:
 def _questions(story: Story) -> Iterator[str]:
     yield from ("", "## Post-mortem")
     for section in post_mortem(story):
-        yield from ("", f"### {_words(section.title)}", "")
-        yield from (f"- {_words(line)}" for line in section.lines)
-        yield from (f"- [ ] {_words(question)}" for question in section.questions)
+        yield from ("", f"### {plain_words(section.title)}", "")
+        yield from (f"- {plain_words(line)}" for line in section.lines)
+        yield from (f"- [ ] {plain_words(question)}" for question in section.questions)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(map(_words, row))} |" for row in rows)
+    yield from (f"| {' | '.join(map(plain_words, row))} |" for row in rows)
 
 
 def _more(number: int) -> Iterator[str]:
     if number > MOST:
         yield from ("", f"{number - MOST} more are in the record.")
-
-
-def _words(text: str) -> str:
-    """In one line, and plain text to every reader of Markdown."""
-    return _SPECIAL.sub(r"\\\1", printable_line("; ".join(filter(None, text.splitlines()))))

@@ -18,6 +18,7 @@ from runbook.run_state import RunState
 LABEL_WIDTH = 19
 AROUND = ("block", "playbook.run")  # fails with what failed inside of it
 WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
+BY_HAND = "by-hand.md"  # in the folder of a run
 MANY = 20  # changes that are told each on a line of its own before the rest is only counted
 ITEMS = 3  # of one step, the same
 
@@ -28,9 +29,17 @@ Row = tuple[str, str]  # what stands in the left column, and what in the right
 def format_summary(progress: RunState, folder: str) -> list[str]:
     """From the run's state alone; ``folder`` is where its record lies."""
     first, *more = headline(progress).splitlines()
-    rows = [*summary_rows(progress, folder.rpartition("/")[2]), ("record", folder)]
+    rows = [*summary_rows(progress, folder.rpartition("/")[2]), *_left(progress, folder), ("record", folder)]
     lines = [first, *(f"  {line}" for line in more), *(f"{label:<{LABEL_WIDTH}}{text}" for label, text in rows)]
     return [printable_line(line) for line in lines]
+
+
+def _left(progress: RunState, folder: str) -> list[Row]:
+    """Of a run that could change something, and did not come to its end."""
+    changes = progress.started is not None and bool(progress.started.get("lock_holds_for"))
+    if not changes or progress.state == "completed":
+        return []
+    return [("by hand", f"{folder}/{BY_HAND}: what is left, as commands")]
 
 
 def summary_rows(progress: RunState, run: str) -> list[Row]:

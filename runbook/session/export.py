@@ -19,7 +19,9 @@ SUMS = "SHA256SUMS"
 LARGEST = 256 * 1024**2  # bytes of one file
 # What the program itself writes, with no secret in it. A state snapshot holds all that the cluster knows, and what a
 # step wrote may be a secret.
-HANDED_ON = re.compile(r"journal\.jsonl|playbook\.yaml|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json")
+HANDED_ON = re.compile(
+    r"journal\.jsonl|playbook\.yaml|by-hand\.md|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json"
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from runbook import __version__
 from runbook.clock import Clock
-from runbook.cluster.choice import ClusterChoice, chosen_approval, chosen_cluster, chosen_hosts, settled
+from runbook.cluster.choice import (
+    ClusterChoice,
+    chosen_approval,
+    chosen_cluster,
+    chosen_hosts,
+    kind_meant,
+    settled,
+)
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
@@ -106,6 +113,19 @@ def approval_of(choice: ClusterChoice, plan: Plan) -> ApprovalRule | None:
 
             read_allowed_signers(rule.by)
     return approval
+
+
+def bound_request(
+    request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor
+) -> tuple[Plan, str]:
+    """The playbook and its params, of which nothing is begun; and the product of the cluster that is meant.
+
+    Raises as :func:`open_run` does.
+    """
+    request = replace(request, playbook=find_playbook(request.playbook))
+    secret_store = SecretStore(environment, redactor)
+    plan, _ = _plan(request, _read(request.playbook), environment, clock, secret_store)
+    return plan, kind_meant(request.options.choice, environment)
 
 
 def lock_holds_for(state: Path, who: str) -> str:

@@ -28,6 +28,7 @@ from runbook.journal.store import Journal
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
+from runbook.session.by_hand import ByHandFile, kind_of
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts, note_process
@@ -176,12 +177,16 @@ class RunSession:
 
     def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
+        by_hand = ByHandFile(self.plan, kind_of(self.cluster.name), self.folder, self.secret_store.hide)
+        changes = self.plan.changes and not self.options.dry_run
 
         def emit(event: Event) -> None:
             with interrupts.held():
                 record = {"at": self.clock.now(), **self.secret_store.hide(event.record())}
                 self.journal.append(record, durable=event.durable)
                 self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())
+                if changes:
+                    by_hand.refresh(record, self.state)
                 with contextlib.suppress(OSError, ValueError):
                     write(record)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.label import Label
     from runbook.playbook.model import StepDeclaration
     from runbook.steps.context import StepContext
@@ -15,6 +16,8 @@ PEER_FIELDS = ("id", "address", "name", "voter")
 """What every list of peers says of each."""
 Output = dict[str, Any]
 Body = Callable[["StepContext", "dict[str, Any]"], "StepResult"]
+ByHand = Callable[["HandView", "dict[str, Any]"], "Iterable[Instruction]"]
+"""How a person does what a step does: of its arguments, in which a text in angle brackets is known only live."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,4 @@ class Step:
 
     declaration: StepDeclaration
     body: Body | None
+    by_hand: ByHand

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
@@ -14,6 +14,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import beginning, is_known, last_line, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.doors import Purpose
     from runbook.hosts.process import Ended
     from runbook.steps.context import StepContext
@@ -177,4 +178,19 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-STEPS = (Step(COMMAND_RUN, run_on_this_host),)
+def type_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The command itself."""
+    from runbook.by_hand import Instruction, in_words, shell_text, shell_word, shell_words
+
+    argv, line = arguments["argv"], arguments["shell"]
+    command = shell_words(argv) if argv is not None else shell_text(line)
+    env = arguments["env"] if isinstance(arguments["env"], dict) else {}
+    lines = [f"export {name}={shell_word(value)}" for name, value in env.items()]
+    if arguments["cwd"]:
+        lines.insert(0, f"cd {shell_word(arguments['cwd'])}")
+    lines.append(command if arguments["input"] is None else f"printf %s {shell_word(arguments['input'])} | {command}")
+    good = f" Good exit codes: {in_words(arguments['exits'])}." if arguments["exits"] else ""
+    yield Instruction(f"On this host.{good}", ("(", *lines, ")") if len(lines) > 1 else tuple(lines))
+
+
+STEPS = (Step(COMMAND_RUN, run_on_this_host, type_by_hand),)

@@ -137,5 +137,11 @@ def _looked(step: str, view: ClusterView, before: Mapping[str, str]) -> Looked:
         settled_by={voter.name: voter.settled_by for voter in undecided},
         non_voters=tuple(v.peer.label for v in judged if not v.peer.voter),
         evidence={v.peer.label: "; ".join(v.evidence) for v in judged if before.get(v.peer.label) != v.liveness.value},
+        door=_door(view),
         view=view,
     )
+
+
+def _door(view: ClusterView) -> str:
+    doors = sorted(view.answering, key=lambda vantage: vantage.server_id != view.leader_id)
+    return doors[0].url if doors else ""

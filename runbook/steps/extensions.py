@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -25,6 +25,7 @@ from runbook.steps.command import may_run
 from runbook.text import beginning, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.steps.context import StepContext
 
 GROUP = "runbook.steps"
@@ -43,6 +44,14 @@ class Extension:
     def body(self, context: StepContext, arguments: dict[str, Any]) -> StepResult:
         """What the engine calls."""
         return run_extension(self, context, arguments)
+
+    def by_hand(self, _view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+        """Its own package does not say, but what it was given is known."""
+        from runbook.by_hand import Instruction, in_words
+
+        given = ", ".join(f"{name}: {in_words(value)}" for name, value in arguments.items() if value is not None)
+        does = in_words(f"{self.name} of {self.origin} does ({self.declaration.summary})")
+        yield Instruction(f"Do by hand what {does} with {given or 'nothing'}.")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ write and delete: never in the run's record.
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import beginning, is_known, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.steps.context import ForeseenFiles, StepContext
 
 LIMIT = 1024 * 1024  # bytes
@@ -209,4 +211,29 @@ def _by_age(folder: Path, glob: str, foreseen: ForeseenFiles) -> list[Path]:
     return [entry for _, _, entry in sorted(regular)] + new
 
 
-STEPS = (Step(FILE_WRITE, write_file), Step(FILE_PRUNE, prune_files))
+def write_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Its content by printf."""
+    from runbook.by_hand import Instruction, in_words, shell_word
+
+    path, mode = shell_word(arguments["path"]), shell_word(arguments["mode"])
+    where = (
+        ""
+        if str(arguments["path"]).startswith(("/", "<"))
+        else f", in {in_words(view.folder or '<folder of the run>')}/{RUN_FILES}"
+    )
+    lines = (f"printf %s {shell_word(arguments['content'])} > {path}", f"chmod {mode} {path}")
+    yield Instruction(f"Write a file{where}.", lines)
+
+
+def prune_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """What to delete."""
+    from runbook.by_hand import Instruction, in_words, shell_word
+
+    folder, glob, keep = arguments["folder"], arguments["glob"], arguments["keep"]
+    yield Instruction(
+        f"Of the files {in_words(glob)} in {in_words(folder)} keep the newest {in_words(keep)}. The newest first:",
+        (f"ls -t {shell_word(folder)}",),
+    )
+
+
+STEPS = (Step(FILE_WRITE, write_file, write_by_hand), Step(FILE_PRUNE, prune_files, prune_by_hand))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import beginning, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.steps.context import StepContext
 
 SET = StepDeclaration(
@@ -182,10 +184,50 @@ def refuse_recursion(running: tuple[str, ...], path: str) -> str:
     return str(target)
 
 
+def set_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Nothing: later steps read it."""
+    from runbook.by_hand import Instruction, in_words
+
+    values = arguments["values"]
+    told = ", ".join(f"{name} is {in_words(value)}" for name, value in values.items()) if values else "nothing"
+    yield Instruction(f"Nothing to do but to know: {told}.")
+
+
+def assert_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """What must hold."""
+    from runbook.by_hand import Instruction, in_words
+
+    that = {True: "It holds", False: "It does not hold: stop"}.get(arguments["that"], "")
+    must = that or f"Go on only if this holds: {in_words(arguments['that'])}"
+    if arguments["else"]:  # else it is an assert of its own, which is told with the step
+        yield Instruction(f"{must}. Else: {in_words(arguments['else'])}")
+
+
+def say_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The message."""
+    from runbook.by_hand import Instruction, in_words
+
+    yield Instruction(f"Say, or note: {in_words(arguments['text'])}")
+
+
+def approve_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Whom to ask."""
+    from runbook.by_hand import Instruction, in_words
+
+    yield Instruction(f"Ask whoever is responsible, and go on only after a yes: {in_words(arguments['prompt'])}")
+
+
+def run_playbook_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Where its steps are told."""
+    from runbook.by_hand import Instruction, in_words
+
+    yield Instruction(f"Do what the playbook {in_words(arguments['playbook'])} does.")
+
+
 STEPS = (
-    Step(SET, set_values),
-    Step(ASSERT, assert_that),
-    Step(LOG_MESSAGE, log_message),
-    Step(APPROVE, approve),
-    Step(PLAYBOOK_RUN, None),  # the engine runs it
+    Step(SET, set_values, set_by_hand),
+    Step(ASSERT, assert_that, assert_by_hand),
+    Step(LOG_MESSAGE, log_message, say_by_hand),
+    Step(APPROVE, approve, approve_by_hand),
+    Step(PLAYBOOK_RUN, None, run_playbook_by_hand),  # the engine runs it
 )

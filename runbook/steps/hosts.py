@@ -4,6 +4,7 @@ there, beside it, before anything in it is touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import ErrorKind, StepError, unexpected
@@ -14,6 +15,7 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.hosts.host import ServiceState
     from runbook.steps.context import StepContext
 
@@ -133,4 +135,37 @@ def back_up(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     return StepResult(f"{host.spec.label}: {target}", {"path": target})
 
 
-STEPS = (Step(HOST_SERVICE, control_service), Step(HOST_BACKUP, back_up))
+def control_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """By its unit, or by its own commands."""
+    from runbook.by_hand import Instruction, in_words, shell_words
+
+    host, verb = arguments["host"], arguments["do"]
+    service = host.get("service") if isinstance(host, dict) else None
+    service = service if isinstance(service, dict) else {}
+    own = service.get(verb)
+    command = shell_words(own) if own else f"systemctl {verb} {shell_words(service.get('unit') or '<UNIT>')}"
+    sudo = "sudo " if isinstance(host, dict) and host.get("sudo") else ""
+    where = _where(host or arguments["server"] or "its host")
+    yield Instruction(f"{in_words(verb)} the server on {where}, and see that it is so.", (f"{sudo}{command}",))
+
+
+def back_up_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """A copy beside it."""
+    from runbook.by_hand import Instruction, shell_word
+
+    host = arguments["host"]
+    data = host.get("data_folder") if isinstance(host, dict) else None
+    folder = "/".join(filter(None, (str(data or "<DATA-FOLDER>"), str(arguments["folder"] or "").strip("/"))))
+    yield Instruction(
+        f"On {_where(host)}, once the server is stopped, keep a copy.",
+        (f"cp -a {shell_word(folder)} {shell_word(f'{folder}.before-recovery')}",),
+    )
+
+
+def _where(host: Any) -> str:
+    from runbook.by_hand import in_words
+
+    return in_words(host.get("ssh") or host.get("server") if isinstance(host, dict) else host)
+
+
+STEPS = (Step(HOST_SERVICE, control_service, control_by_hand), Step(HOST_BACKUP, back_up, back_up_by_hand))

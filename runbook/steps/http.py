@@ -16,6 +16,7 @@ from runbook.printable import printable
 from runbook.steps import command
 from runbook.steps.base import Output, Step, StepResult
 from runbook.steps.files import writable_path
+from runbook.steps.http_by_hand import send_by_hand, tell_by_hand
 from runbook.text import NOT_KNOWN, beginning, shown
 
 if TYPE_CHECKING:
@@ -285,4 +286,4 @@ def _host_of(url: Any) -> str:
         return "?"
 
 
-STEPS = (Step(HTTP_REQUEST, send_request), Step(NOTIFY_WEBHOOK, post_to_webhook))
+STEPS = (Step(HTTP_REQUEST, send_request, send_by_hand), Step(NOTIFY_WEBHOOK, post_to_webhook, tell_by_hand))

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runbook.playbook.model import StepDeclaration
-from runbook.steps.base import Body, Step
+from runbook.steps.base import Body, ByHand, Step
 
 if TYPE_CHECKING:
     from runbook.steps.extensions import Extension
@@ -108,3 +108,8 @@ def body_of(name: str) -> Body:
     if body is None:
         raise KeyError(name)
     return body
+
+
+def by_hand_of(name: str) -> ByHand:
+    """How a person does what a step of this type does. Raises KeyError for a type that there is not."""
+    return _own_step(name).by_hand if name in MODULES else _extension(name).by_hand

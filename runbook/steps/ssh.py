@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from runbook.steps.files import is_inside, writable_path
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.steps.context import StepContext
 
 HOST = Field(
@@ -201,4 +203,28 @@ def _run_scp(context: StepContext, arguments: dict[str, Any], source: str, targe
     command.judge_end("scp", ended, [0], seconds)
 
 
-STEPS = (Step(SSH_RUN, run_over_ssh), Step(SSH_COPY, copy_over_ssh))
+def type_there_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The same over ssh."""
+    from runbook.by_hand import Instruction, in_words, shell_text, shell_word, shell_words
+
+    argv, line = arguments["argv"], arguments["shell"]
+    there = shell_words(argv) if argv is not None else shell_text(line)
+    feed = "" if arguments["input"] is None else f"printf %s {shell_word(arguments['input'])} | "
+    quiet = "-n " if arguments["input"] is None else ""  # it would read what is pasted behind it
+    good = f" Good exit codes: {in_words(arguments['exits'])}." if arguments["exits"] else ""
+    command = f"{feed}ssh {quiet}-o BatchMode=yes -- {shell_word(arguments['host'])} {shell_word(there)}"
+    yield Instruction(f"On {in_words(arguments['host'])}.{good}", (command,))
+
+
+def copy_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """One scp."""
+    from runbook.by_hand import Instruction, in_words, shell_word
+
+    host, to = arguments["host"], arguments["to"]
+    sends = arguments["send"] is not None
+    pair = (arguments["send"], f"{host}:{to}") if sends else (f"{host}:{arguments['fetch']}", to)
+    words = f"Copy a file {'to' if sends else 'from'} {in_words(host)}."
+    yield Instruction(words, (f"scp -o BatchMode=yes -- {' '.join(map(shell_word, pair))}",))
+
+
+STEPS = (Step(SSH_RUN, run_over_ssh, type_there_by_hand), Step(SSH_COPY, copy_over_ssh, copy_by_hand))

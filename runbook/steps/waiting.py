@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.label import Label
@@ -11,6 +12,7 @@ from runbook.playbook.types import format_duration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.steps.context import StepContext
 
 SLICE = 10.0  # seconds: as long as a person looks at a line that does not move
@@ -163,4 +165,43 @@ def _why_closed(host: str, port: int, seconds: float) -> str:
 
 CONNECT_WITHIN = 3.0  # seconds: a first packet that was lost is sent again after one
 
-STEPS = (Step(WAIT_FOR, wait_for), Step(WAIT_UNTIL, wait_until), Step(WAIT_FOR_PORT, wait_for_port))
+
+def wait_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """A sleep."""
+    from runbook.by_hand import Instruction, duration_in_words, in_words
+    from runbook.playbook.types import is_number
+
+    seconds = arguments["duration"]
+    command = (f"sleep {seconds:g}",) if is_number(seconds) else ()
+    yield Instruction(f"Wait {duration_in_words(seconds)}: {in_words(arguments['reason'])}.", command)
+
+
+def look_by_hand(view: HandView, _arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """One look."""
+    from runbook.by_hand import Instruction
+    from runbook.raft import removal_by_hand
+
+    yield Instruction("Look who leads, and how many voters are alive.", removal_by_hand.look_by_hand(view))
+
+
+def try_port_by_hand(_view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """A loop around curl."""
+    from runbook.by_hand import Instruction, duration_in_words, in_words, shell_word
+
+    host, port = arguments["host"], arguments["port"]
+    place = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    yield Instruction(
+        f"Until {in_words(place)} takes a connection, for {duration_in_words(arguments['within'])} at most: then this "
+        "prints its address, and else nothing.",
+        (
+            "curl --silent --output /dev/null --connect-timeout 3 --max-time 4 --write-out '%{remote_ip}\\n' "
+            + shell_word(f"http://{place}/"),
+        ),
+    )
+
+
+STEPS = (
+    Step(WAIT_FOR, wait_for, wait_by_hand),
+    Step(WAIT_UNTIL, wait_until, look_by_hand),
+    Step(WAIT_FOR_PORT, wait_for_port, try_port_by_hand),
+)

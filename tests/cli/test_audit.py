@@ -67,7 +67,7 @@ def test_json_has_the_same(folder: Path) -> None:
         True,
         "completed",
         None,
-        ["report.html"],
+        ["by-hand.md", "report.html"],
     )
     assert [(file["name"], file["trouble"]) for file in told["files"]] == [
         ("playbook.yaml", ""),
@@ -218,7 +218,7 @@ def test_what_is_cut_off_and_what_nobody_vouches_for_is_told(folder: Path) -> No
     assert done.returncode == 0
     assert "ended              no: it is at work, it was killed, or its end was cut off" in done.stdout
     assert "cut off            9 bytes of a last line" in done.stdout
-    assert "not covered        files/mine/notes.txt, report.html: no digest is on record" in done.stdout
+    assert "not covered        by-hand.md, files/mine/notes.txt, report.html: no digest is on record" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothin
     assert "voters             5 (4 alive) -> 4 (4 alive)\nfailure tolerance  1 -> 1: one more may fail" in done.stdout
     folder = Path(done.stdout.rpartition("record")[2].strip())
     assert {path.name for path in folder.iterdir()} == {
+        "by-hand.md",
         "journal.jsonl",
         "playbook.yaml",
         "report.html",

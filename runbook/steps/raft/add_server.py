@@ -12,6 +12,9 @@ from runbook.steps.base import Step, StepResult
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook.by_hand import HandView, Instruction
     from runbook.hosts.once import OnceHost
     from runbook.hosts.process_command import ProcessCommand
     from runbook.raft.model import ClusterView, Configuration, Peer
@@ -188,4 +191,25 @@ def _first_command(host: OnceHost, words: list[Any] | None) -> tuple[ProcessComm
     return command, config
 
 
-STEPS = (Step(ADD_SERVER, add_server),)
+def add_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Started on its host, and waited for until it votes."""
+    from runbook.by_hand import Instruction, in_words, shell_word
+    from runbook.raft.product_commands import PRODUCTS
+    from runbook.steps.hosts import control_by_hand
+
+    name, peers = arguments["server"], PRODUCTS[view.kind].tools[0].peers
+    yield Instruction(
+        f"See that every voter is alive, and that no Raft data is on the host of {in_words(name)}.", (peers,)
+    )
+    if view.kind == "etcd":
+        text = "Add it as a learner; its first start needs the initial cluster that this prints."
+        urls = shell_word("<ITS-PEER-URL>")
+        yield Instruction(text, (f"etcdctl member add {shell_word(name)} --learner --peer-urls={urls}",))
+    yield from control_by_hand(view, {"host": arguments["host"], "server": name, "do": "start"})
+    if view.kind == "etcd":
+        promote = f"etcdctl member promote {shell_word('<ITS-ID>')}"
+        yield Instruction("Give it its vote once it has copied all.", (promote,))
+    yield Instruction("Wait until it is listed as a voter.", (peers,))
+
+
+STEPS = (Step(ADD_SERVER, add_server, add_by_hand),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import PEER_FIELDS, Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.model import ClusterView, Peer
     from runbook.steps.context import StepContext
 
@@ -81,4 +82,17 @@ def _format_removal(peer: Peer, after: ClusterView) -> str:
     return f"without {peer.label}: {voters} voters, quorum {quorum(voters)}; to be removed by id ({why})"
 
 
-STEPS = (Step(CHECK_QUORUM, check_quorum),)
+def count_by_hand(view: HandView, _arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The numbers."""
+    from runbook.by_hand import Instruction
+    from runbook.raft import removal_by_hand
+
+    yield Instruction(
+        "Count the voters, and those of them that are alive. The living must be more than half of all voters, now and "
+        "after each removal; take out one at a time, and never the leader. If they are not, remove nobody: start "
+        "servers again with their data.",
+        removal_by_hand.look_by_hand(view),
+    )
+
+
+STEPS = (Step(CHECK_QUORUM, check_quorum, count_by_hand),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.errors import RefusedError
@@ -9,6 +10,7 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.removal import Refusal
     from runbook.raft.stopping import StopProof
     from runbook.steps.context import StepContext
@@ -63,4 +65,16 @@ def check_stop(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     return StepResult(told, {"server": proof.peer.label, "leads": proof.leads, "tolerance": proof.tolerance})
 
 
-STEPS = (Step(CHECK_STOP, check_stop),)
+def check_stop_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The numbers without it."""
+    from runbook.by_hand import Instruction, in_words
+    from runbook.raft import removal_by_hand
+
+    yield Instruction(
+        f"Without {in_words(arguments['server'])} the voters that are alive must still be more than half of all, with "
+        f"{in_words(arguments['spare'])} to spare. If they are not, do not stop it.",
+        removal_by_hand.look_by_hand(view),
+    )
+
+
+STEPS = (Step(CHECK_STOP, check_stop, check_stop_by_hand),)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import RefusedError
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
+from runbook.steps.raft.recovery_by_hand import follow_plan
 
 if TYPE_CHECKING:
     from runbook.hosts.spec import HostSpec
@@ -120,4 +121,4 @@ def _settled_look(context: StepContext) -> ClusterView:
     return context.state.looks[-1]
 
 
-STEPS = (Step(COLLECT_SURVIVORS, collect),)
+STEPS = (Step(COLLECT_SURVIVORS, collect, follow_plan),)

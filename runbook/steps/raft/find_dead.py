@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import PEER_FIELDS, Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.liveness import Verdict
     from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
@@ -127,4 +128,20 @@ def _undecided(verdicts: Iterable[Verdict]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.liveness is Liveness.UNKNOWN]
 
 
-STEPS = (Step(FIND_DEAD, find_dead),)
+def find_dead_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """How to look, and what proves nothing."""
+    from runbook.by_hand import Instruction, duration_in_words
+    from runbook.raft import removal_by_hand
+
+    looks, seconds = arguments["looks"], duration_in_words(arguments["confirm_for"])
+    if view.kind in ("etcd", "vault", "openbao"):
+        seconds = duration_in_words(arguments["confirm_final_for"])
+    yield Instruction(
+        f"Look {looks} times over {seconds}. Dead is only who is called failed or left (by etcd: unhealthy), or is not "
+        "heard from, in every look, and whose port refuses connections while those of the living accept them. A server "
+        "of which that is not sure may be frozen, or out of sight: it stays.",
+        removal_by_hand.look_by_hand(view),
+    )
+
+
+STEPS = (Step(FIND_DEAD, find_dead, find_dead_by_hand),)

@@ -13,6 +13,7 @@ from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.raft.plan_recovery import CONFIRMED
+from runbook.steps.raft.recovery_by_hand import follow_plan
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -134,4 +135,7 @@ def _row_of(plan: Mapping[str, Any], part: str, host: OnceHost) -> Mapping[str, 
     raise unexpected(f"{host.spec.label} is none of the plan's servers for this step", f"Give it each of {part}")
 
 
-STEPS = (Step(FORCE_NEW_CLUSTER, force_new_cluster), Step(JOIN_EMPTY, join_empty))
+STEPS = (
+    Step(FORCE_NEW_CLUSTER, force_new_cluster, follow_plan),
+    Step(JOIN_EMPTY, join_empty, follow_plan),
+)

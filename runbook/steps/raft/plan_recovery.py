@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runbook.errors import RefusedError
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
+from runbook.steps.raft.recovery_by_hand import follow_plan
 
 if TYPE_CHECKING:
     from runbook.raft.lost_quorum import RecoveryEvidence
@@ -191,4 +192,4 @@ def evidence_of(
     return RecoveryEvidence(tuple(context.state.looks), words, named, confirm_for)
 
 
-STEPS = (Step(PLAN_RECOVERY, make_recovery_plan),)
+STEPS = (Step(PLAN_RECOVERY, make_recovery_plan, follow_plan),)

@@ -13,6 +13,7 @@ from runbook.label import Label
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 from runbook.steps.raft.plan_recovery import CONFIRMED, METHOD_FIELDS, PLANNED
+from runbook.steps.raft.recovery_by_hand import follow_plan
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def _refuse_unread_files(plan: Mapping[str, Any]) -> None:
 
 
 STEPS = (
-    Step(CONFIRM_RECOVERY, confirm_recovery),
-    Step(WRITE_PEERS, write_peers),
-    Step(VERIFY_RECOVERY, verify_recovery),
+    Step(CONFIRM_RECOVERY, confirm_recovery, follow_plan),
+    Step(WRITE_PEERS, write_peers, follow_plan),
+    Step(VERIFY_RECOVERY, verify_recovery, follow_plan),
 )

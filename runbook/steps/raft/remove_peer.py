@@ -5,12 +5,14 @@ One attempt and a resumed run are the same code: both begin with a look, and wit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.model import ClusterView, Peer
     from runbook.raft.removal import Refusal
     from runbook.steps.context import StepContext
@@ -118,4 +120,11 @@ def _reason_in_decline(context: StepContext, view: ClusterView) -> Refusal | Non
     return refusal_if_worse(start, count_voters(view).margin) if context.policy.never_worse else None
 
 
-STEPS = (Step(REMOVE_PEER, remove_peer),)
+def remove_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """One block to paste, which looks before it removes."""
+    from runbook.raft import removal_by_hand
+
+    yield from removal_by_hand.remove_by_hand(view, str(arguments["peer"]))
+
+
+STEPS = (Step(REMOVE_PEER, remove_peer, remove_by_hand),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from runbook.steps.base import PEER_FIELDS, Step, StepResult
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.model import ClusterView, Configuration
     from runbook.steps.context import StepContext
 
@@ -186,4 +188,15 @@ def _as_data(configuration: Configuration | None) -> dict[str, Any] | None:
     return asdict(configuration) if configuration else None
 
 
-STEPS = (Step(SNAPSHOT, keep_snapshot),)
+def save_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """The configuration, and the state in a file."""
+    from runbook.by_hand import Instruction
+    from runbook.raft import removal_by_hand
+
+    yield Instruction("Keep what these print: the configuration as it is now.", removal_by_hand.look_by_hand(view))
+    if arguments["state"] != "none":
+        yield Instruction("Save the cluster's state into a file, before anything is touched:")
+        yield from removal_by_hand.save_by_hand(view)
+
+
+STEPS = (Step(SNAPSHOT, keep_snapshot, save_by_hand),)

@@ -11,6 +11,9 @@ from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook.by_hand import HandView, Instruction
     from runbook.errors import ClusterError
     from runbook.raft.leadership import TransferProof
     from runbook.raft.model import ClusterView, Peer
@@ -207,4 +210,17 @@ def _wait_for_leader(context: StepContext, proof: TransferProof, until: float, e
     raise ClusterError(kind, f"{error}; {what}" if error else what, advice)
 
 
-STEPS = (Step(TRANSFER_LEADERSHIP, transfer_leadership),)
+def transfer_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """By the product's own command, and a look afterwards."""
+    from runbook.by_hand import Instruction, in_words, placeholder, shell_word
+    from runbook.raft.product_commands import PRODUCTS, TRANSFER
+
+    name = arguments["to"]
+    found = next((one for one in view.servers.values() if name in (one.id, one.name, one.address)), None)
+    target = shell_word(found.id if found else placeholder("NEW-LEADER-ID"))
+    whom = in_words(name) if name else "a voter that is alive"
+    yield Instruction(f"Let {whom} lead.", (TRANSFER[view.kind].format(target),))
+    yield Instruction("See who leads now.", (PRODUCTS[view.kind].tools[0].peers,))
+
+
+STEPS = (Step(TRANSFER_LEADERSHIP, transfer_leadership, transfer_by_hand),)

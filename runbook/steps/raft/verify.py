@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import Step, StepResult
 
 if TYPE_CHECKING:
+    from runbook.by_hand import HandView, Instruction
     from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
 
@@ -97,4 +99,11 @@ def _raise_if_added_back(context: StepContext, view: ClusterView) -> None:
         raise ClusterError(ErrorKind.REJECTED, what, "Its process runs: stop it, wait for gossip, then run again")
 
 
-STEPS = (Step(VERIFY, verify),)
+def verify_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
+    """Looks, now and later."""
+    from runbook.raft import removal_by_hand
+
+    yield from removal_by_hand.verify_by_hand(view, arguments["watch_for"])
+
+
+STEPS = (Step(VERIFY, verify, verify_by_hand),)

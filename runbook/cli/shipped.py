@@ -1,0 +1,35 @@
+"""What comes with runbook: ``runbook steps``, ``playbooks`` and ``schema``."""
+
+from __future__ import annotations
+
+import click
+
+from runbook.cli.options import completes
+from runbook.cli.output import Output
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=completes("step"))
+def steps(name: str | None) -> None:
+    """List the steps that a playbook can use, or tell all about the one with this NAME."""
+    from runbook.cli.catalog import format_step, format_steps
+
+    Output().text("\n".join([*(format_steps() if name is None else format_step(name)), ""]))
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=completes("playbook"))
+def playbooks(name: str | None) -> None:
+    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
+    from runbook.cli.catalog import format_playbooks, playbook_text
+
+    Output().text("\n".join([*format_playbooks(), ""]) if name is None else playbook_text(name))
+
+
+@click.command()
+@click.option("--inventory", is_flag=True, help="That of an inventory instead.")
+def schema(inventory: bool) -> None:
+    """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
+    from runbook.cli.catalog import format_inventory_schema, format_schema
+
+    Output().text(f"{format_inventory_schema() if inventory else format_schema()}\n")
