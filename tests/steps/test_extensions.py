@@ -122,6 +122,8 @@ def test_the_example_is_installed_listed_run_and_removed(environment: Place, tmp
     ended = [json.loads(line) for line in done.stderr.splitlines() if '"step.completed"' in line]
     assert ended[0]["output"]["bytes"] > 0
     assert ended[1]["message"] == f"{ended[0]['output']['bytes']} bytes"
+    told = environment.runs("print", str(playbook)).stdout
+    assert "Do by hand what disk.free of runbook-disk 0.1.0 does" in told, told
     playbook.write_text(DRY)
     foreseen = environment.runs("execute", str(playbook), "--dry-run", "--yes")
     assert (
