@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 
 from runbook.clock import seconds as now
 from runbook.cluster import threads
-from runbook.cluster.choice import ClusterChoice, chosen_addresses, chosen_cluster, chosen_hosts
+from runbook.cluster.choice import (
+    ClusterChoice,
+    chosen_addresses,
+    chosen_approval,
+    chosen_cluster,
+    chosen_hosts,
+    settled,
+)
 from runbook.cluster.port import reason_not_permitted
-from runbook.errors import PlaybookError, RunbookError, StepError
+from runbook.errors import PlaybookError, RunbookError, SettingsError, StepError
+from runbook.files import is_shared
 from runbook.hosts.host import Host
 from runbook.hosts.spec import HostSpec
 from runbook.inspection.findings import ClusterFacts, DoctorLine, examine
 from runbook.inspection.machine import look_at_machine, own_addresses
 from runbook.redaction import Redactor
+from runbook.session.run_folders import state_folder
+from runbook.signatures import read_allowed_signers
 
 HOSTS_WITHIN = 20.0  # seconds for all hosts together
 PERMISSION_WITHIN = 5.0
@@ -28,6 +39,7 @@ def _look_at_cluster(choice: ClusterChoice, environment: Mapping[str, str], reda
     try:
         cluster = chosen_cluster(choice, environment, read_only=True)
         hosts, addresses = chosen_hosts(choice, environment), chosen_addresses(choice, environment)
+        approvals = _why_not_approved(choice, environment)
     except PlaybookError as error:
         return ClusterFacts(None, error.diagnostics[0].render(), "runbook clusters check")
     except RunbookError as error:
@@ -42,7 +54,26 @@ def _look_at_cluster(choice: ClusterChoice, environment: Mapping[str, str], reda
         hosts=_ask_hosts(hosts),
         own=own_addresses(peer.address.rpartition(":")[0].strip("[]") for peer in peers),
         token_from=_store_of_credentials(choice, environment),
+        approvals=approvals,
     )
+
+
+def _why_not_approved(choice: ClusterChoice, environment: Mapping[str, str]) -> str | None:
+    """Why the signatures that the inventory asks for could not be had here: empty where they could, None for no rule.
+
+    Raises SettingsError.
+    """
+    rule = chosen_approval(settled(choice, environment))
+    if rule is None:
+        return None
+    try:
+        read_allowed_signers(rule.by)
+    except SettingsError as error:
+        return error.sentence
+    if shutil.which("ssh-keygen", path=environment.get("PATH")) is None:
+        return "there is no ssh-keygen here"
+    folder = state_folder(environment)
+    return "" if is_shared(folder) else f"{folder} is this user's alone, so nobody else can put a signature there"
 
 
 def _store_of_credentials(choice: ClusterChoice, environment: Mapping[str, str]) -> str:

@@ -47,6 +47,7 @@ class ClusterFacts:
         hosts: What the servers' hosts said, by server: empty where all is well there.
         own: The addresses of servers that are this machine's.
         token_from: Where the credentials are kept, where that is a secret store of an address.
+        approvals: Why others could not sign here: empty where they could, None where nobody needs to.
     """
 
     view: ClusterView | None
@@ -57,6 +58,7 @@ class ClusterFacts:
     hosts: Mapping[str, str] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
     token_from: str = ""
+    approvals: str | None = None
 
 
 def examine(machine: MachineFacts, cluster: ClusterFacts) -> tuple[DoctorLine, ...]:
@@ -69,6 +71,7 @@ def examine(machine: MachineFacts, cluster: ClusterFacts) -> tuple[DoctorLine, .
         *_of_cluster(cluster.view, cluster),
         *_of_verdicts(cluster.view, cluster.hosts),
         *_of_hosts(cluster.hosts),
+        *_of_approvals(cluster.approvals),
         *_of_circles(machine, cluster, cluster.view),
     )
 
@@ -188,6 +191,13 @@ def _of_hosts(hosts: Mapping[str, str]) -> Iterable[DoctorLine]:
     for server, trouble in hosts.items():
         if trouble:
             yield DoctorLine("hosts", Grade.WARN, f"{server}: {trouble}", "A recovery of a lost quorum needs it")
+
+
+def _of_approvals(trouble: str | None) -> Iterable[DoctorLine]:
+    if trouble:
+        yield DoctorLine("approvals", Grade.WARN, trouble, "A recovery of a lost quorum needs their signatures")
+    elif trouble is not None:
+        yield DoctorLine("approvals", Grade.OK, "those whose signatures a recovery needs can give them here")
 
 
 def _of_circles(machine: MachineFacts, facts: ClusterFacts, view: ClusterView) -> Iterable[DoctorLine]:

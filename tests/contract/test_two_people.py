@@ -10,19 +10,36 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runbook.lab import agent_layout
 from runbook.lab.agents import AgentLab
 from tests.approvers import Signer, allowed_signers, signer
 from tests.contract.lost_quorum import lose, read_key, write_key
-from tests.contract.test_recover_lost_quorum import hosts_of, lab, typed
-from tests.contract.test_recovery import ROOT, labs
+from tests.contract.test_recover_lost_quorum import hosts_of, typed
+from tests.contract.test_recovery import ROOT
 
-__all__ = ["lab"]  # a fixture
 NEEDED = os.geteuid() == 0 and shutil.which("ssh-keygen")
 pytestmark = pytest.mark.skipif(not NEEDED, reason="needs ssh-keygen, and root to see who has a folder open")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentLab]:
+    """Its servers say at once that they have no leader, and not after 7 s: there are five looks here."""
+    settings = agent_layout._consul
+
+    def hasty(layout: agent_layout.AgentLayout, name: str) -> dict[str, Any]:
+        return {**settings(layout, name), "performance": {"raft_multiplier": 1, "rpc_hold_timeout": "500ms"}}
+
+    monkeypatch.setattr(agent_layout, "_consul", hasty)
+    with AgentLab("consul", 3, folder=tmp_path / "lab") as lab:
+        lab.wait_for_leader(60)
+        yield lab
+        AgentLab.load(lab.folder).stop()
 
 
 def approve(plan: Path, who: Signer) -> subprocess.CompletedProcess[str]:
@@ -31,7 +48,7 @@ def approve(plan: Path, who: Signer) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("lab", labs(3), indirect=True)
+@pytest.mark.consul
 def test_it_waits_for_two_others_and_goes_on(lab: AgentLab, tmp_path: Path) -> None:
     """One who is in no list and one of two do not move it; then the cluster is whole again, with its data."""
     write_key(lab, "written before the outage")

@@ -86,6 +86,13 @@ CASES: Mapping[str, tuple[MachineFacts, ClusterFacts, str, str]] = {
         "s2: sudo: a password is required",
     ),
     "hosts that are well": (WELL, replace(ALL_WELL, hosts={"s1": "", "s2": ""}), "ok hosts", "s1, s2 can be looked at"),
+    "signatures that cannot be had": (
+        WELL,
+        replace(ALL_WELL, approvals="/srv is this user's alone"),
+        "warn approvals",
+        "this user's alone. A recovery of a lost quorum needs their signatures",
+    ),
+    "signatures that can be had": (WELL, replace(ALL_WELL, approvals=""), "ok approvals", "can give them here"),
     "DNS of the cluster": (
         replace(WELL, resolvers=("10.0.0.2",)),
         replace(ALL_WELL, addresses=("http://nomad.example:4646",)),
@@ -158,6 +165,21 @@ def test_at_the_command_line(tmp_path: Path) -> None:
         assert (done.returncode, lines["shape"]["grade"], lines["cluster"]["grade"]) == (1, "ok", "ok"), done.stdout
         assert "this host is s1.global, s2.global, s3.global" in lines["circle"]["sentence"]
         assert [request for request in lab.requests if request.changes] == []
+        entry = f"{{ kind: nomad, addresses: ['{lab.addresses[0]}'], approve: {{ by: {tmp_path}/signers }} }}"
+        (tmp_path / "clusters.yaml").write_text(f"inventory: 1\nclusters: {{ dev: {entry} }}\n", encoding="utf-8")
+
+        def approvals() -> str:
+            done = runbook(environment, "doctor", "--format", "json", "--cluster", "dev", "--inventory",
+                           f"{tmp_path}/clusters.yaml")  # fmt: skip
+            (row,) = (row for row in json.loads(done.stdout) if row["about"] == "approvals")
+            return f"{row['grade']}: {row['sentence']}"
+
+        assert "warn: the allowed signers" in approvals()
+        (tmp_path / "signers").touch(0o644)
+        assert approvals() == f"warn: {tmp_path}/state is this user's alone, so nobody else can put a signature there"
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state").chmod(0o2770)
+        assert approvals().startswith("ok: those whose signatures")
     done = runbook({**os.environ, "NOMAD_ADDR": "http://127.0.0.1:1"}, "doctor")
     assert (done.returncode, done.stderr) == (1, "")
     assert "bad   cluster     GET http://127.0.0.1:1" in done.stdout
