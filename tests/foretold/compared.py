@@ -21,6 +21,7 @@ PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "safe-to-stop": {"server": "s2"},
+    "take-snapshot": {"folder": "KEPT", "keep": "2"},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
     "drain-and-reboot": {"host": "c1", "client": "0123456789abcdef"},
     "fail-over-web": {"primary": "http://a/", "standby": "http://b/", "balancer": "http://c/"},
@@ -29,7 +30,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "replace-dead-server": {"successor": "new"},
     "rolling-restart": {"hosts": HOSTS},
 }
-SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop")
+SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop", "take-snapshot")
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))
 
 
@@ -76,7 +77,7 @@ def _params(name: str, world: StandingWorld, own: Path) -> Mapping[str, str]:
     if name == "remove-dead-peers":
         return world.incident.params if world.incident.commands is None else {}
     params = dict(EXAMPLES.get(name, {}))
-    if name == "daily-snapshot":
+    if name in ("take-snapshot", "daily-snapshot"):
         (own / "kept").mkdir()
         for day in ("01", "02"):
             (own / "kept" / f"raft-2026-01-{day}.snap").write_text(day)
