@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from runbook.errors import unexpected
 from runbook.raft.model import ClusterView, Peer, Reach
+
+OFFLINE = "All members begin anew from the file: docs/operating.md has etcdutl snapshot restore"
 
 
 class Cluster(Protocol):
@@ -52,6 +54,17 @@ class AddingCluster(Protocol):
 
 
 @runtime_checkable
+class RestoringCluster(Protocol):
+    """What a cluster can whose state is replaced while its servers run."""
+
+    def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+        """Send the state snapshot in this file, which was verified: all that was written since then is lost.
+
+        Raises :class:`ClusterError`; AMBIGUOUS where nobody knows whether it was restored.
+        """
+
+
+@runtime_checkable
 class PermissionTelling(Protocol):
     """What a cluster can that tells beforehand whether it would refuse a removal."""
 
@@ -68,4 +81,11 @@ def adding(cluster: Cluster) -> AddingCluster:
     """The same cluster. Raises StepError where its members join by themselves."""
     if not isinstance(cluster, AddingCluster):
         raise unexpected(f"members of {cluster.name} join by themselves, and are not added", "Start the server")
+    return cluster
+
+
+def restoring(cluster: Cluster) -> RestoringCluster:
+    """The same cluster. Raises StepError where its servers would have to begin anew."""
+    if not isinstance(cluster, RestoringCluster):
+        raise unexpected(f"the servers of {cluster.name} restore no snapshot while they run", OFFLINE)
     return cluster

@@ -67,7 +67,8 @@ from runbook.steps.context import StepContext
 from runbook.steps.registry import body_of
 from runbook.text import NOT_KNOWN, is_known
 
-ASKS_ITSELF = frozenset({"raft.remove_peer"})  # it knows better when it changes something, and what
+# They know better when they change something, and what.
+ASKS_ITSELF = frozenset({"raft.remove_peer", "raft.restore_snapshot", "raft.stop_frozen"})
 
 
 class PlaybookRunner:

@@ -24,6 +24,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.check_stop": "raft.check_stop",
     "raft.remove_peer": "raft.remove_peer",
     "raft.verify": "raft.verify",
+    "raft.restore_snapshot": "raft.restore_snapshot",
     "raft.collect_survivors": "raft.collect_survivors",
     "raft.plan_recovery": "raft.plan_recovery",
     "raft.confirm_recovery": "raft.recovery",

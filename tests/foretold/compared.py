@@ -21,6 +21,7 @@ PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "safe-to-stop": {"server": "s2"},
+    "restore-snapshot": {"path": "/nowhere/state.snap"},
     "take-snapshot": {"folder": "KEPT", "keep": "2"},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
     "drain-and-reboot": {"host": "c1", "client": "0123456789abcdef"},
@@ -30,7 +31,14 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "replace-dead-server": {"successor": "new"},
     "rolling-restart": {"hosts": HOSTS},
 }
-SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop", "take-snapshot")
+SHIPPED = (
+    "health-check",
+    "remove-dead-peers",
+    "recover-lost-quorum",
+    "restore-snapshot",
+    "safe-to-stop",
+    "take-snapshot",
+)
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))
 
 

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 PLAYBOOK = HERE / "every-word.yaml"
 CANARY = 'c4nary-7f/31&b"9é'  # it has what URLs, JSON and shells write in another way
 BUSY = 503
-WITHOUT_QUORUM = {  # they are refused where a leader is: tests/steps and tests/contract play them
+WITHOUT_QUORUM = {  # refused where a leader is, or without a terminal: tests/steps and tests/contract play them
     "host.backup",
     "host.service",
     "raft.collect_survivors",
@@ -30,6 +30,7 @@ WITHOUT_QUORUM = {  # they are refused where a leader is: tests/steps and tests/
     "raft.force_new_cluster",
     "raft.join_empty",
     "raft.plan_recovery",
+    "raft.restore_snapshot",
     "raft.verify_recovery",
     "raft.write_peers",
 }
