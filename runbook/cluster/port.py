@@ -65,6 +65,14 @@ class RestoringCluster(Protocol):
 
 
 @runtime_checkable
+class StopForetelling(Protocol):
+    """What the cluster of a dry run can: a server's process, which a look alone shows, is foretold to have ended."""
+
+    def foretell_stop(self, peer: Peer) -> None:
+        """From now on its ports refuse."""
+
+
+@runtime_checkable
 class PermissionTelling(Protocol):
     """What a cluster can that tells beforehand whether it would refuse a removal."""
 

@@ -79,7 +79,6 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         observed=guards.observed,
         acquire=guards.acquire,
         permit=guards.permit,
-        allow=guards.allow,
         change=guards.change,
         choose=services.choose,
         answers=services.answers,

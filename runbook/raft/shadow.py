@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runbook.raft.liveness import Liveness, judge_once
-from runbook.raft.model import ClusterView, Configuration, Vantage
+from runbook.raft.model import ClusterView, Configuration, Reach, Vantage
 from runbook.raft.plan_basis import leader_term
 from runbook.raft.quorum import quorum, voters_in_contact
 from runbook.raft.verdicts import is_meant
@@ -56,6 +56,18 @@ def after_removals(view: ClusterView, removed: Collection[str], taken_at: float)
             if by not in gone
         },
         unhealthy=view.unhealthy and view.unhealthy - gone,
+    )
+
+
+def after_stops(view: ClusterView, stopped: Collection[str]) -> ClusterView:
+    """The same look, had the processes of these frozen peers (their ids) ended: their ports refuse."""
+    seen = view.best_configuration
+    addresses = {peer.address for peer in (seen.peers if seen else ()) if peer.id in stopped}
+    return replace(
+        view,
+        vantages=tuple(replace(v, reach=Reach.REFUSED) if v.expected_id in stopped else v for v in view.vantages),
+        probes={**view.probes, **dict.fromkeys(addresses, Reach.REFUSED)},
+        host_words={peer: word for peer, word in view.host_words.items() if peer not in stopped},
     )
 
 

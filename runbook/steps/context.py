@@ -27,7 +27,7 @@ Ask = Callable[[str, float], "Agreement"]  # to this sentence within these secon
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
 
 
-class Change(Protocol):
+class MakeChange(Protocol):
     """As :meth:`runbook.engine.change_guards.ChangeGuards.change`."""
 
     def __call__(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
@@ -70,9 +70,8 @@ class StepContext:
     cluster, or another run has it. ``acquire`` holds the cluster, just before a change. ``permit`` is asked after it,
     when all guards have allowed the change: it may refuse, or ask a person, who reads this sentence and, by it, which
     peers (their ids) will go. It says whether that took time, so that what was seen before is no longer news.
-    ``allow`` and ``change`` are for a step that proves or asks something of its own before it changes anything but the
-    peers: the first is all of that for the change of this key and step type, the second the same once more, then its
-    intent on record, and the act.
+    ``change`` is for a step that proves or asks something of its own before it changes anything but the peers: the
+    guards for the change of this key and step type, its intent on record, and then the act.
 
     ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
@@ -98,8 +97,7 @@ class StepContext:
     observed: Callable[[ClusterView], None] = lambda _view: None
     acquire: Callable[[ClusterView], None] = lambda _view: None
     permit: Callable[[StepContext, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
-    allow: Callable[[StepContext, Key, str], None] = lambda _context, _key, _uses: None
-    change: Change = lambda _context, _change, _uses, act: act()
+    change: MakeChange = lambda _context, _change, _uses, act: act()
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     ask: Ask | None = None

@@ -22,6 +22,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.find_dead": "raft.find_dead",
     "raft.check_quorum": "raft.check_quorum",
     "raft.check_stop": "raft.check_stop",
+    "raft.stop_frozen": "raft.stop_frozen",
     "raft.remove_peer": "raft.remove_peer",
     "raft.verify": "raft.verify",
     "raft.restore_snapshot": "raft.restore_snapshot",

@@ -53,7 +53,7 @@ def test_a_file_wins_and_a_path_is_no_name(word: str, empty: Path) -> None:
 
 
 WRONG = {
-    "remove-dead-peer": 'restore-snapshot, safe-to-stop, take-snapshot. Did you mean "remove-dead-peers"?',
+    "remove-dead-peer": 'safe-to-stop, stop-frozen-server, take-snapshot. Did you mean "remove-dead-peers"?',
     "Health-Check": 'Did you mean "health-check"?',
     "something": "Name a file by its path",
     "": 'no playbook "" is shipped',

@@ -21,6 +21,7 @@ PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "safe-to-stop": {"server": "s2"},
+    "stop-frozen-server": {"server": "s2"},
     "restore-snapshot": {"path": "/nowhere/state.snap"},
     "take-snapshot": {"folder": "KEPT", "keep": "2"},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
@@ -37,6 +38,7 @@ SHIPPED = (
     "recover-lost-quorum",
     "restore-snapshot",
     "safe-to-stop",
+    "stop-frozen-server",
     "take-snapshot",
 )
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))

@@ -31,6 +31,7 @@ WITHOUT_QUORUM = {  # refused where a leader is, or without a terminal: tests/st
     "raft.join_empty",
     "raft.plan_recovery",
     "raft.restore_snapshot",
+    "raft.stop_frozen",
     "raft.verify_recovery",
     "raft.write_peers",
 }

@@ -63,8 +63,9 @@ def restore_snapshot(context: StepContext, arguments: dict[str, Any]) -> StepRes
     path = Path(arguments["path"])
     with opened_snapshot(path, arguments["sha256"], context.left(VERIFY)) as (file, kept):
         _wait_until_allowed(context, kept)
-        context.allow(context, (context.step, context.item), RESTORE_SNAPSHOT.name)
         name = context.cluster.name
+        context.acquire(context.state.looks[-1])
+        context.permit(context, f"Replace the state of {name} by {path}?", frozenset())
         question = (
             f"{path} holds {name} as of {kept}.\n"
             f"Everything written since {kept.kept_at or f'index {kept.index}'} is lost, on all servers. Type {name}:"
