@@ -28,6 +28,7 @@ CONNECT_TIMEOUT = 3.0  # seconds: a first packet that got lost is sent again aft
 PROBE_TIMEOUT = 2.0  # seconds; below the second at which the kernel turns an absent neighbour into an error of its own
 BODY_LIMIT = 16 * 1024 * 1024  # a configuration of a thousand peers is far below a megabyte
 PIECE = 64 * 1024
+Body = bytes | IO[bytes]  # a file is sent from where it stands, piece by piece
 NO_HANDSHAKE = Reach.ACCEPTED, "no end of the TLS handshake", "It may be frozen; nothing was sent"
 NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 
@@ -95,7 +96,7 @@ class _Request:
     method: str
     base: str
     path: str
-    body: bytes | None
+    body: Body | None
     headers: Mapping[str, str] = field(repr=False)
     changes: bool
 
@@ -123,7 +124,7 @@ class HttpClient:
         timeout: float,
         limit: int = BODY_LIMIT,
         into: IO[bytes] | None = None,
-        body: bytes | None = None,
+        body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:

@@ -39,7 +39,7 @@ class Network(Protocol):
         timeout: float,
         limit: int,
         into: IO[bytes] | None,
-        body: bytes | None = None,
+        body: http.Body | None = None,
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:
@@ -76,7 +76,7 @@ class SystemNetwork:
         timeout: float,
         limit: int,
         into: IO[bytes] | None,
-        body: bytes | None = None,
+        body: http.Body | None = None,
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:

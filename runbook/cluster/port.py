@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from runbook.errors import unexpected
 from runbook.raft.model import ClusterView, Peer, Reach
+
+OFFLINE = "All members begin anew from the file: docs/operating.md has etcdutl snapshot restore"
 
 
 class Cluster(Protocol):
@@ -62,6 +64,25 @@ class TransferringCluster(Protocol):
 
 
 @runtime_checkable
+class RestoringCluster(Protocol):
+    """What a cluster can whose state is replaced while its servers run."""
+
+    def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+        """Send the state snapshot in this file, which was verified: all that was written since then is lost.
+
+        Raises :class:`ClusterError`; AMBIGUOUS where nobody knows whether it was restored.
+        """
+
+
+@runtime_checkable
+class StopForetelling(Protocol):
+    """What the cluster of a dry run can: a server's process, which a look alone shows, is foretold to have ended."""
+
+    def foretell_stop(self, peer: Peer) -> None:
+        """From now on its ports refuse."""
+
+
+@runtime_checkable
 class PermissionTelling(Protocol):
     """What a cluster can that tells beforehand whether it would refuse a removal."""
 
@@ -86,4 +107,11 @@ def adding(cluster: Cluster) -> AddingCluster:
     """The same cluster. Raises StepError where its members join by themselves."""
     if not isinstance(cluster, AddingCluster):
         raise unexpected(f"members of {cluster.name} join by themselves, and are not added", "Start the server")
+    return cluster
+
+
+def restoring(cluster: Cluster) -> RestoringCluster:
+    """The same cluster. Raises StepError where its servers would have to begin anew."""
+    if not isinstance(cluster, RestoringCluster):
+        raise unexpected(f"the servers of {cluster.name} restore no snapshot while they run", OFFLINE)
     return cluster

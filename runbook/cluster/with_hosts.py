@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import IO
 
 from runbook.clock import seconds as now
 from runbook.cluster import threads
-from runbook.cluster.port import Cluster, adding, reason_not_permitted, transferring
+from runbook.cluster.port import Cluster, adding, reason_not_permitted, restoring, transferring
 from runbook.errors import StepError
 from runbook.hosts.host import Host, word_of
 from runbook.hosts.spec import HostSpec
@@ -60,6 +61,10 @@ class ClusterWithHosts:
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """As the cluster."""
         return self._cluster.save_state(path, within=within)
+
+    def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+        """As the cluster. Raises StepError where its servers would have to begin anew."""
+        restoring(self._cluster).restore_state(state, within=within)
 
     def reason_not_permitted(self, *, within: float = inf) -> str | None:
         """As the cluster."""

@@ -83,6 +83,7 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         observed=guards.observed,
         acquire=guards.acquire,
         permit=guards.permit,
+        change=guards.change,
         choose=services.choose,
         answers=services.answers,
         set_aside=services.set_aside,

@@ -68,7 +68,7 @@ from runbook.steps.registry import body_of
 from runbook.text import NOT_KNOWN, is_known
 
 # They know better when they change something, and what.
-ASKS_ITSELF = frozenset({"raft.remove_peer", "raft.transfer_leadership"})
+ASKS_ITSELF = frozenset({"raft.remove_peer", "raft.restore_snapshot", "raft.stop_frozen", "raft.transfer_leadership"})
 
 
 class PlaybookRunner:

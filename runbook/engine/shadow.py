@@ -16,7 +16,7 @@ from runbook.clock import Clock
 from runbook.cluster.port import Cluster, transferring
 from runbook.events import Emit
 from runbook.raft.model import ClusterView, Peer, Reach
-from runbook.raft.shadow import after_removals, after_transfer, picture, stands_still
+from runbook.raft.shadow import after_removals, after_stops, after_transfer, picture, stands_still
 from runbook.run_state import RunState
 from runbook.shadow_events import ShadowEntered
 
@@ -40,6 +40,7 @@ class Shadow:
         self._same_since = 0.0
         self._removed: frozenset[str] = frozenset()
         self._leaders: tuple[str, ...] = ()  # whom the run has let lead, one after the other
+        self._stopped: frozenset[str] = frozenset()
 
     # -- a clock
 
@@ -102,7 +103,7 @@ class Shadow:
 
     def _look_at_shadow(self, live: ClusterView) -> ClusterView:
         """It takes as long as the last live one did."""
-        view = after_removals(live, self._removed, self.monotonic())
+        view = after_removals(after_stops(live, self._stopped), self._removed, self.monotonic())
         for leader in self._leaders:
             view = after_transfer(view, leader)
         self._leapt += view.seconds
@@ -111,7 +112,8 @@ class Shadow:
     def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
         if not self.simulated or self._live is None:
             return self._cluster.probe(addresses)
-        return {address: self._live.probes[address] for address in addresses if address in self._live.probes}
+        probes = after_stops(self._live, self._stopped).probes
+        return {address: probes[address] for address in addresses if address in probes}
 
     def remove_peer(self, peer: Peer, *, within: float = inf) -> None:  # noqa: ARG002 - it takes no time
         """It takes effect at once, and in the shadow alone."""
@@ -123,6 +125,11 @@ class Shadow:
         transferring(self._cluster)
         self._become_shadow("a transfer of leadership is foretold")
         self._leaders += (to.id,) if to else ()
+
+    def foretell_stop(self, peer: Peer) -> None:
+        """Its process has ended from now on, in the shadow alone."""
+        self._become_shadow("a stop is foretold")
+        self._stopped |= {peer.id}
 
     def save_state(self, path: Path, *, within: float = inf) -> str:
         """The live cluster's, as a read changes nothing."""

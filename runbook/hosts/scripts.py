@@ -26,10 +26,11 @@ ROOM = """set -eu
 du -sk "$1" | cut -f1; df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d' ' -f4"""
 
 # A file is known by its path and by its number on its disk, as in a container, or behind a bind mount, its path is
-# another. That nothing at all is open on a machine is no answer of it.
+# another. That nothing at all is open on a machine is no answer of it. A second argument is the one process meant.
 HOLDERS = r"""[ "$(id -u)" = 0 ] || exit 95
 folder=$(readlink -f "$1") || folder=$1
-open() { printf '%s\0' /proc/[0-9]*/fd/* /proc/[0-9]*/cwd; }
+one=${2:-[0-9]*}
+open() { printf '%s\0' /proc/$one/fd/* /proc/$one/cwd; }
 pids=$({
 find "$folder" -xdev -mindepth 1 -print0 2>/dev/null | xargs -0 stat -c 'in %d:%i' 2>/dev/null
 open | xargs -0 stat -L -c 'open %d:%i %n' 2>/dev/null
@@ -78,6 +79,23 @@ MOVE_ASIDE = """set -eu
 if [ ! -e "$1" ]; then exit 0; fi
 if [ -e "$2" ]; then rm -rf "$1.emptied"; mv "$1" "$1.emptied"; rm -rf "$1.emptied"; else mv "$1" "$2"; fi
 sync "$(dirname "$1")\""""
+
+# On which addresses, as the kernel spells them, each of these processes itself listens on this port (in hex).
+LISTENING = """port=$1; shift
+for pid in "$@"; do
+{ ls -l "/proc/$pid/fd"; cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6"
+} 2>/dev/null | awk -v port="$port" -v pid="$pid" '
+$NF ~ /^socket:/ { own[$NF] = 1; next }
+$4 == "0A" { split($2, at, ":"); if (at[2] == port && ("socket:[" $10 "]") in own) print pid, at[1] }'
+done"""
+# Who has the folder open is looked at again just before each, as a number may have become another process's.
+KILL = f"""held() {{ {HOLDERS}
+}}
+[ "$(id -u)" = 0 ] || exit 95
+folder=$1; shift
+for pid in "$@"; do
+[ -z "$(held "$folder" "$pid")" ] || kill -KILL "$pid"
+done"""
 
 # All of it at once, as each call by ssh costs a second: the data folder, the file with the id, the unit, the address
 # and the port in hex.

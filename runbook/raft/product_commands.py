@@ -158,6 +158,12 @@ TRANSFER = {  # the command that moves the leadership; the new leader's id is kn
     "vault": "vault operator step-down",
     "openbao": "bao operator step-down",
 }
+RESTORE = {  # of a snapshot's file; etcd's members are stopped for it
+    "nomad": "nomad operator snapshot restore {}",
+    "consul": "consul snapshot restore {}",
+    "vault": "vault operator raft snapshot restore {}",
+    "openbao": "bao operator raft snapshot restore {}",
+}
 PRODUCTS = {
     "nomad": Product(
         "Nomad",

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runbook.raft.liveness import Liveness, judge_once
-from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
+from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage, same_place
 from runbook.raft.plan_basis import leader_term
 from runbook.raft.quorum import quorum, voters_in_contact
 from runbook.raft.verdicts import is_meant
@@ -91,6 +91,18 @@ def _following(vantage: Vantage, leader: Peer) -> Vantage:
 
 def _next_term(term: int | None) -> int | None:
     return None if term is None else term + 1
+
+
+def after_stops(view: ClusterView, stopped: Collection[str]) -> ClusterView:
+    """The same look, had the processes of these frozen peers (their ids) ended: their ports refuse."""
+    seen = view.best_configuration
+    addresses = {peer.address for peer in (seen.peers if seen else ()) if peer.id in stopped}
+    return replace(
+        view,
+        vantages=tuple(replace(v, reach=Reach.REFUSED) if v.expected_id in stopped else v for v in view.vantages),
+        probes={**view.probes, **dict.fromkeys(addresses, Reach.REFUSED)},
+        host_words={peer: word for peer, word in view.host_words.items() if peer not in stopped},
+    )
 
 
 def _forgetful(vantage: Vantage, gone: frozenset[str]) -> Vantage:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
 from runbook.cluster_events import Looked
@@ -20,9 +22,17 @@ from runbook.raft.removal import Policy
 from runbook.raft.verdicts import undecided_voters
 from runbook.run_state import RunState
 
+T = TypeVar("T")
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
 Ask = Callable[[str, float], "Agreement"]  # to this sentence within these seconds; RefusedError where nobody did
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
+
+
+class MakeChange(Protocol):
+    """As :meth:`runbook.engine.change_guards.ChangeGuards.change`."""
+
+    def __call__(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
+        """What the act gives."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,8 @@ class StepContext:
     cluster, or another run has it. ``acquire`` holds the cluster, just before a change. ``permit`` is asked after it,
     when all guards have allowed the change: it may refuse, or ask a person, who reads this sentence and, by it, which
     peers (their ids) will go. It says whether that took time, so that what was seen before is no longer news.
+    ``change`` is for a step that proves or asks something of its own before it changes anything but the peers: the
+    guards for the change of this key and step type, its intent on record, and then the act.
 
     ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
@@ -87,6 +99,7 @@ class StepContext:
     observed: Callable[[ClusterView], None] = lambda _view: None
     acquire: Callable[[ClusterView], None] = lambda _view: None
     permit: Callable[[StepContext, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
+    change: MakeChange = lambda _context, _change, _uses, act: act()
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     ask: Ask | None = None

@@ -6,13 +6,14 @@ import time
 from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from runbook.clock import seconds as now
 from runbook.cluster import with_hosts
 from runbook.cluster.with_hosts import ClusterWithHosts
-from runbook.errors import unexpected
+from runbook.errors import StepError, unexpected
 from runbook.hosts.host import Examined, Host, Running, ServiceState
 from runbook.hosts.spec import HostSpec
 from runbook.raft.liveness import Liveness, judge_once
@@ -92,3 +93,21 @@ def test_a_machine_that_hangs_holds_up_a_look_for_its_limit(monkeypatch: pytest.
     assert now() - began < 3
     assert "nothing was said within 0.2 s" in judge_once(view, peer(3)).evidence[0]
     assert view.seconds >= 0.2
+
+
+def test_a_snapshot_is_restored_by_the_cluster_within_or_not_at_all(tmp_path: Path) -> None:
+    """etcd's members restore none while they run, whatever is around them."""
+
+    class Restoring(StandingCluster):
+        got = b""
+
+        def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+            self.got = state.read()
+
+    path, inner = tmp_path / "state.snap", Restoring()
+    path.write_bytes(b"state")
+    with path.open("rb") as file:
+        ClusterWithHosts(inner, HOSTS).restore_state(file)
+        assert inner.got == b"state"
+        with pytest.raises(StepError, match="etcdutl snapshot restore"):
+            ClusterWithHosts(StandingCluster(), HOSTS).restore_state(file)

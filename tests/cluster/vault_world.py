@@ -99,7 +99,7 @@ class VaultWorld:
         timeout: float,
         limit: int,
         into: IO[bytes] | None,
-        body: bytes | None = None,
+        body: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         changes: bool | None = None,
     ) -> Reply:
@@ -114,7 +114,9 @@ class VaultWorld:
         if reach is not None:
             kind = ErrorKind.TIMEOUT if reach is Reach.ACCEPTED else ErrorKind.UNREACHABLE
             raise NoAnswerError(reach, kind, f"{method} {base}{path}: {reach.value}", "Check it")
-        status, told = self._reply(number, letter, method, path.removeprefix("/v1/sys/"), body)
+        status, told = self._reply(
+            number, letter, method, path.removeprefix("/v1/sys/"), body if isinstance(body, bytes) else None
+        )
         own = {"x-vault-raft-node-id": f"s{number}"} if self.id_header else {}
         return Reply(status, own, json.dumps(told).encode() if told is not None else b"")
 

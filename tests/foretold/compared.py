@@ -18,10 +18,16 @@ FOREIGN = ("command.run", "ssh.run", "ssh.copy", "http.request", "notify.webhook
 MOMENTS = frozenset({"state_sha256", "at", "seconds"})  # values of a moment, which another one does not have
 WORDS = frozenset({"message", "evidence"})
 PERSONS = ("agrees", "agrees", "agrees", "absent", "Locked", "CoolDown")
+HOST = '{"local": true, "data_folder": "/nowhere", "service": {"unit": "none"}}'
 HOSTS = '{"s1.global": "h1", "s2.global": "h2", "s3.global": "h3", "s4.global": "h4", "s5.global": "h5"}'
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "safe-to-stop": {"server": "s2"},
     "transfer-leadership": {},
+    "stop-frozen-server": {"server": "s2"},
+    "restore-snapshot": {"path": "/nowhere/state.snap"},
+    "take-snapshot": {"folder": "KEPT", "keep": "2"},
+    "replace-server": {"server": "s2", "host": HOST},
+    "rolling-restart": {},
     "daily-snapshot": {"folder": "KEPT", "keep": "2"},
     "drain-and-reboot": {"host": "c1", "client": "0123456789abcdef"},
     "fail-over-web": {"primary": "http://a/", "standby": "http://b/", "balancer": "http://c/"},
@@ -30,7 +36,18 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "replace-dead-server": {"successor": "new"},
     "rolling-restart-by-ssh": {"hosts": HOSTS},
 }
-SHIPPED = ("health-check", "remove-dead-peers", "recover-lost-quorum", "safe-to-stop", "transfer-leadership")
+SHIPPED = (
+    "health-check",
+    "remove-dead-peers",
+    "recover-lost-quorum",
+    "replace-server",
+    "restore-snapshot",
+    "rolling-restart",
+    "safe-to-stop",
+    "stop-frozen-server",
+    "take-snapshot",
+    "transfer-leadership",
+)
 NAMES = (*SHIPPED, *(name for name in EXAMPLES if name not in SHIPPED))
 
 
@@ -77,7 +94,7 @@ def _params(name: str, world: StandingWorld, own: Path) -> Mapping[str, str]:
     if name == "remove-dead-peers":
         return world.incident.params if world.incident.commands is None else {}
     params = dict(EXAMPLES.get(name, {}))
-    if name == "daily-snapshot":
+    if name in ("take-snapshot", "daily-snapshot"):
         (own / "kept").mkdir()
         for day in ("01", "02"):
             (own / "kept" / f"raft-2026-01-{day}.snap").write_text(day)

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 PLAYBOOK = HERE / "every-word.yaml"
 CANARY = 'c4nary-7f/31&b"9é'  # it has what URLs, JSON and shells write in another way
 BUSY = 503
-WITHOUT_QUORUM = {  # refused where a leader is, or in need of machines: tests/steps and tests/contract play them
+WITHOUT_QUORUM = {  # refused where a leader is, or in need of a machine or a terminal: tests/steps and tests/contract
     "host.backup",
     "host.service",
     "raft.add_server",
@@ -31,6 +31,8 @@ WITHOUT_QUORUM = {  # refused where a leader is, or in need of machines: tests/s
     "raft.force_new_cluster",
     "raft.join_empty",
     "raft.plan_recovery",
+    "raft.restore_snapshot",
+    "raft.stop_frozen",
     "raft.verify_recovery",
     "raft.write_peers",
 }

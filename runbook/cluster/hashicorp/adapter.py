@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from runbook.cluster import http
@@ -32,13 +32,13 @@ from runbook.raft.quorum import reason_not_leading
 STALE_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 READ_TIMEOUT = 8.5  # above the 5.2 s (Nomad) and 7.1 s (Consul) for which a leaderless server holds a request
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+RESTORE_TIMEOUT = 600.0  # it is sent, and then to every other server before the answer; Nomad waits a minute more
 PERMISSION_TIMEOUT = 5.0
 STATE_LIMIT = 4 * 1024**3
 
 T = TypeVar("T")
-Question = tuple[
-    Literal["http", "leader", "raft", "settings", "health", "proof", "host"], str
-]  # a server's URL, or an address with a port
+# With a server's URL, or an address with a port.
+Question = tuple[Literal["http", "leader", "raft", "settings", "health", "proof", "host"], str]
 
 
 class HashiCorpCluster:
@@ -153,6 +153,15 @@ class HashiCorpCluster:
             )
 
         return self._client.first(self._route, min(STATE_TIMEOUT, within), save)
+
+    def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+        """By any server, which passes it on to the leader."""
+
+        def send(url: str, left: float) -> None:
+            state.seek(0)
+            self._client.checked(url, "PUT", self._dialect.snapshot_path, left, body=state)
+
+        self._client.first(self._route, min(RESTORE_TIMEOUT, within), send)
 
     # -- looking
 

@@ -49,6 +49,7 @@ class Client:
         limit: int = http.BODY_LIMIT,
         into: Any = None,
         fine: tuple[int, ...] = (200,),
+        body: http.Body | None = None,
     ) -> Reply:
         """The reply, where its status is ``fine``. Raises ClusterError for any other.
 
@@ -57,7 +58,8 @@ class Client:
         until = self.network.monotonic() + timeout
         for _ in range(PICKS if method == "GET" and self.region else 1):
             left = self.left(until, timeout)
-            reply = self.network.ask(url, method, self._in_region(path), timeout=left, limit=limit, into=into)
+            asked = self._in_region(path)
+            reply = self.network.ask(url, method, asked, timeout=left, limit=limit, into=into, body=body)
             if reply.status in fine:
                 return reply
             if NOT_PASSED_ON not in reply.text.lower():

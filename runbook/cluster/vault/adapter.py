@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 from urllib.parse import urlsplit
 
 from runbook.cluster import http
@@ -27,6 +27,7 @@ from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower server is one not to rely on
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+RESTORE_TIMEOUT = 600.0  # it is sent, and then to every other server
 STATE_LIMIT = 16 * 1024**3
 SNAPSHOT, REMOVAL = "/v1/sys/storage/raft/snapshot", "/v1/sys/storage/raft/remove-peer"
 STEP_DOWN = "/v1/sys/step-down"
@@ -132,6 +133,16 @@ class VaultCluster:
             )
 
         return ask_first(self._network, self._route, until, save)
+
+    def restore_state(self, state: IO[bytes], *, within: float = inf) -> None:
+        """Only by the active server, which refuses the snapshot of a cluster with other keys: that needs -force."""
+        until = self._network.monotonic() + min(RESTORE_TIMEOUT, within)
+
+        def send(url: str) -> None:
+            state.seek(0)
+            self._client.ask(url, "POST", SNAPSHOT, until, body=state)
+
+        ask_first(self._network, self._route, until, send)
 
     # -- looking
 

@@ -36,12 +36,16 @@ class VaultClient:
         path: str,
         until: float,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | IO[bytes] | None = None,
         changes: bool | None = None,
         into: IO[bytes] | None = None,
         limit: int = http.BODY_LIMIT,
     ) -> Reply:
-        """The reply, where it is a 200 or a 204. Raises ClusterError for any other. ``changes``: see the network."""
+        """The reply, where it is a 200 or a 204. Raises ClusterError for any other. ``changes``: see the network.
+
+        ``body``: what is sent as JSON, or a file, which is sent as it is.
+        """
+        told = json.dumps(body).encode() if isinstance(body, Mapping) else body
         reply = self.network.ask(
             url,
             method,
@@ -49,8 +53,8 @@ class VaultClient:
             timeout=self.left(until),
             limit=limit,
             into=into,
-            body=None if body is None else json.dumps(body).encode(),
-            headers={} if body is None else {"Content-Type": "application/json"},
+            body=told,
+            headers={"Content-Type": "application/json"} if isinstance(body, Mapping) else {},
             changes=changes,
         )
         if reply.status in (200, 204):

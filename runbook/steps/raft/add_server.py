@@ -194,10 +194,10 @@ def _first_command(host: OnceHost, words: list[Any] | None) -> tuple[ProcessComm
 def add_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
     """Started on its host, and waited for until it votes."""
     from runbook.by_hand import Instruction, in_words, shell_word
-    from runbook.raft.product_commands import PRODUCTS
+    from runbook.raft.removal_by_hand import product_of
     from runbook.steps.hosts import control_by_hand
 
-    name, peers = arguments["server"], PRODUCTS[view.kind].tools[0].peers
+    name, peers = arguments["server"], product_of(view).tools[0].peers
     yield Instruction(
         f"See that every voter is alive, and that no Raft data is on the host of {in_words(name)}.", (peers,)
     )

@@ -213,14 +213,15 @@ def _wait_for_leader(context: StepContext, proof: TransferProof, until: float, e
 def transfer_by_hand(view: HandView, arguments: dict[str, Any]) -> Iterator[Instruction]:
     """By the product's own command, and a look afterwards."""
     from runbook.by_hand import Instruction, in_words, placeholder, shell_word
-    from runbook.raft.product_commands import PRODUCTS, TRANSFER
+    from runbook.raft.product_commands import TRANSFER
+    from runbook.raft.removal_by_hand import product_of
 
     name = arguments["to"]
     found = next((one for one in view.servers.values() if name in (one.id, one.name, one.address)), None)
     target = shell_word(found.id if found else placeholder("NEW-LEADER-ID"))
     whom = in_words(name) if name else "a voter that is alive"
     yield Instruction(f"Let {whom} lead.", (TRANSFER[view.kind].format(target),))
-    yield Instruction("See who leads now.", (PRODUCTS[view.kind].tools[0].peers,))
+    yield Instruction("See who leads now.", (product_of(view).tools[0].peers,))
 
 
 STEPS = (Step(TRANSFER_LEADERSHIP, transfer_leadership, transfer_by_hand),)
