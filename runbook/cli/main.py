@@ -75,15 +75,25 @@ def resume(run: str, answers: tuple[str, ...], **common: Any) -> None:
 
 
 @main.command()
-@click.argument("run")
-@click.option("--comment", required=True, help="What you saw, for the record.")
-def ack(run: str, comment: str) -> None:
-    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer."""
+@click.argument("run", required=False)
+@click.option("--left-out", metavar="NAME", help="A server that a recovery left out, in place of RUN.")
+@click.option("--cluster", default="", metavar="NAME", help="That of --left-out, with or without its product.")
+@click.option("--comment", required=True, help="What you saw or did, for the record.")
+def ack(run: str | None, left_out: str | None, cluster: str, comment: str) -> None:
+    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer.
+
+    Or, with --left-out NAME, that a server which a recovery left out cannot come back with its old data: `runbook
+    check` watches for it no longer.
+    """
     import os
 
-    from runbook.cli.execute import acknowledge_run
+    if (run is None) == (left_out is None) or (cluster and run):
+        raise click.UsageError("name a RUN, or a server with --left-out NAME, which --cluster goes with")
+    from runbook.cli.execute import acknowledge_run, acknowledge_server
 
-    sys.exit(acknowledge_run(run, comment, os.environ))
+    if left_out is not None:
+        sys.exit(acknowledge_server(left_out, cluster, comment, os.environ))
+    sys.exit(acknowledge_run(str(run), comment, os.environ))
 
 
 @main.command()
