@@ -112,3 +112,25 @@ class GuardOverridden(Event):
     who: str
     reason: str
     refusal: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LeftOutListed(StepEvent):
+    """From here on it is watched whether one of these ``servers`` comes back, which a recovery left out of the cluster
+    that now has these ``peers``: each is a mapping with its id, name, address and ground.
+    """
+
+    kind = "left_out.listed"
+    peers: tuple[str, ...]
+    servers: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LeftOutAcknowledged(Event):
+    """A person says of one of them that it is kept out: it is watched for no more."""
+
+    kind = "left_out.acknowledged"
+    id: str
+    name: str
+    who: str
+    comment: str

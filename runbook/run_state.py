@@ -84,7 +84,7 @@ class RunState:
         """
         kind = str(record["kind"])
         family = kind.split(".")[0]
-        if family not in ("run", "lock") and self.state != "running":
+        if family not in ("run", "lock", "left_out") and self.state != "running":
             raise TransitionError(f"{kind} after the run was {self.state}")
         if family == "run":
             self._apply_run(kind, record)

@@ -13,7 +13,7 @@ import click
 LAZY = {  # verbs and groups of them, each by the module that has it
     **{name: name for name in ("clusters", "completion", "lab", "recover")},
     **dict.fromkeys(("steps", "playbooks", "schema"), "shipped"),
-    **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune"), "history"),
+    **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune", "ack", "stop"), "history"),
 }
 HELP = {"-h", "--help", "--version"}
 UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3

@@ -22,13 +22,14 @@ from runbook.files import replace_file
 from runbook.printable import printable
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose
-from runbook.raft.diagnosis.findings import format_count
+from runbook.raft.diagnosis.findings import Finding, format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_to_dict
 from runbook.redaction import Redactor
 from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
 from runbook.report.stream import can_rewrite
+from runbook.session.left_out import look_for_left_out
 from runbook.session.run_folders import peers_removed_by_newest_runs, state_folder
 
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -47,7 +48,9 @@ def run_diagnose(form: str, environment: Mapping[str, str] = os.environ, choice:
     """
     cluster, output = chosen_cluster(choice, environment, read_only=True), Output()
     output.redactor.learn_all(cluster.secrets)
-    return _print_diagnosis(output, cluster.look(), (), form, environment)
+    view, left_out = look_for_left_out(cluster, environment)
+    findings = diagnose(view, removed=removed_peers(environment), left_out=left_out)
+    return _print_diagnosis(output, view, findings, form, environment)
 
 
 def watch_diagnosis(form: str, environment: Mapping[str, str], choice: ClusterChoice, clock: Clock) -> int:
@@ -59,10 +62,11 @@ def watch_diagnosis(form: str, environment: Mapping[str, str], choice: ClusterCh
     output.redactor.learn_all(cluster.secrets)
     until, earlier = clock.monotonic() + WATCH_FOR, list[ClusterView]()
     while True:
-        view = cluster.look()
+        view, left_out = look_for_left_out(cluster, environment)
+        findings = diagnose(view, removed=removed_peers(environment), earlier=earlier, left_out=left_out)
         if can_rewrite(output.out, environment):
             output.out.write(CLEAR)
-        code = _print_diagnosis(output, view, earlier, form, environment)
+        code = _print_diagnosis(output, view, findings, form, environment)
         if clock.monotonic() >= until:
             return code
         missed = [o.peer.address for o in DiagnosisContext(view).observations if not o.alive]
@@ -75,9 +79,8 @@ def watch_diagnosis(form: str, environment: Mapping[str, str], choice: ClusterCh
 
 
 def _print_diagnosis(
-    output: Output, view: ClusterView, earlier: Sequence[ClusterView], form: str, environment: Mapping[str, str]
+    output: Output, view: ClusterView, findings: Sequence[Finding], form: str, environment: Mapping[str, str]
 ) -> int:
-    findings = diagnose(view, removed=removed_peers(environment), earlier=earlier)
     phase = DiagnosisContext(view).phase
     if form == "json":
         data = {
@@ -160,7 +163,8 @@ def _look(choice: ClusterChoice, redactor: Redactor) -> ClusterHealth:
     """With a helper that prints a token, if one is asked, within the same time. No second sample is waited for."""
     cluster = chosen_cluster(choice, os.environ, read_only=True, patient=False)
     redactor.learn_all(cluster.secrets)
-    return cluster_health(cluster.look(), removed=removed_peers(os.environ))
+    view, left_out = look_for_left_out(cluster, os.environ)
+    return cluster_health(view, removed=removed_peers(os.environ), left_out=left_out)
 
 
 def _format_nagios(health: ClusterHealth, seconds: float) -> str:

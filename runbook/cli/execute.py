@@ -15,6 +15,7 @@ from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.interrupts import stop_process
+from runbook.session.left_out import acknowledge_left_out
 from runbook.session.open_run import RunRequest, open_run, user_name
 from runbook.session.resume_run import acknowledge, open_resumed
 from runbook.session.run_folders import folder_of, newest_to_resume, state_folder
@@ -67,6 +68,13 @@ def acknowledge_run(name: str, comment: str, environment: Mapping[str, str]) -> 
     folder = folder_of(state_folder(environment), name)
     who = acknowledge(folder, comment, environment, SystemClock())
     Output().lines([f"{folder.name} acknowledged by {who}"])
+    return RECOVERED
+
+
+def acknowledge_server(name: str, cluster: str, comment: str, environment: Mapping[str, str]) -> int:
+    """A person has made sure that a server which a recovery left out cannot come back with its old data."""
+    who = user_name(environment)
+    Output().lines(list(acknowledge_left_out(name, cluster, comment, who, environment, SystemClock())))
     return RECOVERED
 
 

@@ -17,6 +17,7 @@ from runbook.printable import printable_line
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
 from runbook.redaction import Redactor
+from runbook.session.left_out import look_for_left_out
 
 
 def run_fleet_check(
@@ -41,7 +42,8 @@ def run_fleet_check(
     def check(cluster: InventoryCluster) -> ClusterHealth:
         connected = connect(cluster, os.environ, read_only=True, patient=False)
         redactor.learn_all(connected.secrets)
-        return cluster_health(connected.look(), removed=removed)
+        view, left_out = look_for_left_out(connected, os.environ)
+        return cluster_health(view, removed=removed, left_out=left_out)
 
     checks = check_clusters(clusters, check, timeout=timeout, at_once=at_once)
     checked, interrupted = gather_checks(checks, clusters)

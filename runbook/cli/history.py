@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,3 +166,35 @@ def report(run: str, output: str | None, form: str) -> None:
     from runbook.session.run_folders import folder_of, state_folder
 
     print_report(folder_of(state_folder(os.environ), run), output, form)
+
+
+@click.command()
+@click.argument("run", required=False, shell_complete=completes("run"))
+@click.option("--left-out", metavar="NAME", help="A server that a recovery left out, in place of RUN.")
+@click.option("--cluster", default="", metavar="NAME", help="That of --left-out, with or without its product.")
+@click.option("--comment", required=True, help="What you saw or did, for the record.")
+def ack(run: str | None, left_out: str | None, cluster: str, comment: str) -> None:
+    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer.
+
+    Or, with --left-out NAME, that a server which a recovery left out cannot come back with its old data: `runbook
+    check` watches for it no longer.
+    """
+    if (run is None) == (left_out is None) or (cluster and run):
+        raise click.UsageError("name a RUN, or a server with --left-out NAME, which --cluster goes with")
+    from runbook.cli.execute import acknowledge_run, acknowledge_server
+
+    if left_out is not None:
+        sys.exit(acknowledge_server(left_out, cluster, comment, os.environ))
+    sys.exit(acknowledge_run(str(run), comment, os.environ))
+
+
+@click.command()
+@click.argument("run", shell_complete=completes("run"))
+def stop(run: str) -> None:
+    """End a RUN that is at work in another terminal, as Ctrl-C there would: its handlers are still run.
+
+    Exit: 0 it has ended, 2 it is not at work, or cannot be stopped from here.
+    """
+    from runbook.cli.execute import stop_run
+
+    sys.exit(stop_run(run, os.environ))

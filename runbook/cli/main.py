@@ -83,32 +83,6 @@ def resume(run: str, answers: tuple[str, ...], **common: Any) -> None:
     sys.exit(resume_run(run, options, terminal, os.environ))
 
 
-@main.command()
-@click.argument("run", shell_complete=completes("run"))
-@click.option("--comment", required=True, help="What you saw, for the record.")
-def ack(run: str, comment: str) -> None:
-    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer."""
-    import os
-
-    from runbook.cli.execute import acknowledge_run
-
-    sys.exit(acknowledge_run(run, comment, os.environ))
-
-
-@main.command()
-@click.argument("run", shell_complete=completes("run"))
-def stop(run: str) -> None:
-    """End a RUN that is at work in another terminal, as Ctrl-C there would: its handlers are still run.
-
-    Exit: 0 it has ended, 2 it is not at work, or cannot be stopped from here.
-    """
-    import os
-
-    from runbook.cli.execute import stop_run
-
-    sys.exit(stop_run(run, os.environ))
-
-
 @main.command("print")
 @click.argument("playbook", required=False)
 @click.option("--run", metavar="RUN", help="What is left of this run instead, from its record; `last` is the newest.")

@@ -61,6 +61,7 @@ class ChangeGuards:
         if self._changes and not self._met:
             self._services.check_free(peers)
             self._services.check_permission()
+            self._services.check_left_out(view)
             self._met = True
 
     def acquire(self, view: ClusterView) -> None:

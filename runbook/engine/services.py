@@ -14,6 +14,7 @@ from runbook.errors import TimeIsUpError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
 from runbook.playbook.approval_rule import ApprovalRule
+from runbook.raft.model import ClusterView
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
@@ -47,7 +48,8 @@ class RunServices:
     """``acquire`` holds the cluster that has these peers, ``check_cooldown`` is asked before the first change.
 
     ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now;
-    ``check_permission`` with it: whether the cluster says that it would accept a removal. All of them raise
+    ``check_permission`` with it: whether the cluster says that it would accept a removal; and ``check_left_out``: that
+    nobody is back whom a recovery left out of it. All of them raise
     :class:`runbook.steps.context.RefusedError`.
 
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
@@ -74,6 +76,7 @@ class RunServices:
     acquire: Callable[[frozenset[str]], None] = lambda _peers: None
     check_permission: Callable[[], bool] = lambda: False
     check_cooldown: Callable[[frozenset[str]], None] = lambda _peers: None
+    check_left_out: Callable[[ClusterView], None] = lambda _view: None
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     answers: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ _WARNINGS = frozenset(
         "run.interrupted",
     }
     | {"lock.taken_over", "guard.overridden", "change.unsettled", "change.answered"}
-    | {"server.confirmed_off", "server.port_opened"}
+    | {"server.confirmed_off", "server.port_opened", "left_out.listed"}
 )
 _ERRORS = frozenset({"run.failed"})
 

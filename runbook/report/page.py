@@ -144,7 +144,14 @@ def _side(servers: Sequence[DrawnServer], name: str, title: str) -> Part:
     return {"picture": picture, "title": title, "words": words}
 
 
-WHO = ("change.approved", "change.would_be_approved", "change.answered", "guard.overridden", "server.confirmed_off")
+WHO = (
+    "change.approved",
+    "change.would_be_approved",
+    "change.answered",
+    "guard.overridden",
+    "server.confirmed_off",
+    "left_out.acknowledged",
+)
 WHO_WENT_ON = ("run.started", "run.resumed", "run.acknowledged", "lock.taken_over")
 
 

@@ -204,11 +204,13 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "lock.freed": lambda r: [f"the lock still named {r['run']}, which holds nothing any more ({r['how']}): freed"],
     "server.port_opened": lambda r: [f"{r['name']}: its port {r['address']} has just accepted: it comes and goes"],
     "server.confirmed_off": lambda r: [f"{r['who']} has confirmed that {r['name']} is off: {r['because']}"],
+    "left_out.acknowledged": lambda r: [f"{r['who']} says that {r['name']} is kept out: {r['comment']}"],
     "guard.overridden": lambda r: [f"{r['who']} set {r['guard']} aside: {r['reason']}"],
 }
 
 _MORE_TEXTS: Mapping[str, Callable[[Record], list[str]]] = {  # which the screen leaves out, as their steps tell of them
     "change.begun": lambda r: [f"began: {r['uses']}"],
+    "left_out.listed": lambda r: [f"watched for from now on: {', '.join(str(s.get('name')) for s in r['servers'])}"],
     "change.would_begin": lambda r: [f"would begin: {r['uses']}"],
     "change.unsettled": lambda r: [f"NOT KNOWN whether it was done: {r['message']}"],
     "run.completed": lambda r: [f"ended: {r['message']}"],

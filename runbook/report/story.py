@@ -24,6 +24,7 @@ MOMENTS: Mapping[str, str] = {
     "guard.overridden": PERSON,
     "server.confirmed_off": PERSON,
     "lock.taken_over": PERSON,
+    "left_out.acknowledged": PERSON,
     "run.resumed": PERSON,
     "run.acknowledged": PERSON,
     "server.port_opened": SIGN,
@@ -282,8 +283,7 @@ class _Telling:
     # -- what stands out
 
     def _moment(self, kind: str, event: Record) -> None:
-        lines = words_of(event)
-        words = lines[0] if kind != "run.completed" else f"ended: {event['message']}"
+        words = words_of(event)[0] if kind != "run.completed" else f"ended: {event['message']}"
         if kind in ("run.refused", "run.failed"):
             if event["message"] not in self._told:
                 told = Moment(self._now, self._clock, MOMENTS[kind], str(event["step"]), event["message"])

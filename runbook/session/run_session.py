@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster, reason_not_permitted
-from runbook.cluster_events import ConfirmedOff
+from runbook.cluster_events import ConfirmedOff, LeftOutListed
 from runbook.engine.execute import REMOVES, Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
@@ -26,12 +26,14 @@ from runbook.files import RUNS
 from runbook.hosts.spec import HostSpec
 from runbook.journal.store import Journal
 from runbook.playbook.approval_rule import ApprovalRule
+from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.by_hand import ByHandFile, kind_of
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts, note_process
+from runbook.session.left_out import left_out_of, probe_left_out, write_list
 from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
 
@@ -148,6 +150,7 @@ class RunSession:
             check_free=lock.check_free,
             acquire=lock.acquire,
             check_permission=self._check_permission,
+            check_left_out=self._check_left_out,
             check_cooldown=cooldown.check,
             choose=operator.choose,
             set_aside=lock.set_aside,
@@ -175,6 +178,15 @@ class RunSession:
             raise RefusedError(Refusal("MissingPermission", reason, "Give a token that has it, and run this again"))
         return reason is not None
 
+    def _check_left_out(self, view: ClusterView) -> None:
+        """Raises RefusedError where a server is back that a recovery left out of this cluster."""
+        from runbook.raft.left_out import refusal_if_returned
+
+        left_out = left_out_of(self.state_folder, view.identities)
+        reason = refusal_if_returned(probe_left_out(self.cluster, view, left_out), left_out)
+        if reason is not None:
+            raise RefusedError(reason)
+
     def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
         by_hand = ByHandFile(self.plan, kind_of(self.cluster.name), self.folder, self.secret_store.hide)
@@ -187,6 +199,8 @@ class RunSession:
                 self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())
                 if changes:
                     by_hand.refresh(record, self.state)
+                if isinstance(event, LeftOutListed):
+                    write_list(self.state_folder, self.plan.run, self.cluster.name, record)
                 with contextlib.suppress(OSError, ValueError):
                     write(record)
 

@@ -222,6 +222,46 @@ def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> N
     assert "on its host it was seen that it does not run" in " ".join(ended.text.replace("#", "").split())
 
 
+def check(lab: AgentLab, folder: Path) -> tuple[int, str]:
+    """As cron does, by the address of one server that runs."""
+    door = next(row.address for row in AgentLab.load(lab.folder).status() if row.state == "running")
+    environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: door, "RUNBOOK_STATE_DIR": str(folder / "state")}
+    command = [sys.executable, "-m", "runbook", "check"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("lab", labs(5), indirect=True)
+def test_who_was_left_out_and_is_started_again_is_named_by_check(lab: AgentLab, tmp_path: Path) -> None:
+    """Three are only killed, with their data, and a person names them: each is on the list until one says otherwise."""
+    dead = lose(lab, 3, wipe=False)
+    ended = recover(lab, tmp_path, hosts_of(lab, [name for name in lab.names if name not in dead]))
+    assert ended.code == 0, ended.text
+    assert ended.text.count("KEEP OUT") == 1
+    code, line = check(lab, tmp_path)
+    assert (code, "LeftOutReturned" in line) == (2, False), line
+    assert "no further voter may fail: 2 of 2" in line, "critical by its numbers alone"
+
+    AgentLab.load(lab.folder).restart(dead[1])
+    until = time.monotonic() + 15
+    while "LeftOutReturned" not in (told := check(lab, tmp_path))[1]:
+        assert time.monotonic() < until, told
+    assert told[0] == 2, told
+    assert re.match(
+        rf"RAFT CRITICAL - LeftOutReturned \(certain\): {dead[1]}\S*, left out by a recovery, is back", told[1]
+    )
+    ended = at_a_terminal(lab, tmp_path, "execute", "remove-dead-peers", "--yes")
+    assert (ended.code, ended.changes) == (3, []), ended.text
+    assert f"runbook ack --left-out {dead[1]}" in " ".join(ended.text.split())
+
+    AgentLab.load(lab.folder).kill(dead[1])
+    ended = at_a_terminal(lab, tmp_path, "ack", "--left-out", dead[1], "--comment", "its data folder is gone")
+    assert ended.code == 0, ended.text
+    (kept,) = (tmp_path / "state" / "left-out").iterdir()
+    names = [row["name"].partition(".")[0] for row in json.loads(kept.read_text(encoding="utf-8"))["servers"]]
+    assert names == [dead[0], dead[2]]
+
+
 KILLED_AT = [int(word) for word in os.environ.get("RECOVERY_KILLED_AT", "5").split()]  # stop 1-2, copy, write, start
 
 

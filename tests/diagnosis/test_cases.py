@@ -11,6 +11,7 @@ import pytest
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.server_checks import SENTENCES
+from runbook.raft.left_out import NOBODY, LeftOutList, LeftOutServer
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Reach
 from runbook.raft.serialization import view_from_dict, view_to_dict
@@ -72,6 +73,11 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "every_server_is_sealed": "SealedServer certain",
     "a_server_without_data_runs_at_a_voters_address": "EmptyServer certain",
     "a_removed_server_runs_on_outside": "ZombiePeer likely",
+    "a_server_left_out_of_a_recovery_is_back": "LeftOutReturned certain",
+    "a_server_left_out_is_back_in_gossip": "LeftOutReturned certain",
+    "a_server_left_out_is_back_beside_a_dead_one": "LeftOutReturned certain",
+    "a_server_left_out_was_replaced": "LeftOutReplaced certain",
+    "a_list_of_servers_left_out_cannot_be_read": "LeftOutUnread certain",
 }
 CASES = sorted(path.parent.name for path in HERE.glob("*/view.json"))
 
@@ -98,8 +104,16 @@ def earlier_of(case: str) -> list[ClusterView]:
     ]
 
 
+def left_out_of(case: str) -> LeftOutList:
+    path = HERE / case / "left_out.json"
+    if not path.exists():
+        return NOBODY
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return LeftOutList(tuple(LeftOutServer(**row) for row in told["servers"]), tuple(told["unread"]))
+
+
 def findings_of(case: str) -> tuple[Finding, ...]:
-    return diagnose(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
+    return diagnose(view_of(case), removed=removed_of(case), earlier=earlier_of(case), left_out=left_out_of(case))
 
 
 def names_in_the_code() -> set[str]:

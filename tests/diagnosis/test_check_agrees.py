@@ -8,9 +8,9 @@ from itertools import combinations_with_replacement, product
 import pytest
 
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
-from runbook.raft.diagnosis.health import LEVEL_OF_FINDING, cluster_health, level_of
+from runbook.raft.diagnosis.health import LEVEL_OF_FINDING, ClusterHealth, cluster_health, level_of
 from runbook.raft.model import ClusterView
-from tests.diagnosis.test_cases import CASES, ROOT, earlier_of, findings_of, removed_of, view_of
+from tests.diagnosis.test_cases import CASES, ROOT, earlier_of, findings_of, left_out_of, removed_of, view_of
 from tests.diagnosis.test_worlds import KINDS, SIZES, leaderless
 from tests.raft import worlds
 
@@ -25,6 +25,11 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "a_removed_server_is_alive_in_gossip": WARNING,
     "a_removed_server_was_added_back_as_a_non_voter": WARNING,
     "a_removed_server_runs_on_outside": OK,
+    "a_list_of_servers_left_out_cannot_be_read": WARNING,
+    "a_server_left_out_is_back_beside_a_dead_one": CRITICAL,
+    "a_server_left_out_is_back_in_gossip": CRITICAL,
+    "a_server_left_out_of_a_recovery_is_back": CRITICAL,
+    "a_server_left_out_was_replaced": OK,
     "a_sealed_server_waits_for_its_key": WARNING,
     "a_server_came_back_with_an_empty_disk": WARNING,
     "a_server_has_not_yet_received_the_newest_configuration": WARNING,
@@ -82,9 +87,13 @@ def allowed(found: tuple[Finding, ...]) -> set[int]:
     return {OK, WARNING, CRITICAL, UNKNOWN}
 
 
+def health_of(case: str) -> ClusterHealth:
+    return cluster_health(view_of(case), left_out=left_out_of(case), removed=removed_of(case), earlier=earlier_of(case))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_situation_has_its_exit_code(case: str) -> None:
-    health = cluster_health(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
+    health = health_of(case)
     assert health.level == LEVEL[case], health.sentence
     assert health.findings == findings_of(case)
 
@@ -92,7 +101,7 @@ def test_a_situation_has_its_exit_code(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_line_names_the_worst_finding_and_the_next_command(case: str) -> None:
     """One line, which says no *healthy* beside a level that is none."""
-    health = cluster_health(view_of(case), removed=removed_of(case), earlier=earlier_of(case))
+    health = health_of(case)
     found = [each for each in findings_of(case) if each.severity in (Severity.CRITICAL, Severity.WARNING)]
     assert ("healthy" in health.sentence) == (health.level == OK)
     assert "\n" not in health.sentence

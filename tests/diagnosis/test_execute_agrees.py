@@ -12,7 +12,7 @@ import pytest
 from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.raft.diagnosis.health import OK
 from runbook.raft.model import ClusterView, Peer, Reach
-from tests.diagnosis.test_cases import CASES, findings_of, view_of
+from tests.diagnosis.test_cases import CASES, findings_of, left_out_of, view_of
 from tests.diagnosis.test_check_agrees import CRITICAL, LEVEL
 from tests.engine.fake import FakeClock, Run
 
@@ -27,6 +27,11 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "a_removed_server_is_alive_in_gossip": (UNREACHABLE, []),
     "a_removed_server_was_added_back_as_a_non_voter": (RECOVERED, []),
     "a_removed_server_runs_on_outside": (RECOVERED, []),
+    "a_list_of_servers_left_out_cannot_be_read": (RECOVERED, []),
+    "a_server_left_out_is_back_beside_a_dead_one": (REFUSED, []),
+    "a_server_left_out_is_back_in_gossip": (REFUSED, []),
+    "a_server_left_out_of_a_recovery_is_back": (REFUSED, []),
+    "a_server_left_out_was_replaced": (RECOVERED, []),
     "a_sealed_server_waits_for_its_key": (REFUSED, []),
     "a_server_came_back_with_an_empty_disk": (REFUSED, []),
     "a_server_crashes_and_is_started_again": (RECOVERED, ["s2"]),
@@ -101,7 +106,7 @@ class Still:
 
 
 def executed(case: str, folder: Path) -> tuple[int, list[str]]:
-    run = Run(Still(view_of(case), FakeClock()), folder)  # type: ignore[arg-type]
+    run = Run(Still(view_of(case), FakeClock()), folder, left_out=left_out_of(case))  # type: ignore[arg-type]
     ending = run.execute(dry_run=True)
     would = [record["name"] for record in run.records if record["kind"] == "removal.would_be_requested"]
     return exit_code_of_ending(ending), [name.split(".")[0] for name in would]

@@ -12,10 +12,11 @@ from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
-from runbook.errors import ClusterError, ErrorKind
+from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import Event, RunStarted
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
+from runbook.raft.left_out import NOBODY, LeftOutList, refusal_if_returned
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
 from runbook.steps.context import Agreement
@@ -195,6 +196,7 @@ class Run:
     records: list[dict[str, Any]] = field(default_factory=list)
     text: bytes = field(default_factory=PLAYBOOK.read_bytes)
     state: RunState = field(default_factory=RunState)
+    left_out: LeftOutList = NOBODY
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
@@ -232,7 +234,12 @@ class Run:
             choose=self._choose,
             set_aside=lambda guard, _refusal: guard in self.overrides,
             answers=self.answers,
+            check_left_out=self._check_left_out,
         )
+
+    def _check_left_out(self, view: ClusterView) -> None:
+        if reason := refusal_if_returned(view, self.left_out):
+            raise RefusedError(reason)
 
     def _approve(self, sentence: str, _seconds: float) -> Agreement | None:
         self.questions.append(sentence)

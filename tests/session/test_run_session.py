@@ -54,9 +54,11 @@ def on(cluster: FakeCluster) -> Iterator[None]:
         yield
 
 
-def played(state: Path, cluster: FakeCluster, **options: Any) -> tuple[RunResult, list[Mapping[str, Any]]]:
+def played(
+    state: Path, cluster: FakeCluster, playbook: Path = PLAYBOOK, **options: Any
+) -> tuple[RunResult, list[Mapping[str, Any]]]:
     shown: list[Mapping[str, Any]] = []
-    request = RunRequest(str(PLAYBOOK), options=RunOptions(**options))
+    request = RunRequest(str(playbook), options=RunOptions(**options))
     with on(cluster), open_run(request, {"RUNBOOK_STATE_DIR": str(state)}, cluster.clock) as session:
         return session.run(Nobody(), shown.append), shown
 

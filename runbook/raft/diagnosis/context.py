@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation, observe_peers
+from runbook.raft.left_out import NOBODY, LeftOutList, LeftOutServer, returned_in
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage
 from runbook.raft.quorum import failure_tolerance, quorum
 
@@ -26,12 +27,13 @@ class Phase(Enum):
 @dataclass(frozen=True)
 class DiagnosisContext:
     """One view; ``removed`` are the ids of peers that earlier runs took out of this cluster, ``earlier`` the looks
-    before it, oldest first, of whoever has looked for longer.
+    before it, oldest first, of whoever has looked for longer, ``left_out`` whom a recovery left out of this cluster.
     """
 
     view: ClusterView
     removed: frozenset[str] = frozenset()
     earlier: tuple[ClusterView, ...] = ()
+    left_out: LeftOutList = NOBODY
 
     @property
     def phase(self) -> Phase:
@@ -49,6 +51,11 @@ class DiagnosisContext:
     @cached_property
     def observations(self) -> tuple[PeerObservation, ...]:
         return observe_peers(self.view)
+
+    @cached_property
+    def returned(self) -> dict[LeftOutServer, tuple[str, ...]]:
+        """Who of those that a recovery left out is back, with what shows it."""
+        return returned_in(self.view, self.left_out)
 
     @cached_property
     def looping(self) -> dict[Peer, int]:

@@ -20,22 +20,30 @@ from runbook.raft.diagnosis.findings import (
     server_of,
     worst_first,
 )
+from runbook.raft.diagnosis.left_out_checks import left_out_findings
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
+from runbook.raft.left_out import NOBODY, LeftOutList
 from runbook.raft.model import ClusterView, Reach, Vantage
 
 
 def diagnose(
-    view: ClusterView, *, removed: Collection[str] = (), earlier: Collection[ClusterView] = ()
+    view: ClusterView,
+    *,
+    removed: Collection[str] = (),
+    earlier: Collection[ClusterView] = (),
+    left_out: LeftOutList = NOBODY,
 ) -> tuple[Finding, ...]:
     """Name everything that is wrong, worst first.
 
     Args:
         removed: ids that earlier runs took out of this cluster.
         earlier: the looks before this one, oldest first.
+        left_out: whom a recovery left out of this cluster; their ports are in the view's probes.
     """
-    context = DiagnosisContext(view, frozenset(removed), tuple(earlier))
+    context = DiagnosisContext(view, frozenset(removed), tuple(earlier), left_out)
     found = [
+        *left_out_findings(context),
         *_access(context),
         *quorum_findings(context),
         *server_findings(context),

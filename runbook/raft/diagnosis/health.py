@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runbook.raft.diagnosis.context import DiagnosisContext
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, command_for
+from runbook.raft.left_out import NOBODY, LeftOutList
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import failure_tolerance
@@ -39,24 +40,30 @@ class ClusterHealth:
 
 
 def cluster_health(
-    view: ClusterView, *, removed: Collection[str] = (), earlier: Collection[ClusterView] = ()
+    view: ClusterView,
+    *,
+    removed: Collection[str] = (),
+    earlier: Collection[ClusterView] = (),
+    left_out: LeftOutList = NOBODY,
 ) -> ClusterHealth:
     """Count who is alive and say what it means. A peer that looks dead in one look counts as dead here, and only here.
 
-    ``removed``: ids that earlier runs took out of this cluster; ``earlier``: the looks before this one.
+    ``removed``: ids that earlier runs took out of this cluster; ``earlier``: the looks before this one;
+    ``left_out``: whom a recovery left out of it.
     """
     seen = view.best_configuration
     verdicts: tuple[Verdict, ...] = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
     voting = [verdict for verdict in verdicts if verdict.peer.voter]
-    context = DiagnosisContext(view, frozenset(removed))
+    context = DiagnosisContext(view, frozenset(removed), left_out=left_out)
     live = context.live
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
     by_numbers, sentence = _level_and_sentence(context, dead)
-    findings = diagnose(view, removed=removed, earlier=earlier)
+    findings = diagnose(view, removed=removed, earlier=earlier, left_out=left_out)
     level = level_of(by_numbers, findings) if voting else UNKNOWN
+    decides = level != by_numbers or bool(context.returned)  # who is back is told by name, whatever the numbers are
     return ClusterHealth(
         level=level,
-        sentence=_format_sentence(view.cluster, findings, sentence, decides=level != by_numbers),
+        sentence=_format_sentence(view.cluster, findings, sentence, decides=decides),
         voters=len(voting),
         live_voters=live,
         failure_tolerance=failure_tolerance(len(voting), live),

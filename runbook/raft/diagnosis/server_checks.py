@@ -28,6 +28,7 @@ START_OR_REMOVE = (
 TOO_FEW_LEFT = "Start {it} again, or add a replacement first: a removal would leave {left} voters"
 MINIMUM_UNREAD = "Start {it} again: a removal is refused while the cluster's own minimum of voters cannot be read"
 QUORUM_UNPROVEN = "Start {it} again; for a removal, give the addresses of more servers' own APIs, to prove the quorum"
+KEEP_OUT_FIRST = "First keep out who was left out by a recovery and is back: until then no run removes {it}"
 LEAST_VOTERS = 3  # what the shipped playbook leaves at least, unless a person names another number
 
 
@@ -129,6 +130,8 @@ def _finding(
         next_action = MINIMUM_UNREAD
     elif not context.proves_quorum:
         next_action = QUORUM_UNPROVEN
+    elif context.returned:
+        next_action = KEEP_OUT_FIRST
     else:
         next_action, playbook = START_OR_REMOVE, REMOVE_DEAD_PEERS
     evidence = [o.evidence for o in observations]

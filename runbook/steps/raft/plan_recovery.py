@@ -45,7 +45,12 @@ PLAN_RECOVERY = StepDeclaration(
     ),
     results=(
         Field("survivors", "list", "who goes on, the furthest log first", items=("id", "address", "name", "host")),
-        Field("left_out", "list", "who does not, and on what ground", items=("id", "name", "ground", "may_return")),
+        Field(
+            "left_out",
+            "list",
+            "who does not, and on what ground",
+            items=("id", "name", "address", "ground", "may_return"),
+        ),
         *METHOD_FIELDS,
         Field("peers_json", "string", "the file's text, the same for all; empty where none is written"),
         Field("raft_folder", "string", "where it belongs, below the data folder"),

@@ -191,11 +191,13 @@ VERIFY_RECOVERY = StepDeclaration(
 )
 
 PAUSE = 1.0  # seconds between two looks
+WATCHED = ("id", "name", "address", "ground")  # of a server left out
 
 
 def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     """Raises ClusterError where it is not so in time, and StepError where a file was not read."""
     from runbook.clock import wait
+    from runbook.cluster_events import LeftOutListed
     from runbook.errors import ClusterError, ErrorKind
 
     if context.dry_run:
@@ -217,11 +219,16 @@ def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResu
     _refuse_unread_files(plan)
     leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
     voters = len(view.configuration.voters) if view.configuration else 0
-    keep_out = [row["name"] for row in plan["left_out"] if row["may_return"]]
+    watched = [{key: row[key] for key in WATCHED} for row in plan["left_out"] if row["may_return"]]
+    keep_out = [row["name"] for row in watched]
     lines = [f"{leader.label if leader else 'a server'} leads {voters} voters, and all survivors agree"]
     if keep_out:
         names = ", ".join(keep_out)
         lines.append(f"KEEP OUT, until its Raft folder was moved aside as {plan['path']} says: {names}")
+        lines.append(
+            "runbook check is CRITICAL where one is back, until runbook ack --left-out NAME says it is kept out"
+        )
+        context.emit(LeftOutListed(context.step, tuple(sorted(view.identities)), tuple(watched)))
     output = {"voters": voters, "leader": leader.label if leader else None, "keep_out": keep_out}
     return StepResult("\n".join(lines), output)
 
