@@ -11,7 +11,7 @@ from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.raft.removal import Refusal
 from runbook.raft.stopping import StopProof, may_stop
 
-HEARD, STILL_HELD = "TargetAlive", "StillHeld"
+ANSWERS, HEARD, STILL_HELD = "TargetAlive", "TargetHeard", "StillHeld"
 
 
 def frozen_server(view: ClusterView, name: str) -> Peer | Refusal:
@@ -27,7 +27,8 @@ def frozen_server(view: ClusterView, name: str) -> Peer | Refusal:
     waiting = waiting_server(view, peer)
     heard = words_of_life(view, peer) or (waiting and f"{waiting.url} answers and waits for {waiting.waits_for}")
     if heard:
-        return Refusal(HEARD, f"{peer.label} is alive: {heard}", "A living server is not stopped here")
+        code = ANSWERS if waiting or view.vantage_of(peer) else HEARD
+        return Refusal(code, f"{peer.label} is alive: {heard}", "A living server is not stopped here")
     if view.leader_id not in view.opinions_of(peer):
         sentence = f"the leader's own opinion of {peer.label} could not be read"
         return Refusal(STILL_HELD, sentence, "Name the leader's address too, then run this again")

@@ -42,6 +42,10 @@ def stop(lab: AgentLab, folder: Path, server: str, host: dict[str, Any], *more: 
 
 @pytest.mark.parametrize("lab", [*labs(5), ETCD], indirect=True)
 def test_a_frozen_server_is_stopped_by_name_and_removed(lab: Any, tmp_path: Path) -> None:
+    if lab.layout.kind == "etcd":
+        told = subprocess.run([lab.layout.binary, "--version"], capture_output=True, text=True, timeout=10, check=True)
+        if "etcd Version: 3.4." not in told.stdout:
+            pytest.skip("streams to a frozen member stay up there, so it is heard: docs/servers/etcd.md")
     frozen = followers(lab)[0]
     pid = freeze(lab, frozen)
     outcome = stop(lab, tmp_path, frozen, host_of(lab, frozen))

@@ -49,7 +49,9 @@ STOP_FROZEN = StepDeclaration(
 """,
 )
 
-LEAST_LOOKS, HEARD_FOR, SETTLE = 3, 10.0, 90.0  # gossip takes 35-48 s; a sign of life may be as old as the look
+LEAST_LOOKS, SETTLE = 3, 90.0  # looks; and seconds more for gossip, which takes 35-48
+# Seconds until a sign of life is no old one: of its own, and one that the others have, of which etcd's spans 15 s.
+ANSWERS_FOR, HEARD_FOR = 10.0, 25.0
 PAUSE, POLL, ENDING = 3.0, 0.5, 20.0  # seconds between looks; on the host; and for a process that was killed
 
 
@@ -83,7 +85,7 @@ def stop_frozen(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 def _confirmed(context: StepContext, server: str, confirm_for: float) -> Peer:
     """The server, once an unbroken row of looks has shown it frozen for so long. Raises RefusedError."""
     from runbook.clock import wait
-    from runbook.raft.frozen import HEARD, STILL_HELD, frozen_server
+    from runbook.raft.frozen import ANSWERS, HEARD, STILL_HELD, frozen_server
     from runbook.raft.stopping import WOULD_LOSE_QUORUM
     from runbook.steps.raft.looking import look_again
 
@@ -103,12 +105,14 @@ def _confirmed(context: StepContext, server: str, confirm_for: float) -> Peer:
             lasted = max(0.0, row[-1][0] - row[0][1])
             return found if len(row) >= least and lasted >= confirm_for else None
         row.clear()
-        heard += found.code == HEARD
+        is_heard = found.code in (ANSWERS, HEARD)
+        heard += is_heard
         why = found
-        if found.code == HEARD and waited >= (HEARD_FOR if confirm_for else 0.0):
+        longest = ANSWERS_FOR if found.code == ANSWERS else HEARD_FOR
+        if is_heard and waited >= (longest if confirm_for else 0.0):
             many = f"heard in {heard} of {looks} looks over {waited:.0f} s"
             raise RefusedError(replace(found, sentence=f"{found.sentence} ({many})"))
-        if found.code not in (HEARD, STILL_HELD, WOULD_LOSE_QUORUM):
+        if not is_heard and found.code not in (STILL_HELD, WOULD_LOSE_QUORUM):
             raise RefusedError(found)
         return None
 
