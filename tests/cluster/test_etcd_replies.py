@@ -9,6 +9,7 @@ import pytest
 
 from runbook.cluster.etcd import replies
 from runbook.cluster.etcd.errors import error_of
+from runbook.cluster.etcd.replies import PeerStreams
 from runbook.cluster.http import Reply
 from runbook.errors import ClusterError, ErrorKind
 
@@ -74,7 +75,13 @@ etcd_server_id{server_id="7ed8401bdfd8a881"} 1
 
 def test_streams_are_those_of_the_member_that_was_asked() -> None:
     """Behind a balancer another member's page may come: its streams are not this one's."""
-    assert replies.streams(METRICS, "7ed8401bdfd8a881") == {"1e49aca2afbf8c83": False, "fa386a4f25707c": True}
+    came = 'etcd_network_peer_received_bytes_total{From="fa386a4f25707c"} 1.2345678e+07\n'
+    assert replies.streams(METRICS + came, "7ed8401bdfd8a881") == {
+        "1e49aca2afbf8c83": PeerStreams(False),
+        "fa386a4f25707c": PeerStreams(True, 12345678.0),
+    }
+    odd = 'etcd_network_peer_received_bytes_total{From="fa386a4f25707c"} NaN\n'
+    assert replies.streams(METRICS + odd, "7ed8401bdfd8a881")["fa386a4f25707c"] == PeerStreams(True)
     assert replies.streams(METRICS, "fa386a4f25707c") == {}
     assert replies.streams("404 page not found", "7ed8401bdfd8a881") == {}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from runbook.cluster.etcd import replies
 from runbook.cluster.etcd.client import EtcdClient
+from runbook.cluster.etcd.replies import PeerStreams
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach, Vantage
 
@@ -22,7 +24,7 @@ class Interview:
 
     vantage: Vantage
     client_urls: dict[str, tuple[str, ...]]
-    streams: dict[str, bool] | None = None
+    streams: Mapping[str, PeerStreams] | None = None
     cluster_id: str | None = None
     error: ClusterError | None = None
 
@@ -65,7 +67,7 @@ def _in_its_list(vantage: Vantage, status: replies.Status, told: replies.MemberL
     )
 
 
-def _streams(client: EtcdClient, vantage: Vantage, until: float) -> dict[str, bool] | None:
+def _streams(client: EtcdClient, vantage: Vantage, until: float) -> Mapping[str, PeerStreams] | None:
     try:
         return replies.streams(client.metrics(vantage.url, until), vantage.server_id or "") or None
     except ClusterError:

@@ -1,21 +1,25 @@
-"""What each etcd member holds of the others: whether its streams to them are up. There is no gossip.
+"""What each etcd member holds of the others: whether its streams to them are up, and bytes come by them. There is no
+gossip.
 
-A stream to a frozen member stays up for up to eight seconds, and one that broke does not tell a frozen member from a
-dead one: docs/servers/etcd.md#every-member-is-a-vantage.
+The leader's streams are its pulse: each follower answers it ten times a second. Streams alone tell less: to a frozen
+member they stay up for eight seconds, in 3.6 for a minute and more, and ones that broke do not tell a frozen member
+from a dead one: docs/servers/etcd.md#every-member-is-a-vantage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from runbook.cluster.etcd.replies import PeerStreams
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion, OpinionKind
 
-HEARD_AFTER = 10.0  # seconds between two samples that show a stream up: longer than a frozen member's stays so
+HEARD_AFTER = 10.0  # seconds between two samples that show a stream up: longer than a frozen member's of 3.4 stays so
+BEAT = 1.0  # seconds at least between two samples of the bytes that came: ten heartbeats, as they are set by default
 STREAM_DELAY = 8.0  # seconds for which the stream to a frozen member is still up
 SOURCE = "streams"
 
-Streams = Mapping[str, bool]  # whether the streams to a member are up, by its id
+Streams = Mapping[str, PeerStreams]  # by the member's id
 Opinions = dict[str, dict[str, Opinion]]
 
 
@@ -24,6 +28,8 @@ class StreamLog:
 
     def __init__(self) -> None:
         self._up_since: dict[tuple[str, str], float] = {}
+        self._came: dict[tuple[str, str], tuple[float, float]] = {}  # when, and how many bytes by then
+        self._heard: dict[tuple[str, str], float | None] = {}  # since when bytes came, by the newest two samples
         self.newest: dict[str, Streams] = {}
 
     def add(self, now: float, sample: Mapping[str | None, Streams | None]) -> None:
@@ -32,9 +38,34 @@ class StreamLog:
         self._up_since = {
             (by, peer): self._up_since.get((by, peer), now)
             for by, streams in self.newest.items()
-            for peer, is_up in streams.items()
-            if is_up
+            for peer, seen in streams.items()
+            if seen.up
         }
+        for by, streams in self.newest.items():
+            for peer, seen in streams.items():
+                self._compare((by, peer), now, seen.received)
+
+    def _compare(self, pair: tuple[str, str], now: float, received: float | None) -> None:
+        at, before = self._came.get(pair, (now, received))
+        if received is None or before is None:
+            self._came.pop(pair, None)
+            self._heard.pop(pair, None)
+        elif pair not in self._came or now - at >= BEAT:
+            if pair in self._came:
+                self._heard[pair] = at if received > before else None
+            self._came[pair] = (now, received)
+
+    def counts(self, by: str, peer: str) -> bool:
+        """Whether the member tells how many bytes came from the other."""
+        return (by, peer) in self._came
+
+    def is_compared(self, by: str, peer: str) -> bool:
+        """Whether there are two samples of it that are far enough apart."""
+        return (by, peer) in self._heard
+
+    def heard_since(self, by: str, peer: str) -> float | None:
+        """From when on bytes came, by the newest two such samples; None where none came."""
+        return self._heard.get((by, peer))
 
     def up_for(self, by: str, peer: str, now: float) -> float:
         """For how many seconds the streams of one member to another were up in every sample."""
@@ -50,6 +81,8 @@ def opinions_in(view: ClusterView, log: StreamLog, now: float, door: Vantage | N
     peers = view.best_configuration.peers if view.best_configuration else ()
     held = {by: {p.id: _opinion(p, by, log, now, view) for p in peers if p.id != by} for by in log.newest}
     leader = view.leader
+    if leader is not None and leader.id in held:
+        held = {by: own if by == leader.id else _without_proof(own) for by, own in held.items()}
     if leader is not None and leader.id not in held and door is not None and door.server_id in held:
         mine = held[door.server_id]
         held[leader.id] = {p.id: _through(view, p, mine, door) for p in peers if p.id != leader.id}
@@ -60,15 +93,36 @@ def opinions_in(view: ClusterView, log: StreamLog, now: float, door: Vantage | N
 
 
 def _opinion(peer: Peer, by: str, log: StreamLog, now: float, view: ClusterView) -> Opinion:
-    is_up = log.newest[by].get(peer.id)
-    if is_up is None:
+    seen = log.newest[by].get(peer.id)
+    if seen is None:
         return Opinion(OpinionKind.UNSURE, "it shows no streams to it", SOURCE)
-    if not is_up:
+    if not seen.up:
         return Opinion(OpinionKind.GONE, "broken", SOURCE)
+    if by == view.leader_id and log.counts(by, peer.id):
+        return _pulse(log, by, peer, now)
     if log.up_for(by, peer.id, now) < HEARD_AFTER:
         return Opinion(OpinionKind.PRESENT, "up", SOURCE)
     words = f"its streams to it were up in every look of {log.up_for(by, peer.id, now):.0f} s"
     return Opinion(OpinionKind.HEARD, words, SOURCE, STREAM_DELAY, follows=by == view.leader_id)
+
+
+def _pulse(log: StreamLog, by: str, peer: Peer, now: float) -> Opinion:
+    """Of the leader, which each follower answers ten times a second."""
+    if not log.is_compared(by, peer.id):
+        return Opinion(OpinionKind.PRESENT, "up", SOURCE)
+    since = log.heard_since(by, peer.id)
+    if since is None:
+        return Opinion(OpinionKind.UNSURE, "up, and no bytes come by them", SOURCE)
+    words = f"bytes came by its streams to it in the last {now - since:.0f} s"
+    return Opinion(OpinionKind.HEARD, words, SOURCE, now - since, follows=True)
+
+
+def _without_proof(held: Mapping[str, Opinion]) -> dict[str, Opinion]:
+    """What a follower holds where the leader's own word is known: streams that are up may lead to a frozen member."""
+    return {
+        peer: Opinion(OpinionKind.PRESENT, "up", SOURCE) if opinion.kind is OpinionKind.HEARD else opinion
+        for peer, opinion in held.items()
+    }
 
 
 def _through(view: ClusterView, peer: Peer, held: Mapping[str, Opinion], door: Vantage) -> Opinion:

@@ -19,7 +19,10 @@ ID_LIMIT = 1 << 64
 ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 _DECIMAL = re.compile(r"[0-9]{1,20}")
 _HEX = re.compile(r"[0-9a-f]{1,16}")
-_METRIC = re.compile(r"(etcd_network_active_peers|etcd_server_id)\{([^}]*)\} (\S+)")
+_METRIC = re.compile(
+    r"(etcd_network_active_peers|etcd_network_peer_received_bytes_total|etcd_server_id)\{([^}]*)\} (\S+)"
+)
+_NUMBER = re.compile(r"\d{1,20}(\.\d{1,9})?(e\+\d{1,2})?", re.ASCII)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -100,23 +103,34 @@ def status(reply: Any, url: str) -> Status:
         raise ClusterError(ErrorKind.BAD_REPLY, f"{url} sent no readable status ({error!r:.200})") from None
 
 
-def streams(metrics: str, asked: str) -> dict[str, bool]:
-    """Whether the streams of the member ``asked`` to each other member are up, by that member's id.
+@dataclass(frozen=True)
+class PeerStreams:
+    """One member's streams to another: whether they are up, and how many bytes came, where it is said."""
+
+    up: bool
+    received: float | None = None
+
+
+def streams(metrics: str, asked: str) -> dict[str, PeerStreams]:
+    """The streams of the member ``asked`` to each other member, by that member's id.
 
     Empty where the page is not that member's: behind a balancer somebody else may answer.
     """
-    found: dict[str, bool] = {}
+    up: dict[str, bool] = {}
+    received: dict[str, float] = {}
     for name, labels, value in _METRIC.findall(metrics):
         said = dict(_LABEL.findall(labels))
         if name == "etcd_server_id" and said.get("server_id") != asked:
             return {}
+        if name == "etcd_network_peer_received_bytes_total" and _NUMBER.fullmatch(value):
+            received[said.get("From", "")] = float(value)
         if (
             name == "etcd_network_active_peers"
             and said.get("Local") == asked
             and _HEX.fullmatch(said.get("Remote", ""))
         ):
-            found[said["Remote"]] = found.get(said["Remote"], False) or value == "1"
-    return found
+            up[said["Remote"]] = up.get(said["Remote"], False) or value == "1"
+    return {member: PeerStreams(is_up, received.get(member)) for member, is_up in up.items()}
 
 
 def member_id(told: Any) -> str:
