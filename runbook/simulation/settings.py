@@ -10,7 +10,7 @@ from runbook.errors import LabError
 FIRST_HOST = 10  # s1 is 127.0.<octet>.11, as in the captured replies
 MOST_SERVERS = 244  # what is left of the last octet
 REGION = "global"
-NEWEST = "1.11.3"
+OLDEST, NEWEST = "1.0.0", "1.11.3"
 NEWEST_ON_PROTOCOL_2 = "1.0.18"
 
 
@@ -20,7 +20,7 @@ class SimulationSettings:
 
     ``version`` chooses the personality: left out, it is 1.11.3, or 1.0.18 on Raft protocol 2, which Nomad 1.4 and later
     refuse; what differs is in docs/servers/nomad.md#what-changed-in-which-version. ``epoch`` is the wall clock when
-    the model's own clock is 0; only replies show it.
+    the model's own clock is 0; only replies show it. ``leader`` leads at the beginning; left out, it is drawn.
     """
 
     servers: int = 5
@@ -37,6 +37,7 @@ class SimulationSettings:
     min_quorum: int = 0
     seed: int = 1
     epoch: float = 0.0
+    leader: str = ""
 
     def __post_init__(self) -> None:
         _require(1 <= self.servers <= MOST_SERVERS, f"a lab has 1 to {MOST_SERVERS} servers, not {self.servers}")
@@ -55,6 +56,11 @@ class SimulationSettings:
     def at_least(self, *version: int) -> bool:
         """Whether the release played is this one or newer."""
         return _numbers(self.release) >= version
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what this release does differently from others is drawn: docs/servers/nomad.md has none beyond."""
+        return _numbers(OLDEST) <= _numbers(self.release) <= _numbers(NEWEST)
 
     @property
     def names(self) -> tuple[str, ...]:

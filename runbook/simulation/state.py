@@ -197,7 +197,8 @@ def form_cluster(settings: SimulationSettings) -> ClusterState:
         tuple(Peer(server.raft_id, server.address, voter=True) for server in state.servers.values())
     )
     log = [LogEntry(1, 1, configuration), *(LogEntry(FIRST_TERM, index) for index in range(2, FIRST_INDEX + 1))]
-    leader = random.choice(list(state.servers.values()))
+    drawn = random.choice(list(state.servers.values()))
+    leader = state.servers.get(settings.leader, drawn)
     for server in state.servers.values():
         server.log, server.committed, server.leader = list(log), FIRST_INDEX, leader.address
         server.gossip = {each.name: GossipEntry(MemberStatus.ALIVE, each.uuid, 0.0) for each in state.servers.values()}

@@ -8,6 +8,7 @@ from random import Random
 
 from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.lab.virtual.messages import MessageFault
+from runbook.lab.virtual.network import FaultTimes
 
 ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
 """Of a run, by the kind of its last event."""
@@ -110,7 +111,7 @@ BLIND_RATE = 0.5  # of the removals past which a playbook may go on, in some inc
 BLIND_FOR = 10.0  # seconds; longer than a look waits for the leader
 
 
-class FaultRates:
+class FaultRates(FaultTimes):
     """How often requests meet a fault. It clears up for good when the faults of an incident are over."""
 
     def __init__(self, chance: Callable[[str], Random], reading: float, removing: float) -> None:

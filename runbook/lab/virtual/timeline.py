@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from typing import Protocol
 
 from runbook.errors import LabError
-from runbook.simulation.cluster import SimulatedCluster
 
 FOREVER = float("inf")
+
+
+class Model(Protocol):
+    """What moves as time goes on."""
+
+    def advance(self, now: float) -> None:
+        """Let its time pass until ``now``, in seconds since its start."""
 
 
 class Timeline:
     """The model's clock, and the actions that are due on it. ``now`` is in seconds since its beginning."""
 
-    def __init__(self, model: SimulatedCluster, moved: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, model: Model, moved: Callable[[], None] = lambda: None) -> None:
         """``moved`` is told whenever time went on."""
         self.now = 0.0
         self.pace: Callable[[float], None] = lambda _seconds: None  # told of so many seconds before they pass

@@ -1,0 +1,201 @@
+"""``runbook rehearse``: a playbook on a simulated cluster in which something is broken, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from runbook.cli.options import parse_params
+
+if TYPE_CHECKING:
+    from runbook.cli.output import Output
+    from runbook.session.rehearsal import Comparison, Rehearsed
+    from runbook.session.run_session import EventWriter, RunSession
+    from runbook.simulation.scenario import Scenario
+
+AS_EXPECTED, NOT_AS_EXPECTED = 0, 1
+NOT_KEPT = ("state snapshot", "next")  # a rehearsal leaves no record behind
+SCENARIO_BYTES = 1 << 20
+
+
+@click.command()
+@click.argument("playbook", required=False)
+@click.option("--scenario", metavar="NAME", help="What is broken: a file, or the name of a shipped one.")
+@click.option("--list", "listed", is_flag=True, help="List the scenarios that are shipped.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="FACTOR",
+    help="Play so many times as fast as in reality, 1 for training; as fast as it goes unless given.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="How what came of it is printed: for a person, a machine, or a CI.",
+)
+@click.option("--quiet", is_flag=True, help="Print only what came of it.")
+def rehearse(
+    playbook: str | None,
+    scenario: str | None,
+    listed: bool,
+    params: tuple[str, ...],
+    speed: float | None,
+    form: str,
+    quiet: bool,
+) -> None:
+    """Run PLAYBOOK for practice, on a simulated cluster in which something is broken, in a moment of virtual time.
+
+    Nothing leaves this process, and no record is left. What the scenario expects is held against what came.
+
+    Exit: 0 all came as expected, 1 not all of it, 2 the scenario, the playbook or a param is wrong.
+    """
+    if listed:
+        from runbook.cli.output import Output
+
+        Output().lines(format_scenarios())
+        return
+    if playbook is None or scenario is None:
+        raise click.UsageError("name a PLAYBOOK and a --scenario; --list tells which scenarios are shipped")
+    sys.exit(rehearse_scenario(playbook, scenario, parse_params(params), speed, "none" if quiet else form, form))
+
+
+def format_scenarios() -> list[str]:
+    """A line for each scenario that is shipped: its name and its summary."""
+    from runbook.shipped_playbooks import SCENARIOS, shipped_names, shipped_path
+
+    found = {name: read_scenario(shipped_path(name, SCENARIOS)) for name in shipped_names(SCENARIOS)}
+    width = max(map(len, found), default=0)
+    return [f"{name:<{width}}  {scenario.summary}" for name, scenario in found.items()]
+
+
+def read_scenario(path: str) -> Scenario:
+    """Raises PlaybookError where it is wrong, and NotStartedError where there is none."""
+    from runbook.errors import NotStartedError
+    from runbook.files import read_limited
+    from runbook.simulation.scenario_parser import parse_scenario
+
+    try:
+        return parse_scenario(read_limited(path, SCENARIO_BYTES), path)
+    except OSError as error:
+        raise NotStartedError(f"{path}: {error.strerror}") from None
+
+
+def rehearse_scenario(
+    playbook: str, word: str, params: Mapping[str, str], speed: float | None, shown: str, form: str
+) -> int:
+    """Returns the exit code. ``params`` that are given win over those of the scenario."""
+    from runbook.cli.exit_codes import exit_code_of_ending
+    from runbook.cli.output import Output
+    from runbook.cli.terminal import Person, Terminal
+    from runbook.lab.virtual.world import RehearsedWorld
+    from runbook.session.open_run import RunRequest, user_name
+    from runbook.session.rehearsal import compare, rehearse
+    from runbook.shipped_playbooks import find_scenario
+
+    scenario, output = read_scenario(find_scenario(word)), Output()
+    request = RunRequest(playbook, {**scenario.params, **params})
+    if shown == "text":
+        for line in format_scenario(scenario):
+            output.note(line, indent="")
+    person = Person(user_name(os.environ), Terminal(yes=True), output)
+    came = rehearse(
+        request,
+        RehearsedWorld(scenario),
+        scenario.starts_at,
+        person,
+        os.environ,
+        output.redactor,
+        lambda session: _writing(session, "text" if shown == "text" else "none", output),
+        _pace(speed),
+    )
+    rows = compare(scenario.expect, came, exit_code_of_ending(came.ending))
+    print_rehearsed(output, scenario.name, came, rows, form)
+    return AS_EXPECTED if all(row.holds for row in rows) else NOT_AS_EXPECTED
+
+
+@contextlib.contextmanager
+def _writing(session: RunSession, form: str, output: Output) -> Iterator[EventWriter]:
+    from runbook.cli.terminal import open_event_writer
+
+    with open_event_writer(form, session.plan.run, output.err) as (write, _pause):
+        yield write
+
+
+def _pace(speed: float | None) -> Callable[[float], None] | None:
+    return None if speed is None else lambda seconds: time.sleep(seconds / speed)
+
+
+def format_scenario(scenario: Scenario) -> Iterator[str]:
+    """What it is, and what befalls the cluster when, from the start of the playbook."""
+    settings = scenario.settings
+    yield f"rehearsal of {scenario.name}: {scenario.summary or 'no summary'}"
+    yield f"  {settings.servers} simulated servers of Nomad {settings.release}; {settings.leader} leads; doors: {scenario.doors.value}"
+    for fault in scenario.faults:
+        when = fault.at - scenario.starts_at
+        lasts = "" if fault.lasts is None else f", for {fault.lasts:g} s"
+        side = f"{-when:g} s before the start" if when < 0 else f"{when:g} s after the start"
+        yield f"  {side}: {fault.words}{lasts}"
+
+
+def print_rehearsed(output: Output, name: str, came: Rehearsed, rows: tuple[Comparison, ...], form: str) -> None:
+    """How it ended, and what was expected against what came."""
+    seconds = _seconds(came)
+    if form == "junit":
+        from runbook.report.junit import format_expectations_junit
+
+        told = [(row.what, row.expected, row.came, row.holds) for row in rows]
+        output.text(format_expectations_junit(name, told, seconds))
+    elif form == "json":
+        data = {
+            "scenario": name,
+            "ending": came.ending.record(),
+            "diagnoses": [finding.name for finding in came.findings],
+            "removed": came.removed,
+            "voters": came.voters,
+            "leader": came.leader,
+            "seconds": seconds,
+            "expectations": [
+                {"what": row.what, "expected": row.expected, "came": row.came, "holds": row.holds} for row in rows
+            ],
+        }
+        output.json(data, indent=2)
+    else:
+        from runbook.report.summary import LABEL_WIDTH
+
+        output.lines(["", *_format_summary(came), "", *_format_rows(rows)], indent=LABEL_WIDTH)
+
+
+def _seconds(came: Rehearsed) -> float:
+    from runbook.report.times import seconds_between
+
+    started, ended = came.state.started, came.state.ended
+    return seconds_between(str(started["at"]), str(ended["at"])) if started and ended else 0.0
+
+
+def _format_summary(came: Rehearsed) -> Iterator[str]:
+    from runbook.report.summary import LABEL_WIDTH, headline, summary_rows
+
+    yield from headline(came.state).splitlines()
+    yield f"{'diagnosed':<{LABEL_WIDTH}}{', '.join(finding.name for finding in came.findings)}"
+    for label, text in summary_rows(came.state, "rehearsal"):
+        if label not in NOT_KEPT:
+            yield f"{label:<{LABEL_WIDTH}}{text}"
+
+
+def _format_rows(rows: tuple[Comparison, ...]) -> Iterator[str]:
+    if not rows:
+        yield "nothing was expected"
+    for row in rows:
+        word = "as expected" if row.holds else "NOT AS EXPECTED"
+        came = row.came if row.holds else f"{row.came}, expected {row.expected}"
+        yield f"{word:<17}{row.what}: {came}"
