@@ -6,27 +6,35 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook.cli.options import parse_params
+from runbook.cli.options import cluster_options, parse_choice, parse_params
 
 if TYPE_CHECKING:
     from runbook.cli.output import Output
-    from runbook.session.rehearsal import Comparison, Rehearsed
+    from runbook.cluster.choice import ClusterChoice
+    from runbook.session.open_run import RunRequest
+    from runbook.session.rehearsal import Comparison, Rehearsed, Stage
     from runbook.session.run_session import EventWriter, RunSession
     from runbook.simulation.scenario import Scenario
 
 AS_EXPECTED, NOT_AS_EXPECTED = 0, 1
 NOT_KEPT = ("state snapshot", "next")  # a rehearsal leaves no record behind
 SCENARIO_BYTES = 1 << 20
+LOOK_EVERY, LOOK_FOR = 5.0, 30.0  # seconds in which a live cluster is looked at until it stands still
 
 
 @click.command()
 @click.argument("playbook", required=False)
 @click.option("--scenario", metavar="NAME", help="What is broken: a file, or the name of a shipped one.")
+@click.option("--from-live", is_flag=True, help="On the servers of a live cluster, which is only looked at.")
+@click.option("--kill", multiple=True, metavar="NAME", help="With --from-live: this server dies; repeatable.")
+@click.option("--freeze", multiple=True, metavar="NAME", help="With --from-live: this one freezes; repeatable.")
+@cluster_options
 @click.option("--list", "listed", is_flag=True, help="List the scenarios that are shipped.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
 @click.option(
@@ -47,26 +55,37 @@ SCENARIO_BYTES = 1 << 20
 def rehearse(
     playbook: str | None,
     scenario: str | None,
+    from_live: bool,
+    kill: tuple[str, ...],
+    freeze: tuple[str, ...],
     listed: bool,
     params: tuple[str, ...],
     speed: float | None,
     form: str,
     quiet: bool,
+    **which: Any,
 ) -> None:
     """Run PLAYBOOK for practice, on a simulated cluster in which something is broken, in a moment of virtual time.
 
-    Nothing leaves this process, and no record is left. What the scenario expects is held against what came.
+    Nothing is changed anywhere, and no record is left. What a scenario expects is held against what came. With
+    --from-live it is the cluster that --cluster or the environment names: what if these servers died now?
 
-    Exit: 0 all came as expected, 1 not all of it, 2 the scenario, the playbook or a param is wrong.
+    Exit: 0 all came as expected, 1 not all of it, 2 the scenario, the playbook or a param is wrong; with --from-live
+    that of the run, as execute gives it.
     """
     if listed:
         from runbook.cli.output import Output
 
         Output().lines(format_scenarios())
         return
-    if playbook is None or scenario is None:
-        raise click.UsageError("name a PLAYBOOK and a --scenario; --list tells which scenarios are shipped")
-    sys.exit(rehearse_scenario(playbook, scenario, parse_params(params), speed, "none" if quiet else form, form))
+    if playbook is None or (scenario is None) != from_live:
+        raise click.UsageError("name a PLAYBOOK, and --scenario or --from-live; --list tells which scenarios there are")
+    if not from_live and (kill or freeze or any(which.values())):
+        raise click.UsageError("--kill, --freeze, --cluster, --inventory and --kind go with --from-live")
+    given, view = parse_params(params), RehearsalView(speed, form, quiet)
+    if scenario is not None:
+        sys.exit(rehearse_scenario(playbook, scenario, given, view))
+    sys.exit(rehearse_live(playbook, parse_choice(**which), kill, freeze, given, view))
 
 
 def format_scenarios() -> list[str]:
@@ -90,56 +109,100 @@ def read_scenario(path: str) -> Scenario:
         raise NotStartedError(f"{path}: {error.strerror}") from None
 
 
-def rehearse_scenario(
-    playbook: str, word: str, params: Mapping[str, str], speed: float | None, shown: str, form: str
-) -> int:
+@dataclass(frozen=True)
+class RehearsalView:
+    """How it is shown: how many times as fast as in reality, in which form what came of it, and whether only that."""
+
+    speed: float | None
+    form: str
+    quiet: bool
+
+    @property
+    def tells(self) -> bool:
+        """Whether a person follows it."""
+        return self.form == "text" and not self.quiet
+
+
+def rehearse_scenario(playbook: str, word: str, params: Mapping[str, str], view: RehearsalView) -> int:
     """Returns the exit code. ``params`` that are given win over those of the scenario."""
     from runbook.cli.exit_codes import exit_code_of_ending
     from runbook.cli.output import Output
-    from runbook.cli.terminal import Person, Terminal
     from runbook.lab.virtual.world import RehearsedWorld
-    from runbook.session.open_run import RunRequest, user_name
-    from runbook.session.rehearsal import compare, rehearse
+    from runbook.session.open_run import RunRequest
+    from runbook.session.rehearsal import compare
     from runbook.shipped_playbooks import find_scenario
 
     scenario, output = read_scenario(find_scenario(word)), Output()
     request = RunRequest(playbook, {**scenario.params, **params})
-    if shown == "text":
+    if view.tells:
         for line in format_scenario(scenario):
             output.note(line, indent="")
-    person = Person(user_name(os.environ), Terminal(yes=True), output)
-    came = rehearse(
-        request,
-        RehearsedWorld(scenario),
-        scenario.starts_at,
-        person,
-        os.environ,
-        output.redactor,
-        lambda session: _writing(session, "text" if shown == "text" else "none", output),
-        _pace(speed),
-    )
+    came = _rehearse(request, RehearsedWorld(scenario), scenario.starts_at, view, output)
     rows = compare(scenario.expect, came, exit_code_of_ending(came.ending))
-    print_rehearsed(output, scenario.name, came, rows, form)
+    print_rehearsed(output, scenario.name, came, rows, view.form)
     return AS_EXPECTED if all(row.holds for row in rows) else NOT_AS_EXPECTED
 
 
-@contextlib.contextmanager
-def _writing(session: RunSession, form: str, output: Output) -> Iterator[EventWriter]:
+def rehearse_live(
+    playbook: str,
+    choice: ClusterChoice,
+    kill: Sequence[str],
+    freeze: Sequence[str],
+    params: Mapping[str, str],
+    view: RehearsalView,
+) -> int:
+    """Returns the exit code. The cluster is looked at until it stands still, or for half a minute."""
+    from runbook.cli.exit_codes import exit_code_of_ending
+    from runbook.cli.output import Output
+    from runbook.clock import SystemClock, wait
+    from runbook.cluster.choice import chosen_cluster
+    from runbook.lab.virtual.from_live import stage_of
+    from runbook.raft.shadow import stands_still
+    from runbook.session.open_run import RunRequest
+
+    cluster, output = chosen_cluster(choice, os.environ, read_only=True), Output()
+    output.redactor.learn_all(cluster.secrets)
+    looks = [cluster.look()]
+
+    def still() -> bool | None:
+        if not stands_still(looks[-1]):
+            looks.append(cluster.look())
+        return stands_still(looks[-1]) or None
+
+    wait(SystemClock(), still, every=lambda _waited, _held: LOOK_EVERY, within=LOOK_FOR)
+    live = stage_of(looks[-1], kill, freeze)
+    if view.tells:
+        befall = [*(f"{name} dies" for name in kill), *(f"{name} freezes" for name in freeze)]
+        output.note(f"rehearsal on the servers of {cluster.name}: {', '.join(befall) or 'nothing befalls them'}")
+        for line in live.assumed:
+            output.note(f"  assumed: {line}", indent="    ")
+        output.note(f"  the playbook is started {live.starts_at:g} s later")
+    came = _rehearse(RunRequest(playbook, params), live.stage, live.starts_at, view, output)
+    print_rehearsed(output, cluster.name, came, (), view.form)
+    return exit_code_of_ending(came.ending)
+
+
+def _rehearse(request: RunRequest, stage: Stage, starts_at: float, view: RehearsalView, output: Output) -> Rehearsed:
     from runbook.cli.terminal import open_event_writer
+    from runbook.session.rehearsal import rehearse
 
-    with open_event_writer(form, session.plan.run, output.err) as (write, _pause):
-        yield write
+    @contextlib.contextmanager
+    def writing(session: RunSession) -> Iterator[EventWriter]:
+        form = "text" if view.tells else "none"
+        with open_event_writer(form, session.plan.run, output.err) as (write, _pause):
+            yield write
 
-
-def _pace(speed: float | None) -> Callable[[float], None] | None:
-    return None if speed is None else lambda seconds: time.sleep(seconds / speed)
+    speed = view.speed
+    pace = None if speed is None else lambda seconds: time.sleep(seconds / speed)
+    return rehearse(request, stage, starts_at, os.environ, output.redactor, writing, pace)
 
 
 def format_scenario(scenario: Scenario) -> Iterator[str]:
     """What it is, and what befalls the cluster when, from the start of the playbook."""
     settings = scenario.settings
     yield f"rehearsal of {scenario.name}: {scenario.summary or 'no summary'}"
-    yield f"  {settings.servers} simulated servers of Nomad {settings.release}; {settings.leader} leads; doors: {scenario.doors.value}"
+    servers = f"{settings.servers} simulated servers of Nomad {settings.release}"
+    yield f"  {servers}; {settings.leader} leads; doors: {scenario.doors.value}"
     for fault in scenario.faults:
         when = fault.at - scenario.starts_at
         lasts = "" if fault.lasts is None else f", for {fault.lasts:g} s"
@@ -193,8 +256,6 @@ def _format_summary(came: Rehearsed) -> Iterator[str]:
 
 
 def _format_rows(rows: tuple[Comparison, ...]) -> Iterator[str]:
-    if not rows:
-        yield "nothing was expected"
     for row in rows:
         word = "as expected" if row.holds else "NOT AS EXPECTED"
         came = row.came if row.holds else f"{row.came}, expected {row.expected}"

@@ -27,9 +27,10 @@ from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Finding
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
-from runbook.session.open_run import RunRequest, open_run
-from runbook.session.run_session import EventWriter, Operator, RunSession
+from runbook.session.open_run import RunRequest, open_run, user_name
+from runbook.session.run_session import EventWriter, RunSession
 from runbook.simulation.scenario import Expectation
+from runbook.steps.context import Agreement
 
 JITTER = 1  # the seed of what retries draw: a rehearsal is the same each time
 
@@ -54,6 +55,21 @@ class Stage(Protocol):
 
     def leader(self) -> str | None:
         """By name."""
+
+
+@dataclass(frozen=True)
+class Rehearser:
+    """Who agrees to everything, as nothing comes of it, and gives the first of the answers where they are asked."""
+
+    name: str
+
+    def approve(self, sentence: str, seconds: float) -> Agreement | None:  # noqa: ARG002 - whatever it is
+        return Agreement(self.name, "as a rehearsal presumes")
+
+    def choose(self, question: str, answers: tuple[str, ...]) -> str | None:  # noqa: ARG002 - whatever it is
+        return answers[0]
+
+    would_approve, would_choose = approve, choose
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,6 @@ def rehearse(
     request: RunRequest,
     stage: Stage,
     starts_at: float,
-    operator: Operator,
     environment: Mapping[str, str],
     redactor: Redactor,
     writing: Callable[[RunSession], AbstractContextManager[EventWriter]],
@@ -104,7 +119,7 @@ def rehearse(
         own = {**environment, "RUNBOOK_STATE_DIR": folder}
         clock = VirtualClock(timeline, began)
         with open_run(request, own, clock, redactor, on=stage.cluster()) as session, writing(session) as write:
-            result = session.run(operator, write)
+            result = session.run(Rehearser(user_name(environment)), write)
     if stage.impossible:
         raise NotStartedError(stage.impossible)
     gone = {removal.peer for removal in result.state.removals if removal.state == "gone" and removal.asked_at}

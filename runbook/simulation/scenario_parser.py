@@ -57,22 +57,21 @@ class _ScenarioParser:
         version = root.value("scenario")
         if version not in (None, SCENARIO_VERSION):
             root.report("scenario", f"is {version}, but this version of runbook reads {SCENARIO_VERSION}")
+        name, summary, starts_at = root.value("name"), root.value("summary"), root.value("start_at")
         cluster = self._part("cluster", CLUSTER_KEYS)
         settings = self._settings(cluster) if cluster else None
         if cluster is None or settings is None:  # who there is decides on all that follows
             self._diagnostics.raise_if_any()
-            root.report("cluster", f"must be a mapping: {', '.join(CLUSTER_KEYS.fields)}")
-            self._diagnostics.raise_if_any()
-            raise LabError("a scenario needs a cluster")
+            self._diagnostics.fail(root.node.mark, "the scenario has no cluster")
         scenario = Scenario(
-            name=root.value("name") or "",
-            summary=root.value("summary") or "",
+            name=name or "",
+            summary=summary or "",
             settings=settings,
             doors=Doors(cluster.value("doors") or "all"),
             door=self._server(cluster, "door"),
             token=Token(cluster.value("token") or "none"),
             non_voters=self._servers_in(cluster, "non_voters") or (),
-            starts_at=root.value("start_at") or 0.0,
+            starts_at=starts_at or 0.0,
             faults=self._faults(),
             params=self._params(),
             expect=self._expectation(),

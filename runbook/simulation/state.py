@@ -210,6 +210,7 @@ def form_cluster(settings: SimulationSettings) -> ClusterState:
 def _server(state: ClusterState, name: str) -> SimulatedServer:
     host, uuid = state.settings.host(name), state.new_uuid()
     address = f"{host}:{state.settings.rpc_port}"
+    uuid = next((seat.raft_id for seat in state.settings.seats if seat.name == name), uuid)
     server = SimulatedServer(name, host, address, uuid, uuid if state.settings.raft_protocol == 3 else address)
     server.campaign_at = state.draw_election_deadline()
     server.gossip_pace = state.random.uniform(0.9, 1.2)  # 35 to 48 s were measured

@@ -59,7 +59,7 @@ class SimulatedNetwork:
         self._faults = faults
         self._chance = chance
         self._held: list[SentRequest] = []
-        self._by_host = {server.host: server for server in model.state.servers.values()}
+        self._by_host = {server.host.strip("[]"): server for server in model.state.servers.values()}
 
     @property
     def now(self) -> float:
@@ -245,7 +245,7 @@ def _reach_of(server: SimulatedServer, port: int) -> Reach:
 
 @lru_cache(maxsize=1000)
 def host_of(place: str) -> str:
-    return (urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0]
+    return (urlsplit(place).hostname or "") if "://" in place else place.rpartition(":")[0].strip("[]")
 
 
 @lru_cache(maxsize=1000)

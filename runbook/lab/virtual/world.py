@@ -88,8 +88,8 @@ class RehearsedWorld:
 
     def cluster(self) -> HashiCorpCluster:
         """The real adapter on it, as the operator of this scenario reaches it."""
-        name = f"rehearsal-{self.scenario.name}"
-        return HashiCorpCluster(NOMAD, self._addresses, HttpSettings(self._headers), None, self._door, name=name)
+        settings = HttpSettings(self._headers)
+        return HashiCorpCluster(NOMAD, self._addresses, settings, None, self._door, name=self.scenario.name)
 
     def name_of(self, raft_id: str) -> str:
         """Whose id it is or was; the id itself where it was nobody's."""
@@ -107,7 +107,8 @@ class RehearsedWorld:
         return tuple(sorted(self.name_of(peer.id) for peer in newest.peers if peer.voter))
 
     def _all_addresses(self) -> tuple[str, ...]:
-        return tuple(f"http://{server.host}:{HTTP_PORT}" for server in self.model.state.servers.values())
+        port = self.scenario.settings.http_port
+        return tuple(f"http://{server.host}:{port}" for server in self.model.state.servers.values())
 
     # -- what befalls it
 
