@@ -28,14 +28,29 @@ SCENARIO_BYTES = 1 << 20
 LOOK_EVERY, LOOK_FOR = 5.0, 30.0  # seconds in which a live cluster is looked at until it stands still
 
 
+def _list(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        from runbook.cli.output import Output
+
+        Output().lines(format_scenarios())
+        context.exit()
+
+
 @click.command()
-@click.argument("playbook", required=False)
+@click.argument("playbook")
 @click.option("--scenario", metavar="NAME", help="What is broken: a file, or the name of a shipped one.")
 @click.option("--from-live", is_flag=True, help="On the servers of a live cluster, which is only looked at.")
 @click.option("--kill", multiple=True, metavar="NAME", help="With --from-live: this server dies; repeatable.")
 @click.option("--freeze", multiple=True, metavar="NAME", help="With --from-live: this one freezes; repeatable.")
 @cluster_options
-@click.option("--list", "listed", is_flag=True, help="List the scenarios that are shipped.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list,
+    help="List the scenarios that are shipped, and do nothing else.",
+)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
 @click.option(
     "--speed",
@@ -53,12 +68,11 @@ LOOK_EVERY, LOOK_FOR = 5.0, 30.0  # seconds in which a live cluster is looked at
 )
 @click.option("--quiet", is_flag=True, help="Print only what came of it.")
 def rehearse(
-    playbook: str | None,
+    playbook: str,
     scenario: str | None,
     from_live: bool,
     kill: tuple[str, ...],
     freeze: tuple[str, ...],
-    listed: bool,
     params: tuple[str, ...],
     speed: float | None,
     form: str,
@@ -73,13 +87,8 @@ def rehearse(
     Exit: 0 all came as expected, 1 not all of it, 2 the scenario, the playbook or a param is wrong; with --from-live
     that of the run, as execute gives it.
     """
-    if listed:
-        from runbook.cli.output import Output
-
-        Output().lines(format_scenarios())
-        return
-    if playbook is None or (scenario is None) != from_live:
-        raise click.UsageError("name a PLAYBOOK, and --scenario or --from-live; --list tells which scenarios there are")
+    if (scenario is None) != from_live:
+        raise click.UsageError("name either --scenario or --from-live; --list tells which scenarios there are")
     if not from_live and (kill or freeze or any(which.values())):
         raise click.UsageError("--kill, --freeze, --cluster, --inventory and --kind go with --from-live")
     given, view = parse_params(params), RehearsalView(speed, form, quiet)
@@ -125,7 +134,7 @@ class RehearsalView:
 
 def rehearse_scenario(playbook: str, word: str, params: Mapping[str, str], view: RehearsalView) -> int:
     """Returns the exit code. ``params`` that are given win over those of the scenario."""
-    from runbook.cli.exit_codes import exit_code_of_ending
+    from runbook.cli.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.cli.output import Output
     from runbook.lab.virtual.world import RehearsedWorld
     from runbook.session.open_run import RunRequest
@@ -138,8 +147,11 @@ def rehearse_scenario(playbook: str, word: str, params: Mapping[str, str], view:
         for line in format_scenario(scenario):
             output.note(line, indent="")
     came = _rehearse(request, RehearsedWorld(scenario), scenario.starts_at, view, output)
-    rows = compare(scenario.expect, came, exit_code_of_ending(came.ending))
+    code = exit_code_of_ending(came.ending)
+    rows = compare(scenario.expect, came, code)
     print_rehearsed(output, scenario.name, came, rows, view.form)
+    if code == INTERRUPTED:
+        return INTERRUPTED
     return AS_EXPECTED if all(row.holds for row in rows) else NOT_AS_EXPECTED
 
 

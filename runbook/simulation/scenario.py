@@ -46,7 +46,7 @@ class Takes(Enum):
 
 
 @dataclass(frozen=True)
-class FaultKind:
+class FaultWord:
     """``passes``: it may end by itself, after ``for``."""
 
     word: str
@@ -55,26 +55,26 @@ class FaultKind:
     passes: bool = False
 
 
-FAULTS: Mapping[str, FaultKind] = {
+FAULTS: Mapping[str, FaultWord] = {
     kind.word: kind
     for kind in (
-        FaultKind("kill", Takes.SERVERS, "the process dies, as by kill -9"),
-        FaultKind("power_off", Takes.SERVERS, "the machine is gone, and as silent as one without power"),
-        FaultKind("freeze", Takes.SERVERS, "the process stops, its port accepts, and nothing is answered", passes=True),
-        FaultKind("hang", Takes.SERVERS, "the same with a full listen queue, so that its port is silent", passes=True),
-        FaultKind("pause", Takes.SERVERS, "the whole machine stands still, as a cloud does it to a guest", passes=True),
-        FaultKind("thaw", Takes.SERVERS, "a frozen, hanging or paused one goes on"),
-        FaultKind("restart", Takes.SERVERS, "it starts anew, with its data"),
-        FaultKind("wipe", Takes.SERVERS, "it starts anew without its data, and so with a new id"),
-        FaultKind("cut", Takes.GROUPS, "servers of different groups hear nothing of each other", passes=True),
-        FaultKind("cut_off", Takes.SERVERS, "no packet comes back to this host from them", passes=True),
-        FaultKind("refuse", Takes.SERVERS, "a firewall refuses this host their API and Raft ports", passes=True),
-        FaultKind("heal", Takes.TRUE, "every cut ends, and every firewall opens"),
-        FaultKind("slow", Takes.SERVERS, "its answers as the leader take 7.5 s", passes=True),
-        FaultKind("step_down", Takes.TRUE, "the leader steps down, and another election follows"),
-        FaultKind("remove", Takes.SERVERS, "another operator takes them out of the configuration"),
-        FaultKind("lose_requests", Takes.COUNT, "so many removals of this host get lost on their way"),
-        FaultKind("lose_replies", Takes.COUNT, "so many removals are carried out, and the replies get lost"),
+        FaultWord("kill", Takes.SERVERS, "the process dies, as by kill -9"),
+        FaultWord("power_off", Takes.SERVERS, "the machine is gone, and as silent as one without power"),
+        FaultWord("freeze", Takes.SERVERS, "the process stops, its port accepts, and nothing is answered", passes=True),
+        FaultWord("hang", Takes.SERVERS, "the same with a full listen queue, so that its port is silent", passes=True),
+        FaultWord("pause", Takes.SERVERS, "the whole machine stands still, as a cloud does it to a guest", passes=True),
+        FaultWord("thaw", Takes.SERVERS, "a frozen, hanging or paused one goes on"),
+        FaultWord("restart", Takes.SERVERS, "it starts anew, with its data"),
+        FaultWord("wipe", Takes.SERVERS, "it starts anew without its data, and so with a new id"),
+        FaultWord("cut", Takes.GROUPS, "servers of different groups hear nothing of each other", passes=True),
+        FaultWord("cut_off", Takes.SERVERS, "no packet comes back to this host from them", passes=True),
+        FaultWord("refuse", Takes.SERVERS, "a firewall refuses this host their API and Raft ports", passes=True),
+        FaultWord("heal", Takes.TRUE, "every cut ends, and every firewall opens"),
+        FaultWord("slow", Takes.SERVERS, "its answers as the leader take 7.5 s", passes=True),
+        FaultWord("step_down", Takes.TRUE, "the leader steps down, and another election follows"),
+        FaultWord("remove", Takes.SERVERS, "another operator takes them out of the configuration"),
+        FaultWord("lose_requests", Takes.COUNT, "so many removals of this host get lost on their way"),
+        FaultWord("lose_replies", Takes.COUNT, "so many removals are carried out, and the replies get lost"),
     )
 }
 
@@ -84,7 +84,7 @@ class ScenarioFault:
     """Something that befalls the cluster ``at`` so many seconds, and for so many where it passes by itself."""
 
     at: float
-    kind: FaultKind
+    kind: FaultWord
     mark: Mark
     servers: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()

@@ -20,7 +20,7 @@ from runbook.simulation.scenario import (
     SCENARIO_VERSION,
     Doors,
     Expectation,
-    FaultKind,
+    FaultWord,
     Scenario,
     ScenarioFault,
     Takes,
@@ -182,7 +182,7 @@ class _ScenarioParser:
             mapping.report("for", f"does not go with {kind.word}, which does not pass by itself")
         return self._fault_of(kind, node.entries[kind.word][1], at or 0.0, lasts)
 
-    def _fault_of(self, kind: FaultKind, node: Node, at: float, lasts: float | None) -> ScenarioFault:
+    def _fault_of(self, kind: FaultWord, node: Node, at: float, lasts: float | None) -> ScenarioFault:
         label = quoted(kind.word)
         fault = ScenarioFault(at, kind, node.mark, lasts=lasts)
         if kind.takes is Takes.SERVERS:

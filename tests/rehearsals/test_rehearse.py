@@ -83,8 +83,8 @@ def test_a_param_that_is_typed_wins_over_the_scenarios(tmp_path: Path) -> None:
     [
         (("--scenario", "two-ded"), 'no scenario "two-ded" is shipped'),
         (("--scenario", "./nothing.yaml"), "nothing.yaml: No such file or directory"),
-        ((), "--scenario or --from-live"),
-        (("--scenario", "two-dead", "--from-live"), "--scenario or --from-live"),
+        ((), "either --scenario or --from-live"),
+        (("--scenario", "two-dead", "--from-live"), "either --scenario or --from-live"),
         (("--scenario", "two-dead", "--kill", "s1"), "go with --from-live"),
         (("--scenario", "two-dead", "--param", "nonsense=1"), "nonsense"),
         (("--scenario", "two-dead", "--speed", "0"), "--speed"),

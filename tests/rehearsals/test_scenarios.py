@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from runbook.errors import PlaybookError
+from runbook.playbook.reader import read_yaml
+from runbook.playbook.yaml_tree import plain_data
+from runbook.shipped_playbooks import SCENARIOS
 from runbook.simulation.scenario import CLUSTER_KEYS, EXPECT_KEYS, FAULTS, SCENARIO_KEYS, Token
 from runbook.simulation.scenario_parser import parse_scenario
+from runbook.simulation.scenario_schema import scenario_schema
 from tests.command_line import PLAYBOOK, runbook
 from tests.playbook.cases import one_line
 
@@ -57,3 +62,27 @@ def test_every_word_of_a_scenario_is_played() -> None:
     assert scenario.token is Token.RIGHT
     done = runbook({"HOME": "/nowhere"}, "rehearse", PLAYBOOK, "--scenario", str(EVERY_WORD), "--quiet")
     assert done.returncode in (0, 1), done.stderr
+
+
+IN_TIME_OR_BY_NAME = {  # what no schema can tell
+    "impossible", "no-version", "protocol-of-another-release", "versions", "empty",
+}  # fmt: skip
+
+
+def test_the_schema_takes_the_good_and_refuses_the_bad() -> None:
+    """An editor that has it says what validation says, but for what only time and names tell."""
+    schema = Draft202012Validator(scenario_schema())
+
+    def is_good(path: Path) -> bool:
+        root, _ = read_yaml(path.read_bytes(), path.name, "a scenario")
+        return bool(schema.is_valid(plain_data(root)))
+
+    for path in (*Path(SCENARIOS).glob("*.yaml"), EVERY_WORD):
+        assert is_good(path), path
+    for path in BAD:
+        if path.stem not in IN_TIME_OR_BY_NAME:
+            assert not is_good(path), path
+
+
+def test_the_schema_is_printed() -> None:
+    assert '"title": "Scenario of runbook"' in runbook({}, "schema", "--scenario").stdout
