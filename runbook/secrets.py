@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-from runbook.doors import Purpose, check_program
+from runbook.doors import Purpose, check_network, check_program
 from runbook.errors import SecretError
 from runbook.files import read_limited
 from runbook.playbook.expressions.model import UNKNOWN, Unknown
@@ -149,6 +149,7 @@ def _heard(pipe: IO[bytes], until: float) -> bytes | None:
 def _from_vault(environment: Mapping[str, str], secret: Secret) -> str:
     """By hvac, where the extra ``[vault]`` is installed; address, token and namespace as Vault's own command line."""
     path, field = secret.target
+    check_network("ask Vault for a secret")
     try:
         import hvac  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

@@ -1,4 +1,4 @@
-"""The playbooks that come with this package are called by their names; a file that is there wins."""
+"""The playbooks and scenarios that come with this package are called by their names; a file that is there wins."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import os
 from runbook.errors import NoPlaybookError
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shipped")  # noqa: PTH100, PTH118, PTH120 -- start-up
+SCENARIOS = os.path.join(FOLDER, "scenarios")  # noqa: PTH118
 SUFFIX = ".yaml"
 PATHS = (SUFFIX, ".yml")
 
 
-def shipped_names() -> tuple[str, ...]:
+def shipped_names(folder: str = FOLDER) -> tuple[str, ...]:
     """In alphabetical order."""
     try:
-        return tuple(sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX)))
+        return tuple(sorted(name.removesuffix(SUFFIX) for name in os.listdir(folder) if name.endswith(SUFFIX)))
     except OSError:
         return ()
 
 
-def shipped_path(name: str) -> str:
-    """Of the shipped playbook with this name. Raises :class:`NoPlaybookError`."""
-    known = shipped_names()
+def shipped_path(name: str, folder: str = FOLDER) -> str:
+    """Of the shipped playbook with this name, or of the scenario. Raises :class:`NoPlaybookError`."""
+    known = shipped_names(folder)
     if name in known:
-        return os.path.join(FOLDER, f"{name}{SUFFIX}")  # noqa: PTH118
+        return os.path.join(folder, f"{name}{SUFFIX}")  # noqa: PTH118
     from runbook.playbook.diagnostics import did_you_mean, quoted
 
+    what = "scenario" if folder == SCENARIOS else "playbook"
     if not known:
-        raise NoPlaybookError(f"no playbook {quoted(name)}: this installation came without any, so install it anew")
-    told = f"no playbook {quoted(name)} is shipped, only {', '.join(known)}"
+        raise NoPlaybookError(f"no {what} {quoted(name)}: this installation came without any, so install it anew")
+    told = f"no {what} {quoted(name)} is shipped, only {', '.join(known)}"
     raise NoPlaybookError(f"{told}. {did_you_mean(name, known) or 'Name a file by its path'}")
 
 
@@ -38,10 +40,18 @@ def find_playbook(word: str, folder: str = "") -> str:
     What is there wins, and what has a slash or a YAML suffix is a path whether it is there or not.
     Raises :class:`NoPlaybookError`.
     """
-    path = os.path.join(folder, word)  # noqa: PTH118
+    return _find(os.path.join(folder, word), word, FOLDER)  # noqa: PTH118
+
+
+def find_scenario(word: str) -> str:
+    """The same for a scenario."""
+    return _find(word, word, SCENARIOS)
+
+
+def _find(path: str, word: str, shipped: str) -> str:
     if "/" in word or word.endswith(PATHS) or os.path.exists(path):  # noqa: PTH110
         return path
     try:
-        return shipped_path(word)
+        return shipped_path(word, shipped)
     except NoPlaybookError as error:
         raise NoPlaybookError(f"there is no such file, and {error}") from None

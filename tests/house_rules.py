@@ -50,7 +50,11 @@ YAML_LOADERS = re.compile(r"yaml\.(\w+_)?load(_all)?")
 FUNCTION_LINES, FUNCTION_WALL, FILE_LINES = 50, 70, 300
 LONG_FUNCTIONS: frozenset[str] = frozenset()  # "path:name" of the few that may go up to the wall; each with its reason
 
-NODE_IS_A_SYNTAX_TREES_WORD = ("runbook/playbook/", "runbook/cluster/inventory/")
+NODE_IS_A_SYNTAX_TREES_WORD = (
+    "runbook/playbook/",
+    "runbook/cluster/inventory/",
+    "runbook/simulation/scenario_parser.py",
+)
 MACHINE_PATH = re.compile(r"(?<![\w.$}>-])/(work|tmp|root)/")
 REGISTRY = re.compile(r"\b(" + "|".join(("pypi", "pythonhosted", "debian", "npmjs", "golang")) + r")\.(org|net|com)\b")
 

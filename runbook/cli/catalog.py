@@ -130,6 +130,17 @@ def format_inventory_schema() -> str:
     return json.dumps(inventory_schema(), ensure_ascii=False, indent=2)
 
 
+def format_scenario_schema() -> str:
+    """The JSON Schema of a scenario."""
+    import json
+
+    from runbook.simulation.scenario_schema import scenario_schema
+
+    return json.dumps(scenario_schema(), ensure_ascii=False, indent=2)
+
+
+SCHEMAS = {"playbook": format_schema, "inventory": format_inventory_schema, "scenario": format_scenario_schema}
+
 _REFERENCE_HEAD = """\
 # Playbook reference: the steps
 

@@ -27,9 +27,10 @@ def playbooks(name: str | None) -> None:
 
 
 @click.command()
-@click.option("--inventory", is_flag=True, help="That of an inventory instead.")
-def schema(inventory: bool) -> None:
+@click.option("--inventory", "which", flag_value="inventory", help="That of an inventory instead.")
+@click.option("--scenario", "which", flag_value="scenario", help="That of a scenario instead.")
+def schema(which: str | None) -> None:
     """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
-    from runbook.cli.catalog import format_inventory_schema, format_schema
+    from runbook.cli.catalog import SCHEMAS
 
-    Output().text(f"{format_inventory_schema() if inventory else format_schema()}\n")
+    Output().text(f"{SCHEMAS[which or 'playbook']()}\n")

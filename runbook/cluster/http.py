@@ -15,7 +15,7 @@ from runbook.clock import seconds as now
 from runbook.cluster.access import socket_path
 from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.cluster.threads import within
-from runbook.doors import is_dry_run
+from runbook.doors import check_network, is_dry_run
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from runbook.redaction import Redactor
@@ -140,6 +140,7 @@ class HttpClient:
         )
         if request.changes and (self._settings.read_only or is_dry_run()):
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
+        check_network(f"send {method} {self.base}")
         guard = RequestGuard(timeout)
         try:
             return within(timeout, lambda: self._exchange(guard, request, limit, into))

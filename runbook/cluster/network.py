@@ -12,6 +12,7 @@ from typing import IO, Protocol, TypeVar
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.doors import check_network
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 
@@ -86,6 +87,7 @@ class SystemNetwork:
         )
 
     def probe(self, address: str) -> Reach:
+        check_network(f"try {address}")
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), http.PROBE_TIMEOUT).close()

@@ -79,8 +79,9 @@ class LabProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it, unless the process is gone: then there is nobody to send it to."""
-        if self.running:
-            os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it may go between the look and the signal
+            if self.running:
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """``kill -9``, and wait until it is gone. Raises LabError after 10 s."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from runbook.printable import printable_line
@@ -25,6 +26,20 @@ def format_junit(story: Story) -> str:
         timestamp=str(started.get("at", "")),
     )
     suite.extend(cases)
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def format_expectations_junit(name: str, rows: Sequence[tuple[str, str, str, bool]], seconds: float) -> str:
+    """A rehearsal: each thing that was expected is a case, as (what, expected, came, whether it holds)."""
+    failures = str(sum(not holds for *_, holds in rows))
+    suite = ET.Element("testsuite", name=printable_line(name), tests=str(len(rows)), failures=failures,
+                       errors="0", skipped="0", time=f"{seconds:.3f}")  # fmt: skip
+    for what, expected, came, holds in rows:
+        case = ET.SubElement(suite, "testcase", classname=printable_line(name), name=printable_line(what), time="0.000")
+        if not holds:
+            message = printable_line(f"expected {expected}, came {came}")
+            ET.SubElement(case, "failure", type="expectation", message=message)
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from runbook import __version__
 from runbook.clock import Clock
 from runbook.cluster.choice import (
+    BY_ENVIRONMENT,
     ClusterChoice,
     chosen_approval,
     chosen_cluster,
@@ -22,6 +23,7 @@ from runbook.cluster.choice import (
     kind_meant,
     settled,
 )
+from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
 from runbook.events import FORMAT, RunStarted
@@ -64,9 +66,15 @@ def user_name(environment: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def open_run(
-    request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor | None = None
+    request: RunRequest,
+    environment: Mapping[str, str],
+    clock: Clock,
+    redactor: Redactor | None = None,
+    *,
+    on: Cluster | None = None,
 ) -> Iterator[RunSession]:
-    """A new run. Whoever prints anything of it gives the ``redactor``, which learns its secrets.
+    """A new run. Whoever prints anything of it gives the ``redactor``, which learns its secrets. It is ``on`` this
+    cluster, where one is given, and on none that the environment or an inventory names; it draws no report then.
 
     Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError or :class:`NotStartedError`,
     and then nothing was asked of anybody.
@@ -76,8 +84,8 @@ def open_run(
     secret_store = SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
     options = request.options
-    choice = settled(options.choice, environment)
-    cluster = chosen_cluster(choice, environment, read_only=options.dry_run or not plan.changes)
+    choice = settled(options.choice, environment) if on is None else BY_ENVIRONMENT
+    cluster = on or chosen_cluster(choice, environment, read_only=options.dry_run or not plan.changes)
     state = state_folder(environment)
     who = user_name(environment)
     first = RunStarted(
@@ -92,13 +100,25 @@ def open_run(
         path=str(Path(request.playbook).absolute()),
         version=__version__,
         format=FORMAT,
-        lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run else "",
+        lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run and on is None else "",
         inventory=choice.inventory or "",
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text) as journal:
         yield RunSession(
-            plan, cluster, state, journal, RunState(), first, options, environment, clock, secret_store, hosts, approval
+            plan,
+            cluster,
+            state,
+            journal,
+            RunState(),
+            first,
+            options,
+            environment,
+            clock,
+            secret_store,
+            hosts,
+            approval,
+            reports=on is None,
         )
 
 

@@ -96,6 +96,7 @@ class RunSession:
 
     ``first`` is what its journal is told before anything happens; ``state`` is what its earlier processes did.
     ``approval`` is what the inventory asks for.
+    ``reports``: it draws its report as it ends.
     """
 
     plan: Plan
@@ -110,6 +111,7 @@ class RunSession:
     secret_store: SecretStore
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     approval: ApprovalRule | None = None
+    reports: bool = True
 
     @property
     def folder(self) -> Path:
@@ -132,7 +134,8 @@ class RunSession:
             ending = execute(self.plan, self._services(operator, emit, lock, interrupts), self.state)
             with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
                 lock.release(claimed_before)
-            write_report_if_possible(self.folder, self.secret_store.hide)  # a signal does not cut it through
+            if self.reports:
+                write_report_if_possible(self.folder, self.secret_store.hide)  # a signal does not cut it through
         return RunResult(ending, self.state, self.folder)
 
     def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: SignalInterrupts) -> RunServices:

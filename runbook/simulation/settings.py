@@ -10,8 +10,17 @@ from runbook.errors import LabError
 FIRST_HOST = 10  # s1 is 127.0.<octet>.11, as in the captured replies
 MOST_SERVERS = 244  # what is left of the last octet
 REGION = "global"
-NEWEST = "1.11.3"
+OLDEST, NEWEST = "1.0.0", "1.11.3"
 NEWEST_ON_PROTOCOL_2 = "1.0.18"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A server of a cluster that exists, whose name, machine and id in Raft a simulated one takes."""
+
+    name: str
+    host: str
+    raft_id: str
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,8 @@ class SimulationSettings:
 
     ``version`` chooses the personality: left out, it is 1.11.3, or 1.0.18 on Raft protocol 2, which Nomad 1.4 and later
     refuse; what differs is in docs/servers/nomad.md#what-changed-in-which-version. ``epoch`` is the wall clock when
-    the model's own clock is 0; only replies show it.
+    the model's own clock is 0; only replies show it. ``leader`` leads at the beginning; left out, it is drawn.
+    ``seats``: the servers are these, and not s1, s2 and so on.
     """
 
     servers: int = 5
@@ -37,9 +47,12 @@ class SimulationSettings:
     min_quorum: int = 0
     seed: int = 1
     epoch: float = 0.0
+    leader: str = ""
+    seats: tuple[Seat, ...] = ()
 
     def __post_init__(self) -> None:
         _require(1 <= self.servers <= MOST_SERVERS, f"a lab has 1 to {MOST_SERVERS} servers, not {self.servers}")
+        _require(not self.seats or len(self.seats) == self.servers, "every server needs a seat, or none has one")
         _require(0 <= self.octet <= 255, f"the octet of 127.0.OCTET.x is 0 to 255, not {self.octet}")
         _require(self.raft_protocol in (2, 3), f"the Raft protocol is 2 or 3, not {self.raft_protocol}")
         _require(self.gossip_delay > 0, "gossip takes some time to notice: gossip_delay must be above 0")
@@ -57,10 +70,19 @@ class SimulationSettings:
         return _numbers(self.release) >= version
 
     @property
+    def is_known(self) -> bool:
+        """Whether what this release does differently from others is drawn: docs/servers/nomad.md has none beyond."""
+        return _numbers(OLDEST) <= _numbers(self.release) <= _numbers(NEWEST)
+
+    @property
     def names(self) -> tuple[str, ...]:
+        if self.seats:
+            return tuple(seat.name for seat in self.seats)
         return tuple(f"s{number}" for number in range(1, self.servers + 1))
 
     def host(self, name: str) -> str:
+        if self.seats:
+            return self.seats[self.names.index(name)].host
         return f"127.0.{self.octet}.{FIRST_HOST + 1 + self.names.index(name)}"
 
 

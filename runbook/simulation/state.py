@@ -197,7 +197,8 @@ def form_cluster(settings: SimulationSettings) -> ClusterState:
         tuple(Peer(server.raft_id, server.address, voter=True) for server in state.servers.values())
     )
     log = [LogEntry(1, 1, configuration), *(LogEntry(FIRST_TERM, index) for index in range(2, FIRST_INDEX + 1))]
-    leader = random.choice(list(state.servers.values()))
+    drawn = random.choice(list(state.servers.values()))
+    leader = state.servers.get(settings.leader, drawn)
     for server in state.servers.values():
         server.log, server.committed, server.leader = list(log), FIRST_INDEX, leader.address
         server.gossip = {each.name: GossipEntry(MemberStatus.ALIVE, each.uuid, 0.0) for each in state.servers.values()}
@@ -209,6 +210,7 @@ def form_cluster(settings: SimulationSettings) -> ClusterState:
 def _server(state: ClusterState, name: str) -> SimulatedServer:
     host, uuid = state.settings.host(name), state.new_uuid()
     address = f"{host}:{state.settings.rpc_port}"
+    uuid = next((seat.raft_id for seat in state.settings.seats if seat.name == name), uuid)
     server = SimulatedServer(name, host, address, uuid, uuid if state.settings.raft_protocol == 3 else address)
     server.campaign_at = state.draw_election_deadline()
     server.gossip_pace = state.random.uniform(0.9, 1.2)  # 35 to 48 s were measured

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from runbook.doors import check_network
 from runbook.label import Label
 from runbook.playbook.expressions.model import UNKNOWN
 from runbook.playbook.model import Effect, Field, StepDeclaration
@@ -154,6 +155,7 @@ def _why_closed(host: str, port: int, seconds: float) -> str:
     """Why no connection could be made; empty where one could."""
     import socket
 
+    check_network(f"try {host}:{port}")
     try:
         socket.create_connection((host, port), timeout=min(seconds, CONNECT_WITHIN)).close()
     except TimeoutError:

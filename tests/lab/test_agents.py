@@ -121,6 +121,14 @@ def test_a_pid_that_was_used_again_is_never_signalled(fake: AgentLab) -> None:
         stranger.wait(timeout=5)
 
 
+def test_a_process_that_ends_between_the_look_and_the_signal_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told to stop, and did so at once: there is nobody to send the next signal to."""
+    process = subprocess.Popen(["true"])
+    process.wait(timeout=5)
+    monkeypatch.setattr(LabProcess, "running", True)
+    LabProcess(process.pid, began="").ask_to_stop()
+
+
 def test_the_agents_do_not_see_the_operators_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token in the environment belongs to the real cluster, not to the lab (I13)."""
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "s3cret")

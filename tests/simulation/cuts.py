@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 
 from runbook.simulation.cluster import SimulatedCluster
-from tests.simulation.network import SimulatedNetwork
-from tests.simulation.timeline import Timeline
+from tests.simulation.network import IncidentNetwork
+from tests.simulation.timeline import ActorsTimeline
 
 
 class Cuts:
@@ -16,8 +16,8 @@ class Cuts:
     def __init__(
         self,
         model: SimulatedCluster,
-        network: SimulatedNetwork,
-        timeline: Timeline,
+        network: IncidentNetwork,
+        timeline: ActorsTimeline,
         chance: Random,
         changed: Callable[[Callable[[], None]], None],
     ) -> None:

@@ -7,33 +7,27 @@ from enum import Enum
 from random import Random
 
 from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
+from runbook.lab.virtual.messages import MessageFault
+from runbook.lab.virtual.network import FaultTimes
 
 ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
 """Of a run, by the kind of its last event."""
 
 
-class MessageFault(Enum):
-    """What befalls one request, or one try of a port."""
+class MomentFault(Enum):
+    """What befalls a try of a port, or everything else between a look and the removal that follows from it."""
 
-    LOST_REQUEST = "lost request"
-    LOST_REPLY = "lost reply"
-    LOST_REPLY_TO_REMOVAL = "lost reply to a removal"
-    SLOW_REQUEST = "slow request"
-    SLOW_REPLY = "slow reply"
-    SLOW_BODY = "slow body"
-    TRUNCATED_BODY = "truncated body"
-    TRUNCATED_SNAPSHOT = "truncated snapshot"
-    TOO_MANY_CONNECTIONS = "429 of the connection limiter"
     LOST_PROBE = "lost probe"
     LEADER_STEPS_DOWN = "leader steps down between look and removal"
     LEADER_FREEZES = "leader freezes between look and removal"
     LEADER_DIES = "leader dies between look and removal"
     TARGET_RETURNS = "target returns between look and removal"
-    LATE = "removal is given up and carried out later"
-    STOPS = "asked server stops under a removal"
     VOTER_DIES = "another voter dies between look and removal"
     SLOW_DISK = "disk hangs under an intent"
     BLIND = "leader's answers are lost as a removal begins"
+
+
+RequestFault = MessageFault | MomentFault
 
 
 class ClusterFault(Enum):
@@ -103,12 +97,12 @@ REMOVING = (
     MessageFault.SLOW_REQUEST,
     MessageFault.SLOW_REPLY,
     MessageFault.TOO_MANY_CONNECTIONS,
-    MessageFault.LEADER_STEPS_DOWN,
-    MessageFault.LEADER_FREEZES,
-    MessageFault.LEADER_DIES,
-    MessageFault.TARGET_RETURNS,
-    MessageFault.TARGET_RETURNS,
-    MessageFault.VOTER_DIES,
+    MomentFault.LEADER_STEPS_DOWN,
+    MomentFault.LEADER_FREEZES,
+    MomentFault.LEADER_DIES,
+    MomentFault.TARGET_RETURNS,
+    MomentFault.TARGET_RETURNS,
+    MomentFault.VOTER_DIES,
 )
 
 
@@ -117,7 +111,7 @@ BLIND_RATE = 0.5  # of the removals past which a playbook may go on, in some inc
 BLIND_FOR = 10.0  # seconds; longer than a look waits for the leader
 
 
-class FaultRates:
+class FaultRates(FaultTimes):
     """How often requests meet a fault. It clears up for good when the faults of an incident are over."""
 
     def __init__(self, chance: Callable[[str], Random], reading: float, removing: float) -> None:
@@ -131,7 +125,7 @@ class FaultRates:
     def stop_faults(self) -> None:
         self._reading = self._removing = 0.0
 
-    def fault_of_request(self, method: str, path: str) -> MessageFault | None:
+    def fault_of_request(self, method: str, path: str) -> RequestFault | None:
         if method != "GET":
             fault = self._draw(self._removing, REMOVING)
             late = self._removing > 0.0 and self._late.random() < LATE_RATE
@@ -142,11 +136,11 @@ class FaultRates:
 
     def disk_delay(self) -> float:
         """Seconds for which the record of an intent is not on disk yet."""
-        fault = self._draw(self._removing / 8, (MessageFault.SLOW_DISK,))
+        fault = self._draw(self._removing / 8, (MomentFault.SLOW_DISK,))
         return self._chance.uniform(2.0, 40.0) if fault else 0.0
 
-    def fault_of_probe(self) -> MessageFault | None:
-        return self._draw(self._reading, (MessageFault.LOST_PROBE,))
+    def fault_of_probe(self) -> RequestFault | None:
+        return self._draw(self._reading, (MomentFault.LOST_PROBE,))
 
     def seconds(self, fault: MessageFault | None) -> float:
         """How long something slow takes: at times longer than anybody waits for it."""
@@ -165,7 +159,7 @@ class FaultRates:
         """Seconds for which a server is stopped under one: longer than anybody waits for it."""
         return self._late.uniform(20.0, 300.0)
 
-    def _draw(self, rate: float, kinds: Sequence[MessageFault]) -> MessageFault | None:
+    def _draw(self, rate: float, kinds: Sequence[RequestFault]) -> RequestFault | None:
         if rate == 0.0 or self._chance.random() >= rate:
             return None
         return self._chance.choice(kinds)

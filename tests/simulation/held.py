@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from runbook.lab.virtual.links import Links
+from runbook.lab.virtual.messages import SentRequest
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState
-from tests.simulation.links import Links
-from tests.simulation.messages import Request
 
 OPEN = ("asked", "unsettled", "still_listed")
 SETTLED = ("removal.confirmed", "removal.failed", "removal.still_listed", "removal.unsettled", "removal.already_gone")
@@ -21,7 +21,7 @@ class Asked:
 
     run: str
     peer: str
-    request: Request
+    request: SentRequest
 
 
 @dataclass

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from runbook.lab.virtual.approach import HTTP_PORT
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.network import SimulatedNetwork
-from tests.simulation.shapes import HTTP_PORT
-from tests.simulation.timeline import Timeline
+from tests.simulation.network import IncidentNetwork
+from tests.simulation.timeline import ActorsTimeline
 
 JUMPS = (-86400.0, -3600.0, -130.0, 130.0, 3600.0, 86400.0)  # seconds
 LONGEST_SUSPENSION = 120.0
@@ -20,7 +20,7 @@ class Hosts:
     and then.
     """
 
-    def __init__(self, network: SimulatedNetwork, timeline: Timeline, chance: Random, *, suspends: bool) -> None:
+    def __init__(self, network: IncidentNetwork, timeline: ActorsTimeline, chance: Random, *, suspends: bool) -> None:
         self.jumped, self.suspends = 0.0, suspends
         self._network, self._timeline, self._chance = network, timeline, chance
 

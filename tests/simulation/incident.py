@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from runbook.lab.virtual.approach import HTTP_PORT, Approach
 from runbook.simulation.settings import SimulationSettings
 from tests.simulation.faults import ENDINGS, EVIDENCE, OF_A_HOST, SHORT, ClusterFault
 from tests.simulation.minimum import Unreadable, unreadable
 from tests.simulation.planned_commands import PlannedCommands, draw_commands
-from tests.simulation.shapes import HTTP_PORT, Approach, Word, draw_approach, draw_word
+from tests.simulation.shapes import Word, draw_approach, draw_word
 from tests.simulation.tool import CrashPoint
 
 TOKEN = "0b5d1f6e-3f3a-4c7e-9d0e-5a1c7b9e2f00"

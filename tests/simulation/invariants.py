@@ -7,15 +7,15 @@ from typing import Any
 
 from runbook.engine.plan import Plan
 from runbook.errors import TransitionError
+from runbook.lab.virtual.messages import SentRequest
 from runbook.raft.model import ClusterView, Peer
 from runbook.report.screen import Screen
 from runbook.report.summary import format_summary
 from runbook.run_state import fold
 from tests.simulation import oracle
 from tests.simulation.claims import is_confirmed_off, untrue_ends
-from tests.simulation.faults import ENDINGS, CommandTrial, MessageFault
+from tests.simulation.faults import ENDINGS, CommandTrial, RequestFault
 from tests.simulation.held import OPEN, SETTLED, Asked, left_open
-from tests.simulation.messages import Request
 from tests.simulation.truth import MOMENT, Transcript, Truth, brief
 
 LONGEST_SLEEP = 60.0  # seconds of virtual time
@@ -41,7 +41,7 @@ class Checks:
         dry_run: bool,
         token: str,
         holds_lock: Callable[[], bool],
-        inject_fault: Callable[[MessageFault | None, Peer], None],
+        inject_fault: Callable[[RequestFault | None, Peer], None],
         past: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """``past`` is the record of the processes before this one, of the same run."""
@@ -101,12 +101,12 @@ class Checks:
         self._keeps_quorum(peer, view)
         self._keeps_to_the_plan(view)
 
-    def sent(self, request: Request) -> None:
+    def sent(self, request: SentRequest) -> None:
         """It is on its way."""
         assert self._target is not None
         self._truth.asked.asked.append(Asked(self._who, self._target.id, request))
 
-    def inject_fault(self, fault: MessageFault | None) -> None:
+    def inject_fault(self, fault: RequestFault | None) -> None:
         assert self._target is not None
         self._inject_fault(fault, self._target)
 

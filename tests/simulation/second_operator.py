@@ -7,7 +7,7 @@ from collections.abc import Callable
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import SimulatedServer
 from tests.simulation.incident import TOKEN
-from tests.simulation.network import SimulatedNetwork
+from tests.simulation.network import IncidentNetwork
 from tests.simulation.truth import Truth
 
 HEADERS = {"x-nomad-token": TOKEN}
@@ -20,7 +20,7 @@ class SecondOperator:
     def __init__(
         self,
         model: SimulatedCluster,
-        network: SimulatedNetwork,
+        network: IncidentNetwork,
         truth: Truth,
         some: Some,
         changed: Callable[[Callable[[], None]], None],

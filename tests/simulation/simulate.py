@@ -16,8 +16,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from runbook.hosts import process
+from runbook.lab.virtual.messages import MessageFault
 from tests.simulation.commands import run_command
-from tests.simulation.faults import ClusterFault, CommandTrial, MessageFault
+from tests.simulation.faults import ClusterFault, CommandTrial, MomentFault
 from tests.simulation.incident import draw
 from tests.simulation.minimum import OddMinimum
 from tests.simulation.play import Result, play_in
@@ -86,7 +87,8 @@ def format_result(result: Result) -> str:
 
 def _print_counts(counts: Counter[str], seeds: int, seconds: float) -> None:
     print(f"{seeds} incidents in {seconds:.0f} s: {seeds / seconds * 60:.0f} a minute")
-    kinds = [each.value for kind in (MessageFault, ClusterFault, CommandTrial, OddMinimum) for each in kind]
+    faults = (MessageFault, MomentFault, ClusterFault, CommandTrial, OddMinimum)
+    kinds = [each.value for kind in faults for each in kind]
     others = sorted(counts.keys() - set(kinds))
     print("\nwhat the tool did and met")
     print("\n".join(f"{counts[kind]:8d}  {kind}" for kind in others))

@@ -1,16 +1,14 @@
-"""Virtual time: what is due happens in one fixed order, and whoever waits gets the turn when its moment has come."""
+"""Virtual time with several actors: whoever waits gets the turn when their moment has come."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from greenlet import getcurrent, greenlet
 
+from runbook.lab.virtual.timeline import Timeline
 from runbook.simulation.cluster import SimulatedCluster
-
-FOREVER = float("inf")
 
 
 @dataclass(eq=False)
@@ -22,25 +20,12 @@ class Waiter:
     actor: greenlet
 
 
-class Timeline:
-    """The model's clock, the actions that are due on it, and the actors who wait. One actor has the turn at a time."""
+class ActorsTimeline(Timeline):
+    """The actors who wait beside it, one of whom has the turn at a time."""
 
     def __init__(self, model: SimulatedCluster, moved: Callable[[], None]) -> None:
-        """``moved`` is told whenever time went on."""
-        self.now = 0.0
-        self._model = model
-        self._moved = moved
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+        super().__init__(model, moved)
         self._waiting: list[Waiter] = []
-
-    def at(self, when: float, action: Callable[[], None]) -> None:
-        """Those of one moment happen in the order in which they were planned."""
-        self._count += 1
-        heapq.heappush(self._due, (max(when, self.now), self._count, action))
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        self.at(self.now + seconds, action)
 
     def wait(self, when: float, done: Callable[[], bool] = lambda: False) -> None:
         """Give the turn away until ``when``, or until ``done``."""
@@ -65,16 +50,7 @@ class Timeline:
                 if waiter.done():
                     return waiter
             first = min(self._waiting, key=lambda waiter: waiter.when)
-            if not self._due or self._due[0][0] > first.when:
+            if self._is_idle_until(first.when):
                 self._advance(first.when)
                 return first
-            when, _, action = heapq.heappop(self._due)
-            self._advance(when)
-            action()
-
-    def _advance(self, when: float) -> None:
-        if when == FOREVER:
-            raise AssertionError("somebody waits for ever and nothing is due")
-        self.now = max(self.now, when)
-        self._model.advance(self.now)
-        self._moved()
+            self._do_next()

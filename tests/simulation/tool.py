@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import IO, Any, TypeVar
+from typing import Any
 
 from runbook.changes import ChangeBegun
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
-from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
 from runbook.events import Event, StepStarted
+from runbook.lab.virtual.door import EPOCH, VirtualNetwork
+from runbook.lab.virtual.messages import MessageFault, PendingResult, SentRequest
 from runbook.raft.model import ClusterView, Peer, Reach
 from runbook.removals import RemovalRequested
 from runbook.run_state import fold
 from tests.simulation.faults import FaultRates
 from tests.simulation.hosts import Hosts
 from tests.simulation.invariants import Checks
-from tests.simulation.messages import Request
-from tests.simulation.network import SimulatedNetwork
-from tests.simulation.pending import PendingResult, Question
-from tests.simulation.timeline import FOREVER, Timeline
+from tests.simulation.network import IncidentNetwork
+from tests.simulation.pending import GreenletQuestion
+from tests.simulation.timeline import ActorsTimeline
 
-T = TypeVar("T")
-Key = TypeVar("Key")
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-EPOCH = 5000.0  # the tool's monotonic clock is not the servers'
 
 
 class ToolCrash(BaseException):
@@ -65,7 +61,7 @@ class CrashPoint:
 
 
 class VirtualClock:
-    def __init__(self, timeline: Timeline, crash: CrashPoint, checks: Checks, hosts: Hosts) -> None:
+    def __init__(self, timeline: ActorsTimeline, crash: CrashPoint, checks: Checks, hosts: Hosts) -> None:
         self._hosts = hosts
         self._timeline = timeline
         self._crash = crash
@@ -92,28 +88,27 @@ class VirtualClock:
             self._timeline.wait(self._timeline.now + seconds)
 
 
-class ToolNetwork:
+class ToolNetwork(VirtualNetwork):
     """The seam of the adapter: everything that it asks takes its virtual time, and may be the last thing it does."""
+
+    make_question = staticmethod(GreenletQuestion)  # a hundred thousand of them are switched to and fro
 
     def __init__(
         self,
-        network: SimulatedNetwork,
-        timeline: Timeline,
+        network: IncidentNetwork,
+        timeline: ActorsTimeline,
         faults: FaultRates,
         crash: CrashPoint,
         checks: Checks,
         token: str,
         chance: Random,
     ) -> None:
-        self._network = network
-        self._timeline = timeline
+        super().__init__(network, timeline, {"x-nomad-token": token})
         self._faults = faults
         self._crash = crash
         self._checks = checks
-        self._headers = {"x-nomad-token": token}
         self._chance = chance
-        self._question: Question[Any] | None = None
-        self._sent: list[Request] = []
+        self._sent: list[SentRequest] = []
 
     def die(self) -> None:
         """The kernel closes what was open: what has not left yet never does."""
@@ -121,98 +116,27 @@ class ToolNetwork:
             if not request.sent:
                 request.failed(Reach.SILENT, ErrorKind.UNREACHABLE, "the process ended")
 
-    def monotonic(self) -> float:
-        return EPOCH + self._timeline.now
-
-    def sleep(self, seconds: float) -> None:
-        self._timeline.wait(self._timeline.now + seconds)
-
-    def ask(
-        self, url: str, method: str, path: str, *, timeout: float, limit: int, into: IO[bytes] | None, **_: Any
-    ) -> Reply:
-        reply: Reply = self._outcome(lambda: self._send(url, method, path, timeout), method)
-        if into is not None and reply.status == 200:
-            into.write(reply.body)
-            return Reply(reply.status, reply.headers, b"")
-        return reply
-
-    def probe(self, address: str) -> Reach:
-        reach: Reach = self._outcome(lambda: self._network.probe(address), "probe")
-        return reach
-
-    def gather(
-        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
-    ) -> dict[Key, T | None]:
-        questions: dict[Key, Question[T]] = {}
-        try:
-            return self._gather(questions, first, ask, follow, self._timeline.now + seconds)
-        finally:
-            for question in questions.values():
-                question.drop()
-
-    def _gather(
-        self,
-        questions: dict[Key, Question[T]],
-        first: Iterable[Key],
-        ask: Callable[[Key], T],
-        follow: Callable[[T], Iterable[Key]],
-        until: float,
-    ) -> dict[Key, T | None]:
-        questions |= {key: Question(partial(ask, key)) for key in first}
-        ready = list(questions.values())
-        while True:
-            while ready:
-                named = [key for question in ready for key in self._news(question, follow)]
-                fresh = [key for key in dict.fromkeys(named) if key not in questions]
-                questions |= {key: Question(partial(ask, key)) for key in fresh}
-                ready = [questions[key] for key in fresh]
-            waiting = [question for question in questions.values() if not question.over]
-            if not waiting or self._timeline.now >= until:
-                return {key: question.answer for key, question in questions.items()}
-            errands = [question.waits_for for question in waiting]
-            self._timeline.wait(until, partial(_some_finished, errands))
-            ready = [question for question in waiting if question.waits_for.finished]
-
-    def _news(self, question: Question[T], follow: Callable[[T], Iterable[Key]]) -> list[Key]:
-        self._question = question
-        try:
-            question.go_on()
-        finally:
-            self._question = None
-        return list(follow(question.answer)) if question.over else []  # type: ignore[arg-type]
-
-    def _outcome(self, start: Callable[[], PendingResult], method: str) -> Any:
-        pending = start()
-        if self._question is not None:
-            self._question.wait_for(pending)
-            return pending.outcome()
+    def _wait_alone(self, pending: PendingResult, method: str) -> None:
         if method == "DELETE":
             self._timeline.wait(self._timeline.now + self._chance.uniform(0.0, 0.01), lambda: pending.finished)
             self._crash.reach("removal in flight")
-        self._timeline.wait(FOREVER, lambda: pending.finished)
+        super()._wait_alone(pending, method)
         if method == "DELETE":
             self._checks.left(surely_not=not self._sent[-1].sent)
         self._crash.reach("after removal" if method == "DELETE" else "after request")
-        return pending.outcome()
 
     def _send(self, url: str, method: str, path: str, timeout: float) -> PendingResult:
         changing = method != "GET"
         fault = self._faults.fault_of_request(method, path)
         self._crash.reach("before removal" if changing else "before request", may_interrupt=self._question is None)
+        befalls = fault if isinstance(fault, MessageFault) else None
         if changing:
             self._checks.sends(method, path)
             self._checks.inject_fault(fault)
-            self._sent = [self._network.send(url, method, path, self._headers, timeout, fault)]
+            self._sent = [self._network.send(url, method, path, self._headers, timeout, befalls)]
             self._checks.sent(self._sent[0])
             return self._sent[0]
-        return self._network.send(url, method, path, self._headers, timeout, fault)
-
-
-def _some_finished(errands: Sequence[PendingResult]) -> bool:
-    for pending in errands:  # noqa: SIM110 - asked after every event, and a generator takes three times as long
-        if pending.finished:
-            return True
-    return False
+        return self._network.send(url, method, path, self._headers, timeout, befalls)
 
 
 class WatchedCluster:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runbook.lab.virtual.approach import HTTP_PORT
 from runbook.raft.model import ClusterView, Peer, Vantage
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.held import Removals
-from tests.simulation.network import SimulatedNetwork
-from tests.simulation.shapes import HTTP_PORT
-from tests.simulation.timeline import Timeline
+from tests.simulation.network import IncidentNetwork
+from tests.simulation.timeline import ActorsTimeline
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
 MOMENT = 0.2  # seconds; what happened so shortly before a look began may not have shown itself in it yet
@@ -31,7 +31,7 @@ class Violation:
 class Transcript:
     """Everything that happened, for a person to read when something is wrong."""
 
-    timeline: Timeline
+    timeline: ActorsTimeline
     lines: list[tuple[float, str, str]] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Transcript:
 class Truth:
     """The servers as they are. ``changes`` are the moments at which something befell the world from outside."""
 
-    def __init__(self, model: SimulatedCluster, network: SimulatedNetwork) -> None:
+    def __init__(self, model: SimulatedCluster, network: IncidentNetwork) -> None:
         self.model = model
         self.network = network
         self.changes = [0.0]

@@ -8,15 +8,23 @@ from random import Random
 from runbook.raft.model import Peer
 from runbook.simulation import consensus
 from runbook.simulation.cluster import SimulatedCluster
+from runbook.simulation.formation import demote
 from runbook.simulation.state import ProcessState, SimulatedServer
 from tests.simulation.cuts import Cuts
-from tests.simulation.faults import BLIND_FOR, BLIND_RATE, LONGEST_PAUSE, ClusterFault, FaultRates, MessageFault
-from tests.simulation.formation import demote
+from tests.simulation.faults import (
+    BLIND_FOR,
+    BLIND_RATE,
+    LONGEST_PAUSE,
+    ClusterFault,
+    FaultRates,
+    MomentFault,
+    RequestFault,
+)
 from tests.simulation.hosts import Hosts
 from tests.simulation.incident import Incident, Victim
-from tests.simulation.network import SimulatedNetwork
+from tests.simulation.network import IncidentNetwork
 from tests.simulation.second_operator import SecondOperator
-from tests.simulation.timeline import Timeline
+from tests.simulation.timeline import ActorsTimeline
 from tests.simulation.truth import Transcript, Truth
 
 NEVER_STABLE = "87600h"
@@ -28,11 +36,11 @@ class SimulatedWorld:
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
         self.model = SimulatedCluster(incident.settings)
-        self.timeline = Timeline(self.model, self._moved)
+        self.timeline = ActorsTimeline(self.model, self._moved)
         self.transcript = Transcript(self.timeline)
         self.faults = FaultRates(incident.chance, incident.reading_rate, incident.removing_rate)
         latency = incident.chance("latency")
-        self.network = SimulatedNetwork(self.timeline, self.model, self.faults, latency, incident.approach)
+        self.network = IncidentNetwork(self.timeline, self.model, self.faults, latency, incident.approach)
         self.network.stop = self._freeze_one
         self.truth = Truth(self.model, self.network)
         self.second_run: Callable[[], None] = lambda: None
@@ -100,18 +108,18 @@ class SimulatedWorld:
                 self._thaw(server)
         self.transcript.tell("world", "the faults are over")
 
-    def inject_fault(self, fault: MessageFault | None, target: Peer) -> None:
+    def inject_fault(self, fault: RequestFault | None, target: Peer) -> None:
         """What happens between the look and the removal that follows from it."""
         leader, server = self.truth.leader(), self.truth.server_of(target)
-        if fault is MessageFault.LEADER_STEPS_DOWN and leader:
+        if fault is MomentFault.LEADER_STEPS_DOWN and leader:
             self._changed(lambda: consensus.step_down(self.model.state, leader))
-        elif fault is MessageFault.LEADER_FREEZES and leader:
+        elif fault is MomentFault.LEADER_FREEZES and leader:
             self._freeze_one(leader, 6.0)
-        elif fault is MessageFault.LEADER_DIES and leader:
+        elif fault is MomentFault.LEADER_DIES and leader:
             self._die(ClusterFault.KILL, leader.name)
-        elif fault is MessageFault.TARGET_RETURNS and server and server.process is ProcessState.KILLED:
+        elif fault is MomentFault.TARGET_RETURNS and server and server.process is ProcessState.KILLED:
             self._return(server, wiped=self._chance.random() < 0.3)
-        elif fault is MessageFault.VOTER_DIES and leader:
+        elif fault is MomentFault.VOTER_DIES and leader:
             others = [each for each in self._running() if each is not leader and each is not server]
             if others:
                 self._die(ClusterFault.KILL, self._chance.choice(others).name)
@@ -121,7 +129,7 @@ class SimulatedWorld:
         seconds = self.faults.disk_delay()
         if not seconds:
             return
-        self.transcript.happened(MessageFault.SLOW_DISK.value, f"for {seconds:.0f} s")
+        self.transcript.happened(MomentFault.SLOW_DISK.value, f"for {seconds:.0f} s")
         server = next((each for each in self._all() if each.raft_id == peer_id), None)
         if server is not None and server.process is ProcessState.KILLED and self._chance.random() < 0.5:
             self._return(server, wiped=False)
@@ -133,7 +141,7 @@ class SimulatedWorld:
         lenient = incident.goes_on and incident.blinded and step.endswith(".one") and not self.over
         if lenient and self._blinding.random() < BLIND_RATE:
             self.network.lost_until = self.timeline.now + BLIND_FOR
-            self.transcript.happened(MessageFault.BLIND.value, step)
+            self.transcript.happened(MomentFault.BLIND.value, step)
 
     # -- what happens
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.simulation.shapes import HTTP_PORT, Approach
+from runbook.lab.virtual.approach import HTTP_PORT, Approach
 
 
 @dataclass

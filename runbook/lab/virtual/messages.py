@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
 
 from runbook.cluster.http import Reply
-from runbook.errors import ErrorKind, NoAnswerError
+from runbook.errors import ErrorKind, LabError, NoAnswerError
 from runbook.raft.model import Reach
 from runbook.simulation.api_call import ApiReply, ApiRequest, PendingReply
 from runbook.simulation.state import SimulatedServer
-from tests.simulation.faults import MessageFault
+
+
+class MessageFault(Enum):
+    """What befalls one request on its way, or its reply."""
+
+    LOST_REQUEST = "lost request"
+    LOST_REPLY = "lost reply"
+    LOST_REPLY_TO_REMOVAL = "lost reply to a removal"
+    SLOW_REQUEST = "slow request"
+    SLOW_REPLY = "slow reply"
+    SLOW_BODY = "slow body"
+    TRUNCATED_BODY = "truncated body"
+    TRUNCATED_SNAPSHOT = "truncated snapshot"
+    TOO_MANY_CONNECTIONS = "429 of the connection limiter"
+    LATE = "removal is given up and carried out later"
+    STOPS = "asked server stops under a removal"
+
+
+class PendingResult(Protocol):
+    """Something on its way that will be finished, well or badly."""
+
+    finished: bool
+
+    def outcome(self) -> Any:
+        """The answer. Raises what went wrong instead."""
 
 
 @dataclass(eq=False)
-class Request:
-    """One request, from the first byte to the last; a pending result in the sense of :mod:`tests.simulation.pending`.
+class SentRequest:
+    """One request, from the first byte to the last; a pending result.
 
     ``finished`` says that the tool has done with it, ``over`` that the server has. ``entry`` is what it put into a log.
     ``through``: a tunnel or a load balancer took it, so the tool's connection says nothing of the server.
@@ -37,8 +63,7 @@ class Request:
 
     def outcome(self) -> Reply:
         if self.reply is None:
-            assert self.error is not None
-            raise self.error
+            raise self.error or LabError(f"{self.method} {self.path} is on its way still")
         return self.reply
 
     def answered(self, given: ApiReply) -> None:
@@ -56,7 +81,7 @@ class Request:
 
 
 @dataclass(eq=False)
-class Probe:
+class PortTry:
     """One try of a port."""
 
     finished: bool = False
