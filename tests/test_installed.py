@@ -48,7 +48,7 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shipped_in(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if name.startswith("runbook/shipped/")]
+        inside = [name for name in archive.namelist() if str(Path(name).parent) == "runbook/shipped"]
         return {Path(name).name: archive.read(name) for name in inside}
 
 

@@ -20,6 +20,9 @@ NOT_DRAWN = {
     "QuorumLostPermanent",  # empty servers give the others their votes, as real ones do, and a leader is elected
     "LaggingVoter",  # the model has no log that is long enough
     "DuplicateAddress",  # of servers set up wrongly, as no fault makes them
+    "LeftOutReturned",  # after the recovery of a lost quorum, which needs machines
+    "LeftOutReplaced",  # the same
+    "LeftOutUnread",  # the same
 }
 
 
