@@ -209,7 +209,7 @@ class HttpClient:
             reach = Reach.ACCEPTED
             what, next_action = explain_tls(failed, request.url, name, (settings.verify, settings.certificate))
         else:
-            reach, what, next_action = _what_happened(guard, error)
+            reach, what, next_action = _what_happened(guard, error, request)
         words = self._settings.hide_in(what.encode()).decode()
         kind = _fate(guard, request, ErrorKind.TIMEOUT if guard.sent else ErrorKind.UNREACHABLE)
         return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
@@ -256,7 +256,7 @@ _SOCKETS: dict[type[BaseException], tuple[Reach, str, str]] = {  # what keeps fr
 }
 
 
-def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, str]:
+def _what_happened(guard: RequestGuard, error: Exception, request: _Request) -> tuple[Reach, str, str]:
     """By the types in the chain of causes, as words differ between versions and hold the address itself."""
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
@@ -273,7 +273,9 @@ def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, s
         return known[0]
     if not guard.connected:
         return Reach.UNREACHABLE, f"no connection ({_short(error)})", "Check the address"
-    return Reach.ACCEPTED, f"the connection broke ({_short(error)})", "Look again"
+    unread = any(isinstance(cause, ConnectionResetError) for cause in causes)  # as by etcd where it expects TLS
+    maybe = ", or write https:// if it speaks TLS" if unread and request.base.startswith("http://") else ""
+    return Reach.ACCEPTED, f"the connection broke ({_short(error)})", f"Look again{maybe}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
