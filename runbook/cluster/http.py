@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -204,7 +205,8 @@ class HttpClient:
         """Which of the many ways to fail it was, and what to check (never the token)."""
         from runbook.cluster.tls_errors import explain_tls, tls_error_in
 
-        if (failed := tls_error_in(_causes(error))) is not None:
+        failed = tls_error_in(_causes(error))
+        if failed is not None:
             name, settings = self._settings.server_name_at(request.base), self._settings
             reach = Reach.ACCEPTED
             what, next_action = explain_tls(failed, request.url, name, (settings.verify, settings.certificate))
@@ -212,7 +214,8 @@ class HttpClient:
             reach, what, next_action = _what_happened(guard, error, request)
         words = self._settings.hide_in(what.encode()).decode()
         kind = _fate(guard, request, ErrorKind.TIMEOUT if guard.sent else ErrorKind.UNREACHABLE)
-        return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
+        spoke = failed is not None and not isinstance(failed, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action, spoke=spoke)
 
 
 class _TooMuchError(Exception):

@@ -74,7 +74,10 @@ def _explain_certificate(
             "Give the CA that signed it",
         )
     if code == _EXPIRED:
-        return "TLS failed: its certificate has expired", "Renew it there, or look from a host whose clock is right"
+        return (
+            "TLS failed: its certificate has expired",
+            "Renew that server's certificate, or look from a host whose clock is right",
+        )
     if code == _NOT_YET_VALID:
         return "TLS failed: its certificate is not valid yet", "Compare this host's clock with the server's"
     if code in _OTHER_NAME:

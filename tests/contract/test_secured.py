@@ -75,10 +75,13 @@ def test_a_server_whose_certificate_has_expired_is_named_and_never_dead(lab: Sec
     lab.restart(late)
     its_own = lab.layout.address(late)
     lab.until(
-        "expiry", lambda: "certificate has expired. Renew it there" in lab.runbook("check", address=its_own).stdout
+        "expiry", lambda: "certificate has expired. Renew that server's" in lab.runbook("check", address=its_own).stdout
     )
     outcome = lab.execute(tmp_path / "state", address=lab.layout.address(lab.wait_for_leader()))
     assert (outcome.code, outcome.asked) == (3, []), outcome.text
+    assert "a process runs there and keeps this host out" in outcome.text
+    assert "its certificate has expired. Renew that server's" in outcome.text
+    assert "frozen" not in outcome.text
     lab.give(late, "server")
     lab.restart(late)
     lab.until("health", lambda: lab.runbook("check").returncode == 0)
