@@ -90,11 +90,16 @@ class ClusterError(RunbookError):
 
 
 class NoAnswerError(ClusterError):
-    """No HTTP reply came; ``reach`` says how far the request got."""
+    """No HTTP reply came; ``reach`` says how far the request got, ``spoke`` that a process said why, as in TLS."""
 
-    def __init__(self, reach: Reach, kind: ErrorKind, sentence: str, next_action: str) -> None:
+    def __init__(self, reach: Reach, kind: ErrorKind, sentence: str, next_action: str, *, spoke: bool = False) -> None:
         super().__init__(kind, sentence, next_action)
-        self.reach = reach
+        self.reach, self.spoke = reach, spoke
+
+    @property
+    def settled_by(self) -> str | None:
+        """What a person can do about a server that speaks and keeps this host out."""
+        return self.next_action if self.spoke else None
 
 
 class StepError(RunbookError):

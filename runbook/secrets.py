@@ -14,7 +14,7 @@ from threading import Lock
 from typing import IO, Any
 
 from runbook.doors import Purpose, check_network, check_program
-from runbook.errors import SecretError
+from runbook.errors import ClusterError, SecretError, SettingsError
 from runbook.files import read_limited
 from runbook.playbook.expressions.model import UNKNOWN, Unknown
 from runbook.playbook.model import Secret
@@ -147,34 +147,17 @@ def _heard(pipe: IO[bytes], until: float) -> bytes | None:
 
 
 def _from_vault(environment: Mapping[str, str], secret: Secret) -> str:
-    """By hvac, where the extra ``[vault]`` is installed; address, token and namespace as Vault's own command line."""
+    """As Vault's own command line would, or OpenBao's where only that one's address is set."""
+    from runbook.cluster.environment import vault_access
+    from runbook.cluster.vault.key_value import read_text
+
     path, field = secret.target
     check_network("ask Vault for a secret")
     try:
-        import hvac  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise SecretError(
-            f"secret {secret.name}: reading from Vault needs: pip install 'runbook-engine[vault]'"
-        ) from None
-    authority = environment.get("VAULT_CACERT")
-    if authority and not Path(authority).is_file():
-        raise SecretError(f"secret {secret.name}: VAULT_CACERT: {authority} is not a regular file")
-    client = hvac.Client(
-        url=environment.get("VAULT_ADDR", "https://127.0.0.1:8200"),
-        token=environment.get("VAULT_TOKEN"),
-        namespace=environment.get("VAULT_NAMESPACE"),
-        verify=authority or True,
-        timeout=FETCH_WITHIN,
-    )
-    try:
-        read = client.read(path)
-    except Exception as error:
-        raise SecretError(f"secret {secret.name}: Vault at {path}: {type(error).__name__}") from None
-    data = (read or {}).get("data", {})
-    found = data.get("data", data).get(field) if isinstance(data, dict) else None
-    if not isinstance(found, str):
-        raise SecretError(f"secret {secret.name}: Vault holds no text {field} at {path}")
-    return found
+        access = vault_access(environment, ("VAULT",) if environment.get("VAULT_ADDR") else ("BAO", "VAULT"))
+        return read_text(access, path, field, FETCH_WITHIN)
+    except (ClusterError, SettingsError) as error:
+        raise SecretError(f"secret {secret.name}: {error.sentence}", error.next_action) from None
 
 
 _SOURCES = {"env": _from_environment, "file": _from_file, "exec": _from_command, "vault": _from_vault}

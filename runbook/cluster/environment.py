@@ -131,6 +131,24 @@ def _vault_or_openbao(
 ) -> VaultCluster:
     from runbook.cluster.vault.adapter import VaultCluster
 
+    access = vault_access(environment, prefixes)
+    named = replace(product, addresses=access.name("ADDR"), token=access.name("TOKEN"))
+    return VaultCluster(named, access.addresses, replace(access.settings, read_only=read_only))
+
+
+@dataclass(frozen=True)
+class VaultAccess:
+    """How to speak to Vault or OpenBao, and which variable says so: ``name("ADDR")``, for instance."""
+
+    name: Callable[[str], str]
+    addresses: tuple[str, ...]
+    settings: HttpSettings
+    namespace: str  # of secrets: what is asked for of a cluster is in the root's alone
+
+
+def vault_access(environment: Mapping[str, str], prefixes: tuple[str, ...]) -> VaultAccess:
+    """By the variables of the first of these prefixes that has one. Raises SettingsError, and never shows a secret."""
+
     def name(rest: str) -> str:
         named = [f"{prefix}_{rest}" for prefix in prefixes]
         return next((each for each in named if each in environment), named[0])
@@ -141,15 +159,14 @@ def _vault_or_openbao(
     token = header_value(name("TOKEN"), environment.get(name("TOKEN"))) or _kept_token(environment, name("TOKEN_PATH"))
     settings = HttpSettings(
         headers={"X-Vault-Token": token} if token else {},
-        plain={"X-Vault-Request": "true"},  # and no namespace: what is asked for is in the root's alone
+        plain={"X-Vault-Request": "true"},
         verify=_verify(environment, name("CACERT"), name("CAPATH"), _truth(environment, name("SKIP_VERIFY"))),
         certificate=_certificate(environment, name("CLIENT_CERT"), name("CLIENT_KEY")),
-        read_only=read_only,
         server_name=environment.get(name("TLS_SERVER_NAME")) or None,
     )
     given = environment.get(name("ADDR")) or f"https://127.0.0.1:{API_PORT}"
     addresses = _addresses(given, _AddressVariable(name("ADDR"), API_PORT, ""), _as_given)
-    return VaultCluster(replace(product, addresses=name("ADDR"), token=name("TOKEN")), addresses, settings)
+    return VaultAccess(name, addresses, settings, header_value(name("NAMESPACE"), environment.get(name("NAMESPACE"))))
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -206,15 +207,17 @@ class HttpClient:
         """Which of the many ways to fail it was, and what to check (never the token)."""
         from runbook.cluster.tls_errors import explain_tls, tls_error_in
 
-        if (failed := tls_error_in(_causes(error))) is not None:
+        failed = tls_error_in(_causes(error))
+        if failed is not None:
             name, settings = self._settings.server_name_at(request.base), self._settings
             reach = Reach.ACCEPTED
             what, next_action = explain_tls(failed, request.url, name, (settings.verify, settings.certificate))
         else:
-            reach, what, next_action = _what_happened(guard, error)
+            reach, what, next_action = _what_happened(guard, error, request)
         words = self._settings.hide_in(what.encode()).decode()
         kind = _fate(guard, request, ErrorKind.TIMEOUT if guard.sent else ErrorKind.UNREACHABLE)
-        return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action)
+        spoke = failed is not None and not isinstance(failed, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        return NoAnswerError(reach, kind, f"{request.method} {request.url}: {words}", next_action, spoke=spoke)
 
 
 class _TooMuchError(Exception):
@@ -258,7 +261,7 @@ _SOCKETS: dict[type[BaseException], tuple[Reach, str, str]] = {  # what keeps fr
 }
 
 
-def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, str]:
+def _what_happened(guard: RequestGuard, error: Exception, request: _Request) -> tuple[Reach, str, str]:
     """By the types in the chain of causes, as words differ between versions and hold the address itself."""
     causes = list(_causes(error))
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
@@ -275,7 +278,9 @@ def _what_happened(guard: RequestGuard, error: Exception) -> tuple[Reach, str, s
         return known[0]
     if not guard.connected:
         return Reach.UNREACHABLE, f"no connection ({_short(error)})", "Check the address"
-    return Reach.ACCEPTED, f"the connection broke ({_short(error)})", "Look again"
+    unread = any(isinstance(cause, ConnectionResetError) for cause in causes)  # as by etcd where it expects TLS
+    maybe = ", or write https:// if it speaks TLS" if unread and request.base.startswith("http://") else ""
+    return Reach.ACCEPTED, f"the connection broke ({_short(error)})", f"Look again{maybe}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

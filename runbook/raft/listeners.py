@@ -23,6 +23,18 @@ def mute_listener(view: ClusterView, peer: Peer) -> Vantage | None:
     return listener if listener is not None and listener.reach is Reach.ACCEPTED else None
 
 
+def speaking_listener(view: ClusterView, peer: Peer) -> Vantage | None:
+    """The same, if a process there says why it keeps this host out, as in a TLS handshake: it is not frozen."""
+    there = (vantage for vantage in _at_api_of(view, peer) if vantage.reach is Reach.ACCEPTED)
+    return next((vantage for vantage in there if vantage.settled_by is not None), None)
+
+
+def reason_kept_out(view: ClusterView, peer: Peer) -> str | None:
+    """What that process says, for a person."""
+    speaking = speaking_listener(view, peer)
+    return f"a process runs there and keeps this host out: {speaking.trouble}" if speaking else None
+
+
 def waiting_server(view: ClusterView, peer: Peer) -> Vantage | None:
     """The peer itself, where its process runs and takes part in nothing yet: it is sealed, or has lost its data."""
     return next((vantage for vantage in _at_api_of(view, peer) if vantage.waits_for is not None), None)

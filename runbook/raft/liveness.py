@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from runbook.raft import listeners
 from runbook.raft.advice import (
     CONFIRM_OFF,
     CONFIRM_OFF_SEEN,
@@ -22,7 +23,6 @@ from runbook.raft.advice import (
     STOP_CLONE,
     WAIT,
 )
-from runbook.raft.listeners import mute_listener, unidentified_listener, waiting_server
 from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Vantage, same_place
 from runbook.raft.opinions import HostWord, OpinionKind
 from runbook.raft.probes import ProbeEvidence, ProbeMeaning, probe_evidence
@@ -149,7 +149,7 @@ def _judge_look(view: ClusterView, peer: Peer, *, confirmed_off: bool) -> Verdic
         where = " and ".join(f"{member.name} at {member.raft_address}" for member in clones)
         words = f"two servers have its id, {where}: a machine was cloned, and nobody knows which of them votes"
         return Verdict(peer, Liveness.UNKNOWN, (words,), settled_by=STOP_CLONE)
-    waiting = waiting_server(view, peer)
+    waiting = listeners.waiting_server(view, peer)
     if waiting is not None:
         words = f"{waiting.url} answers and waits for {waiting.waits_for}"
         return Verdict(peer, Liveness.UNKNOWN, (words,), settled_by=waiting.settled_by or "")
@@ -221,8 +221,8 @@ def living_with_one_id(view: ClusterView, peer: Peer) -> tuple[Member, ...]:
 def shows_life(view: ClusterView, peer: Peer) -> bool:
     """Whether a look shows any sign of life of the peer, even where it lacks too much for a verdict."""
     listens = probe_evidence(view, peer).meaning is ProbeMeaning.LISTENS and successor_of(view, peer) is None
-    held = _objection(view, peer) is not None
-    return view.vantage_of(peer) is not None or listens or unidentified_listener(view, peer) is not None or held
+    there = view.vantage_of(peer) or listeners.unidentified_listener(view, peer)
+    return there is not None or listens or _objection(view, peer) is not None
 
 
 def successor_of(view: ClusterView, peer: Peer) -> Vantage | None:
@@ -244,17 +244,18 @@ def is_only_out_of_sight(view: ClusterView, peer: Peer) -> bool:
     nobody_misses_it = view.leader_id in opinions and all(o.kind is OpinionKind.PRESENT for o in opinions.values())
     meaning = probe_evidence(view, peer).meaning
     fits = meaning in (ProbeMeaning.LISTENS, ProbeMeaning.BLIND, ProbeMeaning.UNTRIED)
-    return nobody_misses_it and fits and mute_listener(view, peer) is None
+    return nobody_misses_it and fits and listeners.mute_listener(view, peer) is None
 
 
 def _doubt_from_here(view: ClusterView, peer: Peer, probe: ProbeEvidence) -> str | None:
     """What this host itself saw, or its own, that may be the living peer."""
     told = view.host_words.get(peer.id, HostWord(stopped=False))
-    if told.runs:
-        return f"on its host: {told.words}"
+    said = f"on its host: {told.words}" if told.runs else listeners.reason_kept_out(view, peer)
+    if said:
+        return said
     if probe.meaning is ProbeMeaning.LISTENS or (probe.meaning is ProbeMeaning.HOST_UP and not told.stopped):
         return f"{probe.words}; on its host: {told.words}" if told.words else probe.words
-    listener = unidentified_listener(view, peer)
+    listener = listeners.unidentified_listener(view, peer)
     return f"{listener.url} accepts connections but does not answer: it may be frozen" if listener else None
 
 
@@ -288,10 +289,12 @@ def _what_settles(view: ClusterView, peer: Peer) -> str:
     opinions = view.opinions_of(peer)
     if view.leader_id not in opinions:
         return GIVE_LEADER
+    if speaking := listeners.speaking_listener(view, peer):
+        return speaking.settled_by or ""
     if is_only_out_of_sight(view, peer):
         return GIVE_ADDRESS
     if any(opinion.successor for opinion in opinions.values()):
         return RECONCILE
     runs = peer.id in view.host_words and view.host_words[peer.id].runs
     listens = runs or probe_evidence(view, peer).meaning in (ProbeMeaning.LISTENS, ProbeMeaning.HOST_UP)
-    return MAY_BE_FROZEN if listens or mute_listener(view, peer) else WAIT
+    return MAY_BE_FROZEN if listens or listeners.mute_listener(view, peer) else WAIT

@@ -110,6 +110,7 @@ ERRORS = [
         False,
         ErrorKind.FORBIDDEN,
     ),
+    (400, {"code": 9, "message": "etcdserver: user name not found"}, True, ErrorKind.FORBIDDEN),
     (500, {"code": 2, "message": "something new"}, True, ErrorKind.AMBIGUOUS),
     (500, {"code": 2, "message": "something new"}, False, ErrorKind.UNAVAILABLE),
 ]
@@ -121,6 +122,28 @@ def test_an_error_is_known_by_its_message(status: int, body: dict[str, Any], cha
     error = error_of("POST http://e1/v3", Reply(status, {}, json.dumps(body).encode()), changes=changes)
     assert error.kind is kind
     assert body["message"] in error.sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(403, {"code": 7, "message": "etcdserver: permission denied"}),
+     (500, {"grpc_code": 2, "http_code": 500, "message": "auth: permission denied"})],
+)  # fmt: skip
+def test_the_error_of_a_stream_is_told_within_one(status: int, error: dict[str, Any]) -> None:
+    """A snapshot's: 3.6, and 3.4."""
+    told = error_of("POST http://e1/v3", Reply(status, {}, json.dumps({"error": error}).encode()), changes=False)
+    assert (told.kind, told.sentence) == (
+        ErrorKind.FORBIDDEN,
+        f"POST http://e1/v3 answered {status}: {error['message']}",
+    )
+
+
+def test_a_client_certificate_with_a_common_name_is_named() -> None:
+    """With one the gateway takes no question at all, once authentication is on: both releases, as plain text."""
+    words = b"CommonName of client sending a request against gateway will be ignored and not used as expected\n"
+    told = error_of("POST http://e1/v3", Reply(400, {}, words), changes=False)
+    assert told.kind is ErrorKind.FORBIDDEN
+    assert "a client certificate without a common name" in told.next_action
 
 
 def test_a_gateway_that_is_off_is_named() -> None:

@@ -66,10 +66,11 @@ class OpenBaoLab:
         file = str(CERTIFICATE)
         trust = {"leader_ca_cert_file": file, "leader_tls_servername": NAME_IN_CERTIFICATE} if self.tls else {}
         others = [{"leader_api_addr": self.api(other), **trust} for other in self.names if other != name]
+        joins = {"retry_join": others} if others else {}  # an empty list is refused
         tls: dict[str, Any] = {"tls_cert_file": file, "tls_key_file": file} if self.tls else {"tls_disable": True}
         listener = {"address": urlsplit(self.api(name)).netloc, "cluster_address": f"{self.host(name)}:{CLUSTER}"}
         return {
-            "storage": {"raft": {"path": str(self.folder / f"{name}.data"), "node_id": name, "retry_join": others}},
+            "storage": {"raft": {"path": str(self.folder / f"{name}.data"), "node_id": name, **joins}},
             "listener": [{"tcp": {**listener, **tls}}],
             "api_addr": self.address(name),
             "cluster_addr": f"https://{self.host(name)}:{CLUSTER}",

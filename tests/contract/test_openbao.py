@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from typing import Any
 import pytest
 
 from tests.contract.openbao_lab import OpenBaoLab
+from tests.contract.secured import policy_of
 from tests.contract.test_recovery import QUICK, ROOT, Outcome
 
 pytestmark = pytest.mark.bao
-PAGE = ROOT / "docs" / "servers" / "vault.md"
 LIMIT = 400  # seconds for a command: who dies is not called gone for the first minute
 
 
@@ -32,7 +31,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenBaoLab]:
 
 def smallest_token(lab: OpenBaoLab) -> str:
     """By the policy of the page, pasted."""
-    (policy,) = re.findall(r"```hcl\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    policy = policy_of("vault.md")
     leader = lab.wait_for_leader()
     assert lab.ask(leader, "sys/policies/acl/runbook", {"policy": policy})
     asked = {"policies": ["runbook"], "no_default_policy": True, "ttl": "1h"}
@@ -101,7 +100,7 @@ def test_two_of_five_go_and_a_dry_run_before_sends_nothing(lab: OpenBaoLab, tmp_
 
 def test_a_token_that_may_not_remove_is_told_at_once_in_a_dry_run_too(lab: OpenBaoLab, tmp_path: Path) -> None:
     """By its own capabilities, which the policy named default lets it ask for."""
-    (policy,) = re.findall(r"```hcl\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    policy = policy_of("vault.md")
     leader = lab.wait_for_leader()
     assert lab.ask(leader, "sys/policies/acl/looks", {"policy": policy.partition("# remove")[0]})
     made: Any = lab.ask(leader, "auth/token/create", {"policies": ["looks"], "ttl": "1h"})

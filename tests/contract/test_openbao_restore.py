@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import ROOT
 from tests.contract import test_openbao
 from tests.contract.openbao_lab import OpenBaoLab
-from tests.contract.test_openbao import PAGE, command
+from tests.contract.test_openbao import command
 from tests.contract.test_recover_lost_quorum import Ended, typed
 
 pytestmark = pytest.mark.bao
@@ -20,7 +21,7 @@ RESTORE = 'path "sys/storage/raft/snapshot" { capabilities = ["read", "update"] 
 
 def token_of(lab: OpenBaoLab) -> str:
     """By the page's policies but that for a removal, with update on the snapshot."""
-    _, _, rest = PAGE.read_text(encoding="utf-8").partition("```hcl\n")
+    _, _, rest = (ROOT / "docs" / "servers" / "vault.md").read_text(encoding="utf-8").partition("```hcl\n")
     policy = rest.partition("# snapshot")[0] + RESTORE
     assert lab.ask(lab.wait_for_leader(), "sys/policies/acl/restores", {"policy": policy})
     made: Any = lab.ask(lab.wait_for_leader(), "auth/token/create", {"policies": ["restores"], "ttl": "1h"})

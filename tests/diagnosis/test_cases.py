@@ -46,6 +46,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "autopilot_calls_a_living_voter_unhealthy": "LaggingVoter possible",
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": "DeadFollower likely",
     "a_server_is_frozen": "HungServer likely",
+    "a_servers_certificate_has_expired": "Unreachable likely",
     "a_server_crashes_and_is_started_again": "CrashLooping likely",
     "one_http_api_is_out_of_reach": "Unreachable possible",
     "a_removed_server_was_added_back_as_a_non_voter": "ZombiePeer certain",

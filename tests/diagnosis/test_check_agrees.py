@@ -38,6 +38,7 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "a_server_is_frozen": WARNING,
     "a_server_was_renamed": OK,
     "a_server_without_data_runs_at_a_voters_address": WARNING,
+    "a_servers_certificate_has_expired": WARNING,
     "a_voter_is_a_thousand_entries_behind": OK,
     "all_is_well": OK,
     "an_election_is_under_way": CRITICAL,

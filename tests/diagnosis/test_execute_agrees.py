@@ -40,6 +40,7 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "a_server_is_frozen": (REFUSED, []),
     "a_server_was_renamed": (RECOVERED, []),
     "a_server_without_data_runs_at_a_voters_address": (REFUSED, []),
+    "a_servers_certificate_has_expired": (REFUSED, []),
     "a_voter_is_a_thousand_entries_behind": (RECOVERED, []),
     "all_is_well": (RECOVERED, []),
     "an_election_is_under_way": (UNREACHABLE, []),
@@ -132,7 +133,9 @@ def test_what_is_diagnosed_is_what_is_done(case: str) -> None:
         assert removed or code != RECOVERED, "critical, and nothing to do"
 
 
-@pytest.mark.parametrize("case", ["a_sealed_server_waits_for_its_key", "a_server_is_frozen"])
+@pytest.mark.parametrize(
+    "case", ["a_sealed_server_waits_for_its_key", "a_server_is_frozen", "a_servers_certificate_has_expired"]
+)
 def test_time_alone_settles_nothing_for_who_is_sealed_or_frozen(case: str, tmp_path: Path) -> None:
     """A run does not wait the six minutes for it that a death must be seen for."""
     clock = FakeClock()

@@ -13,6 +13,7 @@ from runbook.cluster.etcd import CLIENT_PORT, members, replies
 from runbook.cluster.etcd.client import EtcdClient
 from runbook.cluster.etcd.interview import MEMBERS, STATUS, Interview, interview
 from runbook.cluster.etcd.opinions import StreamLog, opinions_in
+from runbook.cluster.etcd.permission import reason_not_permitted
 from runbook.cluster.etcd.snapshot import keep_snapshot
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
@@ -25,6 +26,7 @@ from runbook.raft.quorum import reason_not_leading
 READ_TIMEOUT = 3.0  # seconds; answered from memory, so a slower member is one not to rely on
 PROOF_TIMEOUT = 6.0  # a member without quorum holds a linearizable read for 7 s
 CHANGE_TIMEOUT, STATE_TIMEOUT = 20.0, 120.0
+PERMISSION_TIMEOUT = 5.0
 STATE_LIMIT = 16 * 1024**3  # bytes of JSON: twice etcd's own limit of 8 GiB for its database, as base64 is longer
 NO_MINIMUM = AutopilotSettings(cleanup_dead_servers=False, min_quorum=0)  # etcd has neither
 
@@ -100,6 +102,11 @@ class EtcdCluster:
         until = self._network.monotonic() + min(CHANGE_TIMEOUT, within)
         path = "/v3/cluster/member/remove"
         self._client.first(self._route, until, lambda url: self._client.change(url, path, body, until))
+
+    def reason_not_permitted(self, *, within: float = inf) -> str | None:
+        """Why a removal would be refused for want of a right: empty where it would not, None where that is not told."""
+        until = self._network.monotonic() + min(PERMISSION_TIMEOUT, within)
+        return reason_not_permitted(self._client, self._route[0], until)
 
     def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, Mapping[str, str]]:
         """By any member, which passes it on to the leader."""

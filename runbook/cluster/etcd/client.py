@@ -8,7 +8,7 @@ from math import inf
 from typing import IO, Any, TypeVar
 
 from runbook.cluster import http
-from runbook.cluster.etcd.errors import error_of, was_refused_after_quorum
+from runbook.cluster.etcd.errors import error_of, needs_no_user, was_refused_after_quorum
 from runbook.cluster.http import Reply
 from runbook.cluster.network import Network, ask_first, seconds_left
 from runbook.errors import ClusterError, ErrorKind
@@ -30,6 +30,16 @@ class EtcdClient:
         self._token: str | None = None
 
     @property
+    def user(self) -> str | None:
+        """Who signs in, if anybody does."""
+        return self._user
+
+    @property
+    def is_signed_in(self) -> bool:
+        """False before the first question, where no user is given, and where authentication is off."""
+        return bool(self._token)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be seen in any record."""
         return tuple(secret for secret in (self._password, self._token) if secret)
@@ -45,9 +55,14 @@ class EtcdClient:
 
     def prove_quorum(self, url: str, until: float) -> None:
         """A linearizable read by the member at ``url``. Raises ClusterError where no quorum has surely agreed to it."""
+        self.may_read(url, until)
+
+    def may_read(self, url: str, until: float) -> bool:
+        """What a linearizable read says of the user's rights, once a quorum has agreed to it. Raises ClusterError."""
         reply = self._signed_in(url, READ, ANY_KEY, until, changes=False)
         if reply.status != 200 and not was_refused_after_quorum(reply):
             raise error_of(f"POST {url}{READ}", reply, changes=False)
+        return reply.status == 200
 
     def change(self, url: str, path: str, body: dict[str, Any], until: float) -> Any:
         """The same for a request that changes the cluster: sent once, and ambiguous where its reply is lost."""
@@ -92,9 +107,12 @@ class EtcdClient:
         return reply
 
     def _sign_in(self, url: str, until: float) -> str:
+        """The token; an empty one where authentication is off, as etcd's own client then goes on without one."""
         body = {"name": self._user, "password": self._password}
-        reply = _fine(self._post(url, SIGN_IN, body, until, False, None, http.BODY_LIMIT), url + SIGN_IN, changes=False)
-        token = _decode(reply.body, url + SIGN_IN)
+        reply = self._post(url, SIGN_IN, body, until, False, None, http.BODY_LIMIT)
+        if needs_no_user(reply):
+            return ""
+        token = _decode(_fine(reply, url + SIGN_IN, changes=False).body, url + SIGN_IN)
         told = token.get("token") if isinstance(token, dict) else None
         if not (isinstance(told, str) and told.isascii() and told.isprintable() and told):
             raise ClusterError(ErrorKind.BAD_REPLY, f"POST {url}{SIGN_IN} answered without a token")
@@ -104,7 +122,7 @@ class EtcdClient:
         self, url: str, path: str, body: dict[str, Any], until: float, changes: bool, into: IO[bytes] | None, limit: int
     ) -> Reply:
         headers = {"Content-Type": "application/json"}
-        if self._token is not None and path != SIGN_IN:
+        if self._token and path != SIGN_IN:
             headers["Authorization"] = self._token
         return self._network.ask(
             url,

@@ -7,6 +7,8 @@ import json
 from runbook.cluster.http import Reply
 from runbook.errors import ClusterError, ErrorKind
 
+# What the gateway says, once authentication is on, to every client whose certificate has a common name
+NAMED_CERTIFICATE = "commonname of client sending a request against gateway"
 # What a message contains: docs/servers/etcd.md#removing-a-member. The server's own guards come before lost quorum.
 _MEANINGS = (
     ("member not found", ErrorKind.NOT_A_PEER),
@@ -24,13 +26,15 @@ _MEANINGS = (
     ("permission denied", ErrorKind.FORBIDDEN),
     ("invalid auth token", ErrorKind.FORBIDDEN),
     ("user name is empty", ErrorKind.FORBIDDEN),
+    ("user name not found", ErrorKind.FORBIDDEN),  # of the gateway's own certificate, where no user was given
+    (NAMED_CERTIFICATE, ErrorKind.FORBIDDEN),
     ("authentication failed", ErrorKind.FORBIDDEN),
     ("auth: ", ErrorKind.FORBIDDEN),
 )
 # Said of a linearizable read after a quorum agreed to it: docs/servers/etcd.md#a-linearizable-read-proves-quorum
 _AFTER_QUORUM = ("etcdserver: permission denied", "etcdserver: user name is empty")
 _BY_STATUS = {401: ErrorKind.FORBIDDEN, 403: ErrorKind.FORBIDDEN, 404: ErrorKind.BAD_REPLY, 429: ErrorKind.UNAVAILABLE}
-NEEDS = "the role root: ETCDCTL_USER=USER:PASSWORD, or a client certificate whose name is that user's"
+NEEDS = "the role root: ETCDCTL_USER=USER:PASSWORD"
 
 
 def message_of(reply: Reply) -> str:
@@ -39,13 +43,20 @@ def message_of(reply: Reply) -> str:
         told = json.loads(reply.body)
     except (ValueError, RecursionError):
         return reply.text
-    words = (told.get("message") or told.get("error")) if isinstance(told, dict) else None
+    error = told.get("error") if isinstance(told, dict) else None
+    within = error if isinstance(error, dict) else told  # a stream's error, as a snapshot's, is told in one
+    words = (within.get("message") or error) if isinstance(within, dict) else None
     return words if isinstance(words, str) and words else reply.text
 
 
 def was_refused_after_quorum(reply: Reply) -> bool:
     """Whether etcd itself, and no proxy before it, says that this user may not read: a quorum has agreed by then."""
     return reply.status in (400, 403) and message_of(reply) in _AFTER_QUORUM
+
+
+def needs_no_user(reply: Reply) -> bool:
+    """Whether nobody can sign in, as authentication is off."""
+    return reply.status in (400, 412) and message_of(reply) == "etcdserver: authentication is not enabled"
 
 
 def error_of(place: str, reply: Reply, *, changes: bool) -> ClusterError:
@@ -60,6 +71,8 @@ def error_of(place: str, reply: Reply, *, changes: bool) -> ClusterError:
 
 
 def _next_action(kind: ErrorKind, words: str) -> str:
+    if NAMED_CERTIFICATE in words.lower():
+        return "Give a client certificate without a common name, and the user in ETCDCTL_USER"
     if kind is ErrorKind.FORBIDDEN:
         return f"This needs {NEEDS}"
     if kind is ErrorKind.REJECTED and ("unhealthy cluster" in words or "not enough started members" in words):

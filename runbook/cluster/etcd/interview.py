@@ -41,7 +41,8 @@ def interview(client: EtcdClient, url: str, until: float) -> Interview:
         return Interview(vantage, told.client_urls, _streams(client, vantage, until), told.cluster_id)
     except NoAnswerError as error:
         reach = Reach.ANSWERED if vantage.server_id else error.reach
-        return _broken(replace(vantage, reach=reach, trouble=str(error)), told, error)
+        broken = replace(vantage, reach=reach, trouble=str(error), settled_by=error.settled_by)
+        return _broken(broken, told, error)
     except ClusterError as error:
         refused = error.kind is ErrorKind.FORBIDDEN
         return _broken(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), told, error)

@@ -53,6 +53,7 @@ CONSUL = Dialect(
     consistent_read="/v1/catalog/node/no-such-server?consistent",
 )
 
+NEEDS_TLS = "to an https server"  # what Go answers to a request over plain HTTP
 _MEANINGS = (  # what an error's text contains, in lower case: docs/servers/nomad.md#errors-of-a-removal
     ("leadership lost while committing log", ErrorKind.AMBIGUOUS),
     ("no cluster leader", ErrorKind.NO_LEADER),
@@ -76,7 +77,7 @@ _MEANINGS = (  # what an error's text contains, in lower case: docs/servers/noma
 def error_of(place: str, method: str, reply: Reply, dialect: Dialect) -> ClusterError:
     """The class of a reply that is not 200. An unknown 5xx of a changing request is ambiguous."""
     kind = _kind_of(method, reply)
-    what = f"{place} answered {reply.status}: {reply.text or '(nothing)'}"
+    what = f"{place} answered {reply.status}: {reply.text.rstrip('.') or '(nothing)'}"
     if kind is ErrorKind.AMBIGUOUS and method == "GET":
         kind = ErrorKind.UNAVAILABLE
     return ClusterError(kind, what, _next_action(kind, reply, dialect))
@@ -94,7 +95,7 @@ def _kind_of(method: str, reply: Reply) -> ErrorKind:
     if meaning is not None:
         return meaning
     if reply.status < 500:
-        return ErrorKind.REJECTED
+        return ErrorKind.UNREACHABLE if method == "GET" and NEEDS_TLS in text else ErrorKind.REJECTED
     return ErrorKind.BAD_REPLY if method == "GET" and reply.status > 500 else ErrorKind.AMBIGUOUS
 
 
@@ -103,7 +104,7 @@ def _next_action(kind: ErrorKind, reply: Reply, dialect: Dialect) -> str:
         return f"This needs {dialect.permission}"
     if reply.status == 429:
         return "The server limits connections from this host: wait, or ask fewer things at once"
-    if "to an https server" in reply.text.lower():
+    if NEEDS_TLS in reply.text.lower():
         return f"Write https:// in {dialect.variable}"
     if kind is ErrorKind.BAD_REPLY or 300 <= reply.status < 400:
         return f"Is a proxy between? Name a server itself in {dialect.variable}"

@@ -50,7 +50,7 @@ def interview(client: Client, url: str, until: float) -> Seen:
         return Seen(known, outside=client.region not in (None, region))
     except NoAnswerError as error:
         reach = Reach.ANSWERED if vantage.server_id else error.reach
-        return Seen(replace(vantage, reach=reach, trouble=str(error)), error)
+        return Seen(replace(vantage, reach=reach, trouble=str(error), settled_by=error.settled_by), error)
     except ClusterError as error:
         refused = error.kind is ErrorKind.FORBIDDEN
         return Seen(replace(vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error)), error)

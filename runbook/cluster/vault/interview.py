@@ -50,7 +50,8 @@ def interview(client: VaultClient, url: str, until: float) -> VaultWords:
         return replace(words, vantage=replace(words.vantage, configuration=held))
     except NoAnswerError as error:
         reach = error.reach if words.vantage.reach is Reach.ACCEPTED else Reach.ANSWERED
-        return replace(words, vantage=replace(words.vantage, reach=reach, trouble=str(error)), error=error)
+        broken = replace(words.vantage, reach=reach, trouble=str(error), settled_by=error.settled_by)
+        return replace(words, vantage=broken, error=error)
     except ClusterError as error:
         refused = error.kind is ErrorKind.FORBIDDEN
         vantage = replace(words.vantage, reach=Reach.ANSWERED, forbidden=refused, trouble=str(error))

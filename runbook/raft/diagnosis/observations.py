@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.listeners import unidentified_listener, waiting_server
+from runbook.raft.listeners import reason_kept_out, unidentified_listener, waiting_server
 from runbook.raft.liveness import is_only_out_of_sight, words_of_life
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion, OpinionKind
@@ -134,6 +134,9 @@ def _by_host_or_port(view: ClusterView, peer: Peer, listener: Vantage | None) ->
     told = view.host_words.get(peer.id)
     if told is not None and (told.stopped or told.runs):
         return Appearance.DOWN if told.stopped else Appearance.HANGS, f"on its host: {told.words}"
+    kept_out = reason_kept_out(view, peer)
+    if kept_out:
+        return Appearance.HANGS, kept_out
     if probe.meaning is ProbeMeaning.LISTENS:
         return Appearance.HANGS, "its Raft port accepts connections, but its HTTP API does not answer"
     if listener is not None:

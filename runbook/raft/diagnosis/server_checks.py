@@ -15,7 +15,7 @@ from runbook.raft.diagnosis.findings import (
     server_of,
 )
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
-from runbook.raft.listeners import how_to_unseal, waiting_server
+from runbook.raft.listeners import how_to_unseal, speaking_listener, waiting_server
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.opinions import OpinionKind
@@ -66,6 +66,8 @@ def _classify(context: DiagnosisContext, o: PeerObservation) -> tuple[str, Certa
         return _name_of_dead(context, o), Certainty.LIKELY
     if o.appearance is Appearance.OUT_OF_SIGHT:
         return "Unreachable", Certainty.POSSIBLE
+    if o.appearance is Appearance.HANGS and speaking_listener(context.view, o.peer):
+        return "Unreachable", Certainty.LIKELY
     if o.appearance is Appearance.HANGS:
         missed = o.all_say_gone or any(opinion.kind is OpinionKind.UNSURE for opinion in o.opinions.values())
         ill = missed or o.peer.id in (context.view.unhealthy or ())
@@ -120,6 +122,8 @@ def _finding(
     playbook = None
     if name == "SealedServer":
         next_action = how_to_unseal(context.view, peers)
+    elif name == "Unreachable" and (speaking := speaking_listener(context.view, peers[0])):
+        next_action = speaking.settled_by or GIVE_ADDRESS
     elif name in _NEXT:
         next_action = _NEXT[name]
     elif not likely:
