@@ -16,7 +16,12 @@ from tests.command_line import QUICK, ROOT
 
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "runbook", "playbooks")  # of the project, all that a build reads
 BUILD = "import sys, setuptools.build_meta as build; print(getattr(build, 'build_' + sys.argv[1])(sys.argv[2]))"
-SHIPPED = {path.name: path.read_bytes() for path in (ROOT / "playbooks").glob("*.yaml")}
+PLAYBOOKS = ROOT / "playbooks"
+SHIPPED = {
+    path.relative_to(PLAYBOOKS).as_posix(): path.read_bytes()
+    for pattern in ("*.yaml", "scenarios/*.yaml")
+    for path in PLAYBOOKS.glob(pattern)
+}
 
 
 def built(kind: str, source: Path, into: Path) -> Path:
@@ -48,11 +53,11 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shipped_in(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if str(Path(name).parent) == "runbook/shipped"]
-        return {Path(name).name: archive.read(name) for name in inside}
+        inside = [name for name in archive.namelist() if name.startswith("runbook/shipped/")]
+        return {name.removeprefix("runbook/shipped/"): archive.read(name) for name in inside}
 
 
-def test_the_wheel_has_every_shipped_playbook(wheel: Path) -> None:
+def test_the_wheel_has_every_shipped_playbook_and_scenario(wheel: Path) -> None:
     assert shipped_in(wheel) == SHIPPED
 
 
@@ -89,6 +94,8 @@ def test_it_is_used_by_name_in_an_empty_folder(wheel: Path, tmp_path: Path) -> N
     assert where.stdout.startswith(str(packages)), "the test would say nothing of the wheel"
     assert typed("validate", "remove-dead-peers", "health-check").stdout == "2 good\n"
     assert typed("playbooks", "health-check").stdout == SHIPPED["health-check.yaml"].decode()
+    rehearsed = typed("rehearse", "remove-dead-peers", "--scenario", "two-dead", "--quiet")
+    assert rehearsed.returncode == 0, rehearsed.stdout + rehearsed.stderr
     with SimulatedLab(5, gossip_delay=0.3) as lab:
         dead = next(name for name in reversed(lab.names) if name != lab.wait_for_leader())
         lab.kill(dead)

@@ -43,6 +43,12 @@ def _playbooks() -> Iterable[str]:
     return shipped_names()
 
 
+def _scenarios() -> Iterable[str]:
+    from runbook.shipped_playbooks import SCENARIOS, shipped_names
+
+    return shipped_names(SCENARIOS)
+
+
 def _steps() -> Iterable[str]:
     from runbook.steps.registry import MODULES
 
@@ -68,4 +74,11 @@ def _servers() -> Iterable[str]:
     return [row.name for row in find_lab(state_folder(os.environ) / "lab").status()]
 
 
-_NAMES = {"playbook": _playbooks, "step": _steps, "run": _runs, "cluster": _clusters, "server": _servers}
+_NAMES = {
+    "playbook": _playbooks,
+    "scenario": _scenarios,
+    "step": _steps,
+    "run": _runs,
+    "cluster": _clusters,
+    "server": _servers,
+}

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """What a shell offers for a word of this kind; for a playbook files too."""
+    """What a shell offers for a word of this kind; for a playbook and a scenario files too."""
 
     def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -27,7 +27,7 @@ def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list
         from runbook.cli.completion import names_of
 
         items = [CompletionItem(name) for name in names_of(kind) if name.startswith(begun)]
-        return items if kind != "playbook" or items else [CompletionItem(begun, type="file")]
+        return items if kind not in ("playbook", "scenario") or items else [CompletionItem(begun, type="file")]
 
     return complete
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook.cli.options import cluster_options, parse_choice, parse_params
+from runbook.cli.options import cluster_options, completes, parse_choice, parse_params
 
 if TYPE_CHECKING:
     from runbook.cli.output import Output
@@ -29,7 +29,7 @@ LOOK_EVERY, LOOK_FOR = 5.0, 30.0  # seconds in which a live cluster is looked at
 
 
 def _list(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked:
+    if asked and not context.resilient_parsing:
         from runbook.cli.output import Output
 
         Output().lines(format_scenarios())
@@ -37,8 +37,13 @@ def _list(context: click.Context, _option: click.Parameter, asked: bool) -> None
 
 
 @click.command()
-@click.argument("playbook")
-@click.option("--scenario", metavar="NAME", help="What is broken: a file, or the name of a shipped one.")
+@click.argument("playbook", shell_complete=completes("playbook"))
+@click.option(
+    "--scenario",
+    metavar="NAME",
+    shell_complete=completes("scenario"),
+    help="What is broken: a file, or the name of a shipped one.",
+)
 @click.option("--from-live", is_flag=True, help="On the servers of a live cluster, which is only looked at.")
 @click.option("--kill", multiple=True, metavar="NAME", help="With --from-live: this server dies; repeatable.")
 @click.option("--freeze", multiple=True, metavar="NAME", help="With --from-live: this one freezes; repeatable.")

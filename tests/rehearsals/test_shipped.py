@@ -19,6 +19,7 @@ NOT_DRAWN = {
     "CrashLooping",  # is made of several looks: `diagnose --watch`; the scenario crash-looping plays it
     "QuorumLostPermanent",  # empty servers give the others their votes, as real ones do, and a leader is elected
     "LaggingVoter",  # the model has no log that is long enough
+    *("LeftOutReplaced", "LeftOutReturned", "LeftOutUnread"),  # of the list that a recovery has left on this host
     "DuplicateAddress",  # of servers set up wrongly, as no fault makes them
     "LeftOutReturned",  # after the recovery of a lost quorum, which needs machines
     "LeftOutReplaced",  # the same
