@@ -16,7 +16,8 @@ from runbook.playbook.yaml_tree import plain_data
 from runbook.steps.registry import CATALOG
 from tests.playbook.cases import BAD, FILES, GOOD
 
-SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").rglob("*.yaml"))
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+SHIPPED = sorted([*PLAYBOOKS.glob("*.yaml"), *PLAYBOOKS.glob("examples/*.yaml")])
 
 
 @cache

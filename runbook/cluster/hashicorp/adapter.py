@@ -131,7 +131,12 @@ class HashiCorpCluster:
         )
 
     def reason_not_permitted(self, *, within: float = inf) -> str | None:
-        """Why a removal would be refused for want of a right: empty where it would not, None where that is not told."""
+        """Why a removal would be refused for want of a right: empty where it would not, None where that is not told.
+
+        Without a token nobody is asked: then there are no rights, or the first look has failed.
+        """
+        if not self._settings.headers:
+            return None
         until = self._network.monotonic() + min(PERMISSION_TIMEOUT, within)
         return reason_not_permitted(self._client, self._route[0], until)
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from runbook.by_hand import HandView, Instruction
-    from runbook.hosts.host import HostError
     from runbook.hosts.stopping import StoppingHost
     from runbook.raft.model import Configuration, Peer
     from runbook.steps.context import StepContext
@@ -171,15 +170,14 @@ def _server_processes(context: StepContext, host: StoppingHost, peer: Peer) -> t
 def _stop(context: StepContext, host: StoppingHost, peer: Peer, pids: Collection[str], within: float) -> str:
     """How it ended: by its service, else by SIGKILL. Raises StepError where it did not."""
     from runbook.clock import seconds
-    from runbook.hosts.host import HostError
     from runbook.hosts.stopping import StoppingHost
 
-    trouble: HostError | None = None
+    trouble: StepError | None = None
     limit = context.left(within)
     asked_at = seconds()
     try:
         StoppingHost(host.spec, asked_at + limit).stop()
-    except HostError as error:  # its own command may wait for an answer of it, and gets none
+    except StepError as error:  # its own command may wait for an answer of it, and gets none
         trouble = error
     if _is_over(context, host, peer, max(0.0, limit - (seconds() - asked_at)) if trouble is None else 0.0):
         return "by its service"
