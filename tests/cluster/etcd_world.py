@@ -7,9 +7,9 @@ A world is one letter a member: ``l`` leader, ``f`` follower, ``d`` dead, ``z`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from runbook.cluster.etcd.adapter import EtcdCluster
@@ -17,9 +17,7 @@ from runbook.cluster.http import HttpSettings, Reply
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
 from runbook.raft.quorum import quorum
-
-T = TypeVar("T")
-Key = TypeVar("Key")
+from tests.cluster.virtual_time import VirtualTime
 
 RUNNING, VOTING = "lfe", "lfdzon"
 REACH = {"d": Reach.REFUSED, "n": Reach.REFUSED, "z": Reach.ACCEPTED, "o": Reach.SILENT}
@@ -36,7 +34,7 @@ def member(number: int) -> int:
 
 
 @dataclass
-class EtcdWorld:
+class EtcdWorld(VirtualTime):
     """Everybody's state by letters; ``apis`` are the members whose client port this host reaches, all unless said."""
 
     letters: str
@@ -54,24 +52,6 @@ class EtcdWorld:
         return sum(letter in "lf" for letter in self.letters) >= quorum(voters)
 
     # -- the network
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def gather(
-        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
-    ) -> dict[Key, T | None]:
-        answers: dict[Key, T | None] = {}
-        waiting = list(first)
-        while waiting:
-            key = waiting.pop(0)
-            if key not in answers:
-                answers[key] = answer = ask(key)
-                waiting += follow(answer)
-        return answers
 
     def probe(self, address: str) -> Reach:
         name, _, port = address.rpartition(":")

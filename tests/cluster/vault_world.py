@@ -8,10 +8,10 @@ running, ``d`` dead, ``f`` frozen, ``o`` off with its machine. Who is neither ac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from runbook.cluster.http import HttpSettings, Reply
@@ -19,9 +19,7 @@ from runbook.cluster.vault.adapter import VaultCluster
 from runbook.cluster.vault.products import OPENBAO
 from runbook.errors import ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
-
-T = TypeVar("T")
-Key = TypeVar("Key")
+from tests.cluster.virtual_time import VirtualTime
 
 BEGAN = datetime(2026, 11, 26, 6, 5, tzinfo=timezone.utc)
 ECHO_EVERY = 5.0
@@ -40,7 +38,7 @@ def url(number: int) -> str:
 
 
 @dataclass
-class VaultWorld:
+class VaultWorld(VirtualTime):
     """Everybody's state by letters; ``apis`` are the servers whose API this host reaches, all unless said."""
 
     letters: str
@@ -63,24 +61,6 @@ class VaultWorld:
         return VaultCluster(OPENBAO, given, HttpSettings(), self, **more)
 
     # -- the network
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def gather(
-        self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
-    ) -> dict[Key, T | None]:
-        answers: dict[Key, T | None] = {}
-        waiting = list(first)
-        while waiting:
-            key = waiting.pop(0)
-            if key not in answers:
-                answers[key] = answer = ask(key)
-                waiting += follow(answer)
-        return answers
 
     def probe(self, address: str) -> Reach:
         name, _, port = address.rpartition(":")

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runbook.lab.agents import AgentLab
 from tests.contract.lost_quorum import lose, read_key, write_key
-from tests.contract.test_recover_lost_quorum import again, at_a_terminal, grow_back, journal
+from tests.contract.test_recover_lost_quorum import again, at_a_terminal, grow_back, journal, lab
 from tests.contract.test_recovery import labs
 
+__all__ = ["lab"]  # a fixture
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees who has a folder open")
 WRITTEN = "written before the outage"
-
-
-@pytest.fixture
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgentLab]:
-    kind, servers = request.param
-    with AgentLab(kind, servers, folder=tmp_path / "lab") as lab:
-        lab.wait_for_leader(60)
-        yield lab
-        AgentLab.load(lab.folder).stop()
-
-
 KINDS = [*labs(3), pytest.param(("etcd", 3), marks=pytest.mark.etcd, id="etcd")]
 
 
