@@ -173,6 +173,7 @@ def test_three_of_five_are_lost_with_their_disks(lab: AgentLab, tmp_path: Path) 
     assert "3 voters now" in ended.text
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -> None:
     """Nobody names who is only silent; nobody agrees; a host that is another's; --yes is none of these words."""
@@ -199,6 +200,7 @@ def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -
     assert [row.name for row in AgentLab.load(lab.folder).status() if row.state == "running"] == survivors
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(3), indirect=True)
 def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> None:
     """By the cluster's name, which is also what a person types; here in a dry run, which asks nobody."""
@@ -231,6 +233,8 @@ def check(lab: AgentLab, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_who_was_left_out_and_is_started_again_is_named_by_check(lab: AgentLab, tmp_path: Path) -> None:
     """Three are only killed, with their data, and a person names them: each is on the list until one says otherwise."""
@@ -265,6 +269,7 @@ def test_who_was_left_out_and_is_started_again_is_named_by_check(lab: AgentLab, 
 KILLED_AT = [int(word) for word in os.environ.get("RECOVERY_KILLED_AT", "5").split()]  # stop 1-2, copy, write, start
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 @pytest.mark.parametrize("begun", KILLED_AT)
 def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: int) -> None:
