@@ -78,8 +78,10 @@ class StandingWorld:
     def picture(self) -> object:
         """What of it must not change by itself, if it is to stand still."""
         leader = self.world.truth.leader()
-        running = {each.name for each in self.world.model.state.servers.values() if each.running}
-        return leader and (leader.name, leader.term, leader.peers), running
+        return leader and (leader.name, leader.term, leader.peers), self.running()
+
+    def running(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.world.model.state.servers.values() if each.running)
 
     def wait(self, seconds: float) -> None:
         self.world.timeline.wait(self.world.timeline.now + seconds)
