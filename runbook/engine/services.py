@@ -16,6 +16,7 @@ from runbook.hosts.spec import HostSpec
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.model import ClusterView
 from runbook.redaction import Redactor
+from runbook.saved_plan import SavedPlan
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
 
@@ -57,7 +58,9 @@ class RunServices:
     the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
     retries. ``stopped`` is asked by what runs beside other work, again and again: whether it is to end.
 
-    ``approval`` is what the inventory asks for; each playbook may ask for more.
+    ``approval`` is what the inventory asks for; each playbook may ask for more. ``check_approved`` is asked before the
+    first change under such rules: who has signed the plan of this run. ``plan`` is what it is held to, where it was
+    begun with one; ``claim_plan`` is asked before its first change, and no other run has that plan from then on.
 
     In a dry run nobody is asked: ``would_approve`` and ``would_choose`` say what they would answer. ``run_reads``: it
     runs commands and requests of the playbook that say ``effect: read``.
@@ -84,6 +87,9 @@ class RunServices:
     interrupts: Interrupts = field(default_factory=NoInterrupts)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     approval: ApprovalRule | None = None
+    plan: SavedPlan | None = None
+    claim_plan: Callable[[], None] = lambda: None
+    check_approved: Callable[[tuple[ApprovalRule, ...]], tuple[Agreement, ...]] = lambda _rules: ()
     stopped: Callable[[], bool] = lambda: False
     run_reads: bool = False
     files: ForeseenFiles = field(default_factory=ForeseenFiles)

@@ -19,6 +19,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.raft.left_out import NOBODY, LeftOutList, refusal_if_returned
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
+from runbook.saved_plan import SavedPlan
 from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
 
@@ -197,6 +198,8 @@ class Run:
     text: bytes = field(default_factory=PLAYBOOK.read_bytes)
     state: RunState = field(default_factory=RunState)
     left_out: LeftOutList = NOBODY
+    plan: SavedPlan | None = None
+    claims: list[str] = field(default_factory=list)
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
@@ -235,6 +238,8 @@ class Run:
             set_aside=lambda guard, _refusal: guard in self.overrides,
             answers=self.answers,
             check_left_out=self._check_left_out,
+            plan=self.plan,
+            claim_plan=lambda: self.claims.append("claimed"),
         )
 
     def _check_left_out(self, view: ClusterView) -> None:
