@@ -14,6 +14,7 @@ from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import Event, RunStarted
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.left_out import NOBODY, LeftOutList, refusal_if_returned
@@ -200,6 +201,7 @@ class Run:
     left_out: LeftOutList = NOBODY
     plan: SavedPlan | None = None
     claims: list[str] = field(default_factory=list)
+    check_approved: Callable[[tuple[ApprovalRule, ...]], tuple[Agreement, ...]] = lambda _rules: ()
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
@@ -239,6 +241,7 @@ class Run:
             answers=self.answers,
             check_left_out=self._check_left_out,
             plan=self.plan,
+            check_approved=self.check_approved,
             claim_plan=lambda: self.claims.append("claimed"),
         )
 
