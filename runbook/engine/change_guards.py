@@ -6,24 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, Key
 from runbook.cluster_events import ClusterClaimed
 from runbook.engine.open_changes import without_process_number
-from runbook.engine.plan_hold import PlanHold
 from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.model import ClusterView
+from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, StepContext
 from runbook.steps.raft.declining import outlast_decline
 from runbook.steps.raft.looking import count_voters
 from runbook.steps.raft.settling import FRESH
+
+if TYPE_CHECKING:
+    from runbook.engine.plan_hold import PlanHold
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class ChangeGuards:
         """``changes``: the playbook holds a step that may change something."""
         self._services = services
         self.state = state
-        self.hold = PlanHold(services, state)
+        self.hold = _hold_of(services, state)
         self._signed: set[tuple[ApprovalRule, ...]] = set()  # the rules under which enough people have signed
         self._lock = RLock()
         self._changes = changes
@@ -184,6 +186,27 @@ class ChangeGuards:
         where = f" for {self._services.cluster.name}" if self._held else ""
         most = format_count(context.policy.max_changes, "change")
         return f"Run step {context.step} ({uses}){where}? This run may make {most}"
+
+
+class _NoHold:
+    """Of a run that was begun without a plan."""
+
+    def begin(self, context: StepContext) -> None:
+        """Nothing is compared."""
+
+    def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
+        """Whatever it is."""
+
+    def claim(self) -> None:
+        """There is none."""
+
+
+def _hold_of(services: RunServices, state: RunState) -> PlanHold | _NoHold:
+    if services.plan is None:
+        return _NoHold()
+    from runbook.engine.plan_hold import PlanHold
+
+    return PlanHold(services, services.plan, state)
 
 
 def _refuse(reason: Refusal | None) -> None:

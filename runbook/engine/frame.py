@@ -10,7 +10,6 @@ from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
 from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan, stricter
-from runbook.engine.plan_hold import PLACE
 from runbook.engine.scope import Scope, with_run_facts
 from runbook.engine.services import BoundedClock, RunServices
 from runbook.playbook.approval_rule import ApprovalRule
@@ -97,6 +96,9 @@ def step_context(
         hosts=services.hosts,
         approvals=tuple(rule for rule in (services.approval, *frame.approvals) if rule is not None),
     )
+
+
+PLACE = "plan"  # where in a run its plan is compared with the world, before the first step
 
 
 def begin_held(frame: Frame, services: RunServices, guards: ChangeGuards) -> Failure | None:

@@ -24,7 +24,6 @@ from runbook.saved_plan import REMOVES, PlannedRequest, SavedPlan
 from runbook.steps.context import StepContext
 from runbook.steps.raft.looking import require_leader_configuration
 
-PLACE = "plan"  # where in a run the plan is compared, before its first step
 PATIENCE = 30.0  # seconds for a look that shows the world of the plan: one may miss a server that lives
 SURE_FOR = 3.0  # seconds over which looks must show a difference that none of them doubts
 LOOK_EVERY = 1.0  # seconds
@@ -32,19 +31,18 @@ AGAIN = "Make a new plan, and have it approved where that is asked for"
 
 
 class PlanHold:
-    """Of one process of a run; its methods do nothing where there is no plan."""
+    """Of one process of a run."""
 
-    def __init__(self, services: RunServices, state: RunState) -> None:
-        self._services, self._state = services, state
-        self._plan: SavedPlan | None = services.plan
-        self._claimed = False
+    def __init__(self, services: RunServices, plan: SavedPlan, state: RunState) -> None:
+        self._services, self._plan, self._state = services, plan, state
+        self._allowed = self._claimed = False
 
     def begin(self, context: StepContext) -> None:
         """Compare the world with the plan, unless an earlier process has changed it by then. Raises RefusedError, and
         ClusterError where a leader was seen then and none is now.
         """
         plan = self._plan
-        if plan is None or self._state.asked or self._state.changes:
+        if self._state.asked or self._state.changes:
             return
         if plan.servers:
             self._refuse_other_world(context, plan, context.look())
@@ -54,17 +52,18 @@ class PlanHold:
     def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
         """Asked just before the guards of each change, ``to`` or of this peer. Raises RefusedError."""
         plan = self._plan
-        if plan is None:
-            return
         if not self._state.changes and plan.servers:
             newest = self._state.looks[-1] if uses == REMOVES else context.look()
             self._refuse_other_world(context, plan, newest)
         key = change or (context.step, context.item)
         self._refuse_other_request(plan, _Asked(without_process_number(key[0]), key[1], uses, to))
+        self._allowed = True
 
     def claim(self) -> None:
-        """Before the first change, once a person has agreed: nobody else executes this plan. Raises RefusedError."""
-        if self._plan is not None and not self._claimed:
+        """Before the first change that it allows, once a person has agreed: nobody else executes this plan. Raises
+        RefusedError.
+        """
+        if self._allowed and not self._claimed:
             self._services.claim_plan()
             self._claimed = True
 

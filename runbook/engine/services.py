@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runbook.clock import Clock, Deadline
 from runbook.cluster.port import Cluster
@@ -16,9 +16,11 @@ from runbook.hosts.spec import HostSpec
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.model import ClusterView
 from runbook.redaction import Redactor
-from runbook.saved_plan import SavedPlan
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
+
+if TYPE_CHECKING:
+    from runbook.saved_plan import SavedPlan
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
 PRESUMED = Agreement("whoever is asked", "at the terminal, as is presumed")

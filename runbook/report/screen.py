@@ -238,9 +238,11 @@ def _header_lines(event: Mapping[str, Any], at: str) -> list[tuple[str, str]]:
     if kind == "run.started":
         who, _, host = str(event["who"]).partition("@")
         version = f", runbook {event['version']}" if event.get("version") else ""
-        dry = " (a dry run)" if event["dry_run"] else ""
+        dry, plan = " (a dry run)" if event["dry_run"] else "", event.get("plan") or {}
+        held = [("held to", f"{plan.get('file')}, digest {str(plan.get('digest'))[:12]}…")] if plan else []
         return [
             ("run", f"{event['run']}{dry}"),
+            *held,
             ("playbook", f"{event.get('path') or event['playbook']}, SHA-256 {event['digest'][:12]}…"),
             ("cluster", str(event["cluster"])),
             ("began", f"{at}, by {who} on {host or 'an unknown host'}{version}"),

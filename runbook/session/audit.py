@@ -16,7 +16,6 @@ from runbook.report.summary import kept_files
 from runbook.run_state import RunState
 from runbook.session.interrupts import PROCESS
 from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK
-from runbook.session.saved_plans import load_plan
 
 MOST_FILES = 10_000  # that are looked for in the folder of a run
 
@@ -105,6 +104,8 @@ def _check(folder: Path, name: str, digest: str) -> FileCheck:
 
 def _check_plan(path: Path, digest: str) -> FileCheck:
     """Its digest is not that of its bytes, and stands in the file."""
+    from runbook.session.saved_plans import load_plan
+
     try:
         now = load_plan(path).plan.digest
     except NotStartedError as error:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import Clock
@@ -23,7 +24,6 @@ from runbook.cluster.choice import (
     kind_meant,
     settled,
 )
-from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
@@ -36,19 +36,15 @@ from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
-from runbook.saved_plan import plan_text
 from runbook.secrets import SecretStore
 from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK, state_folder
 from runbook.session.run_session import RunOptions, RunSession
-from runbook.session.saved_plans import (
-    HeldPlan,
-    refuse_other,
-    refuse_other_params,
-    refuse_other_product,
-)
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
 _PLAIN = str.maketrans("", "", "-:.")
@@ -138,6 +134,8 @@ def _text(request: RunRequest, state: Path, clock: Clock) -> bytes:
     """Of the playbook. Raises NotStartedError, and RefusedError where the plan is not of this text, or was used."""
     text = _read(request.playbook)
     if request.held is not None:
+        from runbook.session.saved_plans import refuse_other
+
         refuse_other(request.held, text, state, clock.now())
     return text
 
@@ -149,8 +147,10 @@ def _cluster(choice: ClusterChoice, plan: Plan, request: RunRequest, environment
     cluster = chosen_cluster(choice, environment, read_only=read_only)
     if held is None:
         return cluster
+    from runbook.session.saved_plans import refuse_other_product
+
     refuse_other_product(held, cluster.name)
-    return HeldCluster(cluster, held.plan)
+    return held.cluster(cluster)
 
 
 def _choice(request: RunRequest) -> ClusterChoice:
@@ -212,6 +212,8 @@ def _plan(
     try:
         file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
         if request.held is not None:
+            from runbook.session.saved_plans import refuse_other_params
+
             refuse_other_params(request.held, playbook, request.params, file)
             planned = request.held.plan.params
             return bind_plan(playbook, run, planned), dict.fromkeys(planned, "the plan")
@@ -231,7 +233,7 @@ def _record(folder: Path, playbook: bytes, held: HeldPlan | None) -> Iterator[Jo
         _refuse_full_disk(folder)
         replace_file(folder / PLAYBOOK, playbook)
         if held is not None:
-            replace_file(folder / PLAN, plan_text(held.plan))
+            replace_file(folder / PLAN, held.text)
         journal = Journal.begin(folder / JOURNAL)
     except OSError as error:
         what = f"{folder}: {error.strerror}. Nothing was started; name a folder that can be written"

@@ -6,10 +6,10 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster, chosen_hosts
-from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
@@ -25,8 +25,10 @@ from runbook.secrets import SecretStore
 from runbook.session.open_run import approval_of, user_name
 from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
-from runbook.session.saved_plans import HeldPlan, load_plan
 from runbook.steps.registry import CATALOG
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 
 @contextlib.contextmanager
@@ -53,7 +55,7 @@ def open_resumed(
         cluster: Cluster = chosen_cluster(choice, environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
         held = _held_to(folder, state)
-        cluster = HeldCluster(cluster, held.plan) if held else cluster
+        cluster = held.cluster(cluster) if held else cluster
         first = RunResumed(user_name(environment), cluster.name, record.torn)
         secret_store = SecretStore(environment, redactor or Redactor.of(environment))
         yield RunSession(
@@ -126,6 +128,8 @@ def _held_to(folder: Path, state: RunState) -> HeldPlan | None:
     held: Mapping[str, str] = (state.started or {}).get("plan") or {}
     if not held:
         return None
+    from runbook.session.saved_plans import HeldPlan, load_plan
+
     plan = load_plan(folder / PLAN).plan
     if plan.digest != held.get("digest"):
         raise NotStartedError(f"{folder / PLAN} is not the plan that the run was begun with. Run the playbook again")

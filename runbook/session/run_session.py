@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
@@ -35,8 +35,10 @@ from runbook.session.cooldown import CooldownGuard
 from runbook.session.interrupts import SignalInterrupts, note_process
 from runbook.session.left_out import left_out_of, probe_left_out, write_list
 from runbook.session.report_file import write_report_if_possible
-from runbook.session.saved_plans import HeldPlan, claim_plan, refuse_used_plan
 from runbook.steps.context import Agreement
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 PERMISSION_WITHIN = 5.0  # seconds
 EventWriter = Callable[[Mapping[str, Any]], None]
@@ -194,6 +196,8 @@ class RunSession:
         """It is this run's from now on; of a dry run's, whether it could be. Raises RefusedError."""
         if self.held is None:
             return
+        from runbook.session.saved_plans import claim_plan, refuse_used_plan
+
         claim = refuse_used_plan if self.options.dry_run else claim_plan
         claim(self.held, self.state_folder, self.clock.now(), self.plan.run)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from runbook import __version__
+from runbook.cluster.held import HeldCluster
+from runbook.cluster.port import Cluster
 from runbook.errors import NotStartedError, RefusedError
 from runbook.files import file_mode, make_folder, open_regular, read_limited, replace_file, sha256_of, sync_folder
 from runbook.playbook.approval_rule import ApprovalRule
@@ -47,6 +49,15 @@ class HeldPlan:
 
     path: Path
     plan: SavedPlan
+
+    @property
+    def text(self) -> bytes:
+        """As it is kept in the folder of the run."""
+        return plan_text(self.plan)
+
+    def cluster(self, cluster: Cluster) -> Cluster:
+        """The same, with a door at which only the changes of the plan pass."""
+        return HeldCluster(cluster, self.plan)
 
     def on_record(self) -> dict[str, str]:
         """What the first event of the run says of it."""

@@ -107,6 +107,28 @@ def test_a_planned_peer_that_somebody_else_removed_is_fine_and_said(lab: Simulat
     assert f"{dead}.global is gone already: somebody else removed it" in done.stderr
 
 
+def test_a_run_that_stopped_goes_on_held_to_the_copy_in_its_folder(lab: SimulatedLab, tmp_path: Path) -> None:
+    """Whatever became of the plan's own file, and though its time is over by then."""
+    target, dead = tmp_path / "plan.json", followers(lab)[0]
+    die(lab, dead)
+    assert plan(lab, target, "--expires", "1m").returncode == 0
+    lab.inject("too_many_connections", method="DELETE", times=None)
+    assert execute(lab, target).returncode == 4
+    lab.clear_faults()
+    target.unlink()
+    CLOCK.sleep(61)
+    env = environment(lab, str(lab.leader()))
+    (copy,) = Path(os.environ["RUNBOOK_STATE_DIR"]).glob("runs/*/plan.json")
+    whole = copy.read_bytes()
+    copy.write_bytes(whole.replace(b"min_voters", b"max_voters"))
+    spoilt = runbook(env, "resume", "last", "--yes")
+    assert (spoilt.returncode, "was changed after it was made" in spoilt.stderr) == (2, True), spoilt.stderr
+    copy.write_bytes(whole)
+    done = runbook(env, "resume", "last", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "remove-dead-peers: recovered" in done.stdout
+
+
 def test_what_is_given_beside_the_plan_must_be_the_same(lab: SimulatedLab, tmp_path: Path) -> None:
     """The playbook's text, a param, the product: each with its values; nothing is asked of any server."""
     target, own = tmp_path / "plan.json", tmp_path / "own.yaml"
