@@ -33,7 +33,7 @@ def request_of(
     from runbook.session.saved_plans import load_plan
 
     held = load_plan(plan)
-    return RunRequest(playbook or held.plan.playbook, params, params_file, options, held)
+    return RunRequest(held.plan.playbook if playbook is None else playbook, params, params_file, options, held)
 
 
 def execute_playbook(

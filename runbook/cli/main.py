@@ -56,7 +56,7 @@ def execute(
     """
     import os
 
-    if not (playbook or plan):
+    if playbook is None and plan is None:
         raise click.UsageError("Missing argument 'PLAYBOOK', or a plan of one with --plan FILE.")
     given, (options, terminal) = parse_params(params), parse_run_options(**common)
     from runbook.cli.execute import execute_playbook, request_of

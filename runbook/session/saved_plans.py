@@ -105,7 +105,7 @@ def plan_of_run(state: RunState, records: Records, terms: PlanTerms) -> SavedPla
         what = f"param {hidden[0]} holds a secret, which no plan keeps"
         raise NotStartedError(what, "Name where it is fetched from under secrets: of the playbook")
     seen = told.get("seen") or {}
-    servers = tuple(SeenServer(**row) for row in seen.get("servers", ()))
+    servers = tuple(sorted((SeenServer(**row) for row in seen.get("servers", ())), key=lambda each: each.name))
     created = datetime.fromisoformat(terms.now).replace(microsecond=0)
     names = {str(peer["id"]): str(peer["name"]) for peer in told["peers"]}
     plan = SavedPlan(
