@@ -154,15 +154,39 @@ def test_another_cluster_is_refused(lab: SimulatedLab, tmp_path: Path) -> None:
     target = tmp_path / "plan.json"
     die(lab, followers(lab)[0])
     assert plan(lab, target).returncode == 0
-    ids, lab_ids = json.loads(target.read_text(encoding="utf-8"))["identities"], set(lab.ids.values())
-    assert set(ids) == lab_ids
+    ids = json.loads(target.read_text(encoding="utf-8"))["identities"]
+    assert set(ids) == set(lab.ids.values())
     lab.stop()
     with SimulatedLab(3, gossip_delay=0.3, seed=7) as other:
         other.wait_for_leader()
-        if not lab_ids & set(other.ids.values()):
-            done = execute(other, target)
-            assert (done.returncode, changes(other)) == (3, [])
-            assert "none of the servers of the plan" in done.stdout
+        assert not set(ids) & set(other.ids.values())
+        done = execute(other, target)
+        assert (done.returncode, changes(other)) == (3, [])
+        assert "none of the servers of the plan, which was made for nomad:http://" in done.stdout
+
+
+SECRET = """\
+runbook: 1
+name: secret
+secrets: { key: "env:KEY" }
+params: { loose: { type: string } }
+guards: { max_changes: 1 }
+steps:
+  - uses: command.run
+    with: { argv: ["true", "${{ params.loose }}"], env: { KEY: "${{ secrets.key }}" } }
+"""
+
+
+def test_no_plan_keeps_a_secret(lab: SimulatedLab, tmp_path: Path) -> None:
+    """One that was given as a param could not be read back."""
+    (playbook := tmp_path / "secret.yaml").write_text(SECRET, encoding="utf-8")
+    env = environment(lab, lab.names[0], KEY="c4nary-c4nary")
+    for value, code in (("c4nary-c4nary", 2), ("loose", 0)):
+        target = tmp_path / f"{code}.json"
+        done = runbook(env, "plan", str(playbook), "--param", f"loose={value}", "-o", str(target))
+        assert (done.returncode, target.exists()) == (code, code == 0), done.stdout + done.stderr
+        assert "c4nary" not in done.stdout + done.stderr
+    assert "c4nary" not in target.read_text(encoding="utf-8")
 
 
 BAD: dict[str, Callable[[bytes], bytes]] = {
