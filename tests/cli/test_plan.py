@@ -124,6 +124,12 @@ def test_a_run_that_stopped_goes_on_held_to_the_copy_in_its_folder(lab: Simulate
     spoilt = runbook(env, "resume", "last", "--yes")
     assert (spoilt.returncode, "was changed after it was made" in spoilt.stderr) == (2, True), spoilt.stderr
     copy.write_bytes(whole)
+    other = next(name for name in followers(lab) if name != dead)
+    die(lab, other)
+    moved = runbook(env, "resume", "last", "--yes")
+    assert (moved.returncode, f"{other}.global was alive and it is dead now" in moved.stdout) == (3, True), moved.stdout
+    lab.restart(other)
+    lab.wait_for_gossip(other, "alive")
     done = runbook(env, "resume", "last", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "remove-dead-peers: recovered" in done.stdout
