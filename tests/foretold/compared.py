@@ -72,11 +72,11 @@ def compare(name: str, seed: int, folder: Path) -> Comparison:
         own.mkdir()
         world = StandingWorld(seed, own / "state" / "runs" / "r")
         world.folder.parent.mkdir(parents=True)
-        params = _params(name, world, own)
+        params = params_of(name, world, own)
         running = world.running()
         worlds.append((world, world.play(path, params, person, dry_run=dry_run)))
     compared = Comparison()
-    if running != worlds[1][0].running() or _moves(seed, folder, worlds[1][0].world.timeline.now):
+    if running != worlds[1][0].running() or moves(seed, folder, worlds[1][0].world.timeline.now):
         compared.counts["the world moved by itself"] += 1
         return compared
     differences = [f"{name} {seed} ({person}): {each}" for each in _differences(compared, *worlds[0], *worlds[1])]
@@ -87,7 +87,7 @@ def compare(name: str, seed: int, folder: Path) -> Comparison:
     return compared
 
 
-def _moves(seed: int, folder: Path, until: float) -> bool:
+def moves(seed: int, folder: Path, until: float) -> bool:
     """Whether the same world, left alone for as long as the run took, is another one in the end."""
     alone = StandingWorld(seed, folder / "alone")
     before = alone.picture()
@@ -95,7 +95,7 @@ def _moves(seed: int, folder: Path, until: float) -> bool:
     return alone.picture() != before
 
 
-def _params(name: str, world: StandingWorld, own: Path) -> Mapping[str, str]:
+def params_of(name: str, world: StandingWorld, own: Path) -> Mapping[str, str]:
     if name == "remove-dead-peers":
         return world.incident.params if world.incident.commands is None else {}
     params = dict(EXAMPLES.get(name, {}))
@@ -110,7 +110,7 @@ def _params(name: str, world: StandingWorld, own: Path) -> Mapping[str, str]:
 def _differences(
     compared: Comparison, dry: StandingWorld, foretold: Ending, real: StandingWorld, happened: Ending
 ) -> Iterator[str]:
-    ended_dry, ended_real = _ends(dry), _ends(real)
+    ended_dry, ended_real = ends_of(dry), ends_of(real)
     compared.counts[f"{type(happened).__name__} {getattr(happened, 'code', getattr(happened, 'error_kind', ''))}"] += 1
     uses = {record["step"]: record["uses"] for record in dry.records if record["kind"] == "step.started"}
     for place in dict.fromkeys((*ended_dry, *ended_real)):
@@ -135,7 +135,7 @@ def _differences(
         yield f"the configuration: foretold {sorted(listed)}, and it is {sorted(held)}"
 
 
-def _ends(world: StandingWorld) -> dict[str, dict[str, Any]]:
+def ends_of(world: StandingWorld) -> dict[str, dict[str, Any]]:
     return {record["step"]: record for record in world.records if record["kind"] in ENDS}
 
 
