@@ -12,13 +12,15 @@ from runbook.changes import ChangeBegun, ChangeUnsettled, Key
 from runbook.cluster_events import ClusterClaimed
 from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
-from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
+from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError, unexpected
 from runbook.events import Approved
+from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
+from runbook.shadow_events import labelled
 from runbook.steps.context import Agreement, StepContext
 from runbook.steps.raft.declining import outlast_decline
 from runbook.steps.raft.looking import count_voters
@@ -85,13 +87,25 @@ class ChangeGuards:
         self._held = peers
         self._services.emit(ClusterClaimed(tuple(sorted(peers))))
 
-    def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
-        """One attempt at a change that is no removal: the guards, the intent on record, and then the act."""
+    def enter(self, place: str, path: str, digest: str) -> None:
+        """The playbook within the step at ``place`` must be what an earlier process of this run met there, and that of
+        the plan. Raises StepError for the one and RefusedError for the other.
+        """
+        if self.state.entered.get(place, digest) != digest:
+            raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
+        self.hold.enter(place, path, digest)
+
+    def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T], *, known: bool = True) -> T:
+        """One attempt at a change that is no removal: the guards, the intent on record, and then the act.
+
+        ``known``: nothing that it is made with waits for a step that a dry run does not do; else no plan holds it.
+        """
         with self._lock:  # of those that are made beside each other none may count before another one is on record
             self.allow(context, change, uses)
             self._raise_if_the_look_is_old(context)
             context.left(float("inf"))
-            context.emit(ChangeBegun(*change, uses))
+            begun = ChangeBegun(*change, uses)
+            context.emit(begun if known else labelled(begun, Label.UNKNOWN))
         if context.dry_run:
             return act()
         try:
@@ -193,6 +207,9 @@ class _NoHold:
 
     def begin(self, context: StepContext) -> None:
         """Nothing is compared."""
+
+    def enter(self, place: str, path: str, digest: str) -> None:
+        """Whichever it is."""
 
     def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
         """Whatever it is."""

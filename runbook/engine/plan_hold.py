@@ -49,6 +49,20 @@ class PlanHold:
         gone = vanished(plan, self._state.looks[-1]) if plan.servers else ()
         context.emit(PlanHeld(plan.digest, plan.created, plan.by, gone))
 
+    def enter(self, place: str, path: str, digest: str) -> None:
+        """Asked before the playbook at this path is run by the step at ``place``: where changes of the plan are made by
+        it, it must be the one that the plan was made of, there. Raises RefusedError.
+        """
+        within = f"{without_process_number(place)}/"
+        if not any(request.step.startswith(within) for request in self._plan.requests):
+            return
+        then = self._plan.playbooks.get(path)
+        if then == digest:
+            return
+        was = f"{then[:12]}… in the plan" if then else "is none of the plan's playbooks"
+        now = f"{path}, which step {place} runs, has the SHA-256 {digest[:12]}… now and"
+        raise RefusedError(Refusal("PlanMoved", f"the playbook {now} {was}", AGAIN))
+
     def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
         """Asked just before the guards of each change, ``to`` or of this peer. Raises RefusedError."""
         plan = self._plan

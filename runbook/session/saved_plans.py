@@ -16,6 +16,7 @@ from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.errors import NotStartedError, RefusedError
 from runbook.files import file_mode, make_folder, open_regular, read_limited, replace_file, sha256_of, sync_folder
+from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Playbook
 from runbook.playbook.params import ParamsFile, gather_params
@@ -149,7 +150,7 @@ def _requests(records: Records, servers: tuple[SeenServer, ...]) -> list[Planned
         if record["kind"] == "removal.would_be_requested":
             whom = (str(record["peer"]), str(record["name"]), str(record["address"]))
             found.setdefault((REMOVES, whom[0]), PlannedRequest(str(record["step"]), None, REMOVES, *whom))
-        elif record["kind"] == "change.would_begin":
+        elif record["kind"] == "change.would_begin" and record["label"] != Label.UNKNOWN.value:
             place = str(record["step"]), record["item"]
             found.setdefault(place, PlannedRequest(*place, str(record["uses"])))
         elif record["kind"] == "step.completed" and (str(record["step"]), None) in found:
