@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from runbook.raft.liveness import Liveness
 from runbook.raft.plan_basis import PlanBasis
 from runbook.raft.quorum import failure_tolerance, quorum
 
 FORMAT_KEY, FORMAT = "runbook_plan", 1
 LARGEST = 4 * 1024 * 1024  # bytes of a plan
 REMOVES, TRANSFERS = "raft.remove_peer", "raft.transfer_leadership"
+LONGEST = 1e9  # seconds that a plan may take
+_VERDICTS = frozenset(liveness.value for liveness in Liveness)
 _ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError)
 
 
@@ -217,7 +220,8 @@ def _data(plan: SavedPlan) -> dict[str, Any]:
 
 
 def _digest(data: Mapping[str, Any]) -> str:
-    canonical = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    """Of what it says and in which order: the first of its playbooks is the outermost."""
+    canonical = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -240,9 +244,16 @@ def _parse(found: Mapping[str, Any]) -> SavedPlan:
     for moment in (plan.created, plan.expires):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError("no time zone")
-    if not (_is_count(plan.term) or plan.term is None) or not isinstance(plan.params, dict) or not plan.playbooks:
+    good = (
+        plan.term is None or _is_count(plan.term),
+        isinstance(plan.params, dict),
+        plan.playbooks and not any("\0" in path for path in (*plan.playbooks, plan.playbook, plan.inventory)),
+        all(server.verdict in _VERDICTS for server in plan.servers),
+        all(type(flag) is bool for server in plan.servers for flag in (server.voter, server.in_contact)),
+        all(type(time) in (int, float) and 0 <= time < LONGEST for time in (plan.seconds, plan.waits)),
+    )
+    if not all(good):
         raise TypeError("another form")
-    float(plan.seconds), float(plan.waits)
     return plan
 
 

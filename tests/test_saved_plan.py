@@ -21,7 +21,8 @@ NOW = "2026-01-01T00:10:00.000+00:00"
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> SavedPlan:
-    return planned(REMOVE, tmp_path_factory.mktemp("plan"), dead={5})
+    plan = planned(REMOVE, tmp_path_factory.mktemp("plan"), dead={5})
+    return read_plan(plan_text(replace(plan, unknown={"one": "first", "two": "second"})))
 
 
 def test_what_is_written_is_read_back(plan: SavedPlan, tmp_path: Path) -> None:
@@ -30,6 +31,10 @@ def test_what_is_written_is_read_back(plan: SavedPlan, tmp_path: Path) -> None:
     assert found == plan
     assert (found.digest, len(found.digest)) == (plan.digest, 64)
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+SERVER = {"id": "id-1", "address": "127.0.0.11:4647", "name": "s1.global", "voter": True, "verdict": "alive",
+          "in_contact": True, "evidence": ""}  # fmt: skip
 
 
 def edited(text: bytes) -> bytes:
@@ -45,6 +50,13 @@ def forged(**changes: Any) -> Callable[[bytes], bytes]:
         return f"{json.dumps({**data, 'digest': _digest(data)}, ensure_ascii=False, indent=1)}\n".encode()
 
     return forge
+
+
+def in_another_order(text: bytes) -> bytes:
+    """What a mapping holds is the same, and what is told first is not."""
+    data = json.loads(text)
+    data["unknown"] = dict(reversed(data["unknown"].items()))
+    return f"{json.dumps(data, ensure_ascii=False, indent=1)}\n".encode()
 
 
 BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -66,6 +78,13 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "odd requests": (forged(requests=[{"step": 1}]), "is not what runbook plan writes, though"),
     "odd term": (forged(term="2"), "is not what runbook plan writes, though"),
     "no moment": (forged(expires="tomorrow"), "is not what runbook plan writes, though"),
+    "no time": (forged(seconds="1.0"), "is not what runbook plan writes, though"),
+    "a time without end": (forged(waits=10**400), "is not what runbook plan writes, though"),
+    "no vote": (forged(servers=[SERVER | {"voter": "x"}]), "is not what runbook plan writes, though"),
+    "no such verdict": (forged(servers=[SERVER | {"verdict": "zombie"}]), "is not what runbook plan writes, though"),
+    "a path that no file has": (forged(playbooks={"/a\0b": "x"}), "is not what runbook plan writes, though"),
+    "an inventory that no file is": (forged(inventory="/a\0b"), "is not what runbook plan writes, though"),
+    "another order": (in_another_order, "was changed after it was made: its digest is "),
     "no playbook": (forged(playbooks={}), "is not what runbook plan writes, though"),
 }
 

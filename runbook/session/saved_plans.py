@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -210,27 +210,25 @@ def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
         raise RefusedError(Refusal("PlanMoved", "; ".join(told), ANEW))
 
 
-def refuse_other_params(held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile) -> None:
-    """What is given now, by a person, must be what the plan has. Raises RefusedError and ParamError."""
+def refuse_other_params(
+    held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile, hide: Callable[[str], str]
+) -> None:
+    """What is given now, by a person, must be what the plan has; a value may be a secret, and ``hide`` knows it then.
+
+    Raises RefusedError and ParamError.
+    """
     names = typed.keys() | file.values.keys()
     asked = tuple(param for param in playbook.params if param.name in names)
     known = len(asked) == len(names)
     found = gather_params(replace(playbook, params=asked) if known else playbook, typed, file)
     planned = held.plan.params
     told = [
-        f"param {name} is {param.value} now and {planned.get(name)} in the plan"
+        hide(f"param {name} is {param.value} now and {planned.get(name)} in the plan")
         for name, param in found.items()
         if param.value != planned.get(name)
     ]
     if told:
         raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {ANEW[0].lower()}{ANEW[1:]}"))
-
-
-def refuse_other_product(held: HeldPlan, cluster: str) -> None:
-    """Which cluster it is, only a look can tell. Raises RefusedError."""
-    if held.plan.cluster.partition(":")[0] != cluster.partition(":")[0]:
-        sentence = f"the plan was made for {held.plan.cluster}, and {cluster} is named now"
-        raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the plan was made for"))
 
 
 # -- executed once

@@ -60,7 +60,7 @@ def test_every_command_asks_the_cluster_that_is_named(desk: Desk) -> None:
 
 
 def test_a_resumed_run_knows_its_cluster(desk: Desk) -> None:
-    """Whoever goes on with it need not know by which name and file it began, and may say another one."""
+    """Whoever goes on with it need not know by which name and file it began; another name is refused."""
     playbook = Path(desk.environment["RUNBOOK_INVENTORY"]).with_name("fails.yaml")
     flag = playbook.with_name("flag")
     playbook.write_text(
