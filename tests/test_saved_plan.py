@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -118,6 +120,22 @@ def test_it_is_executed_once_and_the_same_run_may_go_on(plan: SavedPlan, tmp_pat
     refuse_used_plan(held, tmp_path, plan.expires, "run-1")  # it has begun in time
     with pytest.raises(RefusedError, match="was executed before, by run-1"):
         claim_plan(held, tmp_path, NOW, "run-2")
+
+
+def test_of_one_that_a_run_stopped_in_it_is_told_how_to_go_on(plan: SavedPlan, tmp_path: Path) -> None:
+    """A new plan would be of a world in which half of it is done, and the cluster is that run's."""
+    held = HeldPlan(tmp_path / "plan.json", plan)
+    claim_plan(held, tmp_path, NOW, "run-1")
+    with pytest.raises(RefusedError, match="Where it stopped, runbook resume run-1 goes on; else make a new"):
+        refuse_used_plan(held, tmp_path, NOW)
+
+
+def test_a_note_that_could_not_be_written_uses_nothing_up(plan: SavedPlan, tmp_path: Path) -> None:
+    held = HeldPlan(tmp_path / "plan.json", plan)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch("os.fsync", side_effect=full), pytest.raises(RefusedError, match="cannot be written down: .*: No space"):
+        claim_plan(held, tmp_path, NOW, "run-1")
+    claim_plan(held, tmp_path, NOW, "run-2")
 
 
 def test_a_spoilt_note_of_it_counts_as_executed(plan: SavedPlan, tmp_path: Path) -> None:

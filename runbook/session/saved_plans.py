@@ -15,7 +15,16 @@ from runbook import __version__
 from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.errors import NotStartedError, RefusedError
-from runbook.files import file_mode, make_folder, open_regular, read_limited, replace_file, sha256_of, sync_folder
+from runbook.files import (
+    delete_file,
+    file_mode,
+    make_folder,
+    open_regular,
+    read_limited,
+    replace_file,
+    sha256_of,
+    sync_folder,
+)
 from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Playbook
@@ -41,7 +50,8 @@ from runbook.saved_plan import (
 FOLDER = "plans"  # in the state folder, with a file for each plan that was executed
 Records = Sequence[Mapping[str, Any]]
 ENDS = {"step.completed": "completed", "step.failed": "failed", "step.skipped": "skipped"}
-ANEW = "Make a new plan, and have it approved where that is asked for"
+OR_ANEW = "make a new plan, and have it approved where that is asked for"
+ANEW = f"M{OR_ANEW[1:]}"
 
 
 @dataclass(frozen=True)
@@ -213,10 +223,7 @@ def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
 def refuse_other_params(
     held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile, hide: Callable[[str], str]
 ) -> None:
-    """What is given now, by a person, must be what the plan has; a value may be a secret, and ``hide`` knows it then.
-
-    Raises RefusedError and ParamError.
-    """
+    """What is given now must be what the plan has; ``hide`` knows a secret in it. Raises RefusedError and ParamError."""
     names = typed.keys() | file.values.keys()
     asked = tuple(param for param in playbook.params if param.name in names)
     known = len(asked) == len(names)
@@ -228,7 +235,7 @@ def refuse_other_params(
         if param.value != planned.get(name)
     ]
     if told:
-        raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {ANEW[0].lower()}{ANEW[1:]}"))
+        raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {OR_ANEW}"))
 
 
 # -- executed once
@@ -240,8 +247,10 @@ def refuse_used_plan(held: HeldPlan, state: Path, now: str, run: str = "") -> No
     if claim is not None and run and claim.get("run") == run:
         return
     if claim is not None:
-        sentence = f"the plan {held.path} was executed before, by {claim.get('run', 'a run whose name is lost')}"
-        raise RefusedError(Refusal("PlanExecuted", sentence, ANEW))
+        before = claim.get("run", "")
+        sentence = f"the plan {held.path} was executed before, by {before or 'a run whose name is lost'}"
+        resumed = f"Where it stopped, runbook resume {before} goes on; else {OR_ANEW}"
+        raise RefusedError(Refusal("PlanExecuted", sentence, resumed if before else ANEW))
     if plan.expired(now):
         sentence = f"the plan {held.path} expired at {plan.expires}, and it is {now[:19]} now"
         raise RefusedError(Refusal("PlanExpired", sentence, ANEW))
@@ -256,12 +265,17 @@ def claim_plan(held: HeldPlan, state: Path, now: str, run: str) -> None:
     claim = {"run": run, "at": now, "plan": str(held.path), "expires": held.plan.expires}
     try:
         make_folder(path.parent)
-        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            os.fchmod(file.fileno(), file_mode(path.parent))
-            file.write(f"{json.dumps(claim)}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+        handle = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                os.fchmod(file.fileno(), file_mode(path.parent))
+                file.write(f"{json.dumps(claim)}\n".encode())
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(path.parent)
+        except OSError:  # nothing was sent, so it uses nothing up
+            delete_file(path)
+            raise
     except FileExistsError:  # somebody else was faster
         refuse_used_plan(held, state, now, run)
     except OSError as error:
