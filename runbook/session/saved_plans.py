@@ -223,7 +223,7 @@ def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
 def refuse_other_params(
     held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile, hide: Callable[[str], str]
 ) -> None:
-    """What is given now must be what the plan has; ``hide`` knows a secret in it. Raises RefusedError and ParamError."""
+    """What is given must be what the plan has; ``hide`` knows a secret in it. Raises RefusedError and ParamError."""
     names = typed.keys() | file.values.keys()
     asked = tuple(param for param in playbook.params if param.name in names)
     known = len(asked) == len(names)
