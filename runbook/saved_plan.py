@@ -83,13 +83,17 @@ class SeenServer:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """How one step would end: ``outcome`` is completed, failed or skipped, ``label`` live, simulated or unknown."""
+    """How one step would end: ``outcome`` is completed, failed or skipped, ``label`` live, simulated or unknown.
+
+    ``said``: the digest of what a command or a request that was made said (:func:`digest_of_words`).
+    """
 
     step: str
     uses: str
     outcome: str
     label: str
     message: str
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,17 @@ class SavedPlan:
     def expired(self, now: str) -> bool:
         """Whether its time is over at this moment (ISO 8601)."""
         return datetime.fromisoformat(now) >= datetime.fromisoformat(self.expires)
+
+
+def digest_of_words(output: Any) -> str:
+    """Of a step's output, without the headers of an answer: they are of their moment."""
+
+    def lasting(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: lasting(each) for key, each in value.items() if key != "headers"}
+        return [lasting(each) for each in value] if isinstance(value, list | tuple) else value
+
+    return _digest({"output": lasting(output)})
 
 
 def prove_removals(servers: Iterable[SeenServer], requests: Iterable[PlannedRequest]) -> tuple[PlannedRequest, ...]:

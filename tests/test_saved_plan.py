@@ -15,7 +15,8 @@ import pytest
 from runbook.errors import NotStartedError, RefusedError
 from runbook.report.plan import format_plan
 from runbook.saved_plan import OddPlanError, SavedPlan, _digest, plan_text, read_plan
-from runbook.session.saved_plans import HeldPlan, claim_plan, load_plan, refuse_used_plan, save_plan
+from runbook.session.plan_claims import claim_plan, refuse_used_plan
+from runbook.session.saved_plans import HeldPlan, load_plan, save_plan
 from tests.engine.planned import REMOVE, planned
 
 NOW = "2026-01-01T00:10:00.000+00:00"

@@ -135,9 +135,11 @@ def _text(request: RunRequest, state: Path, clock: Clock) -> bytes:
     """Of the playbook. Raises NotStartedError, and RefusedError where the plan is not of this text, or was used."""
     text = _read(request.playbook)
     if request.held is not None:
-        from runbook.session.saved_plans import refuse_other
+        from runbook.session.plan_claims import refuse_used_plan
+        from runbook.session.saved_plans import refuse_other_text
 
-        refuse_other(request.held, text, state, clock.now())
+        refuse_used_plan(request.held, state, clock.now())
+        refuse_other_text(request.held, text)
     return text
 
 

@@ -196,7 +196,7 @@ class RunSession:
         """It is this run's from now on; of a dry run's, whether it could be. Raises RefusedError."""
         if self.held is None:
             return
-        from runbook.session.saved_plans import claim_plan, refuse_used_plan
+        from runbook.session.plan_claims import claim_plan, refuse_used_plan
 
         claim = refuse_used_plan if self.options.dry_run else claim_plan
         claim(self.held, self.state_folder, self.clock.now(), self.plan.run)

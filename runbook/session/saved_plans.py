@@ -1,10 +1,8 @@
-"""Plans as files: made of a dry run, read back, compared with what is asked for now, and executed once."""
+"""Plans as files: made of a dry run, read back, and compared with what is asked for now."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,16 +13,7 @@ from runbook import __version__
 from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.errors import NotStartedError, RefusedError
-from runbook.files import (
-    delete_file,
-    file_mode,
-    make_folder,
-    open_regular,
-    read_limited,
-    replace_file,
-    sha256_of,
-    sync_folder,
-)
+from runbook.files import read_limited, replace_file, sha256_of
 from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Playbook
@@ -42,12 +31,13 @@ from runbook.saved_plan import (
     PlannedStep,
     SavedPlan,
     SeenServer,
+    digest_of_words,
     plan_text,
     prove_removals,
     read_plan,
 )
 
-FOLDER = "plans"  # in the state folder, with a file for each plan that was executed
+FOREIGN = ("command.run", "ssh.run", "http.request")
 Records = Sequence[Mapping[str, Any]]
 ENDS = {"step.completed": "completed", "step.failed": "failed", "step.skipped": "skipped"}
 OR_ANEW = "make a new plan, and have it approved where that is asked for"
@@ -184,10 +174,16 @@ def _steps(records: Records) -> list[PlannedStep]:
             str(record.get("outcome") or ENDS[record["kind"]]),
             str(record.get("label", "")),
             str(record["message"]),
+            digest_of_words(record["output"]) if _was_made(record, uses) else "",
         )
         for record in records
         if record["kind"] in ENDS
     ]
+
+
+def _was_made(record: Mapping[str, Any], uses: Mapping[str, str]) -> bool:
+    """Whether the dry run has asked others than the cluster, so that changes may hang on what they said."""
+    return record["kind"] == "step.completed" and record.get("label") == "live" and uses.get(record["step"]) in FOREIGN
 
 
 def _rule(rule: ApprovalRule) -> str:
@@ -199,11 +195,8 @@ def _rule(rule: ApprovalRule) -> str:
 # -- compared with what is asked for now
 
 
-def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
-    """Where the plan was executed, its time is over, or this text of the playbook, or one that it runs, is another
-    than the plan's. Raises RefusedError.
-    """
-    refuse_used_plan(held, state, now)
+def refuse_other_text(held: HeldPlan, text: bytes) -> None:
+    """Where this text of the playbook, or one that it runs, is another than the plan's. Raises RefusedError."""
     (path, digest), *within = held.plan.playbooks.items()
     found = [(path, digest, hashlib.sha256(text).hexdigest())]
     for path, digest in within:
@@ -236,64 +229,3 @@ def refuse_other_params(
     ]
     if told:
         raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {OR_ANEW}"))
-
-
-# -- executed once
-
-
-def refuse_used_plan(held: HeldPlan, state: Path, now: str, run: str = "") -> None:
-    """Unless this ``run`` has it already. Raises RefusedError for one that was executed, or whose time is over."""
-    plan, claim = held.plan, _read_claim(_claim_path(held, state))
-    if claim is not None and run and claim.get("run") == run:
-        return
-    if claim is not None:
-        before = claim.get("run", "")
-        sentence = f"the plan {held.path} was executed before, by {before or 'a run whose name is lost'}"
-        resumed = f"Where it stopped, runbook resume {before} goes on; else {OR_ANEW}"
-        raise RefusedError(Refusal("PlanExecuted", sentence, resumed if before else ANEW))
-    if plan.expired(now):
-        sentence = f"the plan {held.path} expired at {plan.expires}, and it is {now[:19]} now"
-        raise RefusedError(Refusal("PlanExpired", sentence, ANEW))
-
-
-def claim_plan(held: HeldPlan, state: Path, now: str, run: str) -> None:
-    """This ``run`` executes it, and no other one may from now on. Raises RefusedError."""
-    refuse_used_plan(held, state, now, run)
-    path = _claim_path(held, state)
-    if _read_claim(path) is not None:
-        return
-    claim = {"run": run, "at": now, "plan": str(held.path), "expires": held.plan.expires}
-    try:
-        make_folder(path.parent)
-        handle = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                os.fchmod(file.fileno(), file_mode(path.parent))
-                file.write(f"{json.dumps(claim)}\n".encode())
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(path.parent)
-        except OSError:  # nothing was sent, so it uses nothing up
-            delete_file(path)
-            raise
-    except FileExistsError:  # somebody else was faster
-        refuse_used_plan(held, state, now, run)
-    except OSError as error:
-        sentence = f"that the plan is executed cannot be written down: {path}: {error.strerror}"
-        raise RefusedError(Refusal("NoClaim", sentence, "Make room, or make it writable")) from None
-
-
-def _claim_path(held: HeldPlan, state: Path) -> Path:
-    return state / FOLDER / f"{held.plan.digest}.json"
-
-
-def _read_claim(path: Path) -> Mapping[str, str] | None:
-    """None where there is none. One that cannot be read was made all the same."""
-    found: object = {}
-    try:
-        found = json.loads(read_limited(path, 64 * 1024))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        pass
-    return {str(key): str(word) for key, word in found.items()} if isinstance(found, dict) else {}

@@ -35,6 +35,24 @@ def test_a_change_with_a_value_that_nobody_knew_is_in_no_plan(what: str, tmp_pat
     assert [record["step"] for record in run.records if record["kind"] == "change.begun"] == ["first"]
 
 
+@pytest.mark.parametrize("said", ["the same", "more"])
+def test_what_a_command_said_as_the_plan_was_made_it_must_say_again(said: str, tmp_path: Path) -> None:
+    """A change was read, and signed, with just that in it."""
+    (words := tmp_path / "words").write_text("the same", encoding="utf-8")
+    reads = f"""  - id: asked\n    uses: command.run\n    effect: read\n    with: {{ argv: [cat, "{words}"] }}\n"""
+    text = reads + COMMAND.format("act", "${{ asked.stdout }}")
+    plan = planned(text, tmp_path, run_reads=True)
+    assert [request.step for request in plan.requests] == ["act"]
+    words.write_text(said, encoding="utf-8")
+    run = held(text, tmp_path, plan)
+    ending = run.execute()
+    assert len(run.kinds("change.begun")) == (said == "the same"), ending
+    if said != "the same":
+        assert isinstance(ending, RunRefused)
+        assert (ending.code, ending.step) == ("PlanMoved", "act")
+        assert "step asked (command.run) says something else than as the plan was made" in ending.message
+
+
 NESTED = "  - id: within\n    uses: playbook.run\n    with: {{ playbook: {} }}\n"
 
 
