@@ -25,8 +25,9 @@ lint: .venv/dev ## Formatting, lint and types, without the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: .venv/dev ## Write docs/playbook-reference.md anew from what the steps declare
+docs: .venv/dev ## Write docs/playbook-reference.md and docs/pictures anew from the program
 	$(BIN)/python -m runbook.cli.catalog > docs/playbook-reference.md
+	$(BIN)/python -m tests.report.pictures
 
 simulate: .venv/dev ## Play incidents against the safety invariants on every core (SEEDS=10000, FIRST=0)
 	SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation.simulate

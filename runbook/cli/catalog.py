@@ -149,7 +149,7 @@ tells the same in a terminal, and there also of the steps that other packages ad
 
 **Effect** is what a step does to the world: a *read* changes nothing; a *change* is guarded, needs an agreement and is
 not made in a dry run; *unknown* is treated as a change, unless the step says `effect: read` beside its `uses`. A secret
-may stand only where it is said here, and never where others could read it.
+is allowed only where a parameter says so, and never where others could read it.
 """
 
 

@@ -28,7 +28,7 @@ from runbook.raft.model import ClusterView
 from runbook.raft.serialization import view_to_dict
 from runbook.redaction import Redactor
 from runbook.report.diagnosis import WIDTH, format_diagnosis, server_rows
-from runbook.report.stream import can_rewrite
+from runbook.report.stream import can_rewrite, size_of
 from runbook.session.left_out import look_for_left_out
 from runbook.session.run_folders import peers_removed_by_newest_runs, state_folder
 
@@ -99,9 +99,7 @@ def _print_diagnosis(
 def _columns(output: Output, environment: Mapping[str, str]) -> int:
     if not can_rewrite(output.out, environment):
         return WIDTH
-    from runbook.report.live import columns_of
-
-    return min(WIDTH, max(columns_of(output.out) - 1, NARROWEST))
+    return min(WIDTH, max(size_of(output.out).columns - 1, NARROWEST))
 
 
 def removed_peers(environment: Mapping[str, str]) -> frozenset[str]:
@@ -194,7 +192,7 @@ _GAUGES = (
     ("live_voters", "Voters that answer.", lambda health: health.live_voters),
     ("failure_tolerance", "How many more voters may fail.", lambda health: health.failure_tolerance),
     ("dead", "Peers that look dead.", lambda health: health.dead),
-    ("unknown", "Peers of which nothing is proven.", lambda health: health.unknown),
+    ("unknown", "Peers neither proven alive nor proven dead.", lambda health: health.unknown),
     ("leader", "Whether there is a leader.", lambda health: int(health.has_leader)),
 )
 

@@ -57,7 +57,7 @@ def resume_run(
 
 
 def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
-    with open_event_writer(terminal.form, session.plan.run, output.err) as (write, pause):
+    with open_event_writer(terminal.form, session, output.err) as (write, pause):
         result = session.run(Person(user_name(session.environment), terminal, output, pause), write)
     output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
     return exit_code_of_ending(result.ending)

@@ -9,7 +9,7 @@ from typing import Any
 
 from runbook.printable import printable, printable_json, printable_line
 from runbook.redaction import Redactor
-from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
+from runbook.report.stream import Stream, can_rewrite, paint, size_of, wants_colour
 
 
 class Output:
@@ -28,13 +28,12 @@ class Output:
             return self.json_text("\n".join(lines))
         shown = [printable_line(self.redactor.hide(line)) for line in lines]
         if indent is not None and can_rewrite(self.out, os.environ):
-            from runbook.report.live import columns_of
             from runbook.report.screen import wrap_line
 
-            columns = columns_of(self.out) - 1
+            columns = size_of(self.out).columns - 1
             shown = [part for line in shown for part in wrap_line(line, columns, indent)]
         text = "\n".join([*shown, ""])
-        return self.out.write(paint(text) if wants_colour(self.out, os.environ) else text)
+        return self.out.say(paint(text) if wants_colour(self.out, os.environ) else text)
 
     def text(self, text: str) -> bool:
         """Print a text of ours as it is, for another program to read, or for a person. Whether stdout took it."""
@@ -54,4 +53,4 @@ class Output:
         """Say something on stderr. No line but the first begins at the left, so that none is forged, unless all are
         ours.
         """
-        self.err.write(printable(self.redactor.hide(text)).replace("\n", f"\n{indent}") + "\n")
+        self.err.say(printable(self.redactor.hide(text)).replace("\n", f"\n{indent}") + "\n")

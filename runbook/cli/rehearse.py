@@ -206,7 +206,7 @@ def _rehearse(request: RunRequest, stage: Stage, starts_at: float, view: Rehears
     @contextlib.contextmanager
     def writing(session: RunSession) -> Iterator[EventWriter]:
         form = "text" if view.tells else "none"
-        with open_event_writer(form, session.plan.run, output.err) as (write, _pause):
+        with open_event_writer(form, session, output.err) as (write, _pause):
             yield write
 
     speed = view.speed

@@ -13,7 +13,7 @@ from runbook.run_state import RunState
 from runbook.session.interrupts import is_at_work
 from runbook.session.run_folders import UNREADABLE, began_at, read_run, run_folders
 
-UNFINISHED = "it has no ending: it is at work, or can be resumed"
+UNFINISHED = "it is unfinished: it is at work, or can be resumed"
 
 
 @dataclass(frozen=True)

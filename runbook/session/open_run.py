@@ -102,6 +102,7 @@ def open_run(
         format=FORMAT,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run and on is None else "",
         inventory=choice.inventory or "",
+        steps=tuple(step.id for step in plan.playbook.steps),
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text) as journal:

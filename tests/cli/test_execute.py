@@ -93,7 +93,7 @@ def test_a_killed_tool_leaves_what_it_asked_for_and_says_that_the_outcome_is_unk
     assert (
         f"OUTCOME NOT KNOWN  the removal of {dead}.global ({lab.raft_addresses[dead]}) was asked for at" in shown.stdout
     )
-    assert "no ending" in runbook(dict(os.environ), "runs").stdout
+    assert "unfinished" in runbook(dict(os.environ), "runs").stdout
 
 
 def test_sigterm_during_a_removal_is_recorded_and_exits_130(lab: SimulatedLab) -> None:

@@ -87,7 +87,7 @@ def test_a_page_runs_as_it_stands(desk: Desk, page: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     if "execute" in session:
-        assert "remove-dead-peers: would be recovered" in done.stdout
+        assert "remove-dead-peers: would recover the cluster" in done.stdout
         assert "remove-dead-peers: recovered" in done.stdout
 
 
