@@ -145,5 +145,5 @@ def test_who_follows_a_run_that_died_is_told_so_at_once(state_dir: Path) -> None
     lay(state_dir, NAMES[0])
     done = runbook(dict(os.environ), "show", "last", "--follow")
     assert done.returncode == 0
-    assert "it is running still, or it was killed" in done.stdout
+    assert "it is still running, or it was killed" in done.stdout
     assert len(runbook(dict(os.environ), "show", "last", "--follow", "--format", "json").stdout.splitlines()) == 1
