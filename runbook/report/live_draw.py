@@ -190,9 +190,10 @@ class _Pen:
         return "none seen" if server.heard is None else f"{_whole_seconds(max(0.0, self._now - server.heard))} ago"
 
     def _opinions(self, server: LiveServer) -> str:
+        held = sorted(server.opinions.items(), key=lambda one: (-len(one[1]), one[0]))
         if self._columns >= WIDEST:
-            return "; ".join(f"{word}: {', '.join(by)}" for word, by in server.opinions.items())
-        return ", ".join(f"{len(by)} {word}" for word, by in server.opinions.items())
+            return "; ".join(f"{word}: {', '.join(by)}" for word, by in held)
+        return ", ".join(f"{len(by)} {word}" for word, by in held)
 
     # -- what is awaited
 

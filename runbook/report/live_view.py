@@ -134,7 +134,7 @@ class LiveFold:
     def view(self) -> LiveView | None:
         if self._view is None:
             return None
-        servers = tuple(self._with_fate(server) for server in self._servers.values())
+        servers = tuple(self._with_fate(server) for _, server in sorted(self._servers.items()))
         return replace(self._view, steps=tuple(self._rows()), servers=servers)
 
     def _rows(self) -> Iterator[LiveStep]:

@@ -150,7 +150,7 @@ def _waiting(record: Record) -> str:
 def _so_far(record: Record) -> str:
     """How far it is, of a wait that is a part of a longer one."""
     passed, whole = record.get("passed"), record.get("whole")
-    if passed is None or whole is None or abs(whole - passed - record["seconds"]) < WORTH_TELLING:
+    if passed is None or whole is None or abs(whole - record["seconds"]) < WORTH_TELLING:
         return ""
     return f", {passed:.0f} of {whole:.0f} s"
 

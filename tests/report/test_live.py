@@ -222,6 +222,7 @@ def test_a_run_at_a_terminal_is_the_plain_text_with_a_picture(no_color: str, lab
     assert bool(SGR.search(sent)) != bool(no_color)
     assert ("─" * 70 in sent) != bool(no_color)
     assert "watching that no removed server is added back" in sent
+    assert ("·  verify" in SGR.sub("", sent)) != bool(no_color)  # what is to come is known from the first event on
     kept = screen_of(sent)
     shown = subprocess.run(
         [sys.executable, "-m", "runbook", "show", "last"],

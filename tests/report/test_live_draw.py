@@ -43,7 +43,7 @@ def test_all_of_it_at_sixty_columns() -> None:
         "s2.global  alive                  13 ms  3 alive",
         "s3.global  alive                  26 ms  3 alive",
         "s4.global  alive                  39 ms  3 alive",
-        "s5.global  alive → looks dead  18 s ago  1 alive, 3 failed",
+        "s5.global  alive → looks dead  18 s ago  3 failed, 1 alive",
         "",
         "confirming s5.global is dead",
         "━━━━━━━━━━━━━━─────────────  15 of 30 s, until 03:00:34 UTC",
@@ -52,8 +52,8 @@ def test_all_of_it_at_sixty_columns() -> None:
 
 WIDTHS = {
     40: ["s5.global alive → looks dead 18 s ago", "19 s"],
-    100: ["s5.global yes alive looks dead 18 s ago 1 alive, 3 failed"],
-    140: ["s5.global yes alive looks dead 18 s ago alive: s2.global; failed: s1.global, s3.global, s4.global"],
+    100: ["s5.global yes alive looks dead 18 s ago 3 failed, 1 alive"],
+    140: ["s5.global yes alive looks dead 18 s ago failed: s1.global, s3.global, s4.global; alive: s2.global"],
 }
 
 
@@ -76,7 +76,7 @@ def test_only_the_clock_runs_while_nothing_happens() -> None:
 
 def test_nobody_is_called_dead_before_it_is_proven_and_each_fate_is_told() -> None:
     """One look makes nobody dead."""
-    assert row(drawn(view_of(confirming()), 19), "s5") == "s5.global yes alive looks dead 18 s ago 1 alive, 3 failed"
+    assert row(drawn(view_of(confirming()), 19), "s5") == "s5.global yes alive looks dead 18 s ago 3 failed, 1 alive"
     assert " being removed " in row(drawn(view_of(removing()), 37), "s5")
     proven = [event for event in removing() if not event["kind"].startswith("removal")]
     assert " alive dead " in row(drawn(view_of(proven), 35), "s5")
