@@ -20,9 +20,9 @@ UNFINISHED = "it is unfinished: it is at work, or can be resumed"
 class PastRun:
     """One run of a state folder, and what came of it (``result``).
 
-    ``outcome`` is completed, refused, failed, interrupted, unreadable (``trouble`` says why), or unfinished where it
-    has no ending, which is no fault of one that is ``at_work``. ``pending`` says what somebody has yet to do with it;
-    ``unacknowledged`` that it changed something, and nobody has said that they have seen it.
+    ``outcome`` is completed, refused, failed, interrupted, unreadable (``trouble`` says why), or unfinished, which is
+    no fault of one that is ``at_work``. ``pending`` says what somebody has yet to do with it; ``unacknowledged`` that
+    it changed something, and nobody has said that they have seen it.
     """
 
     folder: Path

@@ -56,8 +56,11 @@ def removing() -> list[dict[str, Any]]:
     peer = {"id": "5", "name": "s5.global", "address": "10.0.0.15:4647"}
     dead = at(34, "step.completed", step="dead", message="s5.global is dead", output={"peers": [peer]})
     asked = {"peer": "5", "name": "s5.global", "address": "10.0.0.15:4647", "voters_after": 4}
+    wait = {"reason": "confirming s5.global is dead", "passed": 20.0, "whole": 30.0}
     return [
         *confirming(),
+        looked(24, "dead"),
+        at(24, "step.waiting", step="dead", seconds=10.0, **wait),
         looked(34, "dead"),
         dead,
         at(34, "step.started", step="quorum", uses="raft.check_quorum", effect="read"),
@@ -67,16 +70,21 @@ def removing() -> list[dict[str, Any]]:
     ]
 
 
+def watched(second: float) -> dict[str, Any]:
+    """A part of the wait that began with the step."""
+    told = {"reason": "watching that no removed server is added back", "whole": 70.0}
+    return at(second, "step.waiting", step="verify", seconds=108 - second, passed=second - 38, **told)
+
+
 def watching() -> list[dict[str, Any]]:
     """Up to where it is watched that the removed server does not come back."""
-    told = {"reason": "watching that no removed server is added back", "passed": 20.0, "whole": 70.0}
     return [
         *removing(),
         looked(38, "remove", gone=("s5.global",)),
         at(38, "removal.confirmed", step="remove", peer="5", name="s5.global"),
         at(38, "step.completed", step="remove", message="s5.global is gone", output={}),
         at(38, "step.started", step="verify", uses="raft.verify", effect="read"),
-        at(58, "step.waiting", step="verify", seconds=50.0, **told),
+        *(watched(second) for second in (38, 48, 58)),
     ]
 
 
@@ -96,6 +104,7 @@ def recovery() -> list[dict[str, Any]]:
             held |= event["verdicts"]
     return [
         *events,
+        *(watched(second) for second in (68, 78, 88, 98)),
         looked(108, "verify", gone=("s5.global",)),
         at(108, "step.completed", step="verify", message="4 voters agree, nobody came back", output={}),
         at(108, "run.completed", message="recovered"),

@@ -1,4 +1,4 @@
-"""The pictures that the pages in docs show: the screen of a run, and what ``diagnose`` prints, as SVG.
+"""The pictures that the pages in docs show: the screen of a run, a diagnosis, and the timeline of a report, as SVG.
 
 ``make docs`` writes them anew. They are drawn from fixed events and a fixed view, by the program's own functions.
 """
@@ -17,12 +17,16 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.recorded import fold_recorded
+from runbook.report import page
 from runbook.report.diagnosis import format_diagnosis
 from runbook.report.live_draw import draw
 from runbook.report.live_view import LiveView
+from runbook.report.story import tell
 from runbook.report.stream import paint
+from runbook.report.timeline import draw_timeline
 from tests.diagnosis.test_cases import view_of as view_of_case
-from tests.report.live_run import BEGAN, confirming, view_of
+from tests.report.live_run import BEGAN, confirming, recovery, view_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 LINES = 40
@@ -59,9 +63,19 @@ def diagnosis_svg(case: str, columns: int = 100, name: str = "diagnose") -> str:
     return svg_of(Text.from_ansi(paint("\n".join(lines))), columns, name)
 
 
+def timeline_svg() -> str:
+    """That of a report, with the colours of its page."""
+    events = recovery()
+    drawn = draw_timeline(tell(events, fold_recorded(events)))
+    css = (Path(page.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    begin, _, rest = drawn.partition(">")
+    return f'{begin} xmlns="http://www.w3.org/2000/svg"><style><![CDATA[{css}]]></style>{rest}'
+
+
 PICTURES: Mapping[str, Callable[[], str]] = {
     "live.svg": lambda: live_svg(view_of(confirming()), 19, 100),
     "diagnose.svg": lambda: diagnosis_svg("one_of_three_is_dead"),
+    "timeline.svg": timeline_svg,
 }
 
 

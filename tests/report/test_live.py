@@ -264,7 +264,9 @@ def test_a_run_that_is_interrupted_leaves_the_terminal_as_it_was(number: signal.
 def test_through_a_pipe_there_is_not_one_escape(lab: SimulatedLab, tmp_path: Path) -> None:
     """Logs are read by machines."""
     where = {**environment(lab, followers(lab)[-1]), "TERM": "xterm"}
-    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, *QUICK, "--log-format", "text"]
+    code = "import sys; from runbook.__main__ import main\ntry: main()\nfinally: print('rich' in sys.modules)"
+    command = [sys.executable, "-c", code, "execute", PLAYBOOK, *QUICK, "--log-format", "text"]
     done = subprocess.run(command, env=where, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "False"  # nor is loaded what only a terminal needs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_only_the_clock_runs_while_nothing_happens() -> None:
     assert drawn(view, 20)[-1].endswith("16 of 30 s, until 03:00:34 UTC")
     assert drawn(view, 99)[-1].endswith("30 of 30 s, until 03:00:34 UTC")
     assert "▶  dead    18 s" in drawn(view, 20)[4]
+
+
+def test_a_second_of_waiting_costs_little() -> None:
+    """Below 3 % of one core: it is drawn once a second while nothing happens. Processor time, as others work here."""
+    view = view_of(confirming())
+    drawn(view, 19)
+    began = time.process_time()
+    for second in range(20):
+        drawn(view, second)
+    assert (time.process_time() - began) / 20 < 0.03
 
 
 def test_nobody_is_called_dead_before_it_is_proven_and_each_fate_is_told() -> None:
