@@ -74,8 +74,10 @@ class LiveScreen:
         shown = [part for line in lines for part in wrap_line(line, size.columns - 1, indent)]
         with self._lock:
             self._take(record)
-            begin = self._erased() if shown else ""
-            self._put(begin + "".join(f"{self._paint(line)}\n" for line in shown))
+            if shown:  # the picture as it was goes below them, until it is drawn anew
+                kept = self._frame
+                self._put(self._erased() + "".join(f"{self._paint(line)}\n" for line in shown) + _written(kept))
+                self._frame = kept
             self._due = True
             if self._fold.view() is None or self._monotonic() - self._drawn >= AT_MOST:
                 self._draw()
@@ -114,7 +116,7 @@ class LiveScreen:
         except Exception:
             self._fold, lines = LiveFold(), []  # as above
         begin = UP.format(self._rows()) if self._frame else ""
-        self._put("\r" + begin + "".join(f"{line}{LINE_END}" for line in lines) + BELOW)
+        self._put("\r" + begin + _written(lines) + BELOW)
         self._frame = lines
 
     def _erased(self) -> str:
@@ -134,3 +136,7 @@ class LiveScreen:
     def _put(self, text: str) -> None:
         if text:
             self._stream.say(text)
+
+
+def _written(frame: list[str]) -> str:
+    return "".join(f"{line}{LINE_END}" for line in frame)

@@ -66,6 +66,16 @@ def test_however_much_happens_it_is_drawn_four_times_a_second_at_most() -> None:
     assert live.terminal.getvalue().count("remove-dead-peers on") - before <= 4
 
 
+def test_between_two_drawings_a_line_leaves_the_picture_where_it_is() -> None:
+    """It is not gone for a quarter of a second with every line."""
+    live = Moment()
+    live.write(*confirming())
+    before = live.terminal.seen
+    live.screen.write(at(15, "attempt.failed", step="dead", attempt=1, error_kind="timeout", message="no"))
+    place = before.index(RULE)
+    assert live.terminal.seen == [*before[:place], "00:15  dead      attempt 1 failed: no", *before[place:]]
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(20, 24), (60, 10), (60, 24), (200, 5), (80, 3)])
 def test_the_picture_fits_whatever_the_size(columns: int, lines: int) -> None:
     """What is higher or wider than the terminal could not be erased."""
