@@ -104,8 +104,9 @@ def open_event_writer(form: str, session: RunSession, stream: Stream) -> Iterato
     elif wants_live_screen(stream, os.environ):
         from runbook.report.live import LiveScreen
 
-        with LiveScreen(stream, paint, ascii_only=wants_ascii(os.environ)) as live:
-            live.begin(session.state)
+        live = LiveScreen(stream, paint, ascii_only=wants_ascii(os.environ))
+        live.begin(session.state)
+        with live:
             yield live.write, live.pause
     else:
         screen = Screen()

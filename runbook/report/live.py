@@ -48,7 +48,8 @@ class LiveScreen:
         self._screen, self._fold = Screen(), LiveFold()
         self._frame: list[str] = []  # as it stands on the terminal, above the cursor
         self._happened = 0.0  # the newest event, in seconds since the epoch
-        self._told = self._drawn = -EVERY  # when it was told, and when was drawn
+        self._told: float | None = None  # when it was told
+        self._drawn = -EVERY
         self._due = False
         self._lock = threading.Lock()  # the run tells, and the ticker redraws
         self._over = threading.Event()
@@ -107,7 +108,7 @@ class LiveScreen:
     def _draw(self) -> None:
         """Over the picture that stands there, line by line, so that nothing flickers."""
         view, self._due, self._drawn = self._fold.view(), False, self._monotonic()
-        if view is None:
+        if view is None or self._told is None:
             self._put(self._erased())
             return
         now = self._happened + self._drawn - self._told

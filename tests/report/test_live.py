@@ -17,6 +17,7 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from runbook.report.live import LiveScreen
 from runbook.report.stream import Stream, paint, wants_ascii, wants_colour, wants_live_screen
+from runbook.run_state import fold
 from tests.command_line import PLAYBOOK, QUICK, ROOT, SHORT, environment, followers
 from tests.report.live_run import at, confirming, started, watching
 from tests.report.terminal import SGR, Terminal, at_a_terminal, screen_of
@@ -93,6 +94,16 @@ def test_a_picture_that_cannot_be_drawn_ends_no_run(odd: dict[str, object]) -> N
     live.write(*confirming(), {**at(20, "step.waiting", step="dead", seconds=1.0, reason="x"), **odd})
     live.write(at(21, "step.failed", step="dead", outcome="failed", message="no"), REFUSED)
     assert live.terminal.seen[-3:] == ["00:21  dead      failed: no", "01:00  verify    REFUSED", ""]
+
+
+def test_nothing_is_drawn_of_a_resumed_run_before_its_first_event() -> None:
+    """Nobody knows yet what time it is."""
+    live = Moment()
+    live.screen.begin(fold([started(0), at(1, "run.interrupted", step="dead", message="SIGTERM")]))
+    live.screen._draw()
+    assert live.terminal.getvalue() == ""
+    live.write(at(60, "run.resumed", who="ann", cluster="nomad:x", torn=False))
+    assert [line for line in live.terminal.seen if line.endswith("03:01:00 UTC, 0 s")]
 
 
 def test_a_terminal_that_has_become_narrower_keeps_no_rest() -> None:
