@@ -51,9 +51,15 @@ def screen_of(sent: str) -> list[str]:
 
 
 def at_a_terminal(
-    command: Sequence[str], environ: Mapping[str, str], typed: bytes, question: bytes = QUESTION
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    typed: bytes,
+    question: bytes = QUESTION,
+    signal_at: tuple[bytes, int] | None = None,
 ) -> tuple[int, str]:
-    """The exit code and every byte that the terminal was sent. Each time the question stands there, a line is typed."""
+    """The exit code and every byte that the terminal was sent. Each time the question stands there, a line is typed;
+    the signal is sent when its words stand there first.
+    """
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, env=environ, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
@@ -69,5 +75,8 @@ def at_a_terminal(
                 line, _, typed = typed.partition(b"\n")
                 os.write(ours, line + b"\n")  # what is typed before the question is thrown away
             seen += piece
+            if signal_at is not None and signal_at[0] in seen:
+                process.send_signal(signal_at[1])
+                signal_at = None
         os.close(ours)
     return process.returncode, seen.decode()

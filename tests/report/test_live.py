@@ -270,10 +270,8 @@ def test_a_run_at_a_terminal_is_the_plain_text_with_a_picture(no_color: str, lab
 def test_a_run_that_is_interrupted_leaves_the_terminal_as_it_was(number: signal.Signals, lab: SimulatedLab) -> None:
     """No picture is left, the cursor was never hidden, and the summary stands at the left."""
     where = at_screen(lab)
-    stop = f"import os, threading; threading.Timer(2.5, os.kill, (os.getpid(), {int(number)})).start()"
-    run = "import sys; from runbook.cli.main import main; main(sys.argv[1:], prog_name='runbook')"
-    words = ["execute", PLAYBOOK, "--param", "confirm_for=60s", "--yes"]
-    code, sent = at_a_terminal([sys.executable, "-c", f"{stop}\n{run}", *words], where, b"")
+    command = [sys.executable, "-m", "runbook", "execute", PLAYBOOK, "--param", "confirm_for=60s", "--yes"]
+    code, sent = at_a_terminal(command, where, b"", signal_at=(b"confirming ", number))
     assert code == 130, sent
     assert "─" * 70 in sent
     kept = screen_of(sent)
