@@ -151,16 +151,22 @@ class _Pen:
         widths = [max(row[column].cell_len for row in [titles, *rows]) for column in range(len(titles))]
         last = self._columns - sum(widths[:-1]) - GAP * (len(widths) - 1)  # only the opinions may be cut
         columns = len(titles) if last >= min(LEAST_LAST, widths[-1]) else len(titles) - 1
-        table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-        for column in range(columns):
-            width = min(widths[column], max(last, 1)) if column == len(titles) - 1 else widths[column]
-            justify: JustifyMethod = "right" if column == len(titles) - 2 else "left"
-            table.add_column(justify=justify, width=width, no_wrap=True, overflow=self._overflow)
-        for row in [titles, *rows]:
-            table.add_row(*row[:columns])
+        widths[-1] = min(widths[-1], max(last, 1))
+        lines = [self._row(row[:columns], widths) for row in [titles, *rows]]
         left = [server for server in servers if server not in shown]
         are = "all alive" if all(server.now == "alive" for server in left) else "not all of them alive"
-        return Group(table, self._text(f"and {len(left)} more, {are}", "dim")) if left else table
+        return Group(*lines, *([self._text(f"and {len(left)} more, {are}", "dim")] if left else []))
+
+    def _row(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
+        """Under each other; the last contact, a number, stands to the right."""
+        line = Text(no_wrap=True)
+        for column, cell in enumerate(cells):
+            if column == len(widths) - 2:
+                cell.pad_left(widths[column] - cell.cell_len)
+            cell.truncate(widths[column], overflow=self._overflow, pad=True)
+            line.append_text(cell).append(" " * GAP)
+        line.right_crop(GAP)
+        return line
 
     def _titles(self) -> list[str]:
         if self._columns >= WIDE:
