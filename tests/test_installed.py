@@ -14,9 +14,17 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import QUICK, ROOT
 
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "runbook", "playbooks")  # of the project, all that a build reads
+PARTS = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "runbook",
+    "playbooks",
+    "docs",
+)  # of the project, all that a build reads
 BUILD = "import sys, setuptools.build_meta as build; print(getattr(build, 'build_' + sys.argv[1])(sys.argv[2]))"
 PLAYBOOKS = ROOT / "playbooks"
+PAGES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
 SHIPPED = {
     path.relative_to(PLAYBOOKS).as_posix(): path.read_bytes()
     for pattern in ("*.yaml", "scenarios/*.yaml")
@@ -59,6 +67,19 @@ def shipped_in(wheel: Path) -> dict[str, bytes]:
 
 def test_the_wheel_has_every_shipped_playbook_and_scenario(wheel: Path) -> None:
     assert shipped_in(wheel) == SHIPPED
+
+
+def test_the_wheel_has_every_file_of_the_program_and_every_page(wheel: Path) -> None:
+    """And no other: a template, a page or a module that is not declared is missed by whoever needs it at night."""
+    program = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "runbook").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    shipped = {f"runbook/shipped/{name}" for name in SHIPPED}
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert inside == program | shipped | {f"runbook/{page}" for page in PAGES}
 
 
 def test_the_source_archive_makes_the_same_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
