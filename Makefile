@@ -30,7 +30,7 @@ docs: .venv/dev ## Write anew the pages of docs that are drawn from the program:
 	$(BIN)/python -m runbook.cli.reference > docs/command-line.md
 
 site: .venv/docs ## Build the documentation as a site into build/site, which needs no network to be read
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 simulate: .venv/dev ## Play incidents against the safety invariants on every core (SEEDS=10000, FIRST=0)
 	SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation.simulate
