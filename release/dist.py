@@ -1,7 +1,6 @@
 """``make dist``: the wheel, the source archive, the program as one file, and what is inside it, for whoever audits it.
 
-``python -m release.dist [FOLDER]`` makes them in dist/. The build asks no package index; pip asks one for the libraries
-of the one file.
+The build asks no package index; pip asks one for the libraries of the one file.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ SBOM = "runbook.cdx.json"
 ALSO = ("typing-extensions",)  # which structlog needs on Python 3.10 only, and the one file may be run by that
 
 
-def main(folder: Path) -> None:
-    """Into ``folder``, which is emptied first, so that nothing in it is of another build."""
+def main() -> None:
+    """Into dist/, which is emptied first, so that nothing in it is of another build."""
+    folder = ROOT / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="runbook-dist-") as name:
         source, venv = Path(name) / "source", Path(name) / "venv"
@@ -35,12 +35,10 @@ def main(folder: Path) -> None:
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:
-    """Of the working tree: what was built, and what tools keep there."""
-    at_top = Path(folder) == ROOT
-    return [name for name in names if name == "__pycache__" or (at_top and (name[0] == "." or name in _BUILT))]
-
-
-_BUILT = ("build", "dist")
+    """Of the working tree: what was built, and what tools keep there, such as a list of files that are gone."""
+    if Path(folder) != ROOT:
+        return [name for name in names if name == "__pycache__"]
+    return [name for name in names if name[0] == "." or name in ("build", "dist") or name.endswith(".egg-info")]
 
 
 def _installed(wheel: Path, venv: Path) -> Path:
@@ -68,4 +66,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "dist")
+    main()

@@ -1,5 +1,5 @@
 """The program as one file, for a host without a network and without pip: ``runbook.pyz``, which any Python 3.10 to 3.13
-runs, and the one that made it runs fastest.
+runs. The one that made it starts it fastest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,16 @@ from py_compile import PycInvalidationMode
 
 ZIPAPP = "runbook.pyz"
 METADATA = ("METADATA", "entry_points.txt")  # for the versions of the libraries; and for extensions, if one is inside
+MAIN = """\
+import sys
+
+if sys.version_info < (3, 10):
+    here = "%d.%d" % sys.version_info[:2]
+    sys.exit("runbook needs Python 3.10 or newer, and this is " + here + "; name one: python3.12 runbook.pyz")
+from runbook.__main__ import main
+
+main()
+"""
 LEFT_OUT = (".so", ".pyi", ".pth")
 
 
@@ -21,6 +31,7 @@ def write_zipapp(packages: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="runbook-zipapp-") as name:
         staged = Path(name) / "staged"
         shutil.copytree(packages, staged, ignore=_left_out)
+        (staged / "__main__.py").write_text(MAIN, encoding="utf-8")
         # Beside their sources, where an import from a zip looks for them, and without times, which are not compared.
         compiled = compileall.compile_dir(
             staged, quiet=1, legacy=True, stripdir=str(staged), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
@@ -28,7 +39,7 @@ def write_zipapp(packages: Path, target: Path) -> None:
         if not compiled:
             raise SystemExit(f"{packages}: not everything could be compiled")
         # Not compressed: it has thrice the size then, and starts as fast as what pip installs.
-        zipapp.create_archive(staged, target, "/usr/bin/env python3", "runbook.__main__:main")
+        zipapp.create_archive(staged, target, "/usr/bin/env python3")
     target.chmod(0o755)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- start-up
@@ -28,4 +29,7 @@ def read_packed(path: str) -> bytes | None:
     package, wanted = os.path.realpath(PACKAGE), os.path.realpath(path)
     if not wanted.startswith(package + os.sep):
         return None
-    return get_data("runbook", os.path.relpath(wanted, package))
+    try:
+        return get_data("runbook", os.path.relpath(wanted, package))
+    except OSError:  # it has no words of its own
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None

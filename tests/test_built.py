@@ -25,6 +25,7 @@ runbook lab kill s3
 runbook execute remove-dead-peers --yes --param confirm_for=4s --param watch_for=5s
 runbook lab status
 runbook report last --format markdown
+grep -q "<svg" "$HOME"/.local/state/runbook/runs/*/report.html
 runbook lab down
 """
 COMPLETION = """

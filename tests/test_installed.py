@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,28 @@ def test_the_source_archive_makes_the_same_wheel(source: Path, wheel: Path, tmp_
     again = built("wheel", unpacked, tmp_path / "again")
     assert shipped_in(again) == SHIPPED
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("validate", "remove-dead-peers", "recover-lost-quorum"), "2 good\n"),
+        (("docs", "servers/nomad"), (ROOT / "docs/servers/nomad.md").read_text(encoding="utf-8")),
+        (("rehearse", "--list"), "dead-leader "),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_what_is_shipped_is_read_from_inside_a_zip(
+    wheel: Path, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    """A wheel is one, as the one-file program is, which is tried by night."""
+    command = [sys.executable, "-m", "runbook", *words]
+    environment = {"PYTHONPATH": str(wheel), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
 
 
 def test_it_is_used_by_name_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
