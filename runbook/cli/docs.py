@@ -6,7 +6,6 @@ import click
 
 from runbook.cli.options import completes
 from runbook.cli.output import Output
-from runbook.shipped_pages import SUFFIX, page_names, read_page
 
 
 @click.command()
@@ -16,6 +15,8 @@ def docs(page: str | None) -> None:
 
     At a terminal it is shown by $PAGER, or by less. A link in one page is the name of another.
     """
+    from runbook.shipped_pages import SUFFIX, page_names, read_page
+
     if page is None:
         titles = {name: _title(read_page(name)) for name in page_names()}
         width = max(map(len, titles), default=0)
@@ -27,6 +28,7 @@ def docs(page: str | None) -> None:
 def _known(name: str) -> str:
     """This name, where there is such a page. Raises click.BadParameter."""
     from runbook.playbook.diagnostics import did_you_mean, quoted
+    from runbook.shipped_pages import page_names
 
     known = page_names()
     if name in known:

@@ -58,8 +58,9 @@ def resume_run(
 
 
 def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
-    with open_tracing(session.environment, output.note) as traced:
-        with open_event_writer(terminal.form, session.plan.run, output.err) as (write, pause):
+    plan = session.plan
+    with open_tracing(session.environment, plan.run, plan.playbook.name, output.note) as traced:
+        with open_event_writer(terminal.form, plan.run, output.err) as (write, pause):
             result = session.run(Person(user_name(session.environment), terminal, output, pause), traced(write))
         output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
     return exit_code_of_ending(result.ending)

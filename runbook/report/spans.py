@@ -11,7 +11,7 @@ from runbook.report.times import utc
 
 Record = Mapping[str, Any]
 RUN = "run"  # the key of the outermost
-_OF_THE_RUN = ("run", "playbook", "cluster", "dry_run")
+_OF_THE_RUN = ("cluster", "dry_run")
 _OF_A_STEP = ("step", "uses", "effect")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _BAD_ENDS = frozenset({"run.failed", "run.refused", "run.interrupted"})
@@ -55,7 +55,8 @@ class _StepAtWork:
 class SpanFolding:
     """Folds the records of one process of a run, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str, playbook: str) -> None:
+        self._names = {"runbook.run": run, "runbook.playbook": playbook}
         self._has_begun = False
         self._trouble = ""
         self._last = 0
@@ -67,8 +68,8 @@ class SpanFolding:
         self._last = at
         if not self._has_begun:
             self._has_begun = True
-            name = f"run {record['playbook']}" if "playbook" in record else "resumed run"
-            yield SpanBegun(RUN, "", name, at, _attributes(record, _OF_THE_RUN))
+            name = f"{'resume' if kind == 'run.resumed' else 'run'} {self._names['runbook.playbook']}"
+            yield SpanBegun(RUN, "", name, at, {**self._names, **_attributes(record, _OF_THE_RUN)})
         if kind in _BAD_ENDS:
             self._trouble = f"{kind.removeprefix('run.')}: {record['message']}"
         if kind == "step.started":

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook import __version__
+from runbook.report.spans import SpanBegun, SpanEnded, SpanFolding
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
-
-    from runbook.report.spans import SpanBegun, SpanEnded
 
 DELIVERED_WITHIN = 2.0  # seconds, when the run is over
 Write = Callable[[Mapping[str, Any]], None]
@@ -36,17 +35,22 @@ def exporter_names(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def open_tracing(environment: Mapping[str, str], tell: Callable[[str], None]) -> Iterator[Callable[[Write], Write]]:
-    """What a run's writer of events is to be passed through: each event then names its trace.
+def open_tracing(
+    environment: Mapping[str, str], run: str, playbook: str, tell: Callable[[str], None]
+) -> Iterator[Callable[[Write], Write]]:
+    """What the writer of this run's events is to be passed through: each event then names its trace.
 
-    Where there is no trace although one was asked for, ``tell`` is told why.
+    Where there is none although an exporter was asked for by its name, or one that is here cannot be used, ``tell`` is
+    told why. An address alone may be for other programs.
     """
     names = exporter_names(environment)
-    tracing = None
+    tracing: Tracing | None = None
     try:
-        tracing = Tracing([_exporter(name) for name in names], environment) if names else None
+        if names:
+            tracing = Tracing([_exporter(name) for name in names], environment, SpanFolding(run, playbook))
     except Exception as error:  # of any library: the run is what counts
-        tell(f"runbook: this run has no trace: {error}")
+        if environment.get("OTEL_TRACES_EXPORTER") or not isinstance(error, ImportError):
+            tell(f"runbook: this run has no trace: {error}")
     try:
         yield tracing.through if tracing else lambda write: write
     finally:
@@ -60,7 +64,7 @@ def _exporter(name: str) -> SpanExporter:
     for found in entry_points(group="opentelemetry_traces_exporter", name=name):
         exporter: SpanExporter = found.load()()
         return exporter
-    raise LookupError(f"no package here has the exporter {name}; runbook-engine[otel] brings OTLP by HTTP")
+    raise ImportError(f"no package here has the exporter {name}; runbook-engine[otel] brings OTLP by HTTP")
 
 
 def _attributes_unless_named(environment: Mapping[str, str]) -> dict[str, str | bool | int | float]:
@@ -72,15 +76,13 @@ def _attributes_unless_named(environment: Mapping[str, str]) -> dict[str, str | 
 class Tracing:
     """Draws the spans of one process of a run. Nothing that it meets reaches the run."""
 
-    def __init__(self, exporters: list[SpanExporter], environment: Mapping[str, str]) -> None:
+    def __init__(self, exporters: list[SpanExporter], environment: Mapping[str, str], folding: SpanFolding) -> None:
         """Raises ImportError, and whatever an exporter raises for its settings."""
         import logging
 
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        from runbook.report.spans import SpanFolding
 
         log = logging.getLogger("opentelemetry")  # which would write between the lines of the run
         log.handlers, log.propagate = [logging.NullHandler()], False
@@ -89,7 +91,7 @@ class Tracing:
         for exporter in exporters:
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("runbook", __version__)
-        self._folding = SpanFolding()
+        self._folding = folding
         self._spans: dict[str, Span] = {}
         self.trace_id = ""
 
@@ -120,8 +122,6 @@ class Tracing:
 
     def _draw(self, change: SpanBegun | SpanEnded) -> None:
         from opentelemetry.trace import Status, StatusCode, set_span_in_context
-
-        from runbook.report.spans import SpanEnded
 
         if isinstance(change, SpanEnded):
             span = self._spans.pop(change.key)

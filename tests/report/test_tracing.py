@@ -146,9 +146,17 @@ def test_a_collector_that_is_down_is_not_heard_of() -> None:
     """What its library logs would stand between the lines of the run. A process of a test has handlers of pytest."""
     code = "from runbook.report import tracing; from tests.report.test_tracing import BrokenExporter\n"
     code += "tracing._exporter = lambda _: BrokenExporter(0)\n"
-    code += "with tracing.open_tracing({'OTEL_TRACES_EXPORTER': 'ours'}, print) as traced:\n"
-    code += "    traced(str)({'kind': 'run.started', 'at': '2026-11-27T06:00:00+00:00', 'playbook': 'p'})\n"
+    code += "with tracing.open_tracing({'OTEL_TRACES_EXPORTER': 'ours'}, 'r', 'p', print) as traced:\n"
+    code += "    traced(str)({'kind': 'run.started', 'at': '2026-11-27T06:00:00+00:00'})\n"
     assert run_python(code) == ("", "")
+
+
+def test_an_address_alone_may_be_for_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the extra is not installed."""
+    monkeypatch.setitem(tracing._OTLP, "http/protobuf", "nobodys")
+    where = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    done = run(tmp_path, **where)
+    assert (done.returncode, "trace" in done.stderr.replace("traced", "")) == (0, False)
 
 
 def test_an_exporter_that_is_not_here_is_told_of(tmp_path: Path) -> None:
@@ -178,7 +186,7 @@ def test_only_the_environment_switches_it_on(environment: Mapping[str, str], nam
 def test_nothing_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
     """At night each start is felt."""
     code = "import sys, runbook.cli.execute, runbook.report.tracing as t\n"
-    code += "with t.open_tracing({}, print) as traced: traced(print)({'kind': 'x'})\n"
+    code += "with t.open_tracing({}, 'r', 'p', print) as traced: traced(print)({'kind': 'x'})\n"
     code += "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     assert run_python(code) == ("{'kind': 'x'}\n[]\n", "")
 
@@ -191,7 +199,7 @@ def run_python(code: str) -> tuple[str, str]:
 
 def drawn(*records: tuple[str, float, dict[str, Any]]) -> list[tuple[str, str, float, float, str]]:
     """Of such records, each at a second: the spans by name, the one around them, beginning, end and trouble."""
-    folding, begun, ended = SpanFolding(), list[SpanBegun](), list[tuple[str, str, float, float, str]]()
+    folding, begun, ended = SpanFolding("r", "p"), list[SpanBegun](), list[tuple[str, str, float, float, str]]()
     changes = [change for kind, at, more in records for change in folding.apply(_record(kind, at, more))]
     for change in (*changes, *folding.close()):
         if isinstance(change, SpanBegun):
@@ -225,13 +233,13 @@ def test_an_attempt_begins_after_the_pause_that_follows_one_that_failed() -> Non
         ("attempt 1", "a", 1, 3, "no leader"),
         ("attempt 2", "a", 5, 7, ""),
         ("step a", "run", 1, 7, ""),
-        ("resumed run", "", 0, 8, ""),
+        ("resume p", "", 0, 8, ""),
     ]
 
 
 def test_what_a_signal_cuts_through_is_ended_with_the_run() -> None:
     assert drawn(
-        ("run.started", 0, {"playbook": "p"}),
+        ("run.started", 0, {}),
         ("step.started", 1, {"step": "b", "uses": "block", "effect": "read"}),
         ("step.started", 2, A),
         ("run.interrupted", 3, {"step": "a", "message": "stopped"}),
@@ -248,7 +256,7 @@ def test_items_beside_each_other_hold_their_own_steps() -> None:
     assert [
         span[:2]
         for span in drawn(
-            ("run.started", 0, {"playbook": "p"}),
+            ("run.started", 0, {}),
             ("step.started", 1, {**EACH, "uses": "block"}),
             ("step.started", 2, {"step": "each.1.b", "uses": "block", "effect": "read"}),
             ("step.started", 2, inner[1]),
