@@ -100,3 +100,15 @@ def _is_in_contact(view: ClusterView, leader: Peer, peer: Peer) -> bool:
     follows = own.leader_address is None or same_place(own.leader_address, leader.address)
     lately = own.last_contact is not None and own.last_contact < CONTACT
     return own.state == "Follower" and follows and lately and term is not None and own.term == term
+
+
+def servers_agree(view: ClusterView) -> bool:
+    """Whether every server that answers lists the leader's configuration.
+
+    Behind a load balancer nobody is known to hold a list of their own, and the leader's is all there is.
+    """
+    if view.configuration is None:
+        return False
+    own = [vantage for vantage in view.answering if vantage.other_id is None]
+    fingerprints = {v.configuration.fingerprint for v in own if v.configuration}
+    return fingerprints == {view.configuration.fingerprint} or not own

@@ -11,12 +11,13 @@ from dataclasses import replace
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage, same_place
 from runbook.raft.plan_basis import leader_term
-from runbook.raft.quorum import quorum, voters_in_contact
+from runbook.raft.quorum import quorum, servers_agree, voters_in_contact
 from runbook.raft.verdicts import is_meant
 
 
 def stands_still(view: ClusterView, confirmed_off: Collection[str] = ()) -> bool:
-    """Whether a leader has its quorum, and every peer looks alive or dead: then time alone would show nothing new.
+    """Whether a leader has its quorum, all list its configuration, and every peer looks alive or dead: then time
+    alone would show nothing new.
 
     One late answer makes a follower look out of contact in a single look, and the next shows it again. Of a member that
     was added and never started, time alone proves nothing either.
@@ -25,7 +26,7 @@ def stands_still(view: ClusterView, confirmed_off: Collection[str] = ()) -> bool
     verdicts = [judge_once(view, peer, confirmed_off=is_meant(view, peer, confirmed_off)) for peer in peers]
     undecided = [v for v in verdicts if v.liveness is Liveness.UNKNOWN and not v.peer.never_started]
     led = view.leader_id is not None and len(voters_in_contact(view)) >= quorum(sum(peer.voter for peer in peers))
-    return bool(peers) and led and not undecided
+    return bool(peers) and led and servers_agree(view) and not undecided
 
 
 def picture(view: ClusterView, confirmed_off: Collection[str] = ()) -> object:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runbook.lab import agent_layout
+
 HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def short_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consul's servers say at once that they have no leader, and not after 7 s, for tests of many such looks."""
+    settings = agent_layout._consul
+
+    def hasty(layout: agent_layout.AgentLayout, name: str) -> dict[str, Any]:
+        return {**settings(layout, name), "performance": {"raft_multiplier": 1, "rpc_hold_timeout": "500ms"}}
+
+    monkeypatch.setattr(agent_layout, "_consul", hasty)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -76,7 +76,7 @@ def assert_it_is_back(lab: AgentLab, survivors: list[str]) -> None:
     assert len(list(lab.folder.glob("*.data/member.before-*"))) == 2
 
 
-@pytest.mark.parametrize("lab", ["a file", "options"], indirect=True)
+@pytest.mark.parametrize("lab", [pytest.param("a file", marks=pytest.mark.long), "options"], indirect=True)
 def test_three_of_five_are_lost_with_their_disks_and_a_key_is_still_there(lab: AgentLab, tmp_path: Path) -> None:
     survivors = lose_three(lab)
     ended = recover(lab, tmp_path, hosts_of(lab, lab.names))
@@ -160,6 +160,7 @@ if words[:2] == ["member", "add"]:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lab", ["options"], indirect=True)
 def test_what_the_plan_prints_is_pasted_and_brings_the_cluster_back(lab: AgentLab, tmp_path: Path) -> None:
     """With a ``systemctl`` and an ``etcdctl`` of the lab's; the learner gets its vote from whoever reads its id."""

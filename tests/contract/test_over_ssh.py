@@ -49,7 +49,7 @@ def sshd(
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[AgentLab]:
+def lab(tmp_path: Path, short_hold: None) -> Iterator[AgentLab]:
     with AgentLab("consul", 5, folder=tmp_path / "lab") as lab:
         lab.wait_for_leader(60)
         yield lab

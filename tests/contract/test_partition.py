@@ -139,6 +139,8 @@ def test_on_the_side_of_the_fewer_nothing_is_changed(split: Split) -> None:
     assert "QuorumAtRisk" in beyond.stdout, beyond.stdout
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("split", ["consul"], indirect=True)
 def test_from_the_side_of_the_fewer_a_cut_looks_like_dead_machines(split: Split) -> None:
     """Silence allows no recovery; and who names the living majority reads three times what that means."""

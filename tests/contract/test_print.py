@@ -87,6 +87,7 @@ def test_what_is_printed_is_pasted_and_finishes_the_recovery(lab: AgentLab, tmp_
     assert "voters             3 (3 alive) -> 3 (3 alive)" in told, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lab", ALL, indirect=True)
 def test_a_third_one_dies_after_the_print_and_every_block_stops_before_it_removes(
     lab: AgentLab, tmp_path: Path
@@ -101,6 +102,7 @@ def test_a_third_one_dies_after_the_print_and_every_block_stops_before_it_remove
     assert len(re.findall(rf"^STOPPED, {dead[0]}\S* was not removed: ", said, re.MULTILINE)) == len(removals) == 2, said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lab", ALL, indirect=True)
 def test_who_lives_again_is_removed_by_no_block(lab: AgentLab, tmp_path: Path) -> None:
     """One of the two was started again before somebody pasted: only the other one goes."""

@@ -65,13 +65,14 @@ def at_a_terminal(
     *words: str,
     types: Callable[[str], str] = lambda word: word,
     kill_after: int = 0,
+    kill_at_event: int = 0,
 ) -> Ended:
     """As somebody who knows the addresses of those who run."""
     running = [row.address for row in AgentLab.load(lab.folder).status() if row.state != "stopped"]
     address = ",".join(running or lab.addresses)
     environment = {**os.environ, ADDRESS_VARIABLES[lab.layout.kind]: address, "TERM": "dumb",
                    "RUNBOOK_STATE_DIR": str(folder / "state")}  # fmt: skip
-    return typed(environment, folder, *words, types=types, kill_after=kill_after)
+    return typed(environment, folder, *words, types=types, kill_after=kill_after, kill_at_event=kill_at_event)
 
 
 def typed(
@@ -80,8 +81,11 @@ def typed(
     *words: str,
     types: Callable[[str], str] = lambda word: word,
     kill_after: int = 0,
+    kill_at_event: int = 0,
 ) -> Ended:
-    """``types`` gives what is typed where a word is asked for; ``kill_after``: as that many changes have begun."""
+    """``types`` gives what is typed where a word is asked for; killed ``kill_after`` so many changes have begun, or as
+    that many events are in the journal.
+    """
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "runbook", *words]
     with subprocess.Popen(
@@ -98,7 +102,9 @@ def typed(
             if asked := PROMPT.search(text):
                 os.write(ours, (types(asked[1]) + "\n").encode())
                 text += "\n"
-            if kill_after and [event["kind"] for event in journal(folder)].count("change.begun") >= kill_after:
+            events = journal(folder) if kill_after or kill_at_event else []
+            begun = [event["kind"] for event in events].count("change.begun")
+            if 0 < kill_after <= begun or 0 < kill_at_event <= len(events):
                 process.send_signal(signal.SIGKILL)
                 break
             if not ready and process.poll() is not None:
@@ -110,7 +116,9 @@ def typed(
 
 def again(ended: Ended) -> list[str]:
     """The words for ``resume``, where a run was killed before the end of its last change was seen."""
-    last = next(event for event in reversed(ended.events) if event["kind"] == "change.begun")
+    last = next((event for event in reversed(ended.events) if event["kind"] == "change.begun"), None)
+    if last is None:
+        return []
     ends = [event for event in ended.events[ended.events.index(last) :] if event["kind"] == "item.completed"]
     place = last["step"] if last["item"] is None else f"{last['step']}.{last['item'] + 1}"
     return [] if ends else ["--answer", f"{place}=again"]
@@ -173,6 +181,7 @@ def test_three_of_five_are_lost_with_their_disks(lab: AgentLab, tmp_path: Path) 
     assert "3 voters now" in ended.text
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -> None:
     """Nobody names who is only silent; nobody agrees; a host that is another's; --yes is none of these words."""
@@ -199,6 +208,7 @@ def test_what_is_refused_and_nothing_is_stopped(lab: AgentLab, tmp_path: Path) -
     assert [row.name for row in AgentLab.load(lab.folder).status() if row.state == "running"] == survivors
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(3), indirect=True)
 def test_the_hosts_of_an_inventory_are_taken(lab: AgentLab, tmp_path: Path) -> None:
     """By the cluster's name, which is also what a person types; here in a dry run, which asks nobody."""
@@ -231,6 +241,8 @@ def check(lab: AgentLab, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_who_was_left_out_and_is_started_again_is_named_by_check(lab: AgentLab, tmp_path: Path) -> None:
     """Three are only killed, with their data, and a person names them: each is on the list until one says otherwise."""
@@ -262,16 +274,20 @@ def test_who_was_left_out_and_is_started_again_is_named_by_check(lab: AgentLab, 
     assert names == [dead[0], dead[2]]
 
 
-KILLED_AT = [int(word) for word in os.environ.get("RECOVERY_KILLED_AT", "5").split()]  # stop 1-2, copy, write, start
+# Of the changes (stop 1-2, copy, write, start), or, as "event:12", of all events; all of them were played by hand
+KILLED_AT = os.environ.get("RECOVERY_KILLED_AT", "5").split()
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 @pytest.mark.parametrize("begun", KILLED_AT)
-def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: int) -> None:
-    """As its first file is written; the same end. Every step looks first, so *again* is right for each."""
+def test_killed_in_the_middle_and_resumed(lab: AgentLab, tmp_path: Path, begun: str) -> None:
+    """As its first file is written, or elsewhere; the same end. Each step looks first, so *again* is right for it."""
     write_key(lab, "written before the outage")
     dead = lose(lab, 3, wipe=True)
-    ended = recover(lab, tmp_path, hosts_of(lab, lab.names), kill_after=begun)
+    what, _, number = begun.rpartition(":")
+    place = {"kill_at_event" if what else "kill_after": int(number)}
+    ended = recover(lab, tmp_path, hosts_of(lab, lab.names), **place)
     assert ended.code == -signal.SIGKILL, ended.text
     ended = at_a_terminal(lab, tmp_path, "resume", "last", "--yes", *again(ended))
     assert ended.code == 0, ended.text

@@ -77,6 +77,7 @@ def paste(commands: str, path: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_three_of_five_are_lost_with_their_disks_and_what_is_printed_brings_the_cluster_back(
     lab: AgentLab, shells: dict[str, str]
@@ -102,6 +103,7 @@ def test_three_of_five_are_lost_with_their_disks_and_what_is_printed_brings_the_
     assert list(lab.folder.rglob("peers.json")) == []
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_a_frozen_server_can_be_named_by_nobody(lab: AgentLab) -> None:
     """Its port accepts: it may wake up with all its data, and no word outweighs that."""
@@ -111,6 +113,7 @@ def test_a_frozen_server_can_be_named_by_nobody(lab: AgentLab) -> None:
     assert f"there is a sign of life of {alive}" in printed.stderr, printed.stderr
 
 
+@pytest.mark.usefixtures("short_hold")
 @pytest.mark.parametrize("lab", labs(3), indirect=True)
 def test_a_part_stops_before_it_changes_anything_where_the_host_is_another(
     lab: AgentLab, shells: dict[str, str]

@@ -100,12 +100,12 @@ def test_the_playbook_restarts_all_and_the_leader_last(lab: AgentLab, tmp_path: 
     suffix = ".global" if lab.layout.kind == "nomad" else ""
     hosts = {f"{name}{suffix}": host for name, host in hosts_of(lab, lab.names).items()}
     (tmp_path / "hosts.json").write_text(json.dumps({"hosts": hosts}), encoding="utf-8")
-    with sampled(lab) as samples:
-        words = ("--params-file", str(tmp_path / "hosts.json"), "--yes")
-        try:
+    words = ("--params-file", str(tmp_path / "hosts.json"), "--yes")
+    try:
+        with sampled(lab) as samples:
             ended = at_a_terminal(lab, tmp_path, "execute", "rolling-restart", *words)
-        finally:
-            AgentLab.load(lab.folder).stop()  # its host commands have started them anew
+    finally:
+        AgentLab.load(lab.folder).stop()  # its host commands have started them anew
     assert ended.code == 0, ended.text
     assert ended.changes == ["host.service"] * 6
     assert min(samples) >= 2

@@ -55,6 +55,7 @@ def test_a_frozen_server_is_stopped_by_name_and_removed(lab: Any, tmp_path: Path
     assert [row.name for row in lab.status() if row.state == "running"] == [n for n in lab.names if n != frozen]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lab", labs(5), indirect=True)
 def test_a_dry_run_foretells_the_stop_and_the_removal(lab: Any, tmp_path: Path) -> None:
     frozen = followers(lab)[0]
@@ -65,6 +66,7 @@ def test_a_dry_run_foretells_the_stop_and_the_removal(lab: Any, tmp_path: Path) 
     assert (len(end["peers"]), end["counts"]["unknown"]) == (4, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lab", labs(3), indirect=True)
 def test_no_living_server_is_stopped_and_none_by_the_host_of_another(lab: Any, tmp_path: Path) -> None:
     frozen, living = followers(lab)[:2]

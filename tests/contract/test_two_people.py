@@ -12,11 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from runbook.lab import agent_layout
 from runbook.lab.agents import AgentLab
 from tests.approvers import Signer, allowed_signers, signer
 from tests.contract.lost_quorum import lose, read_key, write_key
@@ -28,14 +26,7 @@ pytestmark = pytest.mark.skipif(not NEEDED, reason="needs ssh-keygen, and root t
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentLab]:
-    """Its servers say at once that they have no leader, and not after 7 s: there are five looks here."""
-    settings = agent_layout._consul
-
-    def hasty(layout: agent_layout.AgentLayout, name: str) -> dict[str, Any]:
-        return {**settings(layout, name), "performance": {"raft_multiplier": 1, "rpc_hold_timeout": "500ms"}}
-
-    monkeypatch.setattr(agent_layout, "_consul", hasty)
+def lab(tmp_path: Path, short_hold: None) -> Iterator[AgentLab]:
     with AgentLab("consul", 3, folder=tmp_path / "lab") as lab:
         lab.wait_for_leader(60)
         yield lab

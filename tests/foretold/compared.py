@@ -120,7 +120,7 @@ def _differences(
         if mine["label"] == "unknown":
             continue
         yield from _different(place, mine, theirs)
-    yield from _different_ends(foretold, happened)
+    yield from different_ends(foretold, happened)
     leader = real.world.truth.leader()
     assert dry.state.foreseen is not None
     listed = {peer["id"] for peer in dry.state.foreseen["peers"]}
@@ -164,7 +164,7 @@ def _fits(foretold: Any, happened: Any) -> bool:
     return bool(foretold == happened)
 
 
-def _different_ends(foretold: Ending, happened: Ending) -> Iterator[str]:
+def different_ends(foretold: Ending, happened: Ending) -> Iterator[str]:
     codes = exit_code_of_ending(foretold), exit_code_of_ending(happened)
     names = [getattr(end, "code", getattr(end, "error_kind", "")) for end in (foretold, happened)]
     if codes[0] != codes[1] or names[0] != names[1] or getattr(foretold, "step", "") != getattr(happened, "step", ""):

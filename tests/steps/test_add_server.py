@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from runbook.errors import ClusterError, RefusedError, StepError
+from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.raft.model import ClusterView
+from runbook.steps.raft.joining import add_as_learner
 from tests.raft.worlds import Kind, view_of
 from tests.steps.world import NoCluster, World
 
@@ -121,3 +122,33 @@ def test_a_dry_run_starts_nothing(tmp_path: Path, pid: Path, host: dict[str, Any
         {},
     )
     assert not pid.exists()
+
+
+class NotReady(NoCluster):
+    """etcd's, which takes no member in this many attempts."""
+
+    name = "etcd:test"
+
+    def __init__(self, attempts: int, kind: ErrorKind = ErrorKind.UNAVAILABLE) -> None:
+        self._left, self._kind = attempts, kind
+
+    def add_learner(self, peer_urls: tuple[str, ...], *, within: float = inf) -> tuple[str, dict[str, str]]:
+        self._left -= 1
+        if self._left >= 0:
+            raise ClusterError(self._kind, "http://a answered 503: etcdserver: unhealthy cluster")
+        return "ff", {"ff": f"={peer_urls[0]}"}
+
+    def promote(self, member_id: str, *, within: float = inf) -> None:
+        raise AssertionError("it has no vote to get here")
+
+
+def test_a_member_is_added_once_the_cluster_takes_one(tmp_path: Path) -> None:
+    """As right after a recovery, when etcd calls the cluster unhealthy until all have been connected for 5 s."""
+    ours = World(tmp_path, cluster=NotReady(6))
+    assert add_as_learner(ours.context(), ("http://d:2380",), 600.0) == ("ff", {"ff": "=http://d:2380"})
+    assert ours.clock.slept == [1.0] * 6
+    assert [event.kind for event in ours.events] == ["step.waiting"]
+    with pytest.raises(ClusterError, match="no new member for 60 s: http://a answered 503.*See with runbook diagnose"):
+        add_as_learner(World(tmp_path, cluster=NotReady(99)).context(), ("http://d:2380",), 600.0)
+    with pytest.raises(ClusterError, match="unhealthy"):
+        add_as_learner(World(tmp_path, cluster=NotReady(1, ErrorKind.AMBIGUOUS)).context(), ("http://d:2380",), 600.0)

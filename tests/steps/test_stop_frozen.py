@@ -69,6 +69,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     (data / "server" / "node-id").write_text("id-5")
     made = Machine(data, started(SERVER, data / "raft.db", HOST), started(STAND, data / "server"))
     made.server.send_signal(signal.SIGSTOP)
+    os.waitpid(made.server.pid, os.WUNTRACED)  # until it stands still, which it is not at once on a busy machine
     yield made
     for process in (made.server, made.shell):
         process.kill()

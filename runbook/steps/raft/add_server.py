@@ -139,8 +139,7 @@ def _start(
 ) -> str:
     """The id of the member that was added; empty where it joins by itself."""
     from runbook.cluster.etcd.once import setting
-    from runbook.cluster.port import adding
-    from runbook.steps.raft.joining import join_settings, start_once
+    from runbook.steps.raft.joining import add_as_learner, join_settings, start_once
 
     if not files.added:
         _clear(context, host, files, arguments["old_data"])
@@ -152,9 +151,7 @@ def _start(
         raise unexpected(f"{host.spec.label}: first_start sets no {ETCD_NAME} or no {ETCD_URLS}", "Add it there")
     if not is_listed and arguments["old_data"] == "refuse":
         _clear(context, host, files, "refuse")  # before it is added, and not after
-    member, listed = adding(context.cluster).add_learner(
-        tuple(urls.split(",")), within=context.left(arguments["within"])
-    )
+    member, listed = add_as_learner(context, tuple(urls.split(",")), arguments["within"])
     if listed[member].startswith("="):  # without a name: it never started
         _clear(context, host, files, arguments["old_data"])
         start_once(host, command, config, join_settings(listed, member, name), context.left(arguments["within"]))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runbook.steps.context import StepContext
 
 PAUSE, SETTLE = 1.0, 700.0  # seconds between two looks, and for what an earlier process has begun on a host
+TAKES_NONE = 60.0  # seconds in which a member is asked for again: etcd takes none until all have been connected for 5 s
 MODE = "0600"
 
 
@@ -56,6 +57,32 @@ def join_settings(listed: Mapping[str, str], member: str, name: str) -> dict[str
         ",".join(f"{name}{url}" for url in urls.split(",")) if each == member else urls for each, urls in listed.items()
     )
     return {"initial-cluster": cluster, "initial-cluster-state": "existing"}
+
+
+def add_as_learner(context: StepContext, peer_urls: tuple[str, ...], within: float) -> tuple[str, Mapping[str, str]]:
+    """The member's id, and what is listed then; see :class:`runbook.cluster.port.AddingCluster`.
+
+    Asked for again while the cluster is not ready to take one, as right after its recovery. Raises ClusterError.
+    """
+    cluster, refused = adding(context.cluster), ""
+
+    def added() -> tuple[str, Mapping[str, str]] | None:
+        nonlocal refused
+        try:
+            return cluster.add_learner(peer_urls, within=context.left(within))
+        except ClusterError as error:
+            if error.kind is not ErrorKind.UNAVAILABLE:
+                raise
+            if str(error) != refused:
+                refused = str(error)
+                context.emit(Waiting(context.step, round(context.left(TAKES_NONE), 1), refused))
+            return None
+
+    found = wait(context.clock, added, every=lambda *_: PAUSE, within=context.left(TAKES_NONE))
+    if found is None:
+        what = f"{context.cluster.name} has taken no new member for {TAKES_NONE:g} s: {refused}"
+        raise ClusterError(ErrorKind.UNAVAILABLE, what, "See with runbook diagnose which member is not in contact")
+    return found
 
 
 def wait_for_vote(

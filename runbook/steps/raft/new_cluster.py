@@ -86,13 +86,12 @@ def join_empty(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each other survivor"
         return StepResult(f"{where} would join as an empty member", {}, Label.UNKNOWN)
     from runbook.cluster.etcd.once import setting
-    from runbook.cluster.port import adding
     from runbook.hosts.host import Running
     from runbook.hosts.process_command import process_command
-    from runbook.steps.raft.joining import join_settings, settled_host, start_once, wait_for_vote
+    from runbook.steps.raft.joining import add_as_learner, join_settings, settled_host, start_once, wait_for_vote
     from runbook.steps.raft.recovery import require_confirmed
 
-    plan, cluster, host = arguments["plan"], adding(context.cluster), settled_host(context, arguments["host"])
+    plan, host = arguments["plan"], settled_host(context, arguments["host"])
     require_confirmed(context, plan)
     row = _row_of(plan, "anew", host)
     command = process_command(row["command"])
@@ -101,7 +100,7 @@ def join_empty(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         what = f"{host.spec.label}: it was started without name or initial-advertise-peer-urls"
         raise unexpected(what, "Add it by hand, as runbook recover plan says")
     context.look()  # so that a member is asked that answers
-    member, listed = cluster.add_learner(tuple(urls.split(",")), within=context.left(arguments["within"]))
+    member, listed = add_as_learner(context, tuple(urls.split(",")), arguments["within"])
     if host.service().running is not Running.RUNS:
         if listed[member].startswith("="):  # without a name: it never started
             aside = f"{host.spec.data_folder}/{plan['raft_folder']}"

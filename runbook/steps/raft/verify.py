@@ -49,12 +49,13 @@ def verify(context: StepContext, arguments: dict[str, Any]) -> StepResult:
 def _wait_for_agreement(context: StepContext, within: float, successes: int) -> ClusterView:
     from runbook.clock import wait
     from runbook.errors import ClusterError, ErrorKind
+    from runbook.raft.quorum import servers_agree
     from runbook.steps.raft.settling import PAUSE
 
     def agreed() -> bool | None:
         view = context.look()
         _raise_if_added_back(context, view)
-        return _agrees(view) or None
+        return servers_agree(view) or None
 
     def pause(_waited: float, held: int) -> float:
         return PAUSE / 4 if held else PAUSE
@@ -63,15 +64,6 @@ def _wait_for_agreement(context: StepContext, within: float, successes: int) -> 
         what = f"the servers did not agree {successes} times in a row within {within:g} s"
         raise ClusterError(ErrorKind.TIMEOUT, what, "Run runbook diagnose")
     return context.state.looks[-1]
-
-
-def _agrees(view: ClusterView) -> bool:
-    """Behind a load balancer nobody is known to hold a list of their own, and the leader's is all there is."""
-    if view.configuration is None:
-        return False
-    own = [vantage for vantage in view.answering if vantage.other_id is None]
-    fingerprints = {v.configuration.fingerprint for v in own if v.configuration}
-    return fingerprints == {view.configuration.fingerprint} or not own
 
 
 def _watch_for_return(context: StepContext, seconds: float, view: ClusterView) -> ClusterView:
