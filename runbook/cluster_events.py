@@ -84,6 +84,19 @@ class ClusterClaimed(Event):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class PlanHeld(Event):
+    """The world is as it was when the plan with this ``digest`` was made, at ``made`` and ``by`` whom: from here on
+    only the changes that it holds are made. Who of those that it takes out has ``vanished`` since then is named.
+    """
+
+    kind = "plan.held"
+    digest: str
+    made: str
+    by: str
+    vanished: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LockTakenOver(Event):
     """In the journals of both: ``run`` died with the lock, ``by`` has it now."""
 

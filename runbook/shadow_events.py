@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runbook.events import Approved, Event
@@ -82,7 +82,8 @@ class ShadowEnded(Event):
     ``peers`` are the final configuration, as far as any look told one; ``seconds`` is how long the real run would take,
     ``waits`` how much longer at most where only the world can end a wait. ``counts`` has the ends of steps by label,
     ``unknown`` each step whose end is not foreseen, and why. ``asked`` is what a real run asks for before a change, and
-    what it would be told.
+    what it would be told. ``seen`` is what the last live look showed: ``identities``, ``leader`` (an id or null),
+    ``term``, ``quorum_proof``, and of each of the ``servers`` what a plan is bound to.
     """
 
     kind = "shadow.ended"
@@ -92,3 +93,4 @@ class ShadowEnded(Event):
     counts: Mapping[str, int]
     unknown: Mapping[str, str]
     asked: Mapping[str, str]
+    seen: Mapping[str, Any] = field(default_factory=dict)

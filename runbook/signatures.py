@@ -89,7 +89,9 @@ def _is_open_to_others(folder: Path) -> bool:
 class ApprovalDesk:
     """Looks for the approvals of files. What it verified the last time it does not verify again."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """What it hands to ssh-keygen lies in a new folder in this one, for a moment; in the system's, without one."""
+        self._folder = folder
         self._verified: dict[tuple[bytes, bytes], Signature | None] = {}  # by what a file holds, and the signers
 
     def judge(
@@ -102,7 +104,7 @@ class ApprovalDesk:
         agreed: list[Signature] = []
         lists, beside = [read_allowed_signers(rule.by) for rule in rules], list(_files_beside(path))
         self._verified = {
-            each: self._verified[each] if each in self._verified else _verify(*each)
+            each: self._verified[each] if each in self._verified else _verify(*each, self._folder)
             for each in product((data for _, data in beside), lists)
         }  # and no more than these, as whoever may write there may write another file each second
         for rule, signers in zip(rules, lists, strict=True):
@@ -132,12 +134,12 @@ def _files_beside(path: Path) -> Iterator[tuple[str, bytes]]:
         yield name, data
 
 
-def _verify(data: bytes, signers: bytes) -> Signature | None:
+def _verify(data: bytes, signers: bytes, within: Path | None) -> Signature | None:
     """None where it is no approval, or the signature is not of that text. Raises StepError."""
     approval = read_approval(data)
     if approval is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="runbook-approval-") as folder:
+    with tempfile.TemporaryDirectory(prefix="runbook-approval-", dir=within) as folder:
         mine, allowed = f"{folder}/approval.sig", f"{folder}/allowed_signers"
         replace_file(Path(mine), approval.armour)
         replace_file(Path(allowed), signers)

@@ -16,11 +16,25 @@ from runbook.engine.services import AGREE_WITHIN
 from runbook.errors import RefusedError, SettingsError
 from runbook.files import read_limited, replace_file
 from runbook.raft.removal import Refusal
+from runbook.saved_plan import is_plan
 from runbook.session.open_run import user_name
 from runbook.signatures import sign_approval
 
 LARGEST = 16 * 1024 * 1024  # bytes of a plan; nobody reads more
 SHOWN = 200  # lines
+
+
+def _what_is_signed(path: Path, data: bytes) -> tuple[list[str], str]:
+    """What a person reads of it, and the digest (hex). Raises NotStartedError for a plan that is not as it was made."""
+    if not is_plan(data):
+        return data.decode("utf-8", "replace").splitlines(), hashlib.sha256(data).hexdigest()
+    from runbook.report.plan import format_plan
+    from runbook.session.saved_plans import load_plan
+
+    plan, now = load_plan(path).plan, SystemClock().now()
+    if plan.expired(now):
+        raise RefusedError(Refusal("PlanExpired", f"{path} expired at {plan.expires}", "Have a new plan made"))
+    return format_plan(plan, now), plan.digest
 
 
 def approve_file(
@@ -39,8 +53,7 @@ def approve_file(
         ) from None
     if len(data) > LARGEST:
         raise SettingsError(f"{path} has more than {LARGEST // 1024**2} MiB", "Name the plan that is to be approved")
-    digest = hashlib.sha256(data).hexdigest()
-    lines = data.decode("utf-8", "replace").splitlines()
+    lines, digest = _what_is_signed(path, data)
     more = [f"… and {len(lines) - SHOWN} lines more: read them in the file before you agree"]
     output.note("\n".join(["runbook: this is to be signed:", *lines[:SHOWN], *(more if len(lines) > SHOWN else [])]))
     output.note(f"runbook: that is {path}, SHA-256 {digest}")

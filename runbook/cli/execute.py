@@ -25,6 +25,18 @@ from runbook.session.run_session import RunOptions, RunSession
 READ_WITHIN = 5.0  # seconds for which a run waits for whoever reads its events: it holds the cluster meanwhile
 
 
+def request_of(
+    playbook: str | None, plan: str | None, params: Mapping[str, str], params_file: str | None, options: RunOptions
+) -> RunRequest:
+    """What was asked for on the command line. Raises NotStartedError where the plan is none."""
+    if plan is None:
+        return RunRequest(str(playbook), params, params_file, options)
+    from runbook.session.saved_plans import load_plan
+
+    held = load_plan(plan)
+    return RunRequest(held.plan.playbook if playbook is None else playbook, params, params_file, options, held)
+
+
 def execute_playbook(
     request: RunRequest, terminal: Terminal, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:

@@ -62,10 +62,18 @@ def runs(cluster: str, since: datetime | None, outcome: str | None, playbook: st
 @click.option("--follow", is_flag=True, help="Go on printing while the run is at work, for a day at most.")
 @FORMAT
 def show(run: str, follow: bool, form: str) -> None:
-    """Tell one RUN from its journal: a name, the beginning of one, or `last`."""
+    """Tell one RUN from its journal: a name, the beginning of one, or `last`. Or a plan, by its file: plan.json."""
     import os
 
     from runbook.cli.output import Output
+
+    if run.endswith(".json") or "/" in run:
+        if follow:
+            raise click.UsageError("--follow is for a run, and not for the file of a plan")
+        from runbook.cli.plan import show_plan
+
+        show_plan(run, form)
+        return
     from runbook.cli.runs import follow_run, format_run_history
     from runbook.clock import SystemClock
     from runbook.report.summary import LABEL_WIDTH

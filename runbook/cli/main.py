@@ -36,26 +36,32 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("playbook", shell_complete=completes("playbook"))
+@click.argument("playbook", required=False, shell_complete=completes("playbook"))
 @run_options(
+    click.option("--plan", type=click.Path(), metavar="FILE", help="Do what this plan holds, and nothing else."),
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable."),
     click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and foretell the whole run."),
     click.option("--run-reads", is_flag=True, help="In a dry run, run commands and requests that say effect: read."),
 )
-def execute(playbook: str, params: tuple[str, ...], params_file: str | None, **common: Any) -> None:
+def execute(
+    playbook: str | None, plan: str | None, params: tuple[str, ...], params_file: str | None, **common: Any
+) -> None:
     """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that --cluster or the environment names.
+
+    With --plan both are the plan's, which is refused where the world, or what is given here, is not as it was then.
 
     Exit: 0 recovered or nothing to do, 1 failed, 2 not started, 3 refused as unsafe, 4 cluster unreachable, forbidden
     or without a leader, 5 another run holds the cluster, 130 interrupted. A dry run gives that of the run it foretells.
     """
     import os
 
+    if playbook is None and plan is None:
+        raise click.UsageError("Missing argument 'PLAYBOOK', or a plan of one with --plan FILE.")
     given, (options, terminal) = parse_params(params), parse_run_options(**common)
-    from runbook.cli.execute import execute_playbook
-    from runbook.session.open_run import RunRequest
+    from runbook.cli.execute import execute_playbook, request_of
 
-    sys.exit(execute_playbook(RunRequest(playbook, given, params_file, options), terminal, os.environ))
+    sys.exit(execute_playbook(request_of(playbook, plan, given, params_file, options), terminal, os.environ))
 
 
 @main.command()

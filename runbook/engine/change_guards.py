@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runbook.changes import ChangeBegun, ChangeUnsettled, Key
 from runbook.cluster_events import ClusterClaimed
@@ -14,8 +14,9 @@ from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
 from runbook.events import Approved
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.model import ClusterView
+from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.steps.context import Agreement, StepContext
@@ -23,8 +24,12 @@ from runbook.steps.raft.declining import outlast_decline
 from runbook.steps.raft.looking import count_voters
 from runbook.steps.raft.settling import FRESH
 
+if TYPE_CHECKING:
+    from runbook.engine.plan_hold import PlanHold
+
 T = TypeVar("T")
 
+CONFIRMS = "raft.confirm_recovery"
 AT_ONCE = 1.0  # seconds an answer may take without what was seen before it growing old
 NOT_KNOWN = (ErrorKind.AMBIGUOUS, ErrorKind.TIMEOUT)
 
@@ -36,6 +41,8 @@ class ChangeGuards:
         """``changes``: the playbook holds a step that may change something."""
         self._services = services
         self.state = state
+        self.hold = _hold_of(services, state)
+        self._signed: set[tuple[ApprovalRule, ...]] = set()  # the rules under which enough people have signed
         self._lock = RLock()
         self._changes = changes
         self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
@@ -96,12 +103,12 @@ class ChangeGuards:
 
     def allow(self, context: StepContext, change: Key, uses: str) -> None:
         """The guards, and a person."""
-        self._ask_guards(context, change)
+        self._ask_guards(context, change, uses)
         while self.permit(context, self._question(context, uses), frozenset()):
-            self._ask_guards(context, change)  # a person took their time
+            self._ask_guards(context, change, uses)  # a person took their time
 
     def permit(self, context: StepContext, question: str, peers: frozenset[str]) -> bool:
-        """The cool-down, then once a person; again where a peer is to go that they have not read of.
+        """The cool-down, the signatures, then once a person; again where a peer is to go that they have not read of.
 
         Whether that took time.
         """
@@ -111,13 +118,33 @@ class ChangeGuards:
         if not self._cool:
             self._services.check_cooldown(self._held or frozenset())
             self._cool = True
+        self._require_signatures(context)
         if self._named is not None and peers <= self._named and not self._services.step_by_step:
+            self.hold.claim()
             return False
         began = self._services.clock.monotonic()
         agreed = self.agreed(question, context.left(AGREE_WITHIN))
         self._services.emit(Approved(context.step, agreed.who, agreed.how, question))
         self._named = (self._named or frozenset()) | peers
+        self.hold.claim()
         return self._services.clock.monotonic() - began > AT_ONCE
+
+    def _require_signatures(self, context: StepContext) -> None:
+        """On the plan of this run, where the inventory or a playbook around the step asks for them; they are on record.
+
+        Those on the recovery of a lost quorum were given within the run, on a plan of its own.
+        """
+        places = [place for place, uses in self.state.uses.items() if uses == CONFIRMS]
+        if (
+            not context.approvals
+            or context.approvals in self._signed
+            or any(self.state.steps.get(place) == "succeeded" for place in places)
+        ):
+            return
+        for agreed in self._services.check_approved(context.approvals):
+            plan = f"the plan {self._services.plan.digest}" if self._services.plan else ""
+            self._services.emit(Approved(context.step, agreed.who, agreed.how, plan))
+        self._signed.add(context.approvals)
 
     def agreed(self, sentence: str, seconds: float) -> Agreement:
         """Who said yes."""
@@ -129,10 +156,11 @@ class ChangeGuards:
 
     # -- the guards of a change that is no removal
 
-    def _ask_guards(self, context: StepContext, change: Key) -> None:
+    def _ask_guards(self, context: StepContext, change: Key, uses: str) -> None:
         """The count first, which needs no cluster. A look is taken where the playbook states something of the cluster;
         and once for the lock of the cluster that this run points at, where there is one that can be read.
         """
+        self.hold.allow(context, uses, None, change)
         _refuse(refusal_over_max_changes(context.policy, self.state.changes_beside(change)))
         if not context.policy.stated and self._met:
             if self.state.looks:
@@ -158,6 +186,27 @@ class ChangeGuards:
         where = f" for {self._services.cluster.name}" if self._held else ""
         most = format_count(context.policy.max_changes, "change")
         return f"Run step {context.step} ({uses}){where}? This run may make {most}"
+
+
+class _NoHold:
+    """Of a run that was begun without a plan."""
+
+    def begin(self, context: StepContext) -> None:
+        """Nothing is compared."""
+
+    def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
+        """Whatever it is."""
+
+    def claim(self) -> None:
+        """There is none."""
+
+
+def _hold_of(services: RunServices, state: RunState) -> PlanHold | _NoHold:
+    if services.plan is None:
+        return _NoHold()
+    from runbook.engine.plan_hold import PlanHold
+
+    return PlanHold(services, services.plan, state)
 
 
 def _refuse(reason: Refusal | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, replace
+from typing import Any
 
 from runbook.changes import ChangeBegun, ChangeWouldBegin
 from runbook.cluster_events import ClusterClaimed
@@ -15,6 +16,12 @@ from runbook.engine.shadow import Shadow
 from runbook.errors import RefusedError
 from runbook.events import Approved, Event, StepCompleted, StepFailed, StepSkipped
 from runbook.label import Label
+from runbook.playbook.approval_rule import ApprovalRule
+from runbook.raft.liveness import judge_once
+from runbook.raft.model import ClusterView
+from runbook.raft.plan_basis import leader_term
+from runbook.raft.quorum import voters_in_contact
+from runbook.raft.verdicts import is_meant
 from runbook.removals import RemovalConfirmed, RemovalRequested, RemovalUnsettled, RemovalWouldBeRequested
 from runbook.run_state import RunState
 from runbook.shadow_events import Foreseen, RemovalWouldBeConfirmed, ShadowEnded, WouldBeApproved
@@ -36,6 +43,7 @@ class Foretelling:
     def __init__(self, services: RunServices, state: RunState) -> None:
         self._emit_as_told = services.emit
         self._real = services
+        self._state = state
         self._shadow = Shadow(services.cluster, services.clock, state, self.emit)
         self._began = self._shadow.monotonic()
         self._counts: Counter[Label] = Counter()
@@ -52,6 +60,7 @@ class Foretelling:
             check_permission=self._ask_for_permission,
             check_cooldown=self._ask_for_cooldown,
             approve=self._ask_for_agreement,
+            check_approved=self._ask_for_signatures,
             choose=services.would_choose,
         )
 
@@ -88,6 +97,7 @@ class Foretelling:
                 counts={label.value: self._counts[label] for label in Label},
                 unknown=dict(self._unknown),
                 asked=dict(self._asked),
+                seen=describe_seen(self._shadow.seen, self._state) if self._shadow.seen else {},
             )
         )
 
@@ -114,10 +124,36 @@ class Foretelling:
         self._real.check_cooldown(peers)
         self._asked["cool-down"] = "nothing waits for it"
 
+    def _ask_for_signatures(self, rules: tuple[ApprovalRule, ...]) -> tuple[Agreement, ...]:
+        self._asked["signatures"] = "they are not enough"
+        signed = self._real.check_approved(rules)
+        needed = " and ".join(f"{rule.count} of {rule.by}" for rule in rules)
+        by = ", ".join(one.who for one in signed)
+        self._asked["signatures"] = f"the plan is signed by {by}" if signed else f"the plan needs them: {needed}"
+        return signed
+
     def _ask_for_agreement(self, sentence: str, seconds: float) -> Agreement | None:
         agreed = self._real.would_approve(sentence, seconds)
         self._asked["agreement"] = agreed.how if agreed else "nobody can be asked"
         return agreed
+
+
+def describe_seen(view: ClusterView, state: RunState) -> dict[str, Any]:
+    """What of a look a plan is bound to, as plain data."""
+    seen, contact = view.best_configuration, voters_in_contact(view)
+    servers = []
+    for peer in seen.peers if seen else ():
+        verdict = judge_once(view, peer, confirmed_off=is_meant(view, peer, state.confirmed_off))
+        told = {"id": peer.id, "address": peer.address, "name": peer.label, "voter": peer.voter}
+        held = {"verdict": verdict.liveness.value, "in_contact": peer.id in contact}
+        servers.append({**told, **held, "evidence": "; ".join(verdict.evidence)})
+    return {
+        "identities": sorted(view.identities),
+        "leader": view.leader_id,
+        "term": leader_term(view),
+        "quorum_proof": view.quorum_proof,
+        "servers": servers,
+    }
 
 
 def _as_would(event: Event) -> Event:

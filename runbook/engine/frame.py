@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
+from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan, stricter
 from runbook.engine.scope import Scope, with_run_facts
 from runbook.engine.services import BoundedClock, RunServices
@@ -65,8 +66,10 @@ def nested_frame(frame: Frame, plan: Plan, path: str, prefix: str) -> Frame:
     )
 
 
-def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices, guards: ChangeGuards) -> StepContext:
-    """What the step at this place may touch and know."""
+def step_context(
+    spec: StepSpec | None, frame: Frame, place: str, services: RunServices, guards: ChangeGuards
+) -> StepContext:
+    """What the step at this place may touch and know; or, without one, what is done before the first of them."""
     return StepContext(
         cluster=services.cluster,
         clock=BoundedClock(services.clock, frame.deadline, services.interrupts),
@@ -77,13 +80,14 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         dry_run=services.dry_run,
         state=guards.state,
         deadline=frame.deadline,
-        reads=spec.effect is Effect.READ,
+        reads=spec is None or spec.effect is Effect.READ,
         run_reads=services.run_reads,
         files=services.files,
         observed=guards.observed,
         acquire=guards.acquire,
         permit=guards.permit,
         change=guards.change,
+        hold=guards.hold.allow,
         choose=services.choose,
         answers=services.answers,
         set_aside=services.set_aside,
@@ -92,3 +96,16 @@ def step_context(spec: StepSpec, frame: Frame, place: str, services: RunServices
         hosts=services.hosts,
         approvals=tuple(rule for rule in (services.approval, *frame.approvals) if rule is not None),
     )
+
+
+PLACE = "plan"  # where in a run its plan is compared with the world, before the first step
+
+
+def begin_held(frame: Frame, services: RunServices, guards: ChangeGuards) -> Failure | None:
+    """Where the world is not that of the plan that the run is held to, nothing is done: no handler either."""
+    try:
+        with services.interrupts.allowed():
+            guards.hold.begin(step_context(None, frame, PLACE, services, guards))
+    except (Exception, KeyboardInterrupt) as error:
+        return failure_of(PLACE, error, keep_traceback=services.keep_tracebacks)
+    return None

@@ -17,7 +17,7 @@ from typing import Any
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Deadline
 from runbook.engine.change_guards import ChangeGuards
-from runbook.engine.frame import Frame, NestedPlaces, nested_frame, outermost_frame, step_context
+from runbook.engine.frame import Frame, NestedPlaces, begin_held, nested_frame, outermost_frame, step_context
 from runbook.engine.items import (
     Beside,
     End,
@@ -86,8 +86,8 @@ class PlaybookRunner:
 
     def run(self, plan: Plan) -> Failure | None:
         """To its end; how the first step failed that did."""
-        began_at = str((self._state.started or {}).get("at", ""))
-        failure = self._run_playbook(outermost_frame(plan, self._services.folder, began_at))
+        frame = outermost_frame(plan, self._services.folder, str((self._state.started or {}).get("at", "")))
+        failure = begin_held(frame, self._services, self._guards) or self._run_playbook(frame)
         return failure or self._interruption(self._state.step)
 
     def _run_playbook(self, frame: Frame) -> Failure | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runbook.clock import Clock, Deadline
 from runbook.cluster.port import Cluster
@@ -18,6 +18,9 @@ from runbook.raft.model import ClusterView
 from runbook.redaction import Redactor
 from runbook.secrets import SecretStore
 from runbook.steps.context import Agreement, Choose, ForeseenFiles, SetAside
+
+if TYPE_CHECKING:
+    from runbook.saved_plan import SavedPlan
 
 AGREE_WITHIN = 600.0  # seconds a person may take to agree to the first change
 PRESUMED = Agreement("whoever is asked", "at the terminal, as is presumed")
@@ -57,7 +60,9 @@ class RunServices:
     the changes of a run that is resumed, by their names. ``random_fraction`` is from 0 to 1, for the jitter of
     retries. ``stopped`` is asked by what runs beside other work, again and again: whether it is to end.
 
-    ``approval`` is what the inventory asks for; each playbook may ask for more.
+    ``approval`` is what the inventory asks for; each playbook may ask for more. ``check_approved`` is asked before the
+    first change under such rules: who has signed the plan of this run. ``plan`` is what it is held to, where it was
+    begun with one; ``claim_plan`` is asked before its first change, and no other run has that plan from then on.
 
     In a dry run nobody is asked: ``would_approve`` and ``would_choose`` say what they would answer. ``run_reads``: it
     runs commands and requests of the playbook that say ``effect: read``.
@@ -84,6 +89,9 @@ class RunServices:
     interrupts: Interrupts = field(default_factory=NoInterrupts)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     approval: ApprovalRule | None = None
+    plan: SavedPlan | None = None
+    claim_plan: Callable[[], None] = lambda: None
+    check_approved: Callable[[tuple[ApprovalRule, ...]], tuple[Agreement, ...]] = lambda _rules: ()
     stopped: Callable[[], bool] = lambda: False
     run_reads: bool = False
     files: ForeseenFiles = field(default_factory=ForeseenFiles)

@@ -136,6 +136,11 @@ class Shadow:
         return self._cluster.save_state(path, within=within)
 
     @property
+    def seen(self) -> ClusterView | None:
+        """The last look at the living cluster."""
+        return self._live
+
+    @property
     def peers(self) -> tuple[Peer, ...]:
         """The configuration as it would be now; empty where no look told one."""
         seen = after_removals(self._live, self._removed, 0.0).best_configuration if self._live else None

@@ -195,9 +195,9 @@ def _of_hosts(hosts: Mapping[str, str]) -> Iterable[DoctorLine]:
 
 def _of_approvals(trouble: str | None) -> Iterable[DoctorLine]:
     if trouble:
-        yield DoctorLine("approvals", Grade.WARN, trouble, "A recovery of a lost quorum needs their signatures")
+        yield DoctorLine("approvals", Grade.WARN, trouble, "Whatever changes this cluster needs their signatures")
     elif trouble is not None:
-        yield DoctorLine("approvals", Grade.OK, "those whose signatures a recovery needs can give them here")
+        yield DoctorLine("approvals", Grade.OK, "those whose signatures a change needs can give them here")
 
 
 def _of_circles(machine: MachineFacts, facts: ClusterFacts, view: ClusterView) -> Iterable[DoctorLine]:

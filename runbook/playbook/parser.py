@@ -23,8 +23,8 @@ from runbook.playbook.yaml_tree import MapNode, Node, describe_node, scalars
 LANGUAGE_VERSION = 1
 APPROVE = "approve"
 """The step type that asks a person, and the key of a playbook that asks for signatures."""
-ASKS_FOR_SIGNATURES = ("raft.confirm_recovery", "playbook.run")
-"""The step types for which that key holds: it does for what is in another playbook too."""
+ASK_FOR_SIGNATURES = ("raft.confirm_recovery", "playbook.run")
+"""The step types, beside those that change something, for which that key holds."""
 
 PLAYBOOK_KEYS = Keys(
     Field("runbook", "int", "the version of the language, 1", required=True),
@@ -33,7 +33,7 @@ PLAYBOOK_KEYS = Keys(
     Field("params", "map", "what may be given on the command line"),
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
     Field("guards", "map", "what is checked before every change"),
-    Field("approve", "map", "whose signatures a recovery of a lost quorum needs"),
+    Field("approve", "map", "whose signatures a run that changes something needs"),
     Field("timeout", "duration", "how long all its steps may take; its handlers have their own time", min=0.001),
     Field("steps", "list", "what is done, from top to bottom", required=True),
     Field("on_failure", "list", "steps for where the run has failed or was refused"),
@@ -125,9 +125,9 @@ def _read_name(mapping: MappingReader, path: str) -> str:
 
 def _warn_of_needless_approval(mapping: MappingReader, steps: tuple[StepSpec, ...], diagnostics: Diagnostics) -> None:
     """Whoever wrote it must not believe that signatures are asked for where they are not."""
-    asking = (inner.uses for step in steps for inner in step.inner())
-    if mapping.get(APPROVE) is not None and not any(uses in ASKS_FOR_SIGNATURES for uses in asking):
-        message = f"{mapping.label(APPROVE)} holds for none of its steps: raft.confirm_recovery asks for signatures"
+    asking = any(inner.guarded or inner.uses in ASK_FOR_SIGNATURES for step in steps for inner in step.inner())
+    if mapping.get(APPROVE) is not None and not asking:
+        message = f"{mapping.label(APPROVE)} holds for none of its steps, as none of them changes anything"
         diagnostics.warn(mapping.mark(APPROVE), message)
 
 

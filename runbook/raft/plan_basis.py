@@ -74,13 +74,14 @@ def _changed_peers(basis: PlanBasis, now: Configuration) -> list[str]:
     gone = sorted(entry for entry in basis.peers - now.fingerprint if entry[0] not in basis.removals)
     back = sorted(entry for entry in new if entry[0] in basis.removals)
     return [
-        *(f"{_format_peer(entry)} was added" for entry in new if entry not in back),
-        *(f"{_format_peer(entry)} changed" for entry in back),
-        *(f"{_format_peer(entry)} was removed" for entry in gone),
+        *(f"{format_peer(entry)} was added" for entry in new if entry not in back),
+        *(f"{format_peer(entry)} changed" for entry in back),
+        *(f"{format_peer(entry)} was removed" for entry in gone),
     ]
 
 
-def _format_peer(entry: tuple[str, str, bool]) -> str:
+def format_peer(entry: tuple[str, str, bool]) -> str:
+    """Its id, address and whether it votes, in words."""
     peer_id, address, voter = entry
     return f"{'voter' if voter else 'non-voter'} {address}{'' if peer_id == address else f' ({peer_id})'}"
 

@@ -157,6 +157,11 @@ def _entered(record: Record) -> str:
     return f"{looked}: {record['why']}. What follows is simulated, as if the world stood still"
 
 
+def _held(record: Record) -> list[str]:
+    told = [f"held to the plan {record['digest'][:12]}… by {record['by']}: nothing has changed since it was made"]
+    return [*told, *(f"{name} is gone already: somebody else removed it" for name in record.get("vanished", ()))]
+
+
 def _peer(record: Record) -> str:
     return f"{record['name']} ({record['address']})"
 
@@ -200,6 +205,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.interrupted": lambda r: _lines("INTERRUPTED: ", r["message"]),
     "run.resumed": lambda r: [f"resumed by {r['who']} on {r['cluster']}"],
     "run.acknowledged": lambda r: [f"acknowledged by {r['who']}: {r['comment']}"],
+    "plan.held": lambda r: _held(r),
     "lock.taken_over": lambda r: [f"{r['by']} took the lock over from {r['run']}, by {r['who']}: {r['reason']}"],
     "lock.freed": lambda r: [f"the lock still named {r['run']}, which holds nothing any more ({r['how']}): freed"],
     "server.port_opened": lambda r: [f"{r['name']}: its port {r['address']} has just accepted: it comes and goes"],
@@ -232,9 +238,11 @@ def _header_lines(event: Mapping[str, Any], at: str) -> list[tuple[str, str]]:
     if kind == "run.started":
         who, _, host = str(event["who"]).partition("@")
         version = f", runbook {event['version']}" if event.get("version") else ""
-        dry = " (a dry run)" if event["dry_run"] else ""
+        dry, plan = " (a dry run)" if event["dry_run"] else "", event.get("plan") or {}
+        held = [("held to", f"{plan.get('file')}, digest {str(plan.get('digest'))[:12]}…")] if plan else []
         return [
             ("run", f"{event['run']}{dry}"),
+            *held,
             ("playbook", f"{event.get('path') or event['playbook']}, SHA-256 {event['digest'][:12]}…"),
             ("cluster", str(event["cluster"])),
             ("began", f"{at}, by {who} on {host or 'an unknown host'}{version}"),

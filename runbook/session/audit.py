@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from runbook.errors import JournalError, TransitionError
+from runbook.errors import JournalError, NotStartedError, TransitionError
 from runbook.files import sha256_of
 from runbook.journal.store import Record, read
 from runbook.recorded import fold_recorded
 from runbook.report.summary import kept_files
 from runbook.run_state import RunState
 from runbook.session.interrupts import PROCESS
-from runbook.session.run_folders import JOURNAL, PLAYBOOK
+from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK
 
 MOST_FILES = 10_000  # that are looked for in the folder of a run
 
@@ -86,6 +86,8 @@ def check_files(folder: Path, state: RunState) -> Iterator[FileCheck]:
     if state.started is None:
         return
     yield _check(folder, PLAYBOOK, str(state.started["digest"]))
+    if state.started.get("plan"):
+        yield _check_plan(folder / PLAN, str(state.started["plan"].get("digest")))
     for kept, digest in kept_files(state).items():
         yield _check(folder, str(kept), digest)
 
@@ -98,6 +100,17 @@ def _check(folder: Path, name: str, digest: str) -> FileCheck:
     except ValueError:  # a NUL in it, or half a character
         return FileCheck(name, "cannot be verified: no file has such a name")
     return FileCheck(name, "" if now == digest else f"HAS CHANGED since it was kept: SHA-256 {now}")
+
+
+def _check_plan(path: Path, digest: str) -> FileCheck:
+    """Its digest is not that of its bytes, and stands in the file."""
+    from runbook.session.saved_plans import load_plan
+
+    try:
+        now = load_plan(path).plan.digest
+    except NotStartedError as error:
+        return FileCheck(PLAN, f"cannot be verified: {error.sentence}")
+    return FileCheck(PLAN, "" if now == digest else f"HAS CHANGED since it was kept: it is the plan {now}")
 
 
 def _of_no_such_run(folder: Path, state: RunState) -> str:

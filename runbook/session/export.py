@@ -20,7 +20,7 @@ LARGEST = 256 * 1024**2  # bytes of one file
 # What the program itself writes, with no secret in it. A state snapshot holds all that the cluster knows, and what a
 # step wrote may be a secret.
 HANDED_ON = re.compile(
-    r"journal\.jsonl|playbook\.yaml|by-hand\.md|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json"
+    r"journal\.jsonl|playbook\.yaml|plan\.json|by-hand\.md|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json"
 )
 
 

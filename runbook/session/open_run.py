@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import Clock
@@ -26,7 +27,7 @@ from runbook.cluster.choice import (
 from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
-from runbook.events import FORMAT, RunStarted
+from runbook.events import RunStarted
 from runbook.files import RUNS, is_shared, make_folder, read_limited, replace_file
 from runbook.journal.store import Journal
 from runbook.playbook.approval_rule import ApprovalRule
@@ -36,11 +37,14 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.run_folders import JOURNAL, PLAYBOOK, state_folder
+from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.shipped_playbooks import find_playbook
 from runbook.steps.named_playbooks import check_named_playbooks
 from runbook.steps.registry import CATALOG
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 ROOM = 16 * 1024 * 1024  # bytes that must be free: a journal of thousands of looks, and never a change without one
 _PLAIN = str.maketrans("", "", "-:.")
@@ -48,12 +52,15 @@ _PLAIN = str.maketrans("", "", "-:.")
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What was asked for. ``playbook`` is a path or the name of a shipped one, ``params`` are as they were typed."""
+    """What was asked for. ``playbook`` is a path or the name of a shipped one, ``params`` are as they were typed. It is
+    ``held`` to a plan, which has the params then; those that are given must be the same.
+    """
 
     playbook: str
     params: Mapping[str, str] = field(default_factory=dict)
     params_file: str | None = None
     options: RunOptions = field(default_factory=RunOptions)
+    held: HeldPlan | None = None
 
 
 def user_name(environment: Mapping[str, str]) -> str:
@@ -76,17 +83,16 @@ def open_run(
     """A new run. Whoever prints anything of it gives the ``redactor``, which learns its secrets. It is ``on`` this
     cluster, where one is given, and on none that the environment or an inventory names; it draws no report then.
 
-    Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError or :class:`NotStartedError`,
-    and then nothing was asked of anybody.
+    Raises NoPlaybookError, PlaybookError, ParamError, ExpressionError, SettingsError, RefusedError where the plan does
+    not hold any more, or :class:`NotStartedError`, and then nothing was asked of anybody.
     """
     request = replace(request, playbook=find_playbook(request.playbook))
-    text = _read(request.playbook)
+    state, options, held = state_folder(environment), request.options, request.held
+    text = _text(request, state, clock)
     secret_store = SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
-    options = request.options
-    choice = settled(options.choice, environment) if on is None else BY_ENVIRONMENT
-    cluster = on or chosen_cluster(choice, environment, read_only=options.dry_run or not plan.changes)
-    state = state_folder(environment)
+    choice = settled(_choice(request), environment) if on is None else BY_ENVIRONMENT
+    cluster = on or _cluster(choice, plan, request, environment)
     who = user_name(environment)
     first = RunStarted(
         run=plan.run,
@@ -99,12 +105,12 @@ def open_run(
         sources=sources,
         path=str(Path(request.playbook).absolute()),
         version=__version__,
-        format=FORMAT,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run and on is None else "",
         inventory=choice.inventory or "",
+        plan=held.on_record() if held else {},
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
-    with _record(state / RUNS / plan.run, text) as journal:
+    with _record(state / RUNS / plan.run, text, held) as journal:
         yield RunSession(
             plan,
             cluster,
@@ -118,8 +124,41 @@ def open_run(
             secret_store,
             hosts,
             approval,
+            held,
             reports=on is None,
+            presumes_signatures=on is not None or options.planning,
         )
+
+
+def _text(request: RunRequest, state: Path, clock: Clock) -> bytes:
+    """Of the playbook. Raises NotStartedError, and RefusedError where the plan is not of this text, or was used."""
+    text = _read(request.playbook)
+    if request.held is not None:
+        from runbook.session.saved_plans import refuse_other
+
+        refuse_other(request.held, text, state, clock.now())
+    return text
+
+
+def _cluster(choice: ClusterChoice, plan: Plan, request: RunRequest, environment: Mapping[str, str]) -> Cluster:
+    """That of a run held to a plan passes no change but the plan's. Raises RefusedError where it is another product."""
+    held = request.held
+    read_only = request.options.dry_run or not plan.changes or (held is not None and not held.plan.asks_cluster)
+    cluster = chosen_cluster(choice, environment, read_only=read_only)
+    if held is None:
+        return cluster
+    from runbook.session.saved_plans import refuse_other_product
+
+    refuse_other_product(held, cluster.name)
+    return held.cluster(cluster)
+
+
+def _choice(request: RunRequest) -> ClusterChoice:
+    """What was typed; else the name and the inventory that the plan was made with."""
+    choice, plan = request.options.choice, request.held.plan if request.held else None
+    if choice != BY_ENVIRONMENT or plan is None or not plan.inventory:
+        return choice
+    return ClusterChoice(plan.cluster.partition(":")[2], plan.inventory)
 
 
 def approval_of(choice: ClusterChoice, plan: Plan) -> ApprovalRule | None:
@@ -172,6 +211,12 @@ def _plan(
     run = f"{stamp}Z-{playbook.name}-{secrets.token_hex(2)}"
     try:
         file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
+        if request.held is not None:
+            from runbook.session.saved_plans import refuse_other_params
+
+            refuse_other_params(request.held, playbook, request.params, file)
+            planned = request.held.plan.params
+            return bind_plan(playbook, run, planned), dict.fromkeys(planned, "the plan")
         params = gather_params(playbook, request.params, file, environment)
         plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
     except ParamError as error:
@@ -182,11 +227,13 @@ def _plan(
 
 
 @contextlib.contextmanager
-def _record(folder: Path, playbook: bytes) -> Iterator[Journal]:
+def _record(folder: Path, playbook: bytes, held: HeldPlan | None) -> Iterator[Journal]:
     try:
         make_folder(folder)
         _refuse_full_disk(folder)
         replace_file(folder / PLAYBOOK, playbook)
+        if held is not None:
+            replace_file(folder / PLAN, held.text)
         journal = Journal.begin(folder / JOURNAL)
     except OSError as error:
         what = f"{folder}: {error.strerror}. Nothing was started; name a folder that can be written"

@@ -6,9 +6,11 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster, chosen_hosts
+from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
 from runbook.events import FORMAT, RunAcknowledged, RunResumed
@@ -21,9 +23,12 @@ from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.open_run import approval_of, user_name
-from runbook.session.run_folders import JOURNAL, PLAYBOOK, last_change, state_folder
+from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.steps.registry import CATALOG
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 
 @contextlib.contextmanager
@@ -47,8 +52,10 @@ def open_resumed(
         _refuse_needless_answers(options.answers, _waiting(state))
         plan = _plan_of(folder, state)
         choice = _choice(options, state)
-        cluster = chosen_cluster(choice, environment, read_only=not plan.changes)
+        cluster: Cluster = chosen_cluster(choice, environment, read_only=not plan.changes)
         _refuse_other_kind(state, cluster.name)
+        held = _held_to(folder, state)
+        cluster = held.cluster(cluster) if held else cluster
         first = RunResumed(user_name(environment), cluster.name, record.torn)
         secret_store = SecretStore(environment, redactor or Redactor.of(environment))
         yield RunSession(
@@ -64,6 +71,7 @@ def open_resumed(
             secret_store,
             chosen_hosts(choice, environment),
             approval_of(choice, plan),
+            held,
         )
 
 
@@ -113,6 +121,19 @@ def _plan_of(folder: Path, state: RunState) -> Plan:
         raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = state.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
     return bind_plan(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
+
+
+def _held_to(folder: Path, state: RunState) -> HeldPlan | None:
+    """The plan that it was begun with, by its copy; its signatures lie where that was read."""
+    held: Mapping[str, str] = (state.started or {}).get("plan") or {}
+    if not held:
+        return None
+    from runbook.session.saved_plans import HeldPlan, load_plan
+
+    plan = load_plan(folder / PLAN).plan
+    if plan.digest != held.get("digest"):
+        raise NotStartedError(f"{folder / PLAN} is not the plan that the run was begun with. Run the playbook again")
+    return HeldPlan(Path(held.get("file", "")), plan)
 
 
 def _waiting(state: RunState) -> list[str]:

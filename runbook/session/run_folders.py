@@ -44,6 +44,7 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 JOURNAL = "journal.jsonl"
 PLAYBOOK = "playbook.yaml"  # its copy in the run's folder: what a resumed run goes on with, whatever became of the file
+PLAN = "plan.json"  # its copy of the plan that the run is held to
 NEWEST_RUNS = 20
 UNREADABLE = (JournalError, TransitionError, OSError)  # all that :func:`read_run` raises
 _NAME = re.compile(r"(\d{8}T\d{6})\d{0,3}Z-[\w.-]+", re.ASCII)

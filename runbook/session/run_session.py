@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
@@ -36,6 +36,9 @@ from runbook.session.interrupts import SignalInterrupts, note_process
 from runbook.session.left_out import left_out_of, probe_left_out, write_list
 from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
+
+if TYPE_CHECKING:
+    from runbook.session.saved_plans import HeldPlan
 
 PERMISSION_WITHIN = 5.0  # seconds
 EventWriter = Callable[[Mapping[str, Any]], None]
@@ -69,6 +72,7 @@ class RunOptions:
     that they have made sure are off, and how they know, by the server's name. ``step_by_step``: every change is
     asked for. ``run_reads``: a dry run runs the commands and requests that say ``effect: read``.
     ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
+    ``planning``: a plan is made of this dry run, so nobody can have signed it yet.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
@@ -79,6 +83,7 @@ class RunOptions:
     overrides: Overrides = field(default_factory=Overrides)
     answers: Mapping[str, str] = field(default_factory=dict)
     confirmed_off: Mapping[str, str] = field(default_factory=dict)
+    planning: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,8 @@ class RunSession:
     """A run that is ready to begin, or to be resumed: its record is open, and nothing was asked of any server.
 
     ``first`` is what its journal is told before anything happens; ``state`` is what its earlier processes did.
-    ``approval`` is what the inventory asks for.
+    ``approval`` is what the inventory asks for; ``presumes_signatures``: where nothing comes of it they are not needed.
+    ``held`` is the plan that it is held to.
     ``reports``: it draws its report as it ends.
     """
 
@@ -111,7 +117,9 @@ class RunSession:
     secret_store: SecretStore
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     approval: ApprovalRule | None = None
+    held: HeldPlan | None = None
     reports: bool = True
+    presumes_signatures: bool = False
 
     @property
     def folder(self) -> Path:
@@ -162,6 +170,9 @@ class RunSession:
             interrupts=interrupts,
             hosts=self.hosts,
             approval=self.approval,
+            plan=self.held.plan if self.held else None,
+            claim_plan=self._claim_plan,
+            check_approved=self._check_approved,
             run_reads=self.options.run_reads,
             would_approve=operator.would_approve,
             would_choose=operator.would_choose,
@@ -180,6 +191,24 @@ class RunSession:
         if reason:
             raise RefusedError(Refusal("MissingPermission", reason, "Give a token that has it, and run this again"))
         return reason is not None
+
+    def _claim_plan(self) -> None:
+        """It is this run's from now on; of a dry run's, whether it could be. Raises RefusedError."""
+        if self.held is None:
+            return
+        from runbook.session.saved_plans import claim_plan, refuse_used_plan
+
+        claim = refuse_used_plan if self.options.dry_run else claim_plan
+        claim(self.held, self.state_folder, self.clock.now(), self.plan.run)
+
+    def _check_approved(self, rules: tuple[ApprovalRule, ...]) -> tuple[Agreement, ...]:
+        """Who has signed the plan of this run, by each rule. Raises RefusedError where they are too few."""
+        if self.presumes_signatures:
+            return ()
+        from runbook.session.signed_plans import require_signatures
+
+        now = self.clock.now()
+        return require_signatures(rules, self.held, self.state, self.folder, self.environment, now)
 
     def _check_left_out(self, view: ClusterView) -> None:
         """Raises RefusedError where a server is back that a recovery left out of this cluster."""

@@ -28,6 +28,13 @@ Ask = Callable[[str, float], "Agreement"]  # to this sentence within these secon
 SetAside = Callable[[str, str], bool]  # whether a person has set the guard of this name aside, refusal and all
 
 
+class Hold(Protocol):
+    """As :meth:`runbook.engine.plan_hold.PlanHold.allow`."""
+
+    def __call__(self, context: StepContext, uses: str, to: Peer | None) -> None:
+        """Raises RefusedError."""
+
+
 class MakeChange(Protocol):
     """As :meth:`runbook.engine.change_guards.ChangeGuards.change`."""
 
@@ -73,6 +80,8 @@ class StepContext:
     peers (their ids) will go. It says whether that took time, so that what was seen before is no longer news.
     ``change`` is for a step that proves or asks something of its own before it changes anything but the peers: the
     guards for the change of this key and step type, its intent on record, and then the act.
+    ``hold`` is asked before the guards of a removal of this peer, or of a transfer to it, by the step type: it refuses
+    what is not next in the plan that the run is held to, or is not safe as that was.
 
     ``choose`` puts a question to the person at the terminal: one of the answers, or ``None`` where there is no
     terminal, no answer in time, or another one. ``set_aside`` is asked before a guard refuses, and puts on record that
@@ -100,6 +109,7 @@ class StepContext:
     acquire: Callable[[ClusterView], None] = lambda _view: None
     permit: Callable[[StepContext, str, frozenset[str]], bool] = lambda _context, _question, _peers: False
     change: MakeChange = lambda _context, _change, _uses, act: act()
+    hold: Hold = lambda _context, _uses, _to: None
     choose: Choose = lambda _question, _answers: None
     set_aside: SetAside = lambda _guard, _refusal: False
     ask: Ask | None = None

@@ -14,11 +14,13 @@ from runbook.engine.plan import bind_plan
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, RefusedError
 from runbook.events import Event, RunStarted
+from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.raft.left_out import NOBODY, LeftOutList, refusal_if_returned
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage
 from runbook.run_state import RunState, fold
+from runbook.saved_plan import SavedPlan
 from runbook.steps.context import Agreement
 from runbook.steps.registry import CATALOG
 
@@ -197,6 +199,9 @@ class Run:
     text: bytes = field(default_factory=PLAYBOOK.read_bytes)
     state: RunState = field(default_factory=RunState)
     left_out: LeftOutList = NOBODY
+    plan: SavedPlan | None = None
+    claims: list[str] = field(default_factory=list)
+    check_approved: Callable[[tuple[ApprovalRule, ...]], tuple[Agreement, ...]] = lambda _rules: ()
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
         """From the beginning, or on from ``past``, which is :attr:`state`."""
@@ -235,6 +240,9 @@ class Run:
             set_aside=lambda guard, _refusal: guard in self.overrides,
             answers=self.answers,
             check_left_out=self._check_left_out,
+            plan=self.plan,
+            check_approved=self.check_approved,
+            claim_plan=lambda: self.claims.append("claimed"),
         )
 
     def _check_left_out(self, view: ClusterView) -> None:

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.cluster.hashicorp.dialects import NOMAD
+from runbook.cluster.held import HeldCluster
 from runbook.cluster.http import HttpSettings, Reply
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import bind_plan
@@ -29,6 +30,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.raft.removal import Refusal
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
+from runbook.saved_plan import SavedPlan
 from runbook.secrets import SecretStore
 from runbook.simulation.state import ProcessState
 from runbook.steps import exchange, waiting
@@ -60,6 +62,7 @@ class StandingWorld:
         self.chance = stream(seed, "standing")
         self.world = SimulatedWorld(self.incident)
         self.records: list[dict[str, Any]] = []
+        self.plan: SavedPlan | None = None  # what a run is held to
         self.state = RunState()
         settled = self.chance.choice((0.0, 5.0, 30.0, 200.0, 200.0, 200.0))
         self._stop(settled)
@@ -78,8 +81,10 @@ class StandingWorld:
     def picture(self) -> object:
         """What of it must not change by itself, if it is to stand still."""
         leader = self.world.truth.leader()
-        running = {each.name for each in self.world.model.state.servers.values() if each.running}
-        return leader and (leader.name, leader.term, leader.peers), running
+        return leader and (leader.name, leader.term, leader.peers), self.running()
+
+    def running(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.world.model.state.servers.values() if each.running)
 
     def wait(self, seconds: float) -> None:
         self.world.timeline.wait(self.world.timeline.now + seconds)
@@ -113,8 +118,9 @@ class StandingWorld:
         def choose(_question: str, answers: tuple[str, ...]) -> str | None:
             return None if person == "absent" else answers[0]
 
+        cluster = HashiCorpCluster(NOMAD, self.incident.addresses, settings, None, network)
         return RunServices(
-            cluster=HashiCorpCluster(NOMAD, self.incident.addresses, settings, None, network),
+            cluster=HeldCluster(cluster, self.plan) if self.plan else cluster,
             clock=VirtualClock(world.timeline, CrashPoint(), unwatched, world.hosts),
             emit=self._emit,
             folder=self.folder,
@@ -124,6 +130,7 @@ class StandingWorld:
             choose=choose,
             would_choose=choose,
             dry_run=dry_run,
+            plan=self.plan,
             keep_tracebacks=True,
             check_free=self._refuse(person, "Locked"),
             acquire=self._refuse(person, "Locked"),

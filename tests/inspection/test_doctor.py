@@ -90,7 +90,7 @@ CASES: Mapping[str, tuple[MachineFacts, ClusterFacts, str, str]] = {
         WELL,
         replace(ALL_WELL, approvals="/srv is this user's alone"),
         "warn approvals",
-        "this user's alone. A recovery of a lost quorum needs their signatures",
+        "this user's alone. Whatever changes this cluster needs their signatures",
     ),
     "signatures that can be had": (WELL, replace(ALL_WELL, approvals=""), "ok approvals", "can give them here"),
     "DNS of the cluster": (

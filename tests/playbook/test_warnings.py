@@ -112,10 +112,12 @@ def test_a_playbook_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
         ("log.message, with: { text: hello }", True),
         ('raft.confirm_recovery, with: { plan: "${{ params.plan }}" }', False),
         ("playbook.run, with: { playbook: recover-lost-quorum }", False),
+        ("command.run, with: { argv: [reboot] }", False),
+        ("command.run, effect: read, with: { argv: [uptime] }", True),
     ],
 )
 def test_a_rule_that_holds_for_no_step_is_warned_of(step: str, warned: bool) -> None:
-    """Signatures are asked for by the recovery of a lost quorum, and in a playbook within."""
+    """Signatures are asked for by whatever changes something, the recovery of a lost quorum, and a playbook within."""
     text = f"""\
 runbook: 1
 name: x

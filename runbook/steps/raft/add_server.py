@@ -78,13 +78,15 @@ def add_server(context: StepContext, arguments: dict[str, Any]) -> StepResult:
     if listed and listed.voter and judge_once(view, listed).liveness is Liveness.ALIVE:
         voters = len(view.configuration.voters) if view.configuration else 0
         return _result(f"{name} is a voter already, one of {voters}", listed, voters, changed=False)
+    if listed is None:
+        _require_join(context, view)  # before its host is touched
     if context.dry_run:
-        _require_join(context, view)
         return StepResult(f"{name} would be started and join as a new server", {}, Label.UNKNOWN)
     host = settled_host(context, told)
     member = ""
     if host.service().running is not Running.RUNS:
-        _require_join(context, view)
+        if listed is not None:
+            _require_join(context, view)
         member = _start(context, host, files, arguments, is_listed=listed is not None)
 
     def find(configuration: Configuration) -> Peer | None:

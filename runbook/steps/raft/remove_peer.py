@@ -93,6 +93,7 @@ def _guard(context: StepContext, view: ClusterView, peer: Peer) -> None:
     from runbook.errors import RefusedError
     from runbook.steps.raft.looking import reason_against_removal
 
+    context.hold(context, REMOVE_PEER.name, peer)
     reason = (
         _reason_in_plan(context, view, peer)
         or _reason_in_decline(context, view)

@@ -62,6 +62,7 @@ def transfer_leadership(context: StepContext, arguments: dict[str, Any]) -> Step
     if "never_worse" in context.policy.stated:
         view = outlast_decline(context, view)
     proof = _require_proof(context, view, arguments["to"])
+    context.hold(context, TRANSFER_LEADERSHIP.name, proof.to)
     context.acquire(view)
     _guard(context, view)
     to = f" to {proof.to.label}" if proof.to else ""
