@@ -13,6 +13,7 @@ from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary
+from runbook.report.tracing import open_tracing
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.interrupts import stop_process
 from runbook.session.left_out import acknowledge_left_out
@@ -69,9 +70,11 @@ def resume_run(
 
 
 def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
-    with open_event_writer(terminal.form, session, output.err) as (write, pause):
-        result = session.run(Person(user_name(session.environment), terminal, output, pause), write)
-    output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
+    plan = session.plan
+    with open_tracing(session.environment, plan.run, plan.playbook.name, output.note) as traced:
+        with open_event_writer(terminal.form, session, output.err) as (write, pause):
+            result = session.run(Person(user_name(session.environment), terminal, output, pause), traced(write))
+        output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
     return exit_code_of_ending(result.ending)
 
 

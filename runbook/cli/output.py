@@ -9,7 +9,7 @@ from typing import Any
 
 from runbook.printable import printable, printable_json, printable_line
 from runbook.redaction import Redactor
-from runbook.report.stream import Stream, can_rewrite, paint, size_of, wants_colour
+from runbook.report.stream import Stream, can_rewrite, is_terminal, paint, size_of, wants_colour
 
 
 class Output:
@@ -38,6 +38,15 @@ class Output:
     def text(self, text: str) -> bool:
         """Print a text of ours as it is, for another program to read, or for a person. Whether stdout took it."""
         return self.out.write(printable(self.redactor.hide(text)))
+
+    def page(self, text: str) -> None:
+        """The same, screen by screen where a person reads it at a terminal."""
+        if not (is_terminal(sys.stdin) and self.out.isatty()):
+            self.text(text)
+            return
+        import click
+
+        click.echo_via_pager(printable(self.redactor.hide(text)))
 
     def json(self, data: Any, indent: int | None = None) -> bool:
         """Print the data on a line of its own, or on several. Returns whether stdout took it."""

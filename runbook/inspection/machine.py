@@ -62,7 +62,7 @@ def library_versions() -> dict[str, str]:
     for name in LIBRARIES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # in a single file the packages have no metadata
+        except PackageNotFoundError:  # not each of them is needed
             found[name] = ""
     return found
 
