@@ -16,7 +16,7 @@ from runbook.hosts.process import Command, Ended
 from runbook.raft.removal import Policy
 from runbook.run_state import fold
 from tests.simulation.faults import ClusterFault, CommandTrial
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.tool import CrashPoint
 from tests.simulation.world import SimulatedWorld
 
@@ -50,7 +50,7 @@ class Commands:
         self,
         run: str,
         world: SimulatedWorld,
-        checks: Checks,
+        checks: IncidentChecks,
         crash: CrashPoint,
         chance: Random,
         policy: Policy,
