@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook.engine.plan import Plan
-from runbook.proving.checks import Checks, Demands
+from runbook.proving.checks import Checks
+from runbook.proving.demands import Demands
 from runbook.proving.truth import Transcript, Truth
 from runbook.raft.model import Peer
 from tests.simulation.faults import CommandTrial, RequestFault
