@@ -159,9 +159,7 @@ class Checks:
         self._unseen.add(peer.id)
 
     def _is_dead(self, peer: Peer, view: ClusterView) -> None:
-        confirm_for, looks = self._demands.confirm_for, self._demands.looks
-        by_word = is_confirmed_off(self._records, peer, self.name_of(peer))
-        doubt = oracle.reason_not_dead(self._views, peer, confirm_for, looks, by_word=by_word)
+        doubt = self.reason_not_dead(peer)
         self.require(doubt is None, "I1", f"{self.name_of(peer)} is not proven dead: {doubt}")
         life = self._truth.sign_of_life(peer, view, self._look_began)
         self.require_or_race(life is None, "I1", f"a living server is removed: {life}")
@@ -268,6 +266,13 @@ class Checks:
         self.require(self._token not in told, "I13", "the summary holds the token")
 
     # -- how it is held
+
+    def reason_not_dead(self, peer: Peer) -> str | None:
+        """Why the looks of this process do not prove that the peer is dead."""
+        confirm_for, looks = self._demands.confirm_for, self._demands.looks
+        by_word = is_confirmed_off(self._records, peer, self.name_of(peer))
+        seen = self._views
+        return oracle.reason_not_dead(seen, peer, confirm_for, looks, by_word=by_word) if seen else "nobody has looked"
 
     def seconds_since_look(self) -> float:
         """Since the newest look began; for ever where there was none."""

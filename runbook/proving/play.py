@@ -28,8 +28,7 @@ from runbook.proving.faults import OF_A_MESSAGE, ProofFault
 from runbook.proving.points import Points, Schedule
 from runbook.proving.programs import Programs
 from runbook.proving.stage import ProofStage
-from runbook.proving.tool import ProofClock, ProofJournal, ProofNetwork
-from runbook.proving.watched import WatchedCluster
+from runbook.proving.tool import ProofClock, ProofCluster, ProofJournal, ProofNetwork
 from runbook.raft.quorum import quorum
 from runbook.run_state import RunState
 from runbook.simulation.scenario import Scenario
@@ -99,7 +98,7 @@ class Performance:
         clock = ProofClock(stage, BEGAN, checks, self._reach)
         journal = ProofJournal(clock, checks, self._records, self._reach)
         self._network = ProofNetwork(stage, checks, self._reach)
-        cluster = WatchedCluster(stage.cluster(self._network), checks)
+        cluster = ProofCluster(stage.cluster(self._network), checks, self._reach)
         services = self._services(cluster, clock, journal)
         player = self._programs.player(checks, lambda: _uses(self._records), self._reach)
         with ExitStack() as stack:
@@ -117,7 +116,7 @@ class Performance:
             return RunResumed(WHO, cluster, torn=False)
         return RunStarted(plan.run, plan.playbook.name, plan.playbook.digest, cluster, WHO, False, plan.params)
 
-    def _services(self, cluster: WatchedCluster, clock: ProofClock, journal: ProofJournal) -> RunServices:
+    def _services(self, cluster: ProofCluster, clock: ProofClock, journal: ProofJournal) -> RunServices:
         chance = Random(f"{self._cast.seed} {len(self._records)}")  # noqa: S311 - a proof must be repeatable
         answers = self._answers(journal.state)
 

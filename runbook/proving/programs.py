@@ -76,33 +76,38 @@ class Programs:
         return Ended(0 if request.reply.status == 200 else 1, "", request.reply.text, 0)
 
     def _may_be_removed(self, peer_id: str, checks: Checks) -> None:
-        """I1, I3, I6 and I8, against the truth: what changed since a look that is young enough no tool can know."""
+        """I1, I3, I6 and I8, against the truth."""
         stage, truth = self.stage, self.stage.truth
         stage.transcript.tell(checks.who, f"nomad operator raft remove-peer -peer-id={peer_id}")
+        self._is_no_repetition(peer_id, checks)
         leader = truth.leader()
         peer = next((each for each in leader.peers if each.id == peer_id), None) if leader else None
         if leader is None or peer is None:
             return
         server, name = truth.server_of(peer), checks.name_of(peer)
-        age = checks.seconds_since_look()
-        old = age > OLDEST_EVIDENCE
         alive = server is not None and server.running and stage.model.state.connected(leader, server)
-        self._hold(checks, not alive, "I1", f"a command removes {name}, which lives", old=old)
+        self._hold(checks, not alive, "I1", f"a command removes {name}, which lives")
+        doubt = checks.reason_not_dead(peer)
+        checks.require(alive or doubt is None, "I1", f"a command removes {name}, which is not proven dead: {doubt}")
         left = sum(each.voter and each.id != peer_id for each in leader.peers)
         live, needed = truth.live_in_reach(leader, peer_id), oracle.majority(left)
         sentence = f"a command removes {name}, and {live} live voters of {left} are left, {needed} needed"
-        self._hold(checks, live >= needed, "I3", sentence, old=old)
-        held = truth.asked.held(checks.who)
-        checks.require(not held, "I6", f"a command removes {name} while a removal is unsettled")
-        again = peer_id in self.unseen
-        earlier = again and self.begun[peer_id] != self.process
-        checks.require(not earlier, "I8", f"a resumed run removes {name} again: nobody saw how its command ended")
-        checks.require(not again or earlier, "I6", f"a command removes {name} again: nobody saw how the first ended")
+        self._hold(checks, live >= needed, "I3", sentence)
 
-    def _hold(self, checks: Checks, held: bool, invariant: str, sentence: str, *, old: bool) -> None:
-        if old:
-            told = f"{sentence}; the look that it follows from began {checks.seconds_since_look():.0f} s ago"
-            checks.require(held, invariant, told)
+    def _is_no_repetition(self, peer_id: str, checks: Checks) -> None:
+        name = self.stage.name_of(peer_id)
+        if peer_id in self.unseen and self.begun[peer_id] != self.process:
+            checks.require(False, "I8", f"a resumed run removes {name} again: nobody saw how its command ended")
+        elif peer_id in self.unseen:
+            checks.require(False, "I6", f"a command removes {name} again: nobody saw how the first ended")
+        elif self.stage.truth.asked.held(checks.who):
+            checks.require(False, "I6", f"a command removes {name} while a removal is unsettled")
+
+    def _hold(self, checks: Checks, held: bool, invariant: str, sentence: str) -> None:
+        """What happened since a look that is young enough no tool can know."""
+        age = checks.seconds_since_look()
+        if age > OLDEST_EVIDENCE:
+            checks.require(held, invariant, f"{sentence}; the look that it follows from began {age:.0f} s ago")
         else:
             checks.require_or_race(held, invariant, sentence)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
+from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.errors import ErrorKind
 from runbook.events import Event
 from runbook.lab.virtual.door import VirtualClock, VirtualNetwork
@@ -14,7 +16,8 @@ from runbook.proving.checks import Checks
 from runbook.proving.faults import AT_A_CHANGE, AT_A_PAUSE, AT_A_READ, OF_A_MESSAGE, ProofFault
 from runbook.proving.questions import ReplayedQuestion
 from runbook.proving.stage import ProofStage
-from runbook.raft.model import Reach
+from runbook.proving.watched import WatchedCluster
+from runbook.raft.model import ClusterView, Reach
 from runbook.run_state import RunState
 
 REMOVAL = "DELETE"
@@ -75,6 +78,18 @@ class ProofNetwork(VirtualNetwork):
         if method == REMOVAL:
             self._checks.sent(request)
         return request
+
+
+class ProofCluster(WatchedCluster):
+    """Something can befall the servers just before each look."""
+
+    def __init__(self, inner: HashiCorpCluster, checks: Checks, reach: Reach_) -> None:
+        super().__init__(inner, checks)
+        self._reach = reach
+
+    def look(self, *, within: float = inf) -> ClusterView:
+        self._reach("a look", AT_A_PAUSE)
+        return super().look(within=within)
 
 
 class ProofClock(VirtualClock):
