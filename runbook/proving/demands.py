@@ -9,7 +9,7 @@ from runbook.engine.execute import FINDS, REMOVES
 from runbook.engine.plan import Plan
 from runbook.errors import ExpressionError
 from runbook.playbook.expressions.evaluate import resolve
-from runbook.playbook.model import StepSpec
+from runbook.playbook.model import Effect, StepSpec
 
 PLAYED = frozenset({
     *("raft.snapshot", "raft.find_dead", "raft.check_quorum", "raft.check_stop", "raft.remove_peer"),
@@ -38,12 +38,27 @@ def demands_of(plan: Plan) -> Demands:
     return Demands(confirm_for, looks, plan.policy.min_voters, any(step.uses == REMOVES for step in steps))
 
 
+def removes(step: StepSpec) -> bool:
+    """Whether it takes servers out of the configuration, or may: of a command nobody knows before it runs."""
+    return step.uses in (REMOVES, "command.run")
+
+
 def _number(step: StepSpec, name: str, scope: Mapping[str, object], otherwise: float) -> float:
     try:
         given = resolve(step.arguments[name], scope) if name in step.arguments else otherwise
     except ExpressionError:
         return otherwise
     return float(given) if isinstance(given, int | float) else otherwise
+
+
+def plays_a_change(plan: Plan) -> bool:
+    """Whether a step that changes something is played, before the first one that cannot be."""
+    for step in plan.playbook.every_step():
+        if step.uses and step.uses not in PLAYED:
+            return False
+        if step.uses and step.effect is not Effect.READ:
+            return True
+    return False
 
 
 def not_played(plan: Plan) -> tuple[str, ...]:

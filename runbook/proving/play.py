@@ -51,7 +51,6 @@ class Cast:
     plan: Plan
     scenario: Scenario
     folder: Path
-    seed: int
 
 
 class Performance:
@@ -117,7 +116,7 @@ class Performance:
         return RunStarted(plan.run, plan.playbook.name, plan.playbook.digest, cluster, WHO, False, plan.params)
 
     def _services(self, cluster: ProofCluster, clock: ProofClock, journal: ProofJournal) -> RunServices:
-        chance = Random(f"{self._cast.seed} {len(self._records)}")  # noqa: S311 - a proof must be repeatable
+        chance = Random(f"retries {len(self._records)}")  # noqa: S311 - a proof must be repeatable
         answers = self._answers(journal.state)
 
         def hold(_peers: frozenset[str]) -> None:

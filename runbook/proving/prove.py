@@ -6,13 +6,14 @@ there is played by a process forked at that point, so no schedule plays its begi
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -25,6 +26,8 @@ from runbook.proving.play import Cast, Performance
 from runbook.proving.points import Point, Points, Schedule, read_schedules, tell_and_end
 from runbook.simulation.scenario import Scenario
 
+JITTER = 1  # the seed of what retries draw: a proof is the same each time
+MEMORY = "/dev/shm"  # noqa: S108 - a folder of its own is made there
 NEAR = 120  # points: within so many after the first fault the second one of a pair befalls
 Pairs = Mapping[tuple[int, str], tuple[int, ...]]
 
@@ -92,14 +95,13 @@ class _Found:
             self.violated.setdefault((invariant, _without_numbers(sentence)), []).append(schedule)
 
 
-def prove(plan: Plan, scenarios: Sequence[Scenario], *, pairs: int, seed: int, jobs: int) -> Proof:
+def prove(plan: Plan, scenarios: Sequence[Scenario], *, pairs: int, jobs: int) -> Proof:
     """Every single fault at every point in each scenario, and so many pairs in all of them together."""
     found = _Found()
-    with tempfile.TemporaryDirectory(prefix="runbook-proof-") as folder:
+    with open_proof_folder() as folder:
         for number, scenario in enumerate(scenarios):
-            cast = Cast(plan, scenario, Path(folder), seed)
-            own = pairs * (number + 1) // len(scenarios) - pairs * number // len(scenarios)
-            _prove_in(cast, own, jobs, found)
+            cast = Cast(plan, scenario, folder)
+            _prove_in(cast, range(number, pairs, len(scenarios)), jobs, found)
     names = {step.id for step in plan.playbook.every_step() if step.id}
     reached = {part for place in found.steps for part in place.split(".")}
     return Proof(
@@ -117,6 +119,14 @@ def prove(plan: Plan, scenarios: Sequence[Scenario], *, pairs: int, seed: int, j
     )
 
 
+@contextlib.contextmanager
+def open_proof_folder() -> Iterator[Path]:
+    """For what the runs of a proof write: in memory where the system has such a place, as each of them waits for it."""
+    place = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None
+    with tempfile.TemporaryDirectory(prefix="runbook-proof-", dir=place) as folder:
+        yield Path(folder)
+
+
 def _violations(found: _Found) -> list[Violated]:
     violated = []
     for (invariant, _), schedules in sorted(found.violated.items()):
@@ -125,17 +135,17 @@ def _violations(found: _Found) -> list[Violated]:
     return violated
 
 
-def _prove_in(cast: Cast, pairs: int, jobs: int, found: _Found) -> None:
+def _prove_in(cast: Cast, seeds: Sequence[int], jobs: int, found: _Found) -> None:
     gc.collect()
     gc.freeze()  # what is loaded is there to stay, and a look through it would copy all of it for each process
     points: list[Point] = []
     counting = Points(lambda point: points.append(point) or ())  # type: ignore[func-returns-value]
-    random.seed(cast.seed)
+    random.seed(JITTER)
     unfaulted = Performance(cast, counting).play()
     found.unfaulted[cast.scenario.name] = unfaulted.ending
     found.points += len(points)
     found.add(unfaulted)
-    seconds = _draw(points, pairs, cast.seed)
+    seconds = _draw(points, seeds)
     pipes = [_start(cast, worker, jobs, seconds) for worker in range(jobs)]
     for told in pipes:
         for schedule in read_schedules(told):
@@ -144,15 +154,16 @@ def _prove_in(cast: Cast, pairs: int, jobs: int, found: _Found) -> None:
         os.wait()
 
 
-def _draw(points: Sequence[Point], pairs: int, seed: int) -> Pairs:
-    """The points at which the second faults befall, by the point and the name of the first."""
-    chance = Random(f"{seed} pairs")  # noqa: S311 - a proof must be repeatable
+def _draw(points: Sequence[Point], seeds: Sequence[int]) -> Pairs:
+    """The points at which the second faults befall, by the point and the name of the first: a pair for each seed."""
     drawn: dict[tuple[int, str], tuple[int, ...]] = {}
     places = [point for point in points if point.faults]
-    for _ in range(pairs):
+    for seed in seeds:
+        chance = Random(f"pair {seed}")  # noqa: S311 - a proof must be repeatable
         first = chance.choice(places)
         key = first.number, chance.choice(first.faults).name
-        drawn[key] = (*drawn.get(key, ()), first.number + chance.randint(1, NEAR))
+        near = max(1, min(NEAR, points[-1].number - first.number))
+        drawn[key] = (*drawn.get(key, ()), first.number + chance.randint(1, near))
     return drawn
 
 
@@ -175,9 +186,9 @@ def _work(cast: Cast, worker: int, jobs: int, seconds: Pairs, telling: int) -> N
         return point.faults if point.number % jobs == worker else ()
 
     def choose(point: Point) -> ProofFault:
-        return Random(f"{cast.seed} {point.number} {point.place}").choice(point.faults)  # noqa: S311 - repeatable
+        return Random(f"{point.number} {point.place}").choice(point.faults)  # noqa: S311 - repeatable
 
-    random.seed(cast.seed)
+    random.seed(JITTER)
     points = Points(fork_at, seconds, choose)
     try:
         Performance(cast, points).play()
