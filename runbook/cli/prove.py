@@ -69,8 +69,9 @@ def format_proof(proof: Proof) -> Iterator[str]:
     pairs = f", {proof.pairs} with a pair of faults" if proof.pairs else ""
     single = f"{proof.singles} with one fault at one of {proof.points} points"
     yield _row("schedules", f"{proof.schedules} tried: {len(proof.scenarios)} without a fault, {single}{pairs}")
-    for name, ending in proof.unfaulted.items():
-        yield _row("no fault", f"{name}: {ending}")
+    for number, (name, ending) in enumerate(proof.unfaulted.items()):
+        faults = "every fault but those of single reads" if number else "every fault"
+        yield _row("played on", f"{name}: {faults}; without any, the run is {ending}")
     for fault, count in sorted(proof.faults.items(), key=lambda item: (-item[1], item[0])):
         yield _row("fault", f"{count:6d}  {fault}")
     for ending, count in sorted(proof.endings.items(), key=lambda item: (-item[1], item[0])):

@@ -9,7 +9,7 @@ from runbook.errors import TransitionError
 from runbook.lab.virtual.messages import SentRequest
 from runbook.proving import oracle
 from runbook.proving.claims import ENDINGS, is_confirmed_off, untrue_ends
-from runbook.proving.demands import Demands
+from runbook.proving.demands import NOBODY, Demands
 from runbook.proving.held import OPEN, SETTLED, Asked, left_open
 from runbook.proving.truth import MOMENT, Transcript, Truth, brief
 from runbook.raft.model import ClusterView, Peer
@@ -21,9 +21,6 @@ LONGEST_SLEEP = 60.0  # seconds of virtual time
 LONGEST_RUN = 1800.0
 LONGEST_SILENCE = 300.0  # in which a run only looks, and says nothing else
 OLDEST_EVIDENCE = 10.0 + MOMENT  # seconds from the beginning of a look to the request that follows from it
-
-
-NOBODY = Peer("", "", voter=False)
 
 
 class EndlessError(BaseException):
@@ -159,8 +156,8 @@ class Checks:
         self._unseen.add(peer.id)
 
     def _is_dead(self, peer: Peer, view: ClusterView) -> None:
-        doubt = self.reason_not_dead(peer)
-        self.require(doubt is None, "I1", f"{self.name_of(peer)} is not proven dead: {doubt}")
+        if doubt := self.reason_not_dead(peer):
+            self.require(False, "I1", f"{self.name_of(peer)} is not proven dead: {doubt}")
         life = self._truth.sign_of_life(peer, view, self._look_began)
         self.require_or_race(life is None, "I1", f"a living server is removed: {life}")
         back = self._truth.back_for(peer)
@@ -269,10 +266,9 @@ class Checks:
 
     def reason_not_dead(self, peer: Peer) -> str | None:
         """Why the looks of this process do not prove that the peer is dead."""
-        confirm_for, looks = self._demands.confirm_for, self._demands.looks
         by_word = is_confirmed_off(self._records, peer, self.name_of(peer))
-        seen = self._views
-        return oracle.reason_not_dead(seen, peer, confirm_for, looks, by_word=by_word) if seen else "nobody has looked"
+        spread = self._demands.confirm_for, self._demands.looks
+        return oracle.reason_not_dead(self._views, peer, *spread, by_word=by_word) if self._views else "unseen"
 
     def seconds_since_look(self) -> float:
         """Since the newest look began; for ever where there was none."""

@@ -24,7 +24,7 @@ from runbook.hosts.process import programs_played_by
 from runbook.proving.checks import Checks, EndlessError
 from runbook.proving.claims import ENDINGS
 from runbook.proving.demands import demands_of
-from runbook.proving.faults import OF_A_MESSAGE, ProofFault
+from runbook.proving.faults import AT_A_READ, OF_A_MESSAGE, ProofFault
 from runbook.proving.points import Points, Schedule
 from runbook.proving.programs import Programs
 from runbook.proving.stage import ProofStage
@@ -40,17 +40,22 @@ CALM = 95.0  # seconds for an election, the next reconcile and a promotion, besi
 RECONCILE = 60.0  # seconds from one reconcile of a leader to the next
 NO_TOKEN = "00000000-0000-4000-8000-00000000dead"  # noqa: S105 - nobody has it, so no record can hold it
 WHO = "run"
+MISSED = ("no_leader", "quorum_lost", "unreachable", "timeout", "unavailable", "bug")  # kinds of failures
+LONGEST_LINE = 240  # of a transcript
 UNTOLD = ("cluster.looked", "step.waiting")  # of a transcript, as there are many of them
 """The lines of a look and of a pause, which a reader of a transcript can do without."""
 
 
 @dataclass(frozen=True)
 class Cast:
-    """What is the same for all schedules of one scenario. ``folder`` is where the run may write."""
+    """What is the same for all schedules of one scenario. ``folder`` is where the run may write; ``reads``: something
+    befalls single reads of the servers too.
+    """
 
     plan: Plan
     scenario: Scenario
     folder: Path
+    reads: bool = True
 
 
 class Performance:
@@ -130,7 +135,7 @@ class Performance:
             random_fraction=chance.random,
             approve=lambda _sentence, _seconds: Agreement("a person", "as a proof presumes"),
             dry_run=False,
-            keep_tracebacks=True,
+            keep_tracebacks=False,
             acquire=hold,
             answers=answers,
             choose=lambda _question, words: None if words == ANSWERS else words[0],
@@ -145,7 +150,8 @@ class Performance:
     def _reach(self, place: str, faults: tuple[ProofFault, ...]) -> ProofFault | None:
         if self._over:
             return None
-        fault = self._points.reach(self._place(place), faults)
+        befalls = faults if self._cast.reads or faults != AT_A_READ else ()
+        fault = self._points.reach(self._place(place), befalls)
         if fault is ProofFault.CRASH:
             self._crash()
         if fault in OF_A_MESSAGE:
@@ -193,6 +199,8 @@ class Performance:
         self._stage.mend()
         self._stage.timeline.wait(ended_at + CALM + 1.3 * self._cast.scenario.settings.gossip_delay)
         led = self._has_a_leader()
+        if getattr(ending, "error_kind", "") == "bug":
+            self._stage.transcript.violated("no bug", str(getattr(ending, "message", "")))
         if isinstance(ending, RunCompleted):
             self._stays_completed(ended_at)
         elif led and isinstance(ending, RunFailed):
@@ -238,11 +246,11 @@ class Performance:
         return (datetime.fromisoformat(record["at"]) - BEGAN).total_seconds()
 
     def _goes_on_well(self) -> None:
-        """I8: a run that failed can be resumed once all is well again: to its goal, or to a refusal with a reason."""
-        if self._ending is None or self._ending.error_kind == "bug":  # type: ignore[union-attr]
-            self._stage.transcript.violated("no bug", str(self._ending))
-            return
+        """I8: a run that failed can be resumed once all is well again, and does not miss the cluster then."""
         self._process(resumed=True)
+        if isinstance(self._ending, RunFailed) and self._ending.error_kind in MISSED:
+            sentence = f"{WHO}: resumed with a leader and without faults it failed: {self._ending.message}"
+            self._stage.transcript.violated("I8", sentence)
 
     def _schedule(self, ending: Ending | None = None) -> Schedule:
         transcript = self._stage.transcript
@@ -270,7 +278,7 @@ def format_transcript(lines: list[tuple[float, str, str]]) -> list[str]:
     told = []
     for at, who, what in lines:
         if not what.startswith(UNTOLD):
-            told.append(f"{at:9.3f}  {who:<9}  {what}")
+            told.append(f"{at:9.3f}  {who:<9}  {what[:LONGEST_LINE]}")
         if who == "VIOLATION":
             break
     return told

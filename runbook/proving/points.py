@@ -81,7 +81,11 @@ class Points:
             self._befalls(befallen, telling)
             return True
         os.close(telling)
-        self.played += read_schedules(told)
+        try:
+            self.played += read_schedules(told)
+        except ValueError:
+            died = ("simulation", f"its process died: {befallen}")
+            self.played.append(Schedule((*map(str, self.befallen), str(befallen)), (died,), "broken", ()))
         os.wait()
         return False
 
@@ -90,7 +94,7 @@ class Points:
         self.played = []
         self.tell = lambda schedules: tell_and_end(telling, schedules)
         ats = self.seconds.get((befallen.at, befallen.fault.name), ()) if len(self.befallen) == 1 else ()
-        self.fork_at = lambda point: [self.choose(point)] * ats.count(point.number)
+        self.fork_at = lambda point: [self.choose(point)] * ats.count(point.number) if point.faults else ()
 
 
 def tell_and_end(telling: int, schedules: Sequence[Schedule]) -> NoReturn:

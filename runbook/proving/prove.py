@@ -96,11 +96,14 @@ class _Found:
 
 
 def prove(plan: Plan, scenarios: Sequence[Scenario], *, pairs: int, jobs: int) -> Proof:
-    """Every single fault at every point in each scenario, and so many pairs in all of them together."""
+    """Every single fault at every point in each scenario, and so many pairs in all of them together.
+
+    What befalls single reads is played in the first one alone: a look is the same in each.
+    """
     found = _Found()
     with open_proof_folder() as folder:
         for number, scenario in enumerate(scenarios):
-            cast = Cast(plan, scenario, folder)
+            cast = Cast(plan, scenario, folder, reads=number == 0)
             _prove_in(cast, range(number, pairs, len(scenarios)), jobs, found)
     names = {step.id for step in plan.playbook.every_step() if step.id}
     reached = {part for place in found.steps for part in place.split(".")}
@@ -158,12 +161,14 @@ def _draw(points: Sequence[Point], seeds: Sequence[int]) -> Pairs:
     """The points at which the second faults befall, by the point and the name of the first: a pair for each seed."""
     drawn: dict[tuple[int, str], tuple[int, ...]] = {}
     places = [point for point in points if point.faults]
+    if len(places) < 2:
+        return drawn
     for seed in seeds:
         chance = Random(f"pair {seed}")  # noqa: S311 - a proof must be repeatable
-        first = chance.choice(places)
+        at = chance.randrange(len(places) - 1)
+        first, second = places[at], chance.choice(places[at + 1 : at + NEAR])
         key = first.number, chance.choice(first.faults).name
-        near = max(1, min(NEAR, points[-1].number - first.number))
-        drawn[key] = (*drawn.get(key, ()), first.number + chance.randint(1, near))
+        drawn[key] = (*drawn.get(key, ()), second.number)
     return drawn
 
 

@@ -146,7 +146,7 @@ def test_it_tells_what_was_played_and_what_came_of_it(tmp_path: Path) -> None:
     (path := tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     done = runbook({"HOME": str(tmp_path)}, "prove", str(path), "--seeds", "0", "--jobs", "1")
     assert done.returncode == 0
-    assert "no fault       healthy: completed" in done.stdout
+    assert "played on      healthy: every fault; without any, the run is completed" in done.stdout
     assert "never reached  told" in done.stdout
     assert "violations     none" in done.stdout
     assert "not proven" in done.stdout  # as a step was never reached
