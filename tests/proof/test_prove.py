@@ -60,6 +60,10 @@ MISTAKES = (
     ("guard-too-wide", "dead-follower", "dead, a look", ProofFault.ANOTHER_DIES, "I1"),
     ("resume-unsafe", "two-dead", "remove, the command removes", ProofFault.CRASH, "I8"),
 )
+EVERY = {
+    **{ProofFault.LOST_REPLY: 53, ProofFault.LATE_REPLY: 59, ProofFault.CRASH: 23},
+    **dict.fromkeys((ProofFault.LOST_REQUEST, ProofFault.CARRIED_OUT_LATE), 1),
+}
 PLACES = dict.fromkeys((ProofFault.LOST_REPLY, ProofFault.LATE_REPLY, ProofFault.CRASH), "")  # at some points of all
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -107,13 +111,13 @@ def test_a_deliberate_mistake_is_found(
 @pytest.mark.parametrize("fault", list(ProofFault), ids=lambda fault: fault.name.lower())
 def test_the_shipped_recovery_bears_each_fault(fault: ProofFault, proof_folder: Path) -> None:
     """At some of the points; `runbook prove` plays them all."""
-    every = {ProofFault.LOST_REPLY: 29, ProofFault.LATE_REPLY: 31, ProofFault.CRASH: 11}.get(fault, 1)
+    every = EVERY.get(fault, 5)
     unfaulted, *others = played(
         cast_of("remove-dead-peers", "two-dead", proof_folder), PLACES.get(fault, "remove, "), fault, every
     )
     assert unfaulted.ending == "completed"
     assert [schedule for schedule in (unfaulted, *others) if schedule.violations] == []
-    assert len(others) > 1
+    assert others
     assert all(fault.value in schedule.faults[0] for schedule in others)
 
 
@@ -135,7 +139,7 @@ def test_a_proof_is_the_same_each_time_on_one_core_and_on_two(tmp_path: Path) ->
     """With pairs of faults too."""
     (path := tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     scenarios = [read_scenario(find_scenario("dead-follower"))]
-    one, two = (prove(plan_of(str(path)), scenarios, pairs=8, jobs=jobs) for jobs in (1, 2))
+    one, two = (prove(plan_of(str(path)), scenarios, pairs=4, jobs=jobs) for jobs in (1, 2))
     assert one == two
     assert one.pairs > 0
     assert one.never_reached == ("told",)
