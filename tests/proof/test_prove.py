@@ -61,7 +61,9 @@ MISTAKES = (
     ("resume-unsafe", "two-dead", "remove, the command removes", ProofFault.CRASH, "I8"),
 )
 EVERY = {
-    **{ProofFault.LOST_REPLY: 53, ProofFault.LATE_REPLY: 59, ProofFault.CRASH: 23},
+    ProofFault.LOST_REPLY: 53,
+    ProofFault.LATE_REPLY: 59,
+    ProofFault.CRASH: 23,
     **dict.fromkeys((ProofFault.LOST_REQUEST, ProofFault.CARRIED_OUT_LATE), 1),
 }
 PLACES = dict.fromkeys((ProofFault.LOST_REPLY, ProofFault.LATE_REPLY, ProofFault.CRASH), "")  # at some points of all
