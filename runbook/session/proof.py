@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from runbook.clock import SystemClock
 from runbook.engine.plan import Plan
@@ -22,7 +23,7 @@ def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor:
     if missing and not plays_a_change(plan):
         what = f"{plan.playbook.name} cannot be proven: on a simulated cluster these steps have nothing to work on"
         raise NotStartedError(f"{what}: {', '.join(missing)}")
-    return plan
+    return replace(plan, run="proof")  # a proof is the same each time, its transcripts too
 
 
 def scenarios_for(plan: Plan) -> tuple[str, ...]:
