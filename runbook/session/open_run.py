@@ -181,10 +181,14 @@ def bound_request(
 
     Raises as :func:`open_run` does.
     """
+    return plan_of(request, environment, clock, redactor), kind_meant(request.options.choice, environment)
+
+
+def plan_of(request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor) -> Plan:
+    """The playbook and its params, of which nothing is begun. Raises as :func:`open_run` does."""
     request = replace(request, playbook=find_playbook(request.playbook))
     secret_store = SecretStore(environment, redactor)
-    plan, _ = _plan(request, _read(request.playbook), environment, clock, secret_store)
-    return plan, kind_meant(request.options.choice, environment)
+    return _plan(request, _read(request.playbook), environment, clock, secret_store)[0]
 
 
 def lock_holds_for(state: Path, who: str) -> str:
