@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 LAZY = {  # verbs and groups of them, each by the module that has it
-    **{name: name for name in ("clusters", "completion", "lab", "recover", "rehearse")},
+    **{name: name for name in ("check", "clusters", "completion", "lab", "recover", "rehearse")},
     **dict.fromkeys(("steps", "playbooks", "schema"), "shipped"),
     **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune", "ack", "stop"), "history"),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runbook.cli.terminal import Terminal
     from runbook.cluster.choice import ClusterChoice
+    from runbook.raft.diagnosis.thresholds import Thresholds, ValueRange
     from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -208,6 +209,25 @@ def parse_params(params: tuple[str, ...]) -> dict[str, str]:
         if "=" not in param:
             raise click.BadParameter("one --param has no =; write --param NAME=VALUE")  # it may be a secret
     return dict(param.split("=", 1) for param in params)
+
+
+def parse_thresholds(warning: tuple[str, ...], critical: tuple[str, ...]) -> Thresholds:
+    """By level, and by the name of the number. Raises click.BadParameter."""
+    from runbook.raft.diagnosis.check_result import METRIC_NAMES
+    from runbook.raft.diagnosis.thresholds import Thresholds, parse_range
+
+    found: list[dict[str, ValueRange]] = []
+    for option, given in (("--warning", warning), ("--critical", critical)):
+        found.append({})
+        for text in given:
+            name, _, wanted = text.partition("=")
+            if name not in METRIC_NAMES:
+                raise click.BadParameter(f"{option} {text}: write NAME=RANGE, NAME one of {', '.join(METRIC_NAMES)}")
+            try:
+                found[-1][name] = parse_range(wanted)
+            except ValueError as error:
+                raise click.BadParameter(f"{option} {text}: {error}") from None
+    return Thresholds(*found)
 
 
 def parse_labels(labels: tuple[str, ...]) -> dict[str, str]:

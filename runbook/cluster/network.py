@@ -6,15 +6,17 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, replace
 from math import inf
 from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.cluster.server_facts import ServerFacts
 from runbook.doors import check_network
 from runbook.errors import ErrorKind, NoAnswerError
-from runbook.raft.model import Reach
+from runbook.raft.model import ClusterView, Reach, Vantage
 
 WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 
@@ -105,6 +107,43 @@ class SystemNetwork:
         self, first: Iterable[Key], ask: Callable[[Key], T], follow: Callable[[T], Iterable[Key]], seconds: float
     ) -> dict[Key, T | None]:
         return threads.gather(first, ask, follow, seconds)
+
+
+class FactsNetwork:
+    """The same network; it notes what every reply shows beside its words: the server's clock and certificate."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._facts: dict[str, ServerFacts] = {}
+        self.monotonic, self.sleep = network.monotonic, network.sleep
+        self.probe, self.gather = network.probe, network.gather
+
+    def ask(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        limit: int,
+        into: IO[bytes] | None,
+        body: http.Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool | None = None,
+    ) -> Reply:
+        reply = self._network.ask(
+            url, method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
+        )
+        self._facts[url] = reply.facts
+        return reply
+
+    def with_facts(self, view: ClusterView) -> ClusterView:
+        """The view with what was noted of each server that answers."""
+        return replace(view, vantages=tuple(map(self._with_facts_of, view.vantages)))
+
+    def _with_facts_of(self, vantage: Vantage) -> Vantage:
+        facts = self._facts.get(vantage.url)
+        return vantage if facts is None or vantage.server_id is None else replace(vantage, **asdict(facts))
 
 
 def watch_ports(network: Network, addresses: Collection[str]) -> dict[str, Reach]:

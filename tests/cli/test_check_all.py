@@ -157,7 +157,9 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
         (("--label", "env"), 3, "write --label NAME=VALUE"),
         (("--label", "env=a", "--label", "env=b"), 3, "two values of one label"),
         (("--all", "--cluster", "a"), 3, "leave --cluster"),
-        (("--all", "--textfile", "x"), 3, "--textfile out"),
+        (("--all", "--critical", "dead=0"), 3, "leave --critical"),
+        (("--all", "--notify", "http://x"), 3, "leave --notify"),
+        (("--all", "--format", "text"), 3, "leave --format text"),
         (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
     ],
 )

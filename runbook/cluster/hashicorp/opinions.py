@@ -86,7 +86,7 @@ def _through_any_door(
     if newest is None or newest.leader is None or newest.leader.server_id != leader.id:
         return dict(gossip)
     found = beats(samples)
-    first = next(s for s in samples if s.leader and s.leader.server_id == leader.id)
+    first = next(s for s in samples if s.leader and s.leader.server_id == leader.id and _same_reign(s, newest))
     waited = newest.asked_at - first.came_at
     held = dict(gossip)
     for peer in peers:
@@ -101,6 +101,11 @@ def _through_any_door(
             words = f"alive in gossip, but it did not answer the leader for {waited:.0f} s"
             held[peer.id] = Opinion(OpinionKind.UNSURE, words, "pulse") if missed else seen
     return held
+
+
+def _same_reign(one: HealthSample, newest: HealthSample) -> bool:
+    """Who was elected again has counted its followers anew; where a sample tells no term, nobody knows."""
+    return one is newest or None in (one.reign, newest.reign) or one.reign == newest.reign
 
 
 def _of_beat(beat: Beat) -> Opinion:
