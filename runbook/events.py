@@ -56,6 +56,7 @@ class RunStarted(Event):
 
     ``version`` of the program wrote this record, in this ``format``. ``lock_holds_for`` says, of a run that may change
     something, against whose runs its lock protects. ``inventory`` is the file that names its cluster, where one does.
+    ``unattended``: nobody watches it.
     """
 
     kind = "run.started"
@@ -72,6 +73,7 @@ class RunStarted(Event):
     format: int = FORMAT
     lock_holds_for: str = ""
     inventory: str = ""
+    unattended: bool = False
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -41,6 +41,7 @@ def main() -> None:
     click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and foretell the whole run."),
     click.option("--run-reads", is_flag=True, help="In a dry run, run commands and requests that say effect: read."),
+    click.option("--unattended", is_flag=True, help="Nobody watches: one removal at most, and none that is final."),
 )
 def execute(playbook: str, params: tuple[str, ...], params_file: str | None, **common: Any) -> None:
     """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that --cluster or the environment names.

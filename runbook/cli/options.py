@@ -148,6 +148,7 @@ def parse_run_options(
     dry_run: bool = False,
     run_reads: bool = False,
     step: bool = False,
+    unattended: bool = False,
     answers: tuple[str, ...] = (),
 ) -> tuple[RunOptions, Terminal]:
     """From what was typed, and from where it was typed. Raises click.UsageError."""
@@ -155,6 +156,10 @@ def parse_run_options(
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
     if run_reads and not dry_run:
         raise click.UsageError("--run-reads is for --dry-run, which would not run them")
+    if unattended and (override or confirmed_off or take_over or step):
+        raise click.UsageError(
+            "--unattended says that nobody watches: what a person sets aside or confirms is left out"
+        )
     confirmed = parse_confirmed_off(confirmed_off, because)
     from runbook.cli.terminal import Terminal
     from runbook.report.stream import is_terminal
@@ -175,6 +180,7 @@ def parse_run_options(
         overrides=overrides,
         answers=parse_answers(answers),
         confirmed_off=confirmed,
+        unattended=unattended,
     )
     return options, Terminal(attended, yes, form)
 

@@ -102,6 +102,7 @@ def open_run(
         format=FORMAT,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run and on is None else "",
         inventory=choice.inventory or "",
+        unattended=plan.policy.unattended,
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text) as journal:
@@ -173,7 +174,8 @@ def _plan(
     try:
         file = read_params_file(_read(request.params_file), request.params_file) if request.params_file else NO_FILE
         params = gather_params(playbook, request.params, file, environment)
-        plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
+        values = {name: param.value for name, param in params.items()}
+        plan = bind_plan(playbook, run, values, unattended=request.options.unattended)
     except ParamError as error:
         raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:

@@ -69,6 +69,7 @@ class RunOptions:
     that they have made sure are off, and how they know, by the server's name. ``step_by_step``: every change is
     asked for. ``run_reads``: a dry run runs the commands and requests that say ``effect: read``.
     ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
+    ``unattended``: nobody watches, whatever the playbook says; a resumed run is what it began as.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
@@ -79,6 +80,7 @@ class RunOptions:
     overrides: Overrides = field(default_factory=Overrides)
     answers: Mapping[str, str] = field(default_factory=dict)
     confirmed_off: Mapping[str, str] = field(default_factory=dict)
+    unattended: bool = False
 
 
 @dataclass(frozen=True)
