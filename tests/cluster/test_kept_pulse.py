@@ -61,6 +61,15 @@ def test_who_stands_still_between_two_checks_is_named() -> None:
     assert opinion(resumed(*still), "id-5").words == "alive in gossip, but it did not answer the leader for 60 s"
 
 
+def test_who_answers_again_is_not_called_silent_for_the_time_before() -> None:
+    """Thawed since: one door shows no proof of life yet, and nothing that is wrong with it any more."""
+    frozen = sample(0.0, *(row(name, "-1ns" if name == "id-3" else "11ms") for name in NAMES[1:]), leader="id-1")
+    held = opinion(resumed(frozen, taken(60.0, 12.0)), "id-3")
+    assert (held.kind, held.words) == (OpinionKind.PRESENT, "alive")
+    again = sample(120.0, *(row(name, "-1ns" if name == "id-3" else "13ms") for name in NAMES[1:]), leader="id-1")
+    assert opinion(resumed(frozen, again), "id-3").kind is OpinionKind.UNSURE
+
+
 def opinion(samples: tuple[HealthSample, ...], name: str) -> Opinion:
     return through(2, list(samples)).opinions["id-1"][name]
 
