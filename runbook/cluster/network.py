@@ -166,3 +166,17 @@ def ask_first(network: Network, urls: tuple[str, ...], until: float, ask: Callab
             if error.kind is ErrorKind.AMBIGUOUS or network.monotonic() >= until:
                 raise
     return ask(urls[-1])
+
+
+def own_addresses(hosts: Iterable[str]) -> frozenset[str]:
+    """Which of these IP addresses are this machine's: a socket can be bound to them."""
+    own = set()
+    for host in hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.bind((host, 0))
+            own.add(host)
+        except OSError:
+            continue
+    return frozenset(own)

@@ -14,9 +14,9 @@ from runbook.clock import seconds as now
 from runbook.clock import wall_seconds
 from runbook.cluster.choice import ClusterChoice, chosen_addresses, chosen_cluster, kind_meant
 from runbook.cluster.environment import ADDRESSES
+from runbook.cluster.network import own_addresses
 from runbook.cluster.port import Cluster, PulsedCluster
 from runbook.errors import PlaybookError, SettingsError
-from runbook.inspection.machine import own_addresses
 from runbook.raft.diagnosis.check_result import ClusterIdentity
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.diagnosis.health import ClusterHealth, cluster_health

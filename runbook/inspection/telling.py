@@ -16,7 +16,6 @@ from runbook.inspection.notices import CheckNotice
 from runbook.raft.diagnosis.check_result import LEVELS, CheckResult
 from runbook.raft.diagnosis.health import OK, UNKNOWN
 from runbook.redaction import Redactor
-from runbook.steps.exchange import Request, exchange
 
 Send = Callable[[str, bytes, float], str]
 """POST these bytes to a URL within so many seconds; returns what went wrong, empty where nothing did."""
@@ -68,6 +67,8 @@ def notice_body(notice: CheckNotice, result: CheckResult) -> bytes:
 
 def send(url: str, body: bytes, seconds: float) -> str:
     """Through the one door, and only once. See :data:`Send`."""
+    from runbook.steps.exchange import Request, exchange
+
     headers = {"Content-Type": "application/json" if body.startswith(b"{") else "text/plain; charset=utf-8"}
     try:
         reply = exchange(Request("POST", url, headers, body), seconds)
