@@ -108,6 +108,7 @@ def open_run(
         inventory=choice.inventory or "",
         steps=tuple(step.id for step in plan.playbook.steps),
         plan=held.on_record() if held else {},
+        unattended=plan.policy.unattended,
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text, held) as journal:
@@ -220,9 +221,11 @@ def _plan(
 
             refuse_other_params(request.held, playbook, request.params, file)
             planned = request.held.plan.params
-            return bind_plan(playbook, run, planned), dict.fromkeys(planned, "the plan")
+            bound = bind_plan(playbook, run, planned, unattended=request.options.unattended)
+            return bound, dict.fromkeys(planned, "the plan")
         params = gather_params(playbook, request.params, file, environment)
-        plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
+        values = {name: param.value for name, param in params.items()}
+        plan = bind_plan(playbook, run, values, unattended=request.options.unattended)
     except ParamError as error:
         raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:
