@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint docs simulate bench clean
+.PHONY: help demo test check lint docs site simulate bench dist clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -25,8 +25,13 @@ lint: .venv/dev ## Formatting, lint and types, without the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: .venv/dev ## Write docs/playbook-reference.md anew from what the steps declare
+docs: .venv/dev ## Write anew what docs show of the program: every step, every verb, the pictures
 	$(BIN)/python -m runbook.cli.catalog > docs/playbook-reference.md
+	$(BIN)/python -m runbook.cli.reference > docs/command-line.md
+	$(BIN)/python -m tests.report.pictures
+
+site: .venv/docs ## Build the documentation as a site into build/site, which needs no network to be read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 simulate: .venv/dev ## Play incidents against the safety invariants on every core (SEEDS=10000, FIRST=0)
 	SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation.simulate
@@ -34,11 +39,14 @@ simulate: .venv/dev ## Play incidents against the safety invariants on every cor
 bench: .venv/dev ## Measure start-up, a whole recovery and one look, as ratios in one run
 	$(BIN)/python -m benchmarks.bench
 
+dist: .venv/dist ## Build into dist/ what is published: wheel, source archive, runbook.pyz, and the SBOM of that
+	$(BIN)/python -m release.dist
+
 clean: ## Remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
-	find runbook tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	find runbook tests benchmarks release -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# The two files are stamps: what they stand for is done once, and again when pyproject.toml changes. The demo needs no
+# These files are stamps: what they stand for is done once, and again when pyproject.toml changes. The demo needs no
 # development tools, so in an incident none are downloaded.
 .venv/runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -49,4 +57,12 @@ clean: ## Remove everything that make made
 
 .venv/dev: .venv/runtime
 	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+.venv/dist: .venv/dev
+	$(PIP) install --editable '.[dist]'
+	@touch $@
+
+.venv/docs: .venv/dev
+	$(PIP) install --editable '.[docs]'
 	@touch $@

@@ -17,6 +17,8 @@ class Looked(StepEvent):
     ``undecided`` holds the sign of trouble of each voter that is not proven alive, ``settled_by`` what would settle it.
     ``evidence`` is what each verdict rests on that is another one than in the look before. ``door`` is the address at
     which the leader answered, else another server.
+    ``opinions`` are what the other vantages hold of each peer, where that is another thing than in the look before: by
+    its words, who says so. ``contacts`` are the seconds since each was in contact with the leader, where that is known.
     ``view`` is what was seen, for this process alone: in the journal it would prove nothing to the next.
     """
 
@@ -31,6 +33,8 @@ class Looked(StepEvent):
     non_voters: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     door: str = ""
+    opinions: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    contacts: Mapping[str, float] = field(default_factory=dict)
     view: ClusterView | None = field(default=None, compare=False, repr=False)
 
     def record(self) -> dict[str, Any]:

@@ -56,7 +56,9 @@ class RunStarted(Event):
 
     ``version`` of the program wrote this record, in this ``format``. ``lock_holds_for`` says, of a run that may change
     something, against whose runs its lock protects. ``inventory`` is the file that names its cluster, where one does.
+    ``steps`` are those of the playbook, in their order, without what is inside of them.
     ``plan`` has the ``digest`` and the ``file`` of the plan that it is held to, where it was begun with one.
+    ``unattended``: nobody watches it.
     """
 
     kind = "run.started"
@@ -73,7 +75,9 @@ class RunStarted(Event):
     format: int = FORMAT
     lock_holds_for: str = ""
     inventory: str = ""
+    steps: tuple[str, ...] = ()
     plan: Mapping[str, str] = field(default_factory=dict)
+    unattended: bool = False
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,10 +114,14 @@ class StepStarted(StepEvent):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Waiting(StepEvent):
+    """For so many ``seconds``, or at most. Where the length of the ``whole`` is known, so is what has ``passed``."""
+
     kind = "step.waiting"
     durable = False
     seconds: float
     reason: str
+    passed: float | None = None
+    whole: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -115,8 +115,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_limited(path: str | Path, limit: int) -> bytes:
-    """The file, or one byte more than ``limit`` of it: as much as shows that it is too large. Raises OSError."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    """The file, or one byte more than ``limit`` of it: as much as shows that it is too large. Raises OSError.
+
+    A path that leads into a file leads nowhere, unless that file is this program.
+    """
+    try:
+        handle = open_regular(path)
+    except NotADirectoryError:
+        from runbook.package_data import read_packed
+
+        packed = read_packed(str(path))
+        if packed is None:
+            raise
+        return packed[: limit + 1]
+    with os.fdopen(handle, "rb") as file:
         data = file.read(limit + 1)
     if data is None:  # a file of the kernel's that has nothing to say yet
         raise OSError(errno.EAGAIN, "not a regular file but one that waits", str(path))

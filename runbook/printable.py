@@ -11,6 +11,8 @@ import re
 _ODD = re.compile(r"[^\n\t -~]")  # what is to be looked at; letters of all scripts are good
 _ODD_IN_A_LINE = re.compile(r"[^ -~]")
 
+_TYPED = str.maketrans({"…": "...", "→": "->", "–": "-", "×": "x", "≥": ">=", "“": '"', "”": '"', "’": "'"})
+
 
 def printable(text: str) -> str:
     """The same text with nothing in it that a terminal obeys; its line breaks and tabs stay."""
@@ -20,6 +22,11 @@ def printable(text: str) -> str:
 def printable_line(text: str) -> str:
     """The same, with its line breaks and tabs escaped too."""
     return text if text.isprintable() else _ODD_IN_A_LINE.sub(_escape, text)
+
+
+def plain_ascii(text: str) -> str:
+    """The same text in ASCII: our own signs as what is typed for them, letters of other scripts as their escapes."""
+    return text if text.isascii() else text.translate(_TYPED).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def printable_json(text: str) -> str:

@@ -46,12 +46,8 @@ def _are_mappings(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_mapping, value))
 
 
-def _maps_to_numbers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_whole, value.values()))
-
-
-def _maps_to_texts(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_text, value.values()))
+def _maps_to(fits: Fits) -> Fits:
+    return lambda value: isinstance(value, Mapping) and all(map(fits, value.values()))
 
 
 FITS: Mapping[str, Fits] = {
@@ -61,11 +57,14 @@ FITS: Mapping[str, Fits] = {
     "int": _is_whole,
     "int | None": lambda value: value is None or _is_whole(value),
     "float": _is_number,
+    "float | None": lambda value: value is None or _is_number(value),
     "tuple[str, ...]": _are_texts,
     "tuple[Mapping[str, Any], ...]": _are_mappings,
-    "Mapping[str, int]": _maps_to_numbers,
+    "Mapping[str, int]": _maps_to(_is_whole),
+    "Mapping[str, float]": _maps_to(_is_number),
+    "Mapping[str, Mapping[str, tuple[str, ...]]]": _maps_to(_maps_to(_are_texts)),
     "Mapping[str, Any]": _is_mapping,
-    "Mapping[str, str]": _maps_to_texts,
+    "Mapping[str, str]": _maps_to(_is_text),
     "ClusterView | None": lambda value: value is None,
 }
 """By the annotation of a field."""

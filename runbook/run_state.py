@@ -23,7 +23,7 @@ Record = Mapping[str, Any]
 
 
 class RunState:
-    """A run as far as its events tell. ``state`` is ``running`` where no ending was written.
+    """A run as far as its events tell. ``state`` is ``running`` where its end was not written.
 
     By the place of each step: ``steps`` its state, ``ends`` how it ended last, ``uses`` its type, ``outputs`` its
     result once it has one, ``items`` the finished rounds of one that has none yet, ``failed_items`` those that it went

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from runbook.errors import NotStartedError
 from runbook.raft.liveness import Liveness
 from runbook.raft.plan_basis import PlanBasis
 from runbook.raft.quorum import failure_tolerance, quorum
@@ -23,14 +24,6 @@ REMOVES, TRANSFERS = "raft.remove_peer", "raft.transfer_leadership"
 LONGEST = 1e9  # seconds that a plan may take
 _VERDICTS = frozenset(liveness.value for liveness in Liveness)
 _ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError)
-
-
-class OddPlanError(Exception):
-    """A file that is no plan, or not the plan that was made: why, as ``it ...``, and what to do."""
-
-    def __init__(self, why: str, next_action: str = "Make the plan anew with runbook plan") -> None:
-        super().__init__(why)
-        self.why, self.next_action = why, next_action
 
 
 @dataclass(frozen=True)
@@ -201,30 +194,34 @@ def is_plan(data: bytes) -> bool:
     return data.lstrip()[:1] == b"{" and f'"{FORMAT_KEY}"'.encode() in data[:200]
 
 
-def read_plan(data: bytes) -> SavedPlan:
-    """The plan in these bytes, with its digest. Raises OddPlanError, whatever they are."""
+def read_plan(data: bytes, place: str) -> SavedPlan:
+    """The plan in these bytes of the file ``place``, with its digest. Raises NotStartedError, whatever they are."""
+
+    def odd(why: str) -> NotStartedError:
+        return NotStartedError(f"{place} {why}", "Make the plan anew with runbook plan")
+
     if len(data) > LARGEST:
-        raise OddPlanError(f"has more than {LARGEST // 1024**2} MiB, and no plan has")
+        raise odd(f"has more than {LARGEST // 1024**2} MiB, and no plan has")
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
-        raise OddPlanError("is no JSON, as of a file that was cut off, or is no plan") from None
+        raise odd("is no JSON, as of a file that was cut off, or is no plan") from None
     if not isinstance(found, dict) or FORMAT_KEY not in found:
-        raise OddPlanError("is not what runbook plan writes")
+        raise odd("is not what runbook plan writes")
     if found[FORMAT_KEY] != FORMAT:
         was = str(found[FORMAT_KEY])[:20]
-        raise OddPlanError(f"is of format {was}, and this version of runbook reads {FORMAT}")
+        raise odd(f"is of format {was}, and this version of runbook reads {FORMAT}")
     digest = str(found.pop("digest", ""))[:64]
     try:
         if (now := _digest(found)) != digest:
             why = f"was changed after it was made: its digest is {now[:12]}…, and {digest[:12] or 'none'}… stands in it"
-            raise OddPlanError(why)
+            raise odd(why)
         plan = replace(_parse(found), digest=digest)
         as_written = plan_text(plan) == data
     except _ODD:
-        raise OddPlanError("is not what runbook plan writes, though its digest is right") from None
+        raise odd("is not what runbook plan writes, though its digest is right") from None
     if not as_written:
-        raise OddPlanError("was changed after it was made: its text is not what runbook plan writes")
+        raise odd("was changed after it was made: its text is not what runbook plan writes")
     return plan
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from runbook.errors import NoPlaybookError
+from runbook.package_data import PACKAGE, names_in
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shipped")  # noqa: PTH100, PTH118, PTH120 -- start-up
+FOLDER = os.path.join(PACKAGE, "shipped")  # noqa: PTH118 -- start-up
 SCENARIOS = os.path.join(FOLDER, "scenarios")  # noqa: PTH118
 SUFFIX = ".yaml"
 PATHS = (SUFFIX, ".yml")
@@ -14,10 +15,7 @@ PATHS = (SUFFIX, ".yml")
 
 def shipped_names(folder: str = FOLDER) -> tuple[str, ...]:
     """In alphabetical order."""
-    try:
-        return tuple(sorted(name.removesuffix(SUFFIX) for name in os.listdir(folder) if name.endswith(SUFFIX)))
-    except OSError:
-        return ()
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in names_in(folder) if name.endswith(SUFFIX)))
 
 
 def shipped_path(name: str, folder: str = FOLDER) -> str:

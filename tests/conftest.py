@@ -18,7 +18,7 @@ from tests.clock import CLOCK
 
 AGENTS = ("bao", "consul", "etcd", "nomad")  # each a marker, and the name of the binary that lights it up
 MUST_RUN_IN_CI = ("consul", "etcd")  # .ci/run installs them, so a skip there would be a promise broken in silence
-SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "VAULT_", "BAO_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR")
+SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "VAULT_", "BAO_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR", "OTEL_")
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
 MOST_WORKERS = 12

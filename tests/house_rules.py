@@ -17,11 +17,11 @@ FLOORS = {
     "shadow_events": 0, "label": 0, "printable": 0, "approvals": 0, "by_hand": 0,
     "saved_plan": 0, "plan_differences": 0,
     "cluster": 1, "hosts": 1, "lab": 1, "clock": 1, "files": 1, "shipped_playbooks": 1, "secrets": 1, "redaction": 1,
-    "decode": 1, "text": 1, "doors": 1, "signatures": 1,
+    "decode": 1, "text": 1, "doors": 1, "signatures": 1, "package_data": 1, "shipped_pages": 1,
     "steps": 2, "extension": 2,
     "engine": 3,
     "journal": 4, "report": 4,
-    "session": 5, "inspection": 5, "fleet": 5,
+    "session": 5, "proving": 5, "inspection": 5, "fleet": 5,
     "cli": 6, "__main__": 6,
 }  # fmt: skip
 NOT_FOR = {"journal": {"engine", "steps", "report"}, "report": {"engine", "steps", "journal"}}  # siblings over floor 0

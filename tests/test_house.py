@@ -21,9 +21,8 @@ def files_of_the_repository() -> list[str]:
 
 
 PACKAGE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "runbook").rglob("*.py"))
-PYTHON = PACKAGE + sorted(
-    path.relative_to(ROOT).as_posix() for room in ("tests", "benchmarks") for path in (ROOT / room).rglob("*.py")
-)
+ROOMS = ("tests", "benchmarks", "release")
+PYTHON = PACKAGE + sorted(path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
 def faults_in(paths: list[str], rule: rules.Rule) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,17 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import QUICK, ROOT
 
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "runbook", "playbooks")  # of the project, all that a build reads
+PARTS = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "runbook",
+    "playbooks",
+    "docs",
+)  # of the project, all that a build reads
 BUILD = "import sys, setuptools.build_meta as build; print(getattr(build, 'build_' + sys.argv[1])(sys.argv[2]))"
 PLAYBOOKS = ROOT / "playbooks"
+PAGES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
 SHIPPED = {
     path.relative_to(PLAYBOOKS).as_posix(): path.read_bytes()
     for pattern in ("*.yaml", "scenarios/*.yaml")
@@ -61,6 +70,19 @@ def test_the_wheel_has_every_shipped_playbook_and_scenario(wheel: Path) -> None:
     assert shipped_in(wheel) == SHIPPED
 
 
+def test_the_wheel_has_every_file_of_the_program_and_every_page(wheel: Path) -> None:
+    """And no other: a template, a page or a module that is not declared is missed by whoever needs it at night."""
+    program = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "runbook").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    shipped = {f"runbook/shipped/{name}" for name in SHIPPED}
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert inside == program | shipped | {f"runbook/{page}" for page in PAGES}
+
+
 def test_the_source_archive_makes_the_same_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
     """Whoever packages it for a distribution begins there."""
     archive = built("sdist", source, tmp_path / "out")
@@ -69,6 +91,28 @@ def test_the_source_archive_makes_the_same_wheel(source: Path, wheel: Path, tmp_
     again = built("wheel", unpacked, tmp_path / "again")
     assert shipped_in(again) == SHIPPED
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("validate", "remove-dead-peers", "recover-lost-quorum"), "2 good\n"),
+        (("docs", "servers/nomad"), (ROOT / "docs/servers/nomad.md").read_text(encoding="utf-8")),
+        (("rehearse", "--list"), "dead-leader "),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_what_is_shipped_is_read_from_inside_a_zip(
+    wheel: Path, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    """A wheel is one, as the one-file program is, which is tried by night."""
+    command = [sys.executable, "-m", "runbook", *words]
+    environment = {"PYTHONPATH": str(wheel), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
 
 
 def test_it_is_used_by_name_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:

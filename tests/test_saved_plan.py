@@ -14,7 +14,7 @@ import pytest
 
 from runbook.errors import NotStartedError, RefusedError
 from runbook.report.plan import format_plan
-from runbook.saved_plan import OddPlanError, SavedPlan, _digest, plan_text, read_plan
+from runbook.saved_plan import SavedPlan, _digest, plan_text, read_plan
 from runbook.session.plan_claims import claim_plan, refuse_used_plan
 from runbook.session.saved_plans import HeldPlan, load_plan, save_plan
 from tests.engine.planned import REMOVE, planned
@@ -25,7 +25,7 @@ NOW = "2026-01-01T00:10:00.000+00:00"
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> SavedPlan:
     plan = planned(REMOVE, tmp_path_factory.mktemp("plan"), dead={5})
-    return read_plan(plan_text(replace(plan, unknown={"one": "first", "two": "second"})))
+    return read_plan(plan_text(replace(plan, unknown={"one": "first", "two": "second"})), "it")
 
 
 def test_what_is_written_is_read_back(plan: SavedPlan, tmp_path: Path) -> None:
@@ -102,8 +102,6 @@ def test_what_is_no_plan_or_not_as_it_was_made(how: str, plan: SavedPlan, tmp_pa
         load_plan(path)
     assert str(path) in caught.value.sentence
     assert words in caught.value.sentence
-    with pytest.raises(OddPlanError):
-        read_plan(path.read_bytes())
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

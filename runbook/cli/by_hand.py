@@ -30,7 +30,7 @@ def print_foreseen(request: RunRequest, environment: Mapping[str, str], clock: C
     output, clock = Output(), clock or SystemClock()
     form = "text" if is_terminal(sys.stderr) else "none"
     with open_run(request, environment, clock, output.redactor) as session:
-        with open_event_writer(form, session.plan.run, output.err) as (write, pause):
+        with open_event_writer(form, session, output.err) as (write, pause):
             # Whoever pastes the commands is who agrees to them, so it is as if they sat at a terminal.
             person = Person(user_name(environment), Terminal(attended=True, form=form), output, pause)
             result = session.run(person, write)

@@ -96,11 +96,21 @@ def format_type(field: Field) -> str:
     return f"{field.type} from {low}" if low else field.type
 
 
-def format_playbooks() -> list[str]:
-    """A line for each playbook that is shipped: its name and its summary."""
+def format_playbooks(state: Path, now: str) -> list[str]:
+    """A line for each playbook that is shipped: its name and its summary, and when it was rehearsed or proven where
+    it was.
+    """
+    from runbook.session.practice import format_practices, read_practices
+
+    practices = read_practices(state)
     playbooks = {name: parse_playbook(_read(name), shipped_path(name), CATALOG) for name in shipped_names()}
     width = max(map(len, playbooks), default=0)
-    return [f"{name:<{width}}  {playbook.summary}".rstrip() for name, playbook in playbooks.items()]
+    lines = []
+    for name, playbook in playbooks.items():
+        lines.append(f"{name:<{width}}  {playbook.summary}".rstrip())
+        if known := practices.get(playbook.name):
+            lines.append(f"{'':<{width}}  {format_practices(known, playbook.digest, now)}")
+    return lines
 
 
 def playbook_text(name: str) -> str:
@@ -149,7 +159,7 @@ tells the same in a terminal, and there also of the steps that other packages ad
 
 **Effect** is what a step does to the world: a *read* changes nothing; a *change* is guarded, needs an agreement and is
 not made in a dry run; *unknown* is treated as a change, unless the step says `effect: read` beside its `uses`. A secret
-may stand only where it is said here, and never where others could read it.
+is allowed only where a parameter says so, and never where others could read it.
 """
 
 

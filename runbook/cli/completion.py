@@ -49,6 +49,12 @@ def _scenarios() -> Iterable[str]:
     return shipped_names(SCENARIOS)
 
 
+def _pages() -> Iterable[str]:
+    from runbook.shipped_pages import page_names
+
+    return page_names()
+
+
 def _steps() -> Iterable[str]:
     from runbook.steps.registry import MODULES
 
@@ -77,6 +83,7 @@ def _servers() -> Iterable[str]:
 _NAMES = {
     "playbook": _playbooks,
     "scenario": _scenarios,
+    "page": _pages,
     "step": _steps,
     "run": _runs,
     "cluster": _clusters,

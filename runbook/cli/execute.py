@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from runbook.cli.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
+from runbook.playbook.model import Playbook
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary
+from runbook.report.tracing import open_tracing
 from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.interrupts import stop_process
 from runbook.session.left_out import acknowledge_left_out
 from runbook.session.open_run import RunRequest, open_run, user_name
+from runbook.session.practice import format_practices, read_practices
 from runbook.session.resume_run import acknowledge, open_resumed
 from runbook.session.run_folders import folder_of, newest_to_resume, state_folder
 from runbook.session.run_session import RunOptions, RunSession
@@ -44,7 +48,15 @@ def execute_playbook(
     with open_run(request, environment, clock or SystemClock(), output.redactor) as session:
         for warning in session.plan.playbook.warnings if request.options.dry_run and terminal.form == "text" else ():
             output.note(warning.render(), indent="")
+        if terminal.form == "text":
+            playbook = session.plan.playbook
+            output.note(f"{playbook.name}: {practices_of(playbook, session.state_folder, session.clock)}", indent="")
         return _run(session, terminal, output)
+
+
+def practices_of(playbook: Playbook, state: Path, clock: Clock) -> str:
+    """How long ago it was rehearsed and proven, and whether in the text that it has now."""
+    return format_practices(read_practices(state).get(playbook.name, {}), playbook.digest, clock.now())
 
 
 def resume_run(
@@ -69,9 +81,11 @@ def resume_run(
 
 
 def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
-    with open_event_writer(terminal.form, session.plan.run, output.err) as (write, pause):
-        result = session.run(Person(user_name(session.environment), terminal, output, pause), write)
-    output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
+    plan = session.plan
+    with open_tracing(session.environment, plan.run, plan.playbook.name, output.note) as traced:
+        with open_event_writer(terminal.form, session, output.err) as (write, pause):
+            result = session.run(Person(user_name(session.environment), terminal, output, pause), traced(write))
+        output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
     return exit_code_of_ending(result.ending)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from runbook.printable import printable, printable_json, printable_line
 from runbook.redaction import Redactor
-from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
+from runbook.report.stream import Stream, can_rewrite, is_terminal, paint, size_of, wants_colour
 
 
 class Output:
@@ -28,17 +28,25 @@ class Output:
             return self.json_text("\n".join(lines))
         shown = [printable_line(self.redactor.hide(line)) for line in lines]
         if indent is not None and can_rewrite(self.out, os.environ):
-            from runbook.report.live import columns_of
             from runbook.report.screen import wrap_line
 
-            columns = columns_of(self.out) - 1
+            columns = size_of(self.out).columns - 1
             shown = [part for line in shown for part in wrap_line(line, columns, indent)]
         text = "\n".join([*shown, ""])
-        return self.out.write(paint(text) if wants_colour(self.out, os.environ) else text)
+        return self.out.say(paint(text) if wants_colour(self.out, os.environ) else text)
 
     def text(self, text: str) -> bool:
         """Print a text of ours as it is, for another program to read, or for a person. Whether stdout took it."""
         return self.out.write(printable(self.redactor.hide(text)))
+
+    def page(self, text: str) -> None:
+        """The same, screen by screen where a person reads it at a terminal."""
+        if not (is_terminal(sys.stdin) and self.out.isatty()):
+            self.text(text)
+            return
+        import click
+
+        click.echo_via_pager(printable(self.redactor.hide(text)))
 
     def json(self, data: Any, indent: int | None = None) -> bool:
         """Print the data on a line of its own, or on several. Returns whether stdout took it."""
@@ -54,4 +62,4 @@ class Output:
         """Say something on stderr. No line but the first begins at the left, so that none is forged, unless all are
         ours.
         """
-        self.err.write(printable(self.redactor.hide(text)).replace("\n", f"\n{indent}") + "\n")
+        self.err.say(printable(self.redactor.hide(text)).replace("\n", f"\n{indent}") + "\n")

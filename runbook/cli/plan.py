@@ -97,7 +97,7 @@ def make_plan(
     output, clock = Output(), clock or SystemClock()
     form = "text" if is_terminal(sys.stderr) else "none"
     with open_run(request, environment, clock, output.redactor) as session:
-        with open_event_writer(form, session.plan.run, output.err) as (write, pause):
+        with open_event_writer(form, session, output.err) as (write, pause):
             # Whoever executes the plan is asked then, so it is as if they sat at a terminal.
             person = Person(user_name(environment), Terminal(attended=True, form=form), output, pause)
             result = session.run(person, write)

@@ -59,7 +59,7 @@ def _table(runs: Sequence[PastRun]) -> list[str]:
 def _row(run: PastRun) -> tuple[str, ...]:
     if run.trouble:
         return run.name, f"unreadable: {run.trouble}"
-    outcome = ("at work" if run.at_work else "no ending") if run.outcome == "unfinished" else run.outcome
+    outcome = "at work" if run.at_work and run.outcome == "unfinished" else run.outcome
     began = format_moment(run.began) if run.began else ""
     took = "" if run.seconds is None else format_seconds(run.seconds)
     return run.name, outcome, began, took, run.cluster, _result(run)

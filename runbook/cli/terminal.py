@@ -16,11 +16,11 @@ from runbook.cli.output import Output
 from runbook.engine.services import AGREE_WITHIN
 from runbook.printable import printable
 from runbook.report.screen import Screen
-from runbook.report.stream import Stream, can_rewrite, paint, wants_colour
+from runbook.report.stream import Stream, paint, wants_ascii, wants_live_screen
 from runbook.steps.context import Agreement
 
 if TYPE_CHECKING:
-    from runbook.session.run_session import EventWriter
+    from runbook.session.run_session import EventWriter, RunSession
 
 Pause = Callable[[], AbstractContextManager[None]]
 """Inside it a person can be asked, as no event is written meanwhile."""
@@ -93,24 +93,26 @@ class Person:
 
 
 @contextlib.contextmanager
-def open_event_writer(form: str, run: str, stream: Stream) -> Iterator[tuple[EventWriter, Pause]]:
+def open_event_writer(form: str, session: RunSession, stream: Stream) -> Iterator[tuple[EventWriter, Pause]]:
     """What prints the events of this run there, in the form that :class:`Terminal` names. They hold no secret."""
     if form == "none":
         yield lambda _event: None, contextlib.nullcontext
     elif form == "json":
         from runbook.report.log import json_log
 
-        yield json_log(stream, run), contextlib.nullcontext
-    elif can_rewrite(stream, os.environ):
+        yield json_log(stream, session.plan.run), contextlib.nullcontext
+    elif wants_live_screen(stream, os.environ):
         from runbook.report.live import LiveScreen
 
-        with LiveScreen(stream, paint if wants_colour(stream, os.environ) else str) as live:
+        live = LiveScreen(stream, paint, ascii_only=wants_ascii(os.environ))
+        live.begin(session.state)
+        with live:
             yield live.write, live.pause
     else:
         screen = Screen()
 
         def write(event: Mapping[str, Any]) -> None:
             for line in screen.format_event(event):
-                stream.write(f"{line}\n")
+                stream.say(f"{line}\n")
 
         yield write, contextlib.nullcontext

@@ -18,7 +18,7 @@ from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
+from runbook.raft.removal import Refusal, refusal_of_unattended, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
 from runbook.shadow_events import labelled
 from runbook.steps.context import Agreement, StepContext
@@ -117,6 +117,8 @@ class ChangeGuards:
 
     def allow(self, context: StepContext, change: Key, uses: str) -> None:
         """The guards, and a person."""
+        if context.policy.unattended:
+            raise RefusedError(refusal_of_unattended(uses))
         self._ask_guards(context, change, uses)
         while self.permit(context, self._question(context, uses), frozenset()):
             self._ask_guards(context, change, uses)  # a person took their time

@@ -146,7 +146,7 @@ def _undecided(plan: Plan, state: RunState) -> RunRefused | None:
 
 def _summary(plan: Plan, state: RunState) -> str:
     if state.gone:
-        return "would be recovered" if state.dry_run else "recovered"
+        return "would recover the cluster" if state.dry_run else "recovered"
     if _step_of(plan, REMOVES):
         return "nothing to do"
     return "done, as a dry run: nothing was changed" if state.dry_run else "done"

@@ -42,7 +42,7 @@ def settle_open_changes(run: str, services: RunServices, state: RunState) -> fro
             continue
         services.emit(ChangeAnswered(change.step, change.item, answer, how))
         if answer == "stop":
-            what = f"stopped by a person's word: {_format_open_change(change)}"
+            what = f"a person said stop: {_format_open_change(change)}"
             raise RefusedError(Refusal("Stopped", what, _next_action(run, [change])))
         if answer == "done":
             done.add((without_process_number(change.step), change.item))

@@ -238,7 +238,7 @@ class PlaybookRunner:
             return block_done(spec, inner.scope)
         key = (place, None if number is None else number - 1)
         if self._guards.was_done(key, self._done):
-            return StepDone("done before, by a person's word", {})
+            return StepDone("done before, according to a person", {})
         act = partial(self._act, spec, frame, key)
         context = replace(step_context(spec, frame, place, self._services, self._guards), item=key[1])
         return run_rounds(spec, context, frame.scope, frame.playbook, self._services, act)

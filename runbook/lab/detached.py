@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import runbook
 from runbook.errors import LabError
 from runbook.files import read_limited, replace_file
 from runbook.lab.agent_layout import HTTP_PORTS
@@ -25,6 +24,7 @@ from runbook.lab.agents import STATE_FILE, STATE_LIMIT
 from runbook.lab.control import SOCKET, ControlRequest, answer_command, is_listening, listen, send_command
 from runbook.lab.process import LabProcess, ServerStatus, tail
 from runbook.lab.simulated import SimulatedLab
+from runbook.package_data import PACKAGE
 
 START_WAIT = 20.0  # seconds until a started lab must have said so in its folder; it takes a quarter of one
 STOP_WAIT = 5.0
@@ -51,7 +51,7 @@ class DetachedLab:
         remove_traces(folder)
         for log in (LOG, REQUEST_LOG):
             (folder / log).unlink(missing_ok=True)
-        root = Path(runbook.__file__).parent.parent
+        root = Path(PACKAGE).parent
         command = [sys.executable, "-I", "-c", BOOT, str(root), str(folder), json.dumps(dict(options))]
         process = LabProcess.spawn(command, folder / LOG)
         try:

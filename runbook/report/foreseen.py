@@ -19,7 +19,7 @@ def would_do(progress: RunState) -> Iterator[tuple[str, str]]:
 
 
 def foreseen(progress: RunState) -> Iterator[tuple[str, str]]:
-    """Each line as its label and its text; nothing where the dry run has no ending."""
+    """Each line as its label and its text; nothing where the dry run did not come to its end."""
     told = progress.foreseen
     if told is None:
         return

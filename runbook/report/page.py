@@ -201,7 +201,7 @@ def _replies(step: StepTold) -> Iterable[Part]:
             "message": step.message.splitlines()[0] if step.message else "",
             "sha256": output.get("sha256") or hashlib.sha256(data).hexdigest(),
             "body": shown,
-            "cut": ", its beginning" if body and len(shown) < len(body) else "",
+            "cut": ", its beginning; all of it is in journal.jsonl" if body and len(shown) < len(body) else "",
         }
 
 

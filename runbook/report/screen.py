@@ -115,7 +115,7 @@ class Screen:
         took = self._took(record)
         begin = f"{record['outcome']}{f' after {took}' if took else ''}"
         below = record["message"] == self.told_below
-        return [f"{begin}, as told below"] if below else _lines(f"{begin}: ", record["message"])
+        return [f"{begin}, see below"] if below else _lines(f"{begin}: ", record["message"])
 
 
 def wrap_line(line: str, columns: int, indent: int) -> list[str]:
@@ -145,6 +145,14 @@ def _looked(record: Record) -> list[str]:
 
 def _waiting(record: Record) -> str:
     return "would wait" if record.get("label") == "simulated" else "waiting"
+
+
+def _so_far(record: Record) -> str:
+    """How far it is, of a wait that is a part of a longer one."""
+    passed, whole = record.get("passed"), record.get("whole")
+    if passed is None or whole is None or abs(whole - record["seconds"]) < WORTH_TELLING:
+        return ""
+    return f", {passed:.0f} of {whole:.0f} s"
 
 
 def _would_ask(record: Record) -> str:
@@ -180,7 +188,7 @@ def words_of(record: Record) -> list[str]:
 _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.started": _started,
     "cluster.looked": _looked,
-    "step.waiting": lambda r: [f"{_waiting(r)} {r['seconds']:g} s: {r['reason']}"],
+    "step.waiting": lambda r: [f"{_waiting(r)} {r['seconds']:g} s: {r['reason']}{_so_far(r)}"],
     "step.skipped": lambda r: [r["message"]],
     "step.completed": lambda r: [r["message"]],
     "step.failed": lambda r: [r["message"]],
@@ -189,7 +197,7 @@ _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "playbook.entered": lambda r: [f"runs the playbook {r['path']}"],
     "attempt.failed": lambda r: [f"attempt {r['attempt']} failed: {r['message']}"],
     "change.approved": lambda r: [f"agreed to by {', '.join(part for part in (r['who'], r.get('how')) if part)}"],
-    "change.answered": lambda r: [f"its end was not seen: {r['answer']}, by a person's word ({r['how']})"],
+    "change.answered": lambda r: [f"its end was not seen: a person says {r['answer']} ({r['how']})"],
     "removal.requested": lambda r: [f"asking for the removal of {_peer(r)}: {r['voters_after']} voters will be left"],
     "removal.would_be_requested": lambda r: [f"would remove {_peer(r)}: {r['voters_after']} voters would be left"],
     "removal.would_be_confirmed": lambda r: [f"{r['name']} would be gone for every server that answers"],

@@ -13,6 +13,10 @@ import time
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from runbook.printable import plain_ascii
+
+UNTOLD = 80, 24  # columns and lines
+
 
 class Stream:
     """One of the process's streams, which may be missing, and may fail at any time. ``write`` never raises.
@@ -23,9 +27,14 @@ class Stream:
 
     def __init__(self, stream: TextIO | None, patience: float | None = None) -> None:
         self._stream = stream
+        self._ascii = is_terminal(stream) and wants_ascii(os.environ)
         self._patience = patience
         self._left = patience or 0.0  # seconds that are left of it
         self._rest = b""  # of a line that is cut through
+
+    def say(self, text: str) -> bool:
+        """Write what a person reads: on a terminal that knows only ASCII, in ASCII."""
+        return self.write(plain_ascii(text) if self._ascii else text)
 
     def write(self, text: str) -> bool:
         """Whether it took the text. One that fails takes nothing more: its buffer would fail again."""
@@ -93,12 +102,14 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 _RESET, _BOLD, _RED, _GREEN, _YELLOW = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"
 _WORDS = {
+    "CRITICAL": _BOLD + _RED,
+    "WARNING": _BOLD + _YELLOW,
     "REFUSED": _BOLD + _YELLOW,
     "INTERRUPTED": _BOLD + _YELLOW,
     "FAILED": _BOLD + _RED,
     "OUTCOME NOT KNOWN": _BOLD + _RED,
     "NOT KNOWN": _BOLD + _RED,
-    "would be recovered": _GREEN,
+    "would recover the cluster": _GREEN,
     "recovered": _BOLD + _GREEN,
     "nothing to do": _GREEN,
     "ok": _GREEN,
@@ -119,9 +130,34 @@ def wants_colour(stream: MayBeTerminal, environment: Mapping[str, str]) -> bool:
     return can_rewrite(stream, environment) and not environment.get("NO_COLOR")
 
 
+def wants_live_screen(stream: MayBeTerminal, environment: Mapping[str, str]) -> bool:
+    """Whether what is drawn there is seen as drawn: not where there is no colour, in the log of a CI, or where a screen
+    reader speaks it, whose user sets ``TERM=dumb``.
+    """
+    return wants_colour(stream, environment) and not environment.get("CI")
+
+
 def can_rewrite(stream: MayBeTerminal, environment: Mapping[str, str]) -> bool:
     """Whether what was written there can be written over."""
     return stream.isatty() and environment.get("TERM", "dumb") != "dumb"
+
+
+def wants_ascii(environment: Mapping[str, str]) -> bool:
+    """Whether the locale is C, in which nothing but ASCII is letters.
+
+    Python itself sets ``LC_CTYPE`` to a C locale of its own then, so that this alone says nothing.
+    """
+    ours = "" if environment.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8") else environment.get("LC_CTYPE", "")
+    return (environment.get("LC_ALL") or ours or environment.get("LANG") or "C") in ("C", "POSIX")
+
+
+def size_of(stream: Stream) -> os.terminal_size:
+    """As large as the terminal is now; 80 by 24 where it does not say (a serial line, a container's)."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return os.terminal_size((columns or UNTOLD[0], lines or UNTOLD[1]))
 
 
 def paint(text: str) -> str:

@@ -53,8 +53,8 @@ def headline(progress: RunState) -> str:
     """How it ended, with the sentence of a refusal or a failure."""
     name = progress.started["playbook"] if progress.started else "?"
     if progress.ended is None:
-        what = "was never begun" if progress.started is None else f"has no ending; the last step was {progress.step}"
-        return f"{name} {what}: it is running still, or it was killed"
+        what = f"is unfinished at step {progress.step or '?'}" if progress.started else "was never begun"
+        return f"{name} {what}: it is still running, or it was killed"
     text = str(progress.ended["message"])
     if progress.state == "completed":
         return f"{name}: {text}"
@@ -65,7 +65,7 @@ def headline(progress: RunState) -> str:
 def outcome_in_words(progress: RunState) -> str:
     """How it ended, in a word or two."""
     if progress.ended is None:
-        return "no ending"
+        return "unfinished"
     if progress.dry_run:
         return WOULD.get(progress.state, "dry run").lower()
     return str(progress.ended["message"]) if progress.state == "completed" else progress.state

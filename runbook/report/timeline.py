@@ -64,7 +64,7 @@ def draw_timeline(story: Story) -> str:
         rows.voters(story)
         _add_servers(axis, rows, story)
     height = rows.y + 8
-    inside = [*_ticks(axis, story, height), *_gaps(axis, height), *rows.elements, *_flags(axis, story, height)]
+    inside = [*_ticks(axis, story, height), *_gaps(axis, height), *_flags(axis, story, height), *rows.elements]
     return picture(WIDTH, height, "Timeline of the run", _PATTERNS, *inside)
 
 

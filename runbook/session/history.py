@@ -13,16 +13,16 @@ from runbook.run_state import RunState
 from runbook.session.interrupts import is_at_work
 from runbook.session.run_folders import UNREADABLE, began_at, read_run, run_folders
 
-UNFINISHED = "it has no ending: it is at work, or can be resumed"
+UNFINISHED = "it is unfinished: it is at work, or can be resumed"
 
 
 @dataclass(frozen=True)
 class PastRun:
     """One run of a state folder, and what came of it (``result``).
 
-    ``outcome`` is completed, refused, failed, interrupted, unreadable (``trouble`` says why), or unfinished where it
-    has no ending, which is no fault of one that is ``at_work``. ``pending`` says what somebody has yet to do with it;
-    ``unacknowledged`` that it changed something, and nobody has said that they have seen it.
+    ``outcome`` is completed, refused, failed, interrupted, unreadable (``trouble`` says why), or unfinished, which is
+    no fault of one that is ``at_work``. ``pending`` says what somebody has yet to do with it; ``unacknowledged`` that
+    it changed something, and nobody has said that they have seen it.
     """
 
     folder: Path

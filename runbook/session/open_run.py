@@ -88,13 +88,12 @@ def open_run(
     not hold any more, or :class:`NotStartedError`, and then nothing was asked of anybody.
     """
     request = replace(request, playbook=find_playbook(request.playbook))
-    state, options, held = state_folder(environment), request.options, request.held
+    state, who, options, held = state_folder(environment), user_name(environment), request.options, request.held
     text = _text(request, state, clock)
     secret_store = SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
     choice = settled(_choice(request), environment) if on is None else BY_ENVIRONMENT
     cluster = on or _cluster(choice, plan, request, environment)
-    who = user_name(environment)
     first = RunStarted(
         run=plan.run,
         playbook=plan.playbook.name,
@@ -108,7 +107,9 @@ def open_run(
         version=__version__,
         lock_holds_for=lock_holds_for(state, who) if plan.changes and not options.dry_run and on is None else "",
         inventory=choice.inventory or "",
+        steps=tuple(step.id for step in plan.playbook.steps),
         plan=held.on_record() if held else {},
+        unattended=plan.policy.unattended,
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text, held) as journal:
@@ -195,10 +196,14 @@ def bound_request(
 
     Raises as :func:`open_run` does.
     """
+    return plan_of(request, environment, clock, redactor), kind_meant(request.options.choice, environment)
+
+
+def plan_of(request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor) -> Plan:
+    """The playbook and its params, of which nothing is begun. Raises as :func:`open_run` does."""
     request = replace(request, playbook=find_playbook(request.playbook))
     secret_store = SecretStore(environment, redactor)
-    plan, _ = _plan(request, _read(request.playbook), environment, clock, secret_store)
-    return plan, kind_meant(request.options.choice, environment)
+    return _plan(request, _read(request.playbook), environment, clock, secret_store)[0]
 
 
 def lock_holds_for(state: Path, who: str) -> str:
@@ -230,9 +235,11 @@ def _plan(
 
             refuse_other_params(request.held, playbook, request.params, file, secret_store.hide)
             planned = request.held.plan.params
-            return bind_plan(playbook, run, planned), dict.fromkeys(planned, "the plan")
+            bound = bind_plan(playbook, run, planned, unattended=request.options.unattended)
+            return bound, dict.fromkeys(planned, "the plan")
         params = gather_params(playbook, request.params, file, environment)
-        plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
+        values = {name: param.value for name, param in params.items()}
+        plan = bind_plan(playbook, run, values, unattended=request.options.unattended)
     except ParamError as error:
         raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:

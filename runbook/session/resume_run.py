@@ -120,7 +120,8 @@ def _plan_of(folder: Path, state: RunState) -> Plan:
     if hidden:
         raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = state.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
-    return bind_plan(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
+    playbook, unattended = parse_playbook(text, str(path), CATALOG), state.started.get("unattended") is True
+    return bind_plan(playbook, folder.name, state.started["params"], unattended=unattended)
 
 
 def _held_to(folder: Path, state: RunState) -> HeldPlan | None:

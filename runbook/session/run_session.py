@@ -73,6 +73,7 @@ class RunOptions:
     asked for. ``run_reads``: a dry run runs the commands and requests that say ``effect: read``.
     ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     ``planning``: a plan is made of this dry run, so nobody can have signed it yet.
+    ``unattended``: nobody watches, whatever the playbook says; a resumed run is what it began as.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
@@ -84,6 +85,7 @@ class RunOptions:
     answers: Mapping[str, str] = field(default_factory=dict)
     confirmed_off: Mapping[str, str] = field(default_factory=dict)
     planning: bool = False
+    unattended: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from runbook.saved_plan import (
     LARGEST,
     REMOVES,
     TRANSFERS,
-    OddPlanError,
     PlannedRequest,
     PlannedStep,
     SavedPlan,
@@ -69,11 +68,9 @@ def load_plan(given: str | Path) -> HeldPlan:
     """Raises NotStartedError where it is no plan, or not as it was made."""
     path = Path(given).absolute()
     try:
-        return HeldPlan(path, read_plan(read_limited(path, LARGEST)))
+        return HeldPlan(path, read_plan(read_limited(path, LARGEST), str(path)))
     except OSError as error:
         raise NotStartedError(f"{path} cannot be read: {error.strerror}", "Make a plan with runbook plan") from None
-    except OddPlanError as odd:
-        raise NotStartedError(f"{path} {odd.why}", odd.next_action) from None
 
 
 def save_plan(path: Path, plan: SavedPlan) -> None:
@@ -135,7 +132,7 @@ def plan_of_run(state: RunState, records: Records, terms: PlanTerms) -> SavedPla
         asked=told["asked"],
         approvals=tuple(_rule(rule) for rule in terms.rules),
     )
-    return read_plan(plan_text(plan))  # as everybody will read it, with its digest
+    return read_plan(plan_text(plan), "the new plan")  # as everybody will read it, with its digest
 
 
 def _playbooks(started: Mapping[str, Any], records: Records) -> dict[str, str]:

@@ -11,16 +11,14 @@ from typing import Protocol, TypeVar
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
-from runbook.cluster_events import Looked
 from runbook.errors import ErrorKind, StepError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec
 from runbook.playbook.approval_rule import ApprovalRule
-from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Policy
-from runbook.raft.verdicts import undecided_voters
 from runbook.run_state import RunState
+from runbook.steps.looked import looked_event
 
 T = TypeVar("T")
 Choose = Callable[[str, tuple[str, ...]], "str | None"]  # one of these answers, by the person at the terminal
@@ -133,38 +131,11 @@ class StepContext:
         later verdict.
         """
         view = self.cluster.look(within=self.left(inf))
-        self.emit(_looked(self.step, view, self.state.last_verdicts if self.state.looks else {}))
+        looks, verdicts = self.state.looks, self.state.last_verdicts
+        self.emit(looked_event(self.step, view, *((verdicts, looks[-1]) if looks else ({}, None))))
         self.observed(view)
         return view
 
     def name_of(self, peer_id: str) -> str:
         """As the run has met it; a peer that is gone is in no new look."""
         return self.state.names.get(peer_id, peer_id)
-
-
-def _seen(view: ClusterView) -> tuple[Peer, ...]:
-    return view.best_configuration.peers if view.best_configuration else ()
-
-
-def _looked(step: str, view: ClusterView, before: Mapping[str, str]) -> Looked:
-    judged = [judge_once(view, peer) for peer in _seen(view)]
-    leader = next((peer for peer in _seen(view) if peer.id == view.leader_id), None)
-    undecided = undecided_voters(view)
-    return Looked(
-        step=step,
-        leader=leader.label if leader else None,
-        voters=sum(v.peer.voter for v in judged),
-        live_voters=sum(v.peer.voter and v.liveness is Liveness.ALIVE for v in judged),
-        verdicts={v.peer.label: v.liveness.value for v in judged},
-        undecided={voter.name: voter.sign for voter in undecided},
-        settled_by={voter.name: voter.settled_by for voter in undecided},
-        non_voters=tuple(v.peer.label for v in judged if not v.peer.voter),
-        evidence={v.peer.label: "; ".join(v.evidence) for v in judged if before.get(v.peer.label) != v.liveness.value},
-        door=_door(view),
-        view=view,
-    )
-
-
-def _door(view: ClusterView) -> str:
-    doors = sorted(view.answering, key=lambda vantage: vantage.server_id != view.leader_id)
-    return doors[0].url if doors else ""

@@ -103,7 +103,7 @@ def log_message(_context: StepContext, arguments: dict[str, Any]) -> StepResult:
 
 APPROVE = StepDeclaration(
     "approve",
-    "Ask the person at the terminal, and go on only after a yes. Without a terminal it is refused, but for --yes.",
+    "Ask the person at the terminal, and go on only after a yes. Refused without a terminal, unless --yes is given.",
     Effect.READ,
     parameters=(
         Field("prompt", "string", "what they agree to, in one sentence", required=True),

@@ -51,7 +51,7 @@ def wait_for(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         raise StepError(ErrorKind.TIMEOUT, what, "Give the step a longer timeout, or wait less")
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
-        context.emit(Waiting(context.step, round(left, 1), arguments["reason"]))
+        context.emit(Waiting(context.step, round(left, 1), arguments["reason"], round(seconds - left, 1), seconds))
         context.clock.sleep(left if context.dry_run else min(SLICE, left))
     return StepResult(f"{'would wait' if context.dry_run else 'waited'} {format_duration(seconds)}", {})
 

@@ -15,7 +15,7 @@ import pytest
 
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import PLAYBOOK, SHORT, changes, environment, followers, runbook, start
-from tests.report.test_live import at_a_terminal
+from tests.report.terminal import at_a_terminal
 
 HEAD = "runbook: 1\nname: commands\nguards: {{ {guards} }}\nsteps:\n"
 TOUCH = '  - id: {id}\n    uses: command.run\n    with: {{ argv: [sh, -c, "echo {id} >> {folder}/mark{then}"] }}\n'
@@ -273,7 +273,7 @@ def test_after_a_kill_inside_of_a_command_each_resume_asks_and_none_runs_it_unas
     code, sent = at_a_terminal([*command, "--yes"], where, b"again\n", b"[done/again/stop] ")
     assert (code, done(tmp_path)) == (0, ["once", "once"]), sent
     assert runbook(where, "resume", "last", "--answer", "once=done").returncode == 2
-    assert "again, by a person's word (at the terminal)" in runbook(where, "show", "last").stdout
+    assert "a person says again (at the terminal)" in runbook(where, "show", "last").stdout
 
 
 @pytest.mark.parametrize(("word", "code", "ran"), [("done", 0, 1), ("again", 0, 2), ("stop", 3, 1)])

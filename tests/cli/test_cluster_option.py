@@ -141,4 +141,7 @@ def test_a_helper_that_hangs_ends_a_check_in_its_time(tmp_path: Path) -> None:
     entry = "{ kind: nomad, addresses: [http://a], credentials: { token: 'exec:sleep 30' } }"
     path.write_text(f"inventory: 1\nclusters: {{ lab: {entry} }}\n")
     done = runbook({**os.environ, "RUNBOOK_INVENTORY": str(path)}, "check", "--cluster", "lab", "--timeout", "0.3")
-    assert (done.returncode, done.stdout) == (3, "RAFT UNKNOWN - the look did not finish within 0.3 s\n")
+    assert (done.returncode, done.stdout) == (
+        3,
+        "RAFT UNKNOWN - the look did not finish within 0.3 s; next: runbook diagnose --cluster lab\n",
+    )

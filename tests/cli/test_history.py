@@ -77,7 +77,7 @@ def test_the_list_has_a_header_and_says_of_each_run_how_it_ended_when_and_what_c
         ["completed", "2001-11-24 03:00:00", "1.0 s", "nomad:eu", "nothing to do"],
         ["refused", "2001-11-24 03:00:00", "3.0 s", "consul:us", "QuorumLost"],
     ]
-    assert "no ending" in rows[2]
+    assert "unfinished" in rows[2]
     assert f"{four[3]}  unreadable: " in rows[3]
     assert header.index("OUTCOME") == rows[0].index("completed")
     assert header.index("RESULT") == rows[0].index("nothing to do")
@@ -118,7 +118,7 @@ def test_show_tells_each_refusal_once(four: list[str]) -> None:
     """Where it happened there is the time, and at the end the sentence."""
     told = runbook(dict(os.environ), "show", four[1]).stdout
     assert told.count("2 of 5 voters are alive") == 1
-    assert "03:00:02  00:02  quorum    refused after 1.0 s, as told below" in told
+    assert "03:00:02  00:02  quorum    refused after 1.0 s, see below" in told
     assert "other REFUSED at step quorum: 2 of 5 voters are alive" in told
 
 
@@ -145,5 +145,5 @@ def test_who_follows_a_run_that_died_is_told_so_at_once(state_dir: Path) -> None
     lay(state_dir, NAMES[0])
     done = runbook(dict(os.environ), "show", "last", "--follow")
     assert done.returncode == 0
-    assert "it is running still, or it was killed" in done.stdout
+    assert "it is still running, or it was killed" in done.stdout
     assert len(runbook(dict(os.environ), "show", "last", "--follow", "--format", "json").stdout.splitlines()) == 1

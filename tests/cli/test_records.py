@@ -101,7 +101,7 @@ def of_age(days: float, outcome: str = "completed", **more: object) -> PastRun:
 OLD = of_age(100)
 STAYS = [
     (of_age(100, "unreadable", trouble="changed"), "cannot be read"),
-    (of_age(100, "unfinished", pending="it has no ending"), "it has no ending"),
+    (of_age(100, "unfinished", pending="it is unfinished"), "it is unfinished"),
     (of_age(100, "failed", pending="nobody has seen the end"), "nobody has seen the end"),
     (of_age(20, unacknowledged=True), "nobody has acknowledged it"),
 ]
@@ -134,7 +134,7 @@ def test_nothing_is_removed_that_nobody_agreed_to(state_dir: Path) -> None:
     asked = runbook(dict(os.environ), "prune", "--keep", "1")
     assert (asked.returncode, old.exists()) == (3, True)
     assert f"to be removed: {old.name}\n" in asked.stdout
-    assert f"{open_.name} stays: it has no ending" in asked.stdout
+    assert f"{open_.name} stays: it is unfinished" in asked.stdout
     assert "nobody agreed, so nothing was removed; without a terminal add --yes" in asked.stderr
     done = runbook(dict(os.environ), "prune", "--keep", "1", "--yes")
     assert (done.returncode, sorted(path.name for path in old.parent.iterdir())) == (0, [open_.name, newest.name])

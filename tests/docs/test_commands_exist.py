@@ -48,7 +48,8 @@ def test_a_command_that_does_not_exist_would_be_found(words: str) -> None:
 )
 def test_a_verb_is_on_a_page_and_tells_of_itself(path: tuple[str, ...], command: click.Command) -> None:
     """In an incident nobody reads the source; every verb and each of its options says what it is for."""
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    by_hand = [page for page in PAGES if page.name != "command-line.md"]  # which is drawn from the verbs
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in by_hand)
     told = re.search(rf"runbook {' '.join(path)}\b", pages) or re.search(rf"runbook {path[0]} .*`{path[-1]}`", pages)
     assert told, f"no page shows `runbook {' '.join(path)}`"
     assert command.help

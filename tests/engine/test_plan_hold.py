@@ -31,7 +31,7 @@ def test_the_plan_has_each_removal_with_its_numbers(tmp_path: Path) -> None:
     assert (second.voters_before, second.voters_after, second.quorum_after, second.live_after) == (4, 3, 2, 3)
     assert (first.tolerance_after, second.tolerance_after) == (0, 1)
     assert {server.name: server.verdict for server in plan.servers}["s5.global"] == "dead"
-    assert (plan.leader, plan.term, plan.outcome) == ("id-1", 2, "would be recovered")
+    assert (plan.leader, plan.term, plan.outcome) == ("id-1", 2, "would recover the cluster")
 
 
 def test_nothing_moved_and_exactly_the_planned_requests_leave_in_their_order(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_person_at_the_terminal_may_tell(tmp_path: Path, answer: str, told: st
     first.answer = answer
     resumed(first)
     record = next(r for r in first.records if r["kind"] == f"removal.{told}")
-    assert record["message"] == "by the word of the person at the terminal"
+    assert record["message"] == "according to the person at the terminal"
 
 
 def test_a_resumed_run_looks_as_long_as_a_new_one_before_it_removes(tmp_path: Path) -> None:

@@ -63,6 +63,6 @@ def test_a_word_given_beforehand_settles_what_no_look_can_tell(
     settled = [record for record in run.records[before:] if record["kind"] == "removal.confirmed"]
     assert [record["kind"] for record in settled] == told
     if told:
-        assert settled[0]["message"] == "by a person's word, given by --answer"
+        assert settled[0]["message"] == "according to --answer"
     else:
         assert "--answer remove=done or =again" in str(getattr(ending, "message", ""))

@@ -11,6 +11,7 @@ from typing import Any
 from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.engine.execute import Ending
 from runbook.lab.virtual.approach import Shape
+from runbook.report.summary import AROUND, format_summary
 from tests.foretold.standing import StandingWorld, chance_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,12 +80,27 @@ def compare(name: str, seed: int, folder: Path) -> Comparison:
     if running != worlds[1][0].running() or moves(seed, folder, worlds[1][0].world.timeline.now):
         compared.counts["the world moved by itself"] += 1
         return compared
+    compared.differences += [f"{name} {seed}: the summary leaves out {what}" for what in _untold(worlds[1][0])]
     differences = [f"{name} {seed} ({person}): {each}" for each in _differences(compared, *worlds[0], *worlds[1])]
     if differences and worlds[0][0].incident.approach.shape in BALANCERS:
         compared.counts["a balancer showed another server"] += 1
         return compared
     compared.differences += differences
     return compared
+
+
+def _untold(real: StandingWorld) -> Iterator[str]:
+    """What a run has done, or let pass, of which its summary says nothing; long lists are counted there."""
+    told = "\n".join(format_summary(real.state, "/state/runs/r"))
+    uses = {record["step"]: record["uses"] for record in real.records if record["kind"] == "step.started"}
+    for record in real.records if " more: " not in told else ():
+        kind, step = record["kind"], record.get("step", "")
+        if kind == "change.begun" or (kind == "step.failed" and record["goes_on"] and uses[step] not in AROUND):
+            words = f"{step} ("
+        else:
+            words = f" {record['name']}" if kind == "removal.requested" else ""
+        if words not in told:
+            yield f"{kind} of {words}"
 
 
 def moves(seed: int, folder: Path, until: float) -> bool:

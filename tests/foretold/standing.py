@@ -38,7 +38,7 @@ from runbook.steps.context import Agreement
 from runbook.steps.exchange import Request
 from runbook.steps.registry import CATALOG
 from tests.simulation.incident import TOKEN, draw, stream
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.tool import CrashPoint, ToolNetwork, VirtualClock
 from tests.simulation.world import SimulatedWorld
 
@@ -108,7 +108,7 @@ class StandingWorld:
 
     def _services(self, person: str, dry_run: bool) -> RunServices:
         world, own = self.world, stream(self.seed, "tool")
-        unwatched = cast("Checks", _Unwatched())
+        unwatched = cast("IncidentChecks", _Unwatched())
         network = ToolNetwork(world.network, world.timeline, world.faults, CrashPoint(), unwatched, TOKEN, own)
         settings = HttpSettings({"X-Nomad-Token": TOKEN}, read_only=dry_run)
 

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+needs_browser = pytest.mark.skipif(FOUND is None, reason="no chromium on PATH")
 PATIENCE = 60.0  # seconds for one answer, on a busy machine
 WATCHED = ("Network.requestWillBeSent", "Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
 
@@ -99,7 +102,8 @@ def browser(folder: Path) -> Iterator[Page]:
     assert FOUND
     ours, theirs = os.pipe(), os.pipe()  # what we write, and what we read
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={folder}"]
-    words += ["--disable-background-networking", "--no-first-run", "--hide-scrollbars"]
+    words += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    words += ["--hide-scrollbars"]
     command = f"exec {FOUND} {' '.join(words)} 3<&{ours[0]} 4>&{theirs[1]}"
     process = subprocess.Popen(
         ["bash", "-c", command],

@@ -18,11 +18,11 @@ from runbook.lab import serving
 from runbook.lab.simulated import SimulatedLab
 from runbook.printable import printable, printable_json, printable_line
 from tests.command_line import PLAYBOOK, QUICK, environment, followers, runbook
-from tests.report.test_live import at_a_terminal
+from tests.report.terminal import at_a_terminal
 
 FORGED = "00:99  remove    ok  FORGED"
 EVIL = f"\x1b[2J\x9b31m\u202e\u2028evil\x07\r\n{FORGED}\x00"
-OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[2K|\r(?=\n)")  # colour, the live line, the end of a line
+OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[\d+A|\x1b\[[JK]|\r(?=\x1b|\n|─)")  # colour, the picture, the end of a line
 LOOKS = [
     ["diagnose"],
     ["diagnose", "--format", "json"],
@@ -107,7 +107,7 @@ def test_hostile_words_reach_no_pipe_and_no_file(evil: SimulatedLab, tmp_path: P
 
 def test_hostile_words_reach_no_terminal(evil: SimulatedLab, tmp_path: Path) -> None:
     """With colours, a live line, and a person who is asked."""
-    where = {**environment(evil, followers(evil)[-1]), "TERM": "xterm"}
+    where = {**environment(evil, followers(evil)[-1]), "TERM": "xterm", "LANG": "C.UTF-8", "CI": "", "NO_COLOR": ""}
     for words in (*LOOKS, ["export", "last", "--output", str(tmp_path / "record.tar.gz")]):
         asks = [word for word in words if word not in ("--yes", "--log-format", "text")]
         _, sent = at_a_terminal([sys.executable, "-m", "runbook", *asks], where, b"y\n" * 3)

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,8 @@ from runbook.report.page import format_page
 from runbook.report.playbook_lines import PlaybookText
 from tests.cli.test_history import NAMES, lay
 from tests.command_line import runbook
-from tests.report import chromium
-from tests.report.chromium import Page
+from tests.report.chromium import Page, needs_browser
 
-needs_browser = pytest.mark.skipif(chromium.FOUND is None, reason="no chromium on PATH")
 EVIL = "</title></text><script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(2)>\u202eevil\"'&`{{7*7}}"
 HEBREW = "שרת-אחת"
 PLAYBOOK = f"""\
@@ -87,12 +85,6 @@ def events() -> list[dict[str, Any]]:
 def page_of(told: list[dict[str, Any]], text: str = PLAYBOOK) -> str:
     steps = {"look": (4, 5), "ask": (6, 5)}
     return format_page(told, fold_recorded(told), PlaybookText(text, steps))
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with chromium.browser(tmp_path_factory.mktemp("browser")) as page:
-        yield page
 
 
 CONTRAST = """

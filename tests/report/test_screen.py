@@ -145,5 +145,5 @@ def test_a_refusal_that_is_told_below_is_told_once() -> None:
     refused = {**failed("quorum"), "outcome": "refused", "message": "2 of 5 voters"}
     end = {"kind": "run.refused", "step": "quorum", "code": "QuorumLost", "message": "2 of 5 voters"}
     seen = told_afterwards(*recorded(started("quorum"), refused, end), told_below="2 of 5 voters")
-    assert seen[2:] == ["03:00:00  00:00  quorum    refused, as told below", "03:00:00  00:00  quorum    REFUSED"]
+    assert seen[2:] == ["03:00:00  00:00  quorum    refused, see below", "03:00:00  00:00  quorum    REFUSED"]
     assert "2 of 5 voters" in told_afterwards(*recorded(started("quorum"), refused, end))[2]

@@ -25,7 +25,7 @@ def test_a_wait_passes_in_slices_and_each_is_told(world: World) -> None:
     """I10: whoever looks at the screen sees how long it still is."""
     assert world.run("wait.for", duration=25.0, reason="a reason") == ("waited 25s", {})
     assert world.clock.slept == [10.0, 10.0, 5.0]
-    assert world.events == [Waiting("it", left, "a reason") for left in (25.0, 15.0, 5.0)]
+    assert world.events == [Waiting("it", left, "a reason", 25.0 - left, 25.0) for left in (25.0, 15.0, 5.0)]
 
 
 def test_a_wait_of_nothing_is_over_at_once(world: World) -> None:

@@ -86,6 +86,13 @@ def format_names(peers: Sequence[Peer]) -> str:
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}" if labels else "nobody"
 
 
+def format_choice(number: int, peers: Sequence[Peer]) -> str:
+    """``any one of s1.global, s2.global and s3.global``; all of them where they are no more."""
+    names = format_names(peers)
+    words = {1: "one", 2: "two", 3: "three"}.get(number, str(number))
+    return f"any {words} of {names}" if number < len(peers) else names
+
+
 def format_count(number: int, thing: str) -> str:
     """``1 voter``, ``2 voters``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -17,7 +17,15 @@ from collections.abc import Iterator
 
 from runbook.raft.advice import GIVE_ADDRESS
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
-from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS, Certainty, Finding, Severity, format_names, server_of
+from runbook.raft.diagnosis.findings import (
+    REMOVE_DEAD_PEERS,
+    Certainty,
+    Finding,
+    Severity,
+    format_choice,
+    format_names,
+    server_of,
+)
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation
 from runbook.raft.listeners import how_to_unseal
 from runbook.raft.liveness import Liveness, judge_once
@@ -131,7 +139,7 @@ def _bring_back(context: DiagnosisContext, back: list[Peer]) -> str:
     waiting = [o.peer for o in context.missing if o.appearance is Appearance.WAITS]
     if len(waiting) >= lacking:
         return f"{how_to_unseal(context.view, waiting)}. {lacking} of them {'is' if lacking == 1 else 'are'} enough"
-    start = f"Start {format_names(back)}" if len(back) <= lacking else f"Start {lacking} of {format_names(back)}"
+    start = f"Start {format_choice(lacking, back)}"
     unseal = f"{how_to_unseal(context.view, waiting)}. " if waiting else ""
     by_hand = (
         CHECK_FIRST
@@ -171,7 +179,7 @@ def _leader_and_too_few_voters(context: DiagnosisContext) -> Finding:
             f"quorum has just been lost and the leader has not noticed: {context.voter_counts}",
             _evidence(context.missing),
             f"{NO_REMOVAL}. "
-            f"Start {context.needed - context.live} of {format_names(peers)} again with the existing data",
+            f"Start {format_choice(context.needed - context.live, peers)} again with the existing data",
             tuple(server_of(peer) for peer in peers),
         )
     if context.view.quorum_proof:

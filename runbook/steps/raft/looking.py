@@ -11,6 +11,7 @@ from runbook.cluster_events import PortOpened
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
+from runbook.raft.diagnosis.findings import format_choice, format_names
 from runbook.raft.diagnosis.quorum_checks import how_to_recover
 from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach
@@ -104,12 +105,33 @@ def look_until_decided(
 
     def tell_and_pause(_waited: float, _held: int) -> float:
         seconds = pause(context, waited_for)
-        reason = "; ".join(f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in waited_for)
-        context.emit(Waiting(context.step, round(seconds, 1), reason))
+        reason = _awaited(waited_for)
+        context.emit(Waiting(context.step, round(seconds, 1), reason, *_confirmed_so_far(context, waited_for)))
         return _watch_ports(context, seconds)
 
     wait(context.clock, decided, every=tell_and_pause, within=within)
     return context.state.looks[-1]
+
+
+def _awaited(verdicts: Collection[Verdict]) -> str:
+    """Whose death takes time to confirm, and why the others are unknown."""
+    confirming = [verdict.peer for verdict in verdicts if verdict.seen_for is not None]
+    told = [f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in verdicts if verdict.seen_for is None]
+    are = "is" if len(confirming) == 1 else "are"
+    return "; ".join([*([f"confirming {format_names(confirming)} {are} dead"] if confirming else []), *told])
+
+
+def _confirmed_so_far(context: StepContext, verdicts: Iterable[Verdict]) -> tuple[float, float] | tuple[None, None]:
+    """For how long whoever takes longest to confirm has looked dead by now, of how many seconds that are needed."""
+    confirming = [
+        (verdict.seen_for + context.state.looks[-1].seconds, max(verdict.lasting, context.state.confirm_for))
+        for verdict in verdicts
+        if verdict.seen_for is not None
+    ]
+    if not confirming:
+        return None, None
+    passed, whole = max(confirming, key=lambda one: one[1] - one[0])
+    return round(min(passed, whole), 1), whole
 
 
 def _watch_ports(context: StepContext, seconds: float) -> float:
@@ -179,9 +201,8 @@ def _without_leader(view: ClusterView, led_lately: bool) -> tuple[ErrorKind, str
     if not voters or live >= quorum(len(voters)):
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
         return ErrorKind.NO_LEADER, what, "Wait for an election and run again"
-    missing = [p.label for p in voters if judge_once(view, p).liveness is not Liveness.ALIVE]
-    lacking = quorum(len(voters)) - live
-    start = f"Start {', '.join(missing)}" if len(missing) <= lacking else f"Start {lacking} of {', '.join(missing)}"
+    missing = [peer for peer in voters if judge_once(view, peer).liveness is not Liveness.ALIVE]
+    start = f"Start {format_choice(quorum(len(voters)) - live, missing)}"
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
     return (
         ErrorKind.QUORUM_LOST,

@@ -177,7 +177,8 @@ def gather_evidence(
 
     def pause(waited: float, _held: int) -> float:
         left = round(max(0.0, confirm_for - waited), 1)
-        context.emit(Waiting(context.step, left, "looking whether anybody leads or comes back"))
+        told = "looking whether anybody leads or comes back"
+        context.emit(Waiting(context.step, left, told, round(min(waited, confirm_for), 1), confirm_for))
         return pause_between_looks(confirm_for)
 
     wait(context.clock, decided, every=pause, within=context.left(confirm_for + PATIENCE))

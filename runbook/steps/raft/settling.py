@@ -206,7 +206,7 @@ def _ask_a_person(context: StepContext, peer_id: str) -> tuple[Settled, str]:
     name = context.name_of(peer_id)
     given = context.answers.get(context.step)
     if given in ("done", "again"):
-        return (Settled.DONE if given == "done" else Settled.NOT_DONE), "by a person's word, given by --answer"
+        return (Settled.DONE if given == "done" else Settled.NOT_DONE), "according to --answer"
     question = f"Was {name} removed? The servers do not agree, or one hangs and may hold the request"
     answer = None if given == "stop" else context.choose(question, ("done", "not done"))
     if answer is None:
@@ -215,7 +215,7 @@ def _ask_a_person(context: StepContext, peer_id: str) -> tuple[Settled, str]:
         advice = "Run runbook diagnose; bring back or stop the servers that do not answer; then resume at a terminal"
         advice += f", or with --answer {context.step}=done or =again"
         raise RefusedError(Refusal("CannotTell", sentence, advice))
-    return Settled(answer), "by the word of the person at the terminal"
+    return Settled(answer), "according to the person at the terminal"
 
 
 def record_vanished(context: StepContext, peer_id: str) -> StepResult:

@@ -74,7 +74,8 @@ def _watch_for_return(context: StepContext, seconds: float, view: ClusterView) -
     until = context.clock.monotonic() + seconds
     while (left := until - context.clock.monotonic()) > 0:
         pause = min(10.0, left)
-        context.emit(Waiting(context.step, round(left, 1), "watching that no removed server is added back"))
+        told = "watching that no removed server is added back"
+        context.emit(Waiting(context.step, round(left, 1), told, round(seconds - left, 1), seconds))
         context.clock.sleep(pause)
         view = look_again(context)
         _raise_if_added_back(context, view)
