@@ -213,7 +213,11 @@ def read_plan(data: bytes, place: str) -> SavedPlan:
         raise odd(f"is of format {was}, and this version of runbook reads {FORMAT}")
     digest = str(found.pop("digest", ""))[:64]
     try:
-        if (now := _digest(found)) != digest:
+        now = _digest(found)
+    except _ODD:
+        raise odd("is not what runbook plan writes") from None
+    try:
+        if now != digest:
             why = f"was changed after it was made: its digest is {now[:12]}…, and {digest[:12] or 'none'}… stands in it"
             raise odd(why)
         plan = replace(_parse(found), digest=digest)

@@ -16,6 +16,7 @@ from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError, une
 from runbook.events import Approved
 from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
+from runbook.playbook.model import Playbook
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal, refusal_of_unattended, refusal_over_max_changes, refusal_to_change
@@ -45,6 +46,7 @@ class ChangeGuards:
         self.state = state
         self.hold = _hold_of(services, state)
         self._signed: set[tuple[ApprovalRule, ...]] = set()  # the rules under which enough people have signed
+        self._asking = set[str]()  # where the steps of playbooks within steps are that ask for signatures of their own
         self._lock = RLock()
         self._changes = changes
         self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
@@ -87,13 +89,15 @@ class ChangeGuards:
         self._held = peers
         self._services.emit(ClusterClaimed(tuple(sorted(peers))))
 
-    def enter(self, place: str, path: str, digest: str) -> None:
+    def enter(self, place: str, path: str, playbook: Playbook) -> None:
         """The playbook within the step at ``place`` must be what an earlier process of this run met there, and that of
         the plan. Raises StepError for the one and RefusedError for the other.
         """
-        if self.state.entered.get(place, digest) != digest:
+        if self.state.entered.get(place, playbook.digest) != playbook.digest:
             raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
-        self.hold.enter(place, path, digest)
+        self.hold.enter(place, path, playbook.digest)
+        if playbook.approval is not None:
+            self._asking.add(f"{place}/")
 
     def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T], *, known: bool = True) -> T:
         """One attempt at a change that is no removal: the guards, the intent on record, and then the act.
@@ -154,13 +158,17 @@ class ChangeGuards:
         if (
             not context.approvals
             or context.approvals in self._signed
-            or any(self.state.steps.get(place) == "succeeded" for place in places)
+            or any(self.state.steps.get(place) == "succeeded" and self._asked_alike(place, context) for place in places)
         ):
             return
         for agreed in self._services.check_approved(context.approvals):
             plan = f"the plan {self._services.plan.digest}" if self._services.plan else ""
             self._services.emit(Approved(context.step, agreed.who, agreed.how, plan))
         self._signed.add(context.approvals)
+
+    def _asked_alike(self, confirmed: str, context: StepContext) -> bool:
+        """Whether each playbook around the step that asks for signatures is around the one at this place too."""
+        return all(confirmed.startswith(within) for within in self._asking if context.step.startswith(within))
 
     def agreed(self, sentence: str, seconds: float) -> Agreement:
         """Who said yes."""

@@ -264,7 +264,7 @@ class PlaybookRunner:
         run = str(frame.scope["run"]["id"])
         path, playbook, plan = prepare_nested(spec, frame.paths, run, frame.policy, arguments)
         own = self._nested.place_for(f"{place}.{frame.scope['loop']['index']}" if spec.for_each else place)
-        self._guards.enter(own, path, playbook.digest)
+        self._guards.enter(own, path, playbook)
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
         inner = nested_frame(frame, plan, path, f"{own}/")
         failure = self._run_playbook(inner)
