@@ -265,12 +265,19 @@ def _parse(found: Mapping[str, Any]) -> SavedPlan:
         isinstance(plan.params, dict),
         plan.playbooks and not any("\0" in path for path in (*plan.playbooks, plan.playbook, plan.inventory)),
         all(server.verdict in _VERDICTS for server in plan.servers),
+        all(_is_of(request, plan.servers) for request in plan.requests if request.uses == REMOVES),
         all(type(flag) is bool for server in plan.servers for flag in (server.voter, server.in_contact)),
         all(type(time) in (int, float) and 0 <= time < LONGEST for time in (plan.seconds, plan.waits)),
     )
     if not all(good):
         raise TypeError("another form")
     return plan
+
+
+def _is_of(request: PlannedRequest, servers: tuple[SeenServer, ...]) -> bool:
+    """Whether the name and the address that people read are those of the id by which the cluster is asked."""
+    whom = (request.name, request.address)
+    return all(whom == (server.name, server.address) for server in servers if server.id == request.peer)
 
 
 def _request(row: Mapping[str, Any]) -> PlannedRequest:

@@ -55,6 +55,12 @@ def forged(**changes: Any) -> Callable[[bytes], bytes]:
     return forge
 
 
+def renamed(text: bytes) -> bytes:
+    """Whoever signs reads the name, and the id is what is removed."""
+    (request,) = json.loads(text)["requests"]
+    return forged(requests=[request | {"name": "s4.global"}])(text)
+
+
 def in_another_order(text: bytes) -> bytes:
     """What a mapping holds is the same, and what is told first is not."""
     data = json.loads(text)
@@ -88,6 +94,7 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a path that no file has": (forged(playbooks={"/a\0b": "x"}), "is not what runbook plan writes, though"),
     "an inventory that no file is": (forged(inventory="/a\0b"), "is not what runbook plan writes, though"),
     "another order": (in_another_order, "was changed after it was made: its digest is "),
+    "a removal by another name": (renamed, "is not what runbook plan writes, though"),
     "no playbook": (forged(playbooks={}), "is not what runbook plan writes, though"),
 }
 

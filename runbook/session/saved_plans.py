@@ -146,6 +146,7 @@ def _requests(records: Records, servers: tuple[SeenServer, ...]) -> list[Planned
     for record in records:
         if record["kind"] == "removal.would_be_requested":
             whom = (str(record["peer"]), str(record["name"]), str(record["address"]))
+            whom = next(((each.id, each.name, each.address) for each in servers if each.id == whom[0]), whom)
             found.setdefault((REMOVES, whom[0]), PlannedRequest(str(record["step"]), None, REMOVES, *whom))
         elif record["kind"] == "change.would_begin" and record["label"] != Label.UNKNOWN.value:
             place = str(record["step"]), record["item"]
