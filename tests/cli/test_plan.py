@@ -235,7 +235,7 @@ def test_six_refusals_and_the_good_one(lab: SimulatedLab, tmp_path: Path) -> Non
         done = runbook(env, "execute", PLAYBOOK, *cluster, *QUICK, *words)
         assert (done.returncode, changes(lab)) == (3, []), done.stdout
         assert "a plan of this run must be signed by 2 people of " in done.stdout
-        assert "runbook plan remove-dead-peers -o plan.json; have them run runbook approve plan.json" in done.stdout
+        assert f"runbook plan {PLAYBOOK} --cluster practice -o plan.json; have them run runbook approve" in done.stdout
     made = runbook(env, "plan", PLAYBOOK, *cluster, *SHORT, "-o", str(target))
     assert made.returncode == 0, made.stdout + made.stderr
     assert f"must be signed     by 2 people of {rule['by']}" in made.stdout

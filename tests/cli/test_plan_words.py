@@ -113,3 +113,26 @@ def test_a_run_on_a_cluster_of_the_inventory_is_resumed_on_that_alone(signed: Si
     told = signed.refused("resume", "last", "--yes", *signed.other, code=2)
     assert "the run began on nomad:asks, and nomad:free is named now" in told
     assert "must be signed by 1 person" in signed.refused("resume", "last", "--yes", "--kind", "nomad")
+
+
+OUTER = """\
+runbook: 1
+name: outer
+guards: { max_changes: 1 }
+steps:
+  - uses: playbook.run
+    with: { playbook: act.yaml }
+"""
+
+
+def test_what_is_to_be_typed_for_signatures_is_told_as_it_works(signed: Signed) -> None:
+    """A playbook by its path, also one within it that alone asks for them."""
+    asks = f"approve: {{ by: {signed.folder / 'signers'} }}\n"
+    inner, outer = Path(signed.playbook), signed.folder / "outer.yaml"
+    inner.write_text(inner.read_text(encoding="utf-8").replace("steps:\n", f"{asks}steps:\n"), encoding="utf-8")
+    outer.write_text(OUTER, encoding="utf-8")
+    told = signed.refused("execute", str(outer), "--yes", *signed.other)
+    assert f"runbook plan {outer} --cluster free -o plan.json; have them run runbook approve plan.json" in told
+    target = signed.folder / "plan.json"
+    told = signed.refused("plan", str(outer), *signed.other, "-o", str(target), code=0)
+    assert f"Next: runbook approve {target}, by those who must sign it; then runbook execute --plan" in told
