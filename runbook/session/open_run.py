@@ -89,8 +89,7 @@ def open_run(
     """
     request = replace(request, playbook=find_playbook(request.playbook))
     state, who, options, held = state_folder(environment), user_name(environment), request.options, request.held
-    text = _text(request, state, clock)
-    secret_store = SecretStore(environment, redactor or Redactor.of(environment))
+    text, secret_store = _text(request, state, clock), SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
     choice = settled(_choice(request), environment) if on is None else BY_ENVIRONMENT
     cluster = on or _cluster(choice, plan, request, environment)
