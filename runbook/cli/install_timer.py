@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +91,7 @@ def _as_text(timed: TimedCommand, crontab: bool) -> str:
     from runbook.inspection.timers import cron_line, service_unit, timer_unit
 
     if crontab:
-        return f"{cron_line(timed, socket.gethostname())}\n"
+        return f"{cron_line(timed, os.uname().nodename)}\n"
     where = f"# /etc/systemd/system/{timed.name}"
     return f"{where}.service\n{service_unit(timed)}\n{where}.timer\n{timer_unit(timed)}"
 
@@ -102,7 +102,7 @@ def _write(timed: TimedCommand, crontab: bool, root: Path) -> list[str]:
 
     if crontab:
         path = root / "etc/cron.d" / timed.name.replace(".", "-")  # cron reads no file with a dot in its name
-        _write_one(path, f"{WRITTEN_BY}\n{cron_line(timed, socket.gethostname(), 'root')}\n")
+        _write_one(path, f"{WRITTEN_BY}\n{cron_line(timed, os.uname().nodename, 'root')}\n")
         return [f"written: {path}"]
     folder = root / "etc/systemd/system"
     units = {folder / f"{timed.name}.service": service_unit(timed), folder / f"{timed.name}.timer": timer_unit(timed)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_all_faults_of_a_bad_scenario_are_reported(path: Path, rewrite: bool) ->
 def test_a_bad_scenario_ends_with_2_and_its_place() -> None:
     """Before anything is played."""
     path = HERE / "bad" / "impossible.yaml"
-    done = runbook({"HOME": "/nowhere"}, "rehearse", PLAYBOOK, "--scenario", str(path))
+    done = runbook(os.environ, "rehearse", PLAYBOOK, "--scenario", str(path))
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{path}:6:21: at 5 s s4 is dead already, so kill cannot befall it" in done.stderr
 
@@ -47,7 +48,7 @@ def test_what_only_the_play_can_tell_ends_with_2_too(tmp_path: Path) -> None:
     faults = "".join(f"  - {{ at: {at}s, kill: leader }}\n" for at in (5, 20, 40))
     path = tmp_path / "mine.yaml"
     path.write_text(f"scenario: 1\nname: mine\ncluster: {{ kind: nomad, servers: 3 }}\nfaults:\n{faults}")
-    done = runbook({"HOME": "/nowhere"}, "rehearse", PLAYBOOK, "--scenario", str(path), "--quiet")
+    done = runbook(os.environ, "rehearse", PLAYBOOK, "--scenario", str(path), "--quiet")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{path}:7: at 40 s kill leader cannot be: nobody leads then" in done.stderr
 
@@ -60,7 +61,7 @@ def test_every_word_of_a_scenario_is_played() -> None:
     for keys in (SCENARIO_KEYS, CLUSTER_KEYS, EXPECT_KEYS):
         assert not [name for name in keys.fields if f"{name}:" not in text]
     assert scenario.token is Token.RIGHT
-    done = runbook({"HOME": "/nowhere"}, "rehearse", PLAYBOOK, "--scenario", str(EVERY_WORD), "--quiet")
+    done = runbook(os.environ, "rehearse", PLAYBOOK, "--scenario", str(EVERY_WORD), "--quiet")
     assert done.returncode in (0, 1), done.stderr
 
 
