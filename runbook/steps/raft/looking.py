@@ -211,6 +211,7 @@ def _without_leader(view: ClusterView, led_lately: bool) -> tuple[ErrorKind, str
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
         return ErrorKind.NO_LEADER, what, "Wait for an election and run again"
     missing = [peer for peer in voters if judge_once(view, peer).liveness is not Liveness.ALIVE]
+    missing.sort(key=lambda peer: peer.label)
     start = f"Start {format_choice(quorum(len(voters)) - live, missing)}"
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
     return (
