@@ -196,7 +196,7 @@ class ChangeGuards:
     def _question(self, context: StepContext, uses: str) -> str:
         where = f" for {self._services.cluster.name}" if self._held else ""
         most = format_count(context.policy.max_changes, "change")
-        return f"Run step {context.step} ({uses}){where}? This run may make {most}"
+        return f"Run step {context.step} ({uses}){where}? This run may make at most {most}"
 
 
 class _NoHold:

@@ -159,7 +159,7 @@ def test_nothing_is_begun_before_a_person_has_agreed_and_nobody_is_asked_for_wha
     assert (code_of(played), played.questions) == ("TooManyChanges", [])
     asked = commands(tmp_path, "max_changes: 9", "first", "second")
     assert isinstance(asked.execute(), RunCompleted)
-    assert asked.questions == ["Run step first (command.run) for nomad:fake? This run may make 9 changes"]
+    assert asked.questions == ["Run step first (command.run) for nomad:fake? This run may make at most 9 changes"]
     kinds = [record["kind"] for record in asked.records]
     assert kinds.index("change.approved") < kinds.index("change.begun")
     agreed = next(record for record in asked.records if record["kind"] == "change.approved")
