@@ -19,6 +19,11 @@ def seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+def wall_seconds() -> float:
+    """This machine's idea of the time, in seconds since 1970, to be held against that of others."""
+    return time.time()
+
+
 @dataclass(frozen=True)
 class Deadline:
     """The moment by which a step must end, in seconds of the clock's ``monotonic``; and whose time that is."""

@@ -58,6 +58,7 @@ class RunStarted(Event):
     something, against whose runs its lock protects. ``inventory`` is the file that names its cluster, where one does.
     ``steps`` are those of the playbook, in their order, without what is inside of them.
     ``plan`` has the ``digest`` and the ``file`` of the plan that it is held to, where it was begun with one.
+    ``unattended``: nobody watches it.
     """
 
     kind = "run.started"
@@ -76,6 +77,7 @@ class RunStarted(Event):
     inventory: str = ""
     steps: tuple[str, ...] = ()
     plan: Mapping[str, str] = field(default_factory=dict)
+    unattended: bool = False
 
 
 @dataclass(frozen=True, eq=False, repr=False)

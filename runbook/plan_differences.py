@@ -66,12 +66,19 @@ def _configuration(plan: SavedPlan, then: Mapping[str, SeenServer], now: Mapping
             yield Difference(f"{server.name} ({server.address}) was in the configuration and is not now")
         elif peer is not None and peer.address != server.address:
             yield Difference(f"{server.name} was at {server.address} and is at {peer.address} now")
+        elif peer is not None and _is_renamed(server, peer):
+            yield Difference(f"{server.id} is {server.name} in the plan and {peer.label} now")
         elif peer is not None and peer.voter != server.voter:
             words = ("a voter", "a non-voter")
             yield Difference(f"{server.name} was {words[not server.voter]} and is {words[not peer.voter]} now")
     for peer in now.values():
         if peer.id not in then:
             yield Difference(f"{format_peer((peer.label, peer.address, peer.voter))} is new in the configuration")
+
+
+def _is_renamed(server: SeenServer, peer: Peer) -> bool:
+    """Where a look knows no name of its own, a server is called by its id or address."""
+    return bool(peer.name) and server.name not in (peer.name, peer.label, peer.id, peer.address)
 
 
 def _leader(plan: SavedPlan, view: ClusterView) -> Iterator[Difference]:

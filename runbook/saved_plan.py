@@ -13,21 +13,17 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from runbook.errors import NotStartedError
+from runbook.raft.liveness import Liveness
 from runbook.raft.plan_basis import PlanBasis
 from runbook.raft.quorum import failure_tolerance, quorum
 
 FORMAT_KEY, FORMAT = "runbook_plan", 1
 LARGEST = 4 * 1024 * 1024  # bytes of a plan
 REMOVES, TRANSFERS = "raft.remove_peer", "raft.transfer_leadership"
+LONGEST = 1e9  # seconds that a plan may take
+_VERDICTS = frozenset(liveness.value for liveness in Liveness)
 _ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError)
-
-
-class OddPlanError(Exception):
-    """A file that is no plan, or not the plan that was made: why, as ``it ...``, and what to do."""
-
-    def __init__(self, why: str, next_action: str = "Make the plan anew with runbook plan") -> None:
-        super().__init__(why)
-        self.why, self.next_action = why, next_action
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,17 @@ class SeenServer:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """How one step would end: ``outcome`` is completed, failed or skipped, ``label`` live, simulated or unknown."""
+    """How one step would end: ``outcome`` is completed, failed or skipped, ``label`` live, simulated or unknown.
+
+    ``said``: the digest of what a command or a request that was made said (:func:`digest_of_words`).
+    """
 
     step: str
     uses: str
     outcome: str
     label: str
     message: str
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,17 @@ class SavedPlan:
         return datetime.fromisoformat(now) >= datetime.fromisoformat(self.expires)
 
 
+def digest_of_words(output: Any) -> str:
+    """Of a step's output, without the headers of an answer: they are of their moment."""
+
+    def lasting(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: lasting(each) for key, each in value.items() if key != "headers"}
+        return [lasting(each) for each in value] if isinstance(value, list | tuple) else value
+
+    return _digest({"output": lasting(output)})
+
+
 def prove_removals(servers: Iterable[SeenServer], requests: Iterable[PlannedRequest]) -> tuple[PlannedRequest, ...]:
     """The same requests, each removal with its numbers, as they are when its turn comes."""
     left, proven = {server.id: server for server in servers}, []
@@ -183,30 +194,38 @@ def is_plan(data: bytes) -> bool:
     return data.lstrip()[:1] == b"{" and f'"{FORMAT_KEY}"'.encode() in data[:200]
 
 
-def read_plan(data: bytes) -> SavedPlan:
-    """The plan in these bytes, with its digest. Raises OddPlanError, whatever they are."""
+def read_plan(data: bytes, place: str) -> SavedPlan:
+    """The plan in these bytes of the file ``place``, with its digest. Raises NotStartedError, whatever they are."""
+
+    def odd(why: str) -> NotStartedError:
+        return NotStartedError(f"{place} {why}", "Make the plan anew with runbook plan")
+
     if len(data) > LARGEST:
-        raise OddPlanError(f"has more than {LARGEST // 1024**2} MiB, and no plan has")
+        raise odd(f"has more than {LARGEST // 1024**2} MiB, and no plan has")
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
-        raise OddPlanError("is no JSON, as of a file that was cut off, or is no plan") from None
+        raise odd("is no JSON, as of a file that was cut off, or is no plan") from None
     if not isinstance(found, dict) or FORMAT_KEY not in found:
-        raise OddPlanError("is not what runbook plan writes")
+        raise odd("is not what runbook plan writes")
     if found[FORMAT_KEY] != FORMAT:
         was = str(found[FORMAT_KEY])[:20]
-        raise OddPlanError(f"is of format {was}, and this version of runbook reads {FORMAT}")
+        raise odd(f"is of format {was}, and this version of runbook reads {FORMAT}")
     digest = str(found.pop("digest", ""))[:64]
     try:
-        if (now := _digest(found)) != digest:
+        now = _digest(found)
+    except _ODD:
+        raise odd("is not what runbook plan writes") from None
+    try:
+        if now != digest:
             why = f"was changed after it was made: its digest is {now[:12]}…, and {digest[:12] or 'none'}… stands in it"
-            raise OddPlanError(why)
+            raise odd(why)
         plan = replace(_parse(found), digest=digest)
         as_written = plan_text(plan) == data
     except _ODD:
-        raise OddPlanError("is not what runbook plan writes, though its digest is right") from None
+        raise odd("is not what runbook plan writes, though its digest is right") from None
     if not as_written:
-        raise OddPlanError("was changed after it was made: its text is not what runbook plan writes")
+        raise odd("was changed after it was made: its text is not what runbook plan writes")
     return plan
 
 
@@ -217,7 +236,8 @@ def _data(plan: SavedPlan) -> dict[str, Any]:
 
 
 def _digest(data: Mapping[str, Any]) -> str:
-    canonical = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    """Of what it says and in which order: the first of its playbooks is the outermost."""
+    canonical = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -240,10 +260,24 @@ def _parse(found: Mapping[str, Any]) -> SavedPlan:
     for moment in (plan.created, plan.expires):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError("no time zone")
-    if not (_is_count(plan.term) or plan.term is None) or not isinstance(plan.params, dict) or not plan.playbooks:
+    good = (
+        plan.term is None or _is_count(plan.term),
+        isinstance(plan.params, dict),
+        plan.playbooks and not any("\0" in path for path in (*plan.playbooks, plan.playbook, plan.inventory)),
+        all(server.verdict in _VERDICTS for server in plan.servers),
+        all(_is_of(request, plan.servers) for request in plan.requests if request.uses == REMOVES),
+        all(type(flag) is bool for server in plan.servers for flag in (server.voter, server.in_contact)),
+        all(type(time) in (int, float) and 0 <= time < LONGEST for time in (plan.seconds, plan.waits)),
+    )
+    if not all(good):
         raise TypeError("another form")
-    float(plan.seconds), float(plan.waits)
     return plan
+
+
+def _is_of(request: PlannedRequest, servers: tuple[SeenServer, ...]) -> bool:
+    """Whether the name and the address that people read are those of the id by which the cluster is asked."""
+    whom = (request.name, request.address)
+    return all(whom == (server.name, server.address) for server in servers if server.id == request.peer)
 
 
 def _request(row: Mapping[str, Any]) -> PlannedRequest:

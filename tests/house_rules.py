@@ -21,7 +21,7 @@ FLOORS = {
     "steps": 2, "extension": 2,
     "engine": 3,
     "journal": 4, "report": 4,
-    "session": 5, "inspection": 5, "fleet": 5,
+    "session": 5, "proving": 5, "inspection": 5, "fleet": 5,
     "cli": 6, "__main__": 6,
 }  # fmt: skip
 NOT_FOR = {"journal": {"engine", "steps", "report"}, "report": {"engine", "steps", "journal"}}  # siblings over floor 0

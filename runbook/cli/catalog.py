@@ -96,11 +96,21 @@ def format_type(field: Field) -> str:
     return f"{field.type} from {low}" if low else field.type
 
 
-def format_playbooks() -> list[str]:
-    """A line for each playbook that is shipped: its name and its summary."""
+def format_playbooks(state: Path, now: str) -> list[str]:
+    """A line for each playbook that is shipped: its name and its summary, and when it was rehearsed or proven where
+    it was.
+    """
+    from runbook.session.practice import format_practices, read_practices
+
+    practices = read_practices(state)
     playbooks = {name: parse_playbook(_read(name), shipped_path(name), CATALOG) for name in shipped_names()}
     width = max(map(len, playbooks), default=0)
-    return [f"{name:<{width}}  {playbook.summary}".rstrip() for name, playbook in playbooks.items()]
+    lines = []
+    for name, playbook in playbooks.items():
+        lines.append(f"{name:<{width}}  {playbook.summary}".rstrip())
+        if known := practices.get(playbook.name):
+            lines.append(f"{'':<{width}}  {format_practices(known, playbook.digest, now)}")
+    return lines
 
 
 def playbook_text(name: str) -> str:

@@ -11,7 +11,22 @@ from typing import Any, NoReturn
 import click
 
 LAZY = {  # verbs and groups of them, each by the module that has it
-    **{name: name for name in ("clusters", "completion", "docs", "lab", "plan", "recover", "rehearse")},
+    **{
+        name: name
+        for name in (
+            "check",
+            "clusters",
+            "completion",
+            "docs",
+            "exporter",
+            "lab",
+            "plan",
+            "prove",
+            "recover",
+            "rehearse",
+        )
+    },
+    "install-timer": "install_timer",
     **dict.fromkeys(("steps", "playbooks", "schema"), "shipped"),
     **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune", "ack", "stop"), "history"),
 }
@@ -68,7 +83,8 @@ class CommandLine(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in LAZY:
             return super().get_command(ctx, cmd_name)
-        verb: click.Command = getattr(import_module(f"runbook.cli.{LAZY[cmd_name]}"), cmd_name)
+        module = import_module(f"runbook.cli.{LAZY[cmd_name]}")
+        verb: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return verb
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from runbook.cli.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
+from runbook.playbook.model import Playbook
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary
 from runbook.report.tracing import open_tracing
@@ -18,6 +20,7 @@ from runbook.session.cluster_lock import remove_leftover_name
 from runbook.session.interrupts import stop_process
 from runbook.session.left_out import acknowledge_left_out
 from runbook.session.open_run import RunRequest, open_run, user_name
+from runbook.session.practice import format_practices, read_practices
 from runbook.session.resume_run import acknowledge, open_resumed
 from runbook.session.run_folders import folder_of, newest_to_resume, state_folder
 from runbook.session.run_session import RunOptions, RunSession
@@ -45,7 +48,15 @@ def execute_playbook(
     with open_run(request, environment, clock or SystemClock(), output.redactor) as session:
         for warning in session.plan.playbook.warnings if request.options.dry_run and terminal.form == "text" else ():
             output.note(warning.render(), indent="")
+        if terminal.form == "text":
+            playbook = session.plan.playbook
+            output.note(f"{playbook.name}: {practices_of(playbook, session.state_folder, session.clock)}", indent="")
         return _run(session, terminal, output)
+
+
+def practices_of(playbook: Playbook, state: Path, clock: Clock) -> str:
+    """How long ago it was rehearsed and proven, and whether in the text that it has now."""
+    return format_practices(read_practices(state).get(playbook.name, {}), playbook.digest, clock.now())
 
 
 def resume_run(

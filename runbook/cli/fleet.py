@@ -6,25 +6,27 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from runbook.cli.diagnose import LEVELS, UNKNOWN, health_record, one_line, removed_peers
+from runbook.cli.command_line import UNKNOWN
 from runbook.clock import seconds as now
 from runbook.cluster.inventory.connect import connect
 from runbook.cluster.inventory.locate import find_inventory, read_inventory
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.errors import RunbookError
 from runbook.fleet.check import WORST_FIRST, CheckedCluster, check_clusters, gather_checks, select
+from runbook.inspection.check_look import look_and_judge, one_line
 from runbook.printable import printable_line
+from runbook.raft.diagnosis.check_result import LEVELS, CheckResult, ClusterIdentity
 from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.diagnosis.health import ClusterHealth, cluster_health
+from runbook.raft.diagnosis.health import ClusterHealth
 from runbook.redaction import Redactor
-from runbook.session.left_out import look_for_left_out
+from runbook.report.check import format_prometheus, health_record
 
 
 def run_fleet_check(
     inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str, redactor: Redactor
-) -> tuple[list[str], int]:
-    """The lines to print and the exit code of a monitoring plugin, which is that of the worst cluster. The ``redactor``
-    learns the credentials of all.
+) -> tuple[list[str], str, int]:
+    """The lines to print, the series of all clusters, and the exit code of a monitoring plugin, which is that of the
+    worst cluster. The ``redactor`` learns the credentials of all.
 
     Interrupted, it gives what was seen by then.
     """
@@ -32,23 +34,27 @@ def run_fleet_check(
     try:
         found = read_inventory(find_inventory(inventory, os.environ))
     except RunbookError as error:
-        return [f"RAFT UNKNOWN - {one_line(error).replace('|', '/')}"], UNKNOWN
+        return [f"RAFT UNKNOWN - {one_line(error).replace('|', '/')}"], "", UNKNOWN
     clusters = select(found.clusters, labels)
     if not clusters:
         asked = ", ".join(f"{name}={value}" for name, value in labels.items())
-        return [f"RAFT UNKNOWN - no cluster of {found.path} has {asked}; `runbook clusters` lists them"], UNKNOWN
-    removed = removed_peers(os.environ)
+        return [f"RAFT UNKNOWN - no cluster of {found.path} has {asked}; `runbook clusters` lists them"], "", UNKNOWN
 
     def check(cluster: InventoryCluster) -> ClusterHealth:
         connected = connect(cluster, os.environ, read_only=True, patient=False)
         redactor.learn_all(connected.secrets)
-        view, left_out = look_for_left_out(connected, os.environ)
-        return cluster_health(view, removed=removed, left_out=left_out)
+        return look_and_judge(connected, None, os.environ).health
 
     checks = check_clusters(clusters, check, timeout=timeout, at_once=at_once)
     checked, interrupted = gather_checks(checks, clusters)
     lines = (_format_json if form == "json" else _format_text)(checked, now() - began, interrupted=interrupted)
-    return lines, checked[0].level
+    return lines, format_prometheus([_result_of(each) for each in checked]), checked[0].level
+
+
+def _result_of(checked: CheckedCluster) -> CheckResult:
+    cluster = checked.cluster
+    identity = ClusterIdentity(cluster.name, cluster.kind, cluster.addresses[0].url if cluster.addresses else "")
+    return CheckResult(identity, checked.level, checked.sentence, checked.seconds, checked.health)
 
 
 def _format_text(checked: Sequence[CheckedCluster], seconds: float, *, interrupted: bool) -> list[str]:

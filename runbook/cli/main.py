@@ -14,7 +14,6 @@ from runbook.cli.options import (
     completes,
     parse_choice,
     parse_confirmed_off,
-    parse_labels,
     parse_params,
     parse_run_options,
     print_version,
@@ -43,6 +42,7 @@ def main() -> None:
     click.option("--params-file", type=click.Path(), metavar="FILE", help="Params as YAML or JSON; --param wins."),
     click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and foretell the whole run."),
     click.option("--run-reads", is_flag=True, help="In a dry run, run commands and requests that say effect: read."),
+    click.option("--unattended", is_flag=True, help="Nobody watches: one removal at most, and none that is final."),
 )
 def execute(
     playbook: str | None, plan: str | None, params: tuple[str, ...], params_file: str | None, **common: Any
@@ -163,54 +163,6 @@ def demo() -> None:
     from runbook.cli.lab import run_demo
 
     sys.exit(run_demo())
-
-
-@main.command()
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds in all.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["nagios", "json"]),
-    default="nagios",
-    show_default=True,
-    help="The line of a monitoring plugin, or one object.",
-)
-@click.option("--textfile", type=click.Path(dir_okay=False), help="Write the numbers for node_exporter, atomically.")
-@cluster_options
-@click.option("--all", "every", is_flag=True, help="Every cluster of the inventory, with a row for each, worst first.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Those that have this label; repeatable.")
-@click.option(
-    "--at-once",
-    type=click.IntRange(1, 1000),
-    default=16,
-    show_default=True,
-    help="How many clusters are asked together, with --all or --label.",
-)
-def check(
-    timeout: float, form: str, textfile: str | None, every: bool, labels: tuple[str, ...], at_once: int, **which: Any
-) -> None:
-    """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
-
-    With --all or --label the exit code is the worst of all: CRITICAL before UNKNOWN before WARNING. --timeout is then
-    that of each cluster.
-    """
-    from pathlib import Path
-
-    if every or labels:
-        if textfile or which["cluster"] or which["kind"]:
-            raise click.UsageError(
-                "--all and --label are for several clusters: leave --cluster, --kind, --textfile out"
-            )
-        from runbook.cli.command_line import UNKNOWN
-        from runbook.cli.fleet import run_fleet_check
-        from runbook.cli.output import Output
-
-        output = Output()
-        lines, code = run_fleet_check(which["inventory"], parse_labels(labels), timeout, at_once, form, output.redactor)
-        sys.exit(code if output.lines(lines, is_json=form == "json") else UNKNOWN)
-    from runbook.cli.diagnose import run_check
-
-    sys.exit(run_check(timeout, form, Path(textfile) if textfile else None, parse_choice(**which)))
 
 
 @main.command()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runbook.cli.terminal import Terminal
     from runbook.cluster.choice import ClusterChoice
+    from runbook.raft.diagnosis.thresholds import Thresholds, ValueRange
     from runbook.session.run_session import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,6 +148,7 @@ def parse_run_options(
     dry_run: bool = False,
     run_reads: bool = False,
     step: bool = False,
+    unattended: bool = False,
     answers: tuple[str, ...] = (),
 ) -> tuple[RunOptions, Terminal]:
     """From what was typed, and from where it was typed. Raises click.UsageError."""
@@ -154,6 +156,10 @@ def parse_run_options(
         raise click.UsageError("--override and --take-over are recorded: say why with --reason TEXT")
     if run_reads and not dry_run:
         raise click.UsageError("--run-reads is for --dry-run, which would not run them")
+    if unattended and (override or confirmed_off or take_over or step):
+        raise click.UsageError(
+            "--unattended says that nobody watches: what a person sets aside or confirms is left out"
+        )
     confirmed = parse_confirmed_off(confirmed_off, because)
     from runbook.cli.terminal import Terminal
     from runbook.report.stream import is_terminal
@@ -174,6 +180,7 @@ def parse_run_options(
         overrides=overrides,
         answers=parse_answers(answers),
         confirmed_off=confirmed,
+        unattended=unattended,
     )
     return options, Terminal(attended, yes, form)
 
@@ -208,6 +215,25 @@ def parse_params(params: tuple[str, ...]) -> dict[str, str]:
         if "=" not in param:
             raise click.BadParameter("one --param has no =; write --param NAME=VALUE")  # it may be a secret
     return dict(param.split("=", 1) for param in params)
+
+
+def parse_thresholds(warning: tuple[str, ...], critical: tuple[str, ...]) -> Thresholds:
+    """By level, and by the name of the number. Raises click.BadParameter."""
+    from runbook.raft.diagnosis.check_result import METRIC_NAMES
+    from runbook.raft.diagnosis.thresholds import Thresholds, parse_range
+
+    found: list[dict[str, ValueRange]] = []
+    for option, given in (("--warning", warning), ("--critical", critical)):
+        found.append({})
+        for text in given:
+            name, _, wanted = text.partition("=")
+            if name not in METRIC_NAMES:
+                raise click.BadParameter(f"{option} {text}: write NAME=RANGE, NAME one of {', '.join(METRIC_NAMES)}")
+            try:
+                found[-1][name] = parse_range(wanted)
+            except ValueError as error:
+                raise click.BadParameter(f"{option} {text}: {error}") from None
+    return Thresholds(*found)
 
 
 def parse_labels(labels: tuple[str, ...]) -> dict[str, str]:

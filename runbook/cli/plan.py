@@ -112,7 +112,11 @@ def make_plan(
         made = plan_of_run(state, record.events, terms)
     save_plan(target, made)
     output.lines(format_plan(made, clock.now()), indent=LABEL_WIDTH)
-    sign = f"runbook approve {target}, by those who must sign it; then " if made.approvals else ""
+    sign = (
+        f"runbook approve {target}, by those who must sign it; then "
+        if made.approvals or "signatures" in made.asked
+        else ""
+    )
     output.note(f"runbook: written to {target}. Next: {sign}runbook execute --plan {target}")
     return RECOVERED
 

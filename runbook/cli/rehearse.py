@@ -86,8 +86,9 @@ def rehearse(
 ) -> None:
     """Run PLAYBOOK for practice, on a simulated cluster in which something is broken, in a moment of virtual time.
 
-    Nothing is changed anywhere, and no record is left. What a scenario expects is held against what came. With
-    --from-live it is the cluster that --cluster or the environment names: what if these servers died now?
+    Nothing is changed anywhere, and no record is left but a note of when it was. What a scenario expects is held
+    against what came. With --from-live it is the cluster that --cluster or the environment names: what if these
+    servers died now?
 
     Exit: 0 all came as expected, 1 not all of it, 2 the scenario, the playbook or a param is wrong; with --from-live
     that of the run, as execute gives it.
@@ -157,6 +158,7 @@ def rehearse_scenario(playbook: str, word: str, params: Mapping[str, str], view:
     print_rehearsed(output, scenario.name, came, rows, view.form)
     if code == INTERRUPTED:
         return INTERRUPTED
+    _note(came, well=all(row.holds for row in rows))
     return AS_EXPECTED if all(row.holds for row in rows) else NOT_AS_EXPECTED
 
 
@@ -169,7 +171,7 @@ def rehearse_live(
     view: RehearsalView,
 ) -> int:
     """Returns the exit code. The cluster is looked at until it stands still, or for half a minute."""
-    from runbook.cli.exit_codes import exit_code_of_ending
+    from runbook.cli.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.cli.output import Output
     from runbook.clock import SystemClock, wait
     from runbook.cluster.choice import chosen_cluster
@@ -196,7 +198,10 @@ def rehearse_live(
         output.note(f"  the playbook is started {live.starts_at:g} s later")
     came = _rehearse(RunRequest(playbook, params), live.stage, live.starts_at, view, output)
     print_rehearsed(output, cluster.name, came, (), view.form)
-    return exit_code_of_ending(came.ending)
+    code = exit_code_of_ending(came.ending)
+    if code != INTERRUPTED:
+        _note(came, well=code == 0)
+    return code
 
 
 def _rehearse(request: RunRequest, stage: Stage, starts_at: float, view: RehearsalView, output: Output) -> Rehearsed:
@@ -212,6 +217,17 @@ def _rehearse(request: RunRequest, stage: Stage, starts_at: float, view: Rehears
     speed = view.speed
     pace = None if speed is None else lambda seconds: time.sleep(seconds / speed)
     return rehearse(request, stage, starts_at, os.environ, output.redactor, writing, pace)
+
+
+def _note(came: Rehearsed, *, well: bool) -> None:
+    """For `execute` and `playbooks`, which say when a playbook was last rehearsed."""
+    from runbook.clock import SystemClock
+    from runbook.session.practice import Practice, note_practice
+    from runbook.session.run_folders import state_folder
+
+    started = came.state.started or {}
+    practice = Practice(SystemClock().now(), str(started.get("digest", "")), well)
+    note_practice(state_folder(os.environ), str(started.get("playbook", "")), "rehearsed", practice)
 
 
 def format_scenario(scenario: Scenario) -> Iterator[str]:

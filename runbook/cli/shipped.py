@@ -20,10 +20,20 @@ def steps(name: str | None) -> None:
 @click.command()
 @click.argument("name", required=False, shell_complete=completes("playbook"))
 def playbooks(name: str | None) -> None:
-    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name."""
-    from runbook.cli.catalog import format_playbooks, playbook_text
+    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name.
 
-    Output().text("\n".join([*format_playbooks(), ""]) if name is None else playbook_text(name))
+    Beneath each that was rehearsed or proven on this host it says when, and whether in the text that it has now.
+    """
+    import os
+
+    from runbook.cli.catalog import format_playbooks, playbook_text
+    from runbook.clock import SystemClock
+    from runbook.session.run_folders import state_folder
+
+    if name is not None:
+        Output().text(playbook_text(name))
+        return
+    Output().text("\n".join([*format_playbooks(state_folder(os.environ), SystemClock().now()), ""]))
 
 
 @click.command()

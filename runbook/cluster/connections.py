@@ -62,7 +62,9 @@ class GuardedTLSContext(ssl.SSLContext):
         except GivenUpError:
             sock.close()
             raise
-        return super().wrap_socket(sock, *args, **kwargs)
+        secured = super().wrap_socket(sock, *args, **kwargs)
+        this_thread.guard.certificate = secured.getpeercert()
+        return secured
 
 
 class GuardedConnection(HTTPConnection):

@@ -13,8 +13,10 @@ from typing import IO, TYPE_CHECKING
 
 from runbook import __version__
 from runbook.clock import seconds as now
+from runbook.clock import wall_seconds
 from runbook.cluster.access import socket_path
 from runbook.cluster.request_guard import GivenUpError, RequestGuard
+from runbook.cluster.server_facts import NO_FACTS, ServerFacts, facts_of
 from runbook.cluster.threads import within
 from runbook.doors import check_network, is_dry_run
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
@@ -83,6 +85,7 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    facts: ServerFacts = NO_FACTS
 
     @property
     def text(self) -> str:
@@ -116,6 +119,7 @@ class HttpClient:
         self._sent_to = "http://localhost" if self._socket_path else self.base
         self._settings = settings
         self._adapter: HTTPAdapter | None = None
+        self._certificate: Mapping[str, object] | None = None  # as the newest handshake showed it
 
     def ask(
         self,
@@ -165,7 +169,7 @@ class HttpClient:
             adapter = guarded_adapter(check_name=checks, server_name=name, socket_path=self._socket_path)
         if not request.changes:  # a change has a connection of its own: one that was kept may be closed under it
             self._adapter = adapter
-        left = max(0.001, guard.until - now())
+        left, began = max(0.001, guard.until - now()), wall_seconds()
         try:
             # An adapter and no session: no proxy, no .netrc, no cookie and no redirect can take the token elsewhere.
             with adapter.send(
@@ -182,7 +186,9 @@ class HttpClient:
             ) as answer:
                 sink = into if answer.status_code == 200 else None
                 read = self._settings.hide_in(b"".join(_pieces(answer, guard, limit, sink)))
-                return Reply(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, read)
+                headers = {key.lower(): value for key, value in answer.headers.items()}
+                self._certificate = guard.certificate or self._certificate
+                return Reply(answer.status_code, headers, read, facts_of(headers.get("date"), began, self._certificate))
         except _TooMuchError as error:
             raise ClusterError(_fate(guard, request, ErrorKind.BAD_REPLY), str(error), "Is this its API?") from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:

@@ -6,15 +6,17 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, replace
 from math import inf
 from typing import IO, Protocol, TypeVar
 
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.cluster.server_facts import ServerFacts
 from runbook.doors import check_network
 from runbook.errors import ErrorKind, NoAnswerError
-from runbook.raft.model import Reach
+from runbook.raft.model import ClusterView, Reach, Vantage
 
 WATCH_TIMEOUT = 1.0  # seconds in which a port that is watched must accept
 
@@ -107,6 +109,43 @@ class SystemNetwork:
         return threads.gather(first, ask, follow, seconds)
 
 
+class FactsNetwork:
+    """The same network; it notes what every reply shows beside its words: the server's clock and certificate."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._facts: dict[str, ServerFacts] = {}
+        self.monotonic, self.sleep = network.monotonic, network.sleep
+        self.probe, self.gather = network.probe, network.gather
+
+    def ask(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        limit: int,
+        into: IO[bytes] | None,
+        body: http.Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        changes: bool | None = None,
+    ) -> Reply:
+        reply = self._network.ask(
+            url, method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
+        )
+        self._facts[url] = reply.facts
+        return reply
+
+    def with_facts(self, view: ClusterView) -> ClusterView:
+        """The view with what was noted of each server that answers."""
+        return replace(view, vantages=tuple(map(self._with_facts_of, view.vantages)))
+
+    def _with_facts_of(self, vantage: Vantage) -> Vantage:
+        facts = self._facts.get(vantage.url)
+        return vantage if facts is None or vantage.server_id is None else replace(vantage, **asdict(facts))
+
+
 def watch_ports(network: Network, addresses: Collection[str]) -> dict[str, Reach]:
     """A try of all of these ports at once; who says nothing within a second is left out."""
     tried = network.gather(addresses, network.probe, lambda _reach: (), WATCH_TIMEOUT)
@@ -127,3 +166,17 @@ def ask_first(network: Network, urls: tuple[str, ...], until: float, ask: Callab
             if error.kind is ErrorKind.AMBIGUOUS or network.monotonic() >= until:
                 raise
     return ask(urls[-1])
+
+
+def own_addresses(hosts: Iterable[str]) -> frozenset[str]:
+    """Which of these IP addresses are this machine's: a socket can be bound to them."""
+    own = set()
+    for host in hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.bind((host, 0))
+            own.add(host)
+        except OSError:
+            continue
+    return frozenset(own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import inf
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 from runbook.errors import unexpected
 from runbook.raft.model import ClusterView, Peer, Reach
@@ -88,6 +88,23 @@ class PermissionTelling(Protocol):
 
     def reason_not_permitted(self, *, within: float = inf) -> str | None:
         """Why it would, for want of a right: empty where it would not, None where that is not told. Raises nothing."""
+
+
+class PulseMemory(Protocol):
+    """What a later process compares its own look with, so that it need not wait for a second sample."""
+
+    def record(self) -> Any:
+        """As plain data; None where there is nothing."""
+
+    def resume(self, record: Any, now: float) -> None:
+        """Begin with what an earlier process recorded, on the same clock. Whatever else it is tells nothing."""
+
+
+@runtime_checkable
+class PulsedCluster(Protocol):
+    """What a cluster is that tells who lives by what moves between two samples."""
+
+    pulse: PulseMemory
 
 
 def reason_not_permitted(cluster: Cluster, within: float) -> str | None:

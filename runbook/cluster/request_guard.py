@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 
 from runbook.clock import seconds as now
 
@@ -28,6 +29,7 @@ class RequestGuard:
         self.until = now() + seconds
         self.connected = False
         self.sent = False
+        self.certificate: Mapping[str, object] | None = None  # the server's, of a handshake that was just made
         self._over = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None

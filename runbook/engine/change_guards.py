@@ -12,13 +12,16 @@ from runbook.changes import ChangeBegun, ChangeUnsettled, Key
 from runbook.cluster_events import ClusterClaimed
 from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import AGREE_WITHIN, RunServices
-from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError
+from runbook.errors import ClusterError, ErrorKind, RefusedError, StepError, unexpected
 from runbook.events import Approved
+from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
+from runbook.playbook.model import Playbook
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView, Peer
-from runbook.raft.removal import Refusal, refusal_over_max_changes, refusal_to_change
+from runbook.raft.removal import Refusal, refusal_of_unattended, refusal_over_max_changes, refusal_to_change
 from runbook.run_state import RunState
+from runbook.shadow_events import labelled
 from runbook.steps.context import Agreement, StepContext
 from runbook.steps.raft.declining import outlast_decline
 from runbook.steps.raft.looking import count_voters
@@ -43,6 +46,7 @@ class ChangeGuards:
         self.state = state
         self.hold = _hold_of(services, state)
         self._signed: set[tuple[ApprovalRule, ...]] = set()  # the rules under which enough people have signed
+        self._asking = set[str]()  # where the steps of playbooks within steps are that ask for signatures of their own
         self._lock = RLock()
         self._changes = changes
         self._held: frozenset[str] | None = None  # the peers of the cluster that this process holds; none is unknown
@@ -96,13 +100,27 @@ class ChangeGuards:
             self._services.check_cooldown(self._held or self._peers_seen())
         return self._services.choose(question, answers)
 
-    def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T]) -> T:
-        """One attempt at a change that is no removal: the guards, the intent on record, and then the act."""
+    def enter(self, place: str, path: str, playbook: Playbook) -> None:
+        """The playbook within the step at ``place`` must be what an earlier process of this run met there, and that of
+        the plan. Raises StepError for the one and RefusedError for the other.
+        """
+        if self.state.entered.get(place, playbook.digest) != playbook.digest:
+            raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
+        self.hold.enter(place, path, playbook.digest)
+        if playbook.approval is not None:
+            self._asking.add(f"{place}/")
+
+    def change(self, context: StepContext, change: Key, uses: str, act: Callable[[], T], *, known: bool = True) -> T:
+        """One attempt at a change that is no removal: the guards, the intent on record, and then the act.
+
+        ``known``: nothing that it is made with waits for a step that a dry run does not do; else no plan holds it.
+        """
         with self._lock:  # of those that are made beside each other none may count before another one is on record
             self.allow(context, change, uses)
             self._raise_if_the_look_is_old(context)
             context.left(float("inf"))
-            context.emit(ChangeBegun(*change, uses))
+            begun = ChangeBegun(*change, uses)
+            context.emit(begun if known else labelled(begun, Label.UNKNOWN))
         if context.dry_run:
             return act()
         try:
@@ -114,6 +132,8 @@ class ChangeGuards:
 
     def allow(self, context: StepContext, change: Key, uses: str) -> None:
         """The guards, and a person."""
+        if context.policy.unattended:
+            raise RefusedError(refusal_of_unattended(uses))
         self._ask_guards(context, change, uses)
         while self.permit(context, self._question(context, uses), frozenset()):
             self._ask_guards(context, change, uses)  # a person took their time
@@ -149,13 +169,17 @@ class ChangeGuards:
         if (
             not context.approvals
             or context.approvals in self._signed
-            or any(self.state.steps.get(place) == "succeeded" for place in places)
+            or any(self.state.steps.get(place) == "succeeded" and self._asked_alike(place, context) for place in places)
         ):
             return
         for agreed in self._services.check_approved(context.approvals):
             plan = f"the plan {self._services.plan.digest}" if self._services.plan else ""
             self._services.emit(Approved(context.step, agreed.who, agreed.how, plan))
         self._signed.add(context.approvals)
+
+    def _asked_alike(self, confirmed: str, context: StepContext) -> bool:
+        """Whether each playbook around the step that asks for signatures is around the one at this place too."""
+        return all(confirmed.startswith(within) for within in self._asking if context.step.startswith(within))
 
     def agreed(self, sentence: str, seconds: float) -> Agreement:
         """Who said yes."""
@@ -204,6 +228,9 @@ class _NoHold:
 
     def begin(self, context: StepContext) -> None:
         """Nothing is compared."""
+
+    def enter(self, place: str, path: str, digest: str) -> None:
+        """Whichever it is."""
 
     def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
         """Whatever it is."""

@@ -71,7 +71,7 @@ class Foretelling:
             return
         label = told.label or (Label.SIMULATED if self._shadow.simulated else Label.LIVE)
         inner = _as_would(told.event)
-        if inner is not told.event:
+        if inner is not told.event and told.label is not Label.UNKNOWN:
             label = Label.SIMULATED
         self._waits += told.waits
         self._count(inner, label)

@@ -23,6 +23,9 @@ from runbook.steps.flow import refuse_recursion
 from runbook.steps.named_playbooks import as_typed
 from runbook.steps.registry import CATALOG
 
+UNATTENDED_CHANGES = 1
+UNATTENDED_COOLDOWN = 86400.0  # seconds: a day in which somebody comes to work
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -48,18 +51,29 @@ class Plan:
         return any(step.effect is not Effect.READ for step in self.playbook.every_step())
 
 
-def bind_plan(playbook: Playbook, run: str, params: Mapping[str, object], within: Policy | None = None) -> Plan:
+def bind_plan(
+    playbook: Playbook,
+    run: str,
+    params: Mapping[str, object],
+    within: Policy | None = None,
+    *,
+    unattended: bool = False,
+) -> Plan:
     """The plan of a playbook with these params, which are bound already: from every source, or as a journal keeps them.
 
     ``within``: the policy of the playbook that runs this one, which stands where this one writes no guard.
+    ``unattended``: nobody watches this run, whatever the playbook says.
     """
     plan = Plan(playbook, run, params, Policy())
     guards, scope = playbook.guards, plan.scope
     policy = _policy(guards, scope, within or Policy())
+    if unattended or playbook.unattended or (within is not None and within.unattended):
+        policy = replace(policy, unattended=True, max_changes=min(UNATTENDED_CHANGES, policy.max_changes))
     param = None if within else next((p for p in playbook.params if _is_min_voters(p, guards, plan)), None)
     if param is not None:
         policy = replace(policy, min_voters_param=param.name, min_voters_lowest=int(param.min or 1))
-    return replace(plan, policy=policy, cooldown=float(_number(guards.cooldown, 0, scope)))
+    cooldown = float(_number(guards.cooldown, 0, scope))
+    return replace(plan, policy=policy, cooldown=max(cooldown, UNATTENDED_COOLDOWN if policy.unattended else 0.0))
 
 
 def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Policy:
@@ -118,6 +132,7 @@ def stricter(own: Policy, inner: Policy) -> Policy:
         narrower,
         max_changes=min(own.max_changes, inner.max_changes),
         never_worse=own.never_worse or inner.never_worse,
+        unattended=own.unattended or inner.unattended,
         stated=own.stated | inner.stated,
     )
 

@@ -20,7 +20,7 @@ from runbook.plan_differences import Difference, differences, format_differences
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
-from runbook.saved_plan import REMOVES, PlannedRequest, SavedPlan
+from runbook.saved_plan import REMOVES, PlannedRequest, SavedPlan, digest_of_words
 from runbook.steps.context import StepContext
 from runbook.steps.raft.looking import require_leader_configuration
 
@@ -49,6 +49,20 @@ class PlanHold:
         gone = vanished(plan, self._state.looks[-1]) if plan.servers else ()
         context.emit(PlanHeld(plan.digest, plan.created, plan.by, gone))
 
+    def enter(self, place: str, path: str, digest: str) -> None:
+        """Asked before the playbook at this path is run by the step at ``place``: where changes of the plan are made by
+        it, it must be the one that the plan was made of, there. Raises RefusedError.
+        """
+        within = f"{without_process_number(place)}/"
+        if not any(request.step.startswith(within) for request in self._plan.requests):
+            return
+        then = self._plan.playbooks.get(path)
+        if then == digest:
+            return
+        was = f"{then[:12]}… in the plan" if then else "is none of the plan's playbooks"
+        now = f"{path}, which step {place} runs, has the SHA-256 {digest[:12]}… now and"
+        raise RefusedError(Refusal("PlanMoved", f"the playbook {now} {was}", AGAIN))
+
     def allow(self, context: StepContext, uses: str, to: Peer | None, change: Key | None = None) -> None:
         """Asked just before the guards of each change, ``to`` or of this peer. Raises RefusedError."""
         plan = self._plan
@@ -56,6 +70,7 @@ class PlanHold:
             newest = self._state.looks[-1] if uses == REMOVES else context.look()
             self._refuse_other_world(context, plan, newest)
         key = change or (context.step, context.item)
+        self._refuse_other_words(plan)
         self._refuse_other_request(plan, _Asked(without_process_number(key[0]), key[1], uses, to))
         self._allowed = True
 
@@ -68,6 +83,16 @@ class PlanHold:
             self._claimed = True
 
     # -- which change
+
+    def _refuse_other_words(self, plan: SavedPlan) -> None:
+        """What a command or a request said as the plan was made is what the plan's changes are made with."""
+        if self._services.dry_run and not self._services.run_reads:
+            return
+        for step in plan.steps:
+            words = self._state.outputs.get(step.step)
+            if step.said and words is not None and digest_of_words(words) != step.said:
+                sentence = f"step {step.step} ({step.uses}) says something else than as the plan was made"
+                raise RefusedError(Refusal("PlanMoved", sentence, AGAIN))
 
     def _refuse_other_request(self, plan: SavedPlan, meant: _Asked) -> None:
         wanted = next((each for each in plan.requests if meant.is_(each)), None)

@@ -46,7 +46,6 @@ from runbook.engine.scope import (
 )
 from runbook.engine.services import RunServices
 from runbook.engine.step_rounds import StepDone, bound, run_rounds
-from runbook.errors import unexpected
 from runbook.events import (
     Event,
     ItemCompleted,
@@ -253,7 +252,7 @@ class PlaybookRunner:
         act: Callable[[], StepResult] = partial(body_of(spec.uses), context, arguments)
         with self._services.interrupts.allowed():
             if spec.guarded and spec.uses not in ASKS_ITSELF:
-                return self._guards.change(context, key, spec.uses, act)
+                return self._guards.change(context, key, spec.uses, act, known=is_known(arguments))
             return act()
 
     # -- a playbook within a step
@@ -265,8 +264,7 @@ class PlaybookRunner:
         run = str(frame.scope["run"]["id"])
         path, playbook, plan = prepare_nested(spec, frame.paths, run, frame.policy, arguments)
         own = self._nested.place_for(f"{place}.{frame.scope['loop']['index']}" if spec.for_each else place)
-        if self._state.entered.get(own, playbook.digest) != playbook.digest:
-            raise unexpected(f"{path} is not what it was when this run began", "Run the playbook again")
+        self._guards.enter(own, path, playbook)
         self._emit(PlaybookEntered(own, path, playbook.digest, dict(plan.params)))
         inner = nested_frame(frame, plan, path, f"{own}/")
         failure = self._run_playbook(inner)

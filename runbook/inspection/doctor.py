@@ -15,13 +15,14 @@ from runbook.cluster.choice import (
     chosen_hosts,
     settled,
 )
+from runbook.cluster.network import own_addresses
 from runbook.cluster.port import reason_not_permitted
 from runbook.errors import PlaybookError, RunbookError, SettingsError, StepError
 from runbook.files import is_shared
 from runbook.hosts.host import Host
 from runbook.hosts.spec import HostSpec
 from runbook.inspection.findings import ClusterFacts, DoctorLine, examine
-from runbook.inspection.machine import look_at_machine, own_addresses
+from runbook.inspection.machine import look_at_machine
 from runbook.redaction import Redactor
 from runbook.session.run_folders import state_folder
 from runbook.signatures import read_allowed_signers

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -100,17 +99,3 @@ def _resolvers(path: Path) -> tuple[str, ...]:
         return ()
     words = [line.split() for line in text.splitlines()]
     return tuple(line[1] for line in words if len(line) > 1 and line[0] == "nameserver")
-
-
-def own_addresses(hosts: Iterable[str]) -> frozenset[str]:
-    """Which of these IP addresses are this machine's: a socket can be bound to them."""
-    own = set()
-    for host in hosts:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.bind((host, 0))
-            own.add(host)
-        except OSError:
-            continue
-    return frozenset(own)

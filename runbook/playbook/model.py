@@ -260,7 +260,7 @@ class Guards:
 
 @dataclass(frozen=True)
 class Playbook:
-    """A checked playbook. ``source`` are the bytes of its file.
+    """A checked playbook. ``source`` are the bytes of its file. ``unattended``: nobody watches its runs.
 
     ``on_failure`` is run where the run failed or was refused, not where a person interrupted it. ``finally_`` is run
     after it, however the run ended. Scope of both: the results of all steps that have one, and ``run`` with ``outcome``
@@ -285,6 +285,7 @@ class Playbook:
     timeout: Value | None = None
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
     approval: ApprovalRule | None = None
+    unattended: bool = False
 
     @cached_property
     def digest(self) -> str:

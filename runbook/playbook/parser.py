@@ -34,6 +34,9 @@ PLAYBOOK_KEYS = Keys(
     Field("secrets", "map", "where secrets are fetched from, by name: env:, file:, exec:, vault:"),
     Field("guards", "map", "what is checked before every change"),
     Field("approve", "map", "whose signatures a run that changes something needs"),
+    Field(
+        "unattended", "bool", "whether nobody watches its runs, so that one removes one server at most", default=False
+    ),
     Field("timeout", "duration", "how long all its steps may take; its handlers have their own time", min=0.001),
     Field("steps", "list", "what is done, from top to bottom", required=True),
     Field("on_failure", "list", "steps for where the run has failed or was refused"),
@@ -82,11 +85,11 @@ def parse_playbook(data: bytes, path: str, catalogue: Mapping[str, StepDeclarati
             report_unused("params", scope.used_params, param_marks, diagnostics)
             report_unused("secrets", scope.used_secrets, secret_marks, diagnostics)
         name, summary = _read_name(mapping, path), mapping.value("summary")
+        unattended = mapping.value("unattended") is True
         diagnostics.raise_if_any()
     given, told = tuple(params.values()), diagnostics.warnings
-    return Playbook(
-        name, summary, path, data, given, guards, steps, secrets, on_failure, finally_, timeout, told, approval=rule
-    )
+    lists = guards, steps, secrets, on_failure, finally_
+    return Playbook(name, summary, path, data, given, *lists, timeout, told, approval=rule, unattended=unattended)
 
 
 @contextmanager

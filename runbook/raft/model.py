@@ -124,6 +124,8 @@ class Vantage:
     ``settled_by`` what a person can do about it.
     ``commit_index``, ``version`` and ``data_dir`` are for a recovery by hand: the last entry that it knows to be
     committed, its release, and its data folder on its own host.
+    ``clock_drift`` is by how many seconds its clock is at least ahead of this host's; ``certificate_left`` for how many
+    its certificate is still good, of ``certificate_life`` in all.
     """
 
     url: str
@@ -148,6 +150,9 @@ class Vantage:
     data_dir: str | None = None
     waits_for: str | None = None
     settled_by: str | None = None
+    clock_drift: float | None = None
+    certificate_left: float | None = None
+    certificate_life: float | None = None
 
     @property
     def label(self) -> str:

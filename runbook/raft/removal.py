@@ -15,6 +15,7 @@ from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
 
 CLUSTER_MINIMUM = "cluster-minimum"  # the guard's name, by which a person sets it aside where it cannot be read
 MINIMUM_UNREAD = "MinimumUnread"
+BY_A_PERSON = "Look at the cluster, then run this at a terminal without unattended"
 AUTOPILOT_COMMANDS = {
     "nomad": "nomad operator autopilot",
     "consul": "consul operator autopilot",
@@ -31,6 +32,7 @@ class Policy:
     ``min_voters_param`` is the param of the command line that ``min_voters`` is, if it is one, and
     ``min_voters_lowest`` the least that this param may be. ``stated`` names those of ``min_voters`` and ``never_worse``
     that a playbook has written: only these hold for changes that are no removals, which need no cluster.
+    ``unattended``: nobody watches, so that only what is surely right, and can be taken back, is done.
     """
 
     min_voters: int = 3
@@ -39,6 +41,7 @@ class Policy:
     min_voters_param: str = ""
     min_voters_lowest: int = 1
     stated: frozenset[str] = frozenset()
+    unattended: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def refusal_to_remove(
     return (
         _refusal_for_target(view, verdicts, peer)
         or _refusal_for_quorum(view, verdicts, peer, policy)
+        or (_refusal_unattended(view, verdicts[peer.id]) if policy.unattended else None)
         or refusal_over_max_changes(policy, changes_so_far)
     )
 
@@ -90,6 +94,27 @@ def _refusal_for_target(view: ClusterView, verdicts: Mapping[str, Verdict], peer
         why = "; ".join(verdict.evidence)
         return Refusal("TargetAlive", f"{peer.label} is alive: {why}", "A living server is never removed")
     return None
+
+
+def _refusal_unattended(view: ClusterView, verdict: Verdict) -> Refusal | None:
+    """What a person would think about first: a removal that is final, and a silence that may be a cut or a pause."""
+    name = verdict.peer.label
+    if view.removal_is_final:
+        kind = view.cluster.partition(":")[0]
+        sentence = f"{name} could not come back to {kind} with its data, and an unattended run removes 0 such servers"
+        return Refusal("UnattendedFinal", sentence, BY_A_PERSON)
+    if verdict.lasting:
+        sentence = (
+            f"{name} may be cut off or paused ({verdict.evidence[0]}), and an unattended run removes 0 such servers"
+        )
+        return Refusal("UnattendedSilent", sentence, BY_A_PERSON)
+    return None
+
+
+def refusal_of_unattended(uses: str) -> Refusal:
+    """Why a step that changes something else than who is a peer is not done where nobody watches."""
+    sentence = f"an unattended run makes 1 removal and 0 other changes of a cluster, and {uses} is one"
+    return Refusal("UnattendedChange", sentence, BY_A_PERSON)
 
 
 def _refusal_for_quorum(
@@ -139,9 +164,10 @@ def refusal_over_max_changes(policy: Policy, changes_so_far: int) -> Refusal | N
     """Whether the run may make one more change of any kind."""
     if changes_so_far < policy.max_changes:
         return None
-    sentence = (
-        f"that would be change {changes_so_far + 1} of this run, and its guard max_changes is {policy.max_changes}"
-    )
+    change = f"that would be change {changes_so_far + 1} of this run"
+    if policy.unattended:
+        return Refusal("TooManyChanges", f"{change}, and an unattended run makes {policy.max_changes}", BY_A_PERSON)
+    sentence = f"{change}, and its guard max_changes is {policy.max_changes}"
     return Refusal("TooManyChanges", sentence, "Check the cluster, then raise max_changes or run again")
 
 

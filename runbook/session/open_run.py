@@ -26,7 +26,7 @@ from runbook.cluster.choice import (
 )
 from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
-from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError
+from runbook.errors import ExpressionError, JournalError, NotStartedError, ParamError, RefusedError
 from runbook.events import RunStarted
 from runbook.files import RUNS, is_shared, make_folder, read_limited, replace_file
 from runbook.journal.store import Journal
@@ -34,6 +34,7 @@ from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.params import NO_FILE, gather_params, read_params_file
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
+from runbook.raft.removal import Refusal
 from runbook.redaction import Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
@@ -88,8 +89,7 @@ def open_run(
     """
     request = replace(request, playbook=find_playbook(request.playbook))
     state, who, options, held = state_folder(environment), user_name(environment), request.options, request.held
-    text = _text(request, state, clock)
-    secret_store = SecretStore(environment, redactor or Redactor.of(environment))
+    text, secret_store = _text(request, state, clock), SecretStore(environment, redactor or Redactor.of(environment))
     plan, sources = _plan(request, text, environment, clock, secret_store)
     choice = settled(_choice(request), environment) if on is None else BY_ENVIRONMENT
     cluster = on or _cluster(choice, plan, request, environment)
@@ -108,6 +108,7 @@ def open_run(
         inventory=choice.inventory or "",
         steps=tuple(step.id for step in plan.playbook.steps),
         plan=held.on_record() if held else {},
+        unattended=plan.policy.unattended,
     )
     hosts, approval = chosen_hosts(choice, environment), approval_of(choice, plan)
     with _record(state / RUNS / plan.run, text, held) as journal:
@@ -134,9 +135,11 @@ def _text(request: RunRequest, state: Path, clock: Clock) -> bytes:
     """Of the playbook. Raises NotStartedError, and RefusedError where the plan is not of this text, or was used."""
     text = _read(request.playbook)
     if request.held is not None:
-        from runbook.session.saved_plans import refuse_other
+        from runbook.session.plan_claims import refuse_used_plan
+        from runbook.session.saved_plans import refuse_other_text
 
-        refuse_other(request.held, text, state, clock.now())
+        refuse_used_plan(request.held, state, clock.now())
+        refuse_other_text(request.held, text)
     return text
 
 
@@ -147,18 +150,29 @@ def _cluster(choice: ClusterChoice, plan: Plan, request: RunRequest, environment
     cluster = chosen_cluster(choice, environment, read_only=read_only)
     if held is None:
         return cluster
-    from runbook.session.saved_plans import refuse_other_product
-
-    refuse_other_product(held, cluster.name)
+    if is_other_cluster(held.plan.cluster, held.plan.inventory, cluster.name, choice):
+        sentence = f"the plan was made for {held.plan.cluster}, and {cluster.name} is named now"
+        raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the plan was made for"))
     return held.cluster(cluster)
 
 
 def _choice(request: RunRequest) -> ClusterChoice:
     """What was typed; else the name and the inventory that the plan was made with."""
     choice, plan = request.options.choice, request.held.plan if request.held else None
-    if choice != BY_ENVIRONMENT or plan is None or not plan.inventory:
-        return choice
-    return ClusterChoice(plan.cluster.partition(":")[2], plan.inventory)
+    return choice if plan is None else again(choice, plan.cluster, plan.inventory)
+
+
+def again(choice: ClusterChoice, cluster: str, inventory: str) -> ClusterChoice:
+    """The name that was typed now; else that of the ``cluster`` and its ``inventory``, where it was named by one: what
+    the environment has instead may be that cluster too, and has none of its rules.
+    """
+    return choice if choice.name or not inventory else ClusterChoice(cluster.partition(":")[2], inventory)
+
+
+def is_other_cluster(then: str, inventory: str, now: str, choice: ClusterChoice) -> bool:
+    """By their names alone: another product, or another name where both are of an inventory."""
+    both_named = bool(inventory and choice.name)
+    return then != now if both_named else then.partition(":")[0] != now.partition(":")[0]
 
 
 def approval_of(choice: ClusterChoice, plan: Plan) -> ApprovalRule | None:
@@ -181,10 +195,14 @@ def bound_request(
 
     Raises as :func:`open_run` does.
     """
+    return plan_of(request, environment, clock, redactor), kind_meant(request.options.choice, environment)
+
+
+def plan_of(request: RunRequest, environment: Mapping[str, str], clock: Clock, redactor: Redactor) -> Plan:
+    """The playbook and its params, of which nothing is begun. Raises as :func:`open_run` does."""
     request = replace(request, playbook=find_playbook(request.playbook))
     secret_store = SecretStore(environment, redactor)
-    plan, _ = _plan(request, _read(request.playbook), environment, clock, secret_store)
-    return plan, kind_meant(request.options.choice, environment)
+    return _plan(request, _read(request.playbook), environment, clock, secret_store)[0]
 
 
 def lock_holds_for(state: Path, who: str) -> str:
@@ -214,11 +232,13 @@ def _plan(
         if request.held is not None:
             from runbook.session.saved_plans import refuse_other_params
 
-            refuse_other_params(request.held, playbook, request.params, file)
+            refuse_other_params(request.held, playbook, request.params, file, secret_store.hide)
             planned = request.held.plan.params
-            return bind_plan(playbook, run, planned), dict.fromkeys(planned, "the plan")
+            bound = bind_plan(playbook, run, planned, unattended=request.options.unattended)
+            return bound, dict.fromkeys(planned, "the plan")
         params = gather_params(playbook, request.params, file, environment)
-        plan = bind_plan(playbook, run, {name: param.value for name, param in params.items()})
+        values = {name: param.value for name, param in params.items()}
+        plan = bind_plan(playbook, run, values, unattended=request.options.unattended)
     except ParamError as error:
         raise ParamError(tuple(secret_store.hide(list(error.messages)))) from None
     except ExpressionError as error:

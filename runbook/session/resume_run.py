@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook.clock import Clock
-from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster, chosen_hosts
+from runbook.cluster.choice import ClusterChoice, chosen_cluster, chosen_hosts
 from runbook.cluster.port import Cluster
 from runbook.engine.plan import Plan, bind_plan
 from runbook.errors import NotStartedError, PlaybookError
@@ -22,7 +22,7 @@ from runbook.recorded import fold_recorded
 from runbook.redaction import HIDDEN, Redactor
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.open_run import approval_of, user_name
+from runbook.session.open_run import again, approval_of, is_other_cluster, user_name
 from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK, last_change, state_folder
 from runbook.session.run_session import RunOptions, RunSession
 from runbook.steps.registry import CATALOG
@@ -53,7 +53,7 @@ def open_resumed(
         plan = _plan_of(folder, state)
         choice = _choice(options, state)
         cluster: Cluster = chosen_cluster(choice, environment, read_only=not plan.changes)
-        _refuse_other_kind(state, cluster.name)
+        _refuse_other_cluster(state, cluster.name, choice)
         held = _held_to(folder, state)
         cluster = held.cluster(cluster) if held else cluster
         first = RunResumed(user_name(environment), cluster.name, record.torn)
@@ -120,7 +120,8 @@ def _plan_of(folder: Path, state: RunState) -> Plan:
     if hidden:
         raise NotStartedError(f"param {hidden[0]} held a secret, which no record keeps. Run the playbook again")
     path = state.started.get("path") or folder / PLAYBOOK  # a playbook that it runs is beside where it lay
-    return bind_plan(parse_playbook(text, str(path), CATALOG), folder.name, state.started["params"])
+    playbook, unattended = parse_playbook(text, str(path), CATALOG), state.started.get("unattended") is True
+    return bind_plan(playbook, folder.name, state.started["params"], unattended=unattended)
 
 
 def _held_to(folder: Path, state: RunState) -> HeldPlan | None:
@@ -153,13 +154,12 @@ def _refuse_needless_answers(answers: Mapping[str, str], names: Sequence[str]) -
 def _choice(options: RunOptions, state: RunState) -> ClusterChoice:
     """What was typed now; else the name and the inventory with which the run began."""
     started = state.started or {}
-    if options.choice != BY_ENVIRONMENT or not started.get("inventory"):
-        return options.choice
-    return ClusterChoice(str(started["cluster"]).partition(":")[2], str(started["inventory"]))
+    return again(options.choice, str(started.get("cluster", "")), str(started.get("inventory") or ""))
 
 
-def _refuse_other_kind(state: RunState, cluster: str) -> None:
-    """The address may be another server's, but not another product's."""
-    began = str(state.started["cluster"]) if state.started else ""
-    if began.partition(":")[0] != cluster.partition(":")[0]:
-        raise NotStartedError(f"the run began on {began}, and the environment now names {cluster}")
+def _refuse_other_cluster(state: RunState, cluster: str, choice: ClusterChoice) -> None:
+    """The address may be another server's, but not another product's, nor the name another one."""
+    started = state.started or {}
+    began = str(started.get("cluster", ""))
+    if is_other_cluster(began, str(started.get("inventory") or ""), cluster, choice):
+        raise NotStartedError(f"the run began on {began}, and {cluster} is named now")

@@ -73,6 +73,7 @@ class RunOptions:
     asked for. ``run_reads``: a dry run runs the commands and requests that say ``effect: read``.
     ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     ``planning``: a plan is made of this dry run, so nobody can have signed it yet.
+    ``unattended``: nobody watches, whatever the playbook says; a resumed run is what it began as.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
@@ -84,6 +85,7 @@ class RunOptions:
     answers: Mapping[str, str] = field(default_factory=dict)
     confirmed_off: Mapping[str, str] = field(default_factory=dict)
     planning: bool = False
+    unattended: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ class RunSession:
         """It is this run's from now on; of a dry run's, whether it could be. Raises RefusedError."""
         if self.held is None:
             return
-        from runbook.session.saved_plans import claim_plan, refuse_used_plan
+        from runbook.session.plan_claims import claim_plan, refuse_used_plan
 
         claim = refuse_used_plan if self.options.dry_run else claim_plan
         claim(self.held, self.state_folder, self.clock.now(), self.plan.run)

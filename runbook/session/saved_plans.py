@@ -1,11 +1,9 @@
-"""Plans as files: made of a dry run, read back, compared with what is asked for now, and executed once."""
+"""Plans as files: made of a dry run, read back, and compared with what is asked for now."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +13,8 @@ from runbook import __version__
 from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
 from runbook.errors import NotStartedError, RefusedError
-from runbook.files import file_mode, make_folder, open_regular, read_limited, replace_file, sha256_of, sync_folder
+from runbook.files import read_limited, replace_file, sha256_of
+from runbook.label import Label
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Playbook
 from runbook.playbook.params import ParamsFile, gather_params
@@ -27,20 +26,21 @@ from runbook.saved_plan import (
     LARGEST,
     REMOVES,
     TRANSFERS,
-    OddPlanError,
     PlannedRequest,
     PlannedStep,
     SavedPlan,
     SeenServer,
+    digest_of_words,
     plan_text,
     prove_removals,
     read_plan,
 )
 
-FOLDER = "plans"  # in the state folder, with a file for each plan that was executed
+FOREIGN = ("command.run", "ssh.run", "http.request")
 Records = Sequence[Mapping[str, Any]]
 ENDS = {"step.completed": "completed", "step.failed": "failed", "step.skipped": "skipped"}
-ANEW = "Make a new plan, and have it approved where that is asked for"
+OR_ANEW = "make a new plan, and have it approved where that is asked for"
+ANEW = f"M{OR_ANEW[1:]}"
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,9 @@ def load_plan(given: str | Path) -> HeldPlan:
     """Raises NotStartedError where it is no plan, or not as it was made."""
     path = Path(given).absolute()
     try:
-        return HeldPlan(path, read_plan(read_limited(path, LARGEST)))
+        return HeldPlan(path, read_plan(read_limited(path, LARGEST), str(path)))
     except OSError as error:
         raise NotStartedError(f"{path} cannot be read: {error.strerror}", "Make a plan with runbook plan") from None
-    except OddPlanError as odd:
-        raise NotStartedError(f"{path} {odd.why}", odd.next_action) from None
 
 
 def save_plan(path: Path, plan: SavedPlan) -> None:
@@ -134,7 +132,7 @@ def plan_of_run(state: RunState, records: Records, terms: PlanTerms) -> SavedPla
         asked=told["asked"],
         approvals=tuple(_rule(rule) for rule in terms.rules),
     )
-    return read_plan(plan_text(plan))  # as everybody will read it, with its digest
+    return read_plan(plan_text(plan), "the new plan")  # as everybody will read it, with its digest
 
 
 def _playbooks(started: Mapping[str, Any], records: Records) -> dict[str, str]:
@@ -148,8 +146,9 @@ def _requests(records: Records, servers: tuple[SeenServer, ...]) -> list[Planned
     for record in records:
         if record["kind"] == "removal.would_be_requested":
             whom = (str(record["peer"]), str(record["name"]), str(record["address"]))
+            whom = next(((each.id, each.name, each.address) for each in servers if each.id == whom[0]), whom)
             found.setdefault((REMOVES, whom[0]), PlannedRequest(str(record["step"]), None, REMOVES, *whom))
-        elif record["kind"] == "change.would_begin":
+        elif record["kind"] == "change.would_begin" and record["label"] != Label.UNKNOWN.value:
             place = str(record["step"]), record["item"]
             found.setdefault(place, PlannedRequest(*place, str(record["uses"])))
         elif record["kind"] == "step.completed" and (str(record["step"]), None) in found:
@@ -173,10 +172,16 @@ def _steps(records: Records) -> list[PlannedStep]:
             str(record.get("outcome") or ENDS[record["kind"]]),
             str(record.get("label", "")),
             str(record["message"]),
+            digest_of_words(record["output"]) if _was_made(record, uses) else "",
         )
         for record in records
         if record["kind"] in ENDS
     ]
+
+
+def _was_made(record: Mapping[str, Any], uses: Mapping[str, str]) -> bool:
+    """Whether the dry run has asked others than the cluster, so that changes may hang on what they said."""
+    return record["kind"] == "step.completed" and record.get("label") == "live" and uses.get(record["step"]) in FOREIGN
 
 
 def _rule(rule: ApprovalRule) -> str:
@@ -188,11 +193,8 @@ def _rule(rule: ApprovalRule) -> str:
 # -- compared with what is asked for now
 
 
-def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
-    """Where the plan was executed, its time is over, or this text of the playbook, or one that it runs, is another
-    than the plan's. Raises RefusedError.
-    """
-    refuse_used_plan(held, state, now)
+def refuse_other_text(held: HeldPlan, text: bytes) -> None:
+    """Where this text of the playbook, or one that it runs, is another than the plan's. Raises RefusedError."""
     (path, digest), *within = held.plan.playbooks.items()
     found = [(path, digest, hashlib.sha256(text).hexdigest())]
     for path, digest in within:
@@ -209,78 +211,19 @@ def refuse_other(held: HeldPlan, text: bytes, state: Path, now: str) -> None:
         raise RefusedError(Refusal("PlanMoved", "; ".join(told), ANEW))
 
 
-def refuse_other_params(held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile) -> None:
-    """What is given now, by a person, must be what the plan has. Raises RefusedError and ParamError."""
+def refuse_other_params(
+    held: HeldPlan, playbook: Playbook, typed: Mapping[str, str], file: ParamsFile, hide: Callable[[str], str]
+) -> None:
+    """What is given must be what the plan has; ``hide`` knows a secret in it. Raises RefusedError and ParamError."""
     names = typed.keys() | file.values.keys()
     asked = tuple(param for param in playbook.params if param.name in names)
     known = len(asked) == len(names)
     found = gather_params(replace(playbook, params=asked) if known else playbook, typed, file)
     planned = held.plan.params
     told = [
-        f"param {name} is {param.value} now and {planned.get(name)} in the plan"
+        hide(f"param {name} is {param.value} now and {planned.get(name)} in the plan")
         for name, param in found.items()
         if param.value != planned.get(name)
     ]
     if told:
-        raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {ANEW[0].lower()}{ANEW[1:]}"))
-
-
-def refuse_other_product(held: HeldPlan, cluster: str) -> None:
-    """Which cluster it is, only a look can tell. Raises RefusedError."""
-    if held.plan.cluster.partition(":")[0] != cluster.partition(":")[0]:
-        sentence = f"the plan was made for {held.plan.cluster}, and {cluster} is named now"
-        raise RefusedError(Refusal("AnotherCluster", sentence, "Point at the cluster that the plan was made for"))
-
-
-# -- executed once
-
-
-def refuse_used_plan(held: HeldPlan, state: Path, now: str, run: str = "") -> None:
-    """Unless this ``run`` has it already. Raises RefusedError for one that was executed, or whose time is over."""
-    plan, claim = held.plan, _read_claim(_claim_path(held, state))
-    if claim is not None and run and claim.get("run") == run:
-        return
-    if claim is not None:
-        sentence = f"the plan {held.path} was executed before, by {claim.get('run', 'a run whose name is lost')}"
-        raise RefusedError(Refusal("PlanExecuted", sentence, ANEW))
-    if plan.expired(now):
-        sentence = f"the plan {held.path} expired at {plan.expires}, and it is {now[:19]} now"
-        raise RefusedError(Refusal("PlanExpired", sentence, ANEW))
-
-
-def claim_plan(held: HeldPlan, state: Path, now: str, run: str) -> None:
-    """This ``run`` executes it, and no other one may from now on. Raises RefusedError."""
-    refuse_used_plan(held, state, now, run)
-    path = _claim_path(held, state)
-    if _read_claim(path) is not None:
-        return
-    claim = {"run": run, "at": now, "plan": str(held.path), "expires": held.plan.expires}
-    try:
-        make_folder(path.parent)
-        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            os.fchmod(file.fileno(), file_mode(path.parent))
-            file.write(f"{json.dumps(claim)}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
-    except FileExistsError:  # somebody else was faster
-        refuse_used_plan(held, state, now, run)
-    except OSError as error:
-        sentence = f"that the plan is executed cannot be written down: {path}: {error.strerror}"
-        raise RefusedError(Refusal("NoClaim", sentence, "Make room, or make it writable")) from None
-
-
-def _claim_path(held: HeldPlan, state: Path) -> Path:
-    return state / FOLDER / f"{held.plan.digest}.json"
-
-
-def _read_claim(path: Path) -> Mapping[str, str] | None:
-    """None where there is none. One that cannot be read was made all the same."""
-    found: object = {}
-    try:
-        found = json.loads(read_limited(path, 64 * 1024))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        pass
-    return {str(key): str(word) for key, word in found.items()} if isinstance(found, dict) else {}
+        raise RefusedError(Refusal("PlanMoved", "; ".join(told), f"Leave them out; or {OR_ANEW}"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from runbook.errors import RefusedError, SettingsError
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.removal import Refusal
 from runbook.run_state import RunState
 from runbook.session.saved_plans import HeldPlan
+from runbook.shipped_playbooks import FOLDER
 from runbook.signatures import ApprovalDesk, executors_here
 from runbook.steps.context import Agreement
 
@@ -27,7 +30,7 @@ def require_signatures(
     or for unsafe signers.
     """
     if held is None:
-        raise RefusedError(_without_plan(rules, str((state.started or {}).get("playbook", "PLAYBOOK"))))
+        raise RefusedError(_without_plan(rules, _words_of(state.started or {})))
     began_by = str((state.started or {}).get("who", "")).partition("@")[0]
     executors = executors_here(environment, began_by)
     try:
@@ -39,6 +42,14 @@ def require_signatures(
     return tuple(
         Agreement(str(one), f"by the SSH key {one.key}, signed at {one.at:%Y-%m-%dT%H:%M:%SZ}") for one in judged
     )
+
+
+def _words_of(started: Mapping[str, Any]) -> str:
+    """By which its plan is made: the playbook, by its name where that is a shipped one, and the cluster."""
+    playbook, path = str(started.get("playbook", "PLAYBOOK")), str(started.get("path") or "")
+    named = shlex.quote(playbook if path.startswith(FOLDER) else path or playbook)
+    cluster = str(started.get("cluster", "")).partition(":")[2]
+    return f"{named} --cluster {shlex.quote(cluster)}" if started.get("inventory") else named
 
 
 def _without_plan(rules: tuple[ApprovalRule, ...], playbook: str) -> Refusal:

@@ -84,9 +84,9 @@ def test_validate_takes_names_among_paths(empty: Path) -> None:
     assert runbook({}, "validate", "remove-dead-peers", "own.yaml", "health-check").stdout == "3 good\n"
 
 
-def test_playbooks_lists_and_prints() -> None:
+def test_playbooks_lists_and_prints(state_dir: Path) -> None:
     """What is printed is the file, so that it can be a beginning: `runbook playbooks NAME > own.yaml`."""
-    listed = runbook({}, "playbooks")
+    listed = runbook({"RUNBOOK_STATE_DIR": str(state_dir)}, "playbooks")
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(shipped_names())
     assert "Take dead servers out" in listed.stdout
     assert runbook({}, "playbooks", "remove-dead-peers").stdout == Path(PLAYBOOK).read_text(encoding="utf-8")

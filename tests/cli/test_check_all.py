@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.errors import Mark
@@ -134,8 +135,13 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
             f"  ill: {{ kind: nomad, labels: {{ env: prod }}, addresses: {list(ill.addresses)} }}\n"
             "  gone: { kind: consul, addresses: ['http://127.0.0.1:9'] }\n",
         )
-        text, labelled = runbook(environment, "check", "--all"), runbook(environment, "check", "--label", "env=prod")
+        textfile = tmp_path / "fleet.prom"
+        text = runbook(environment, "check", "--all", "--textfile", str(textfile))
+        labelled = runbook(environment, "check", "--label", "env=prod")
         told = [json.loads(line) for line in lines_of(runbook(environment, "check", "--all", "--format", "json"))]
+    families = list(text_string_to_metric_families(textfile.read_text()))
+    status = next(family for family in families if family.name == "runbook_raft_status")
+    assert {each.labels["cluster"]: each.value for each in status.samples} == {"gone": 3, "ill": 1, "well": 0}
     first, *rows = lines_of(text)
     assert first.startswith("RAFT UNKNOWN - 3 clusters: 1 unknown, 1 warning, 1 ok | clusters=3 critical=0 unknown=1 ")
     assert text.returncode == 3
@@ -157,7 +163,9 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
         (("--label", "env"), 3, "write --label NAME=VALUE"),
         (("--label", "env=a", "--label", "env=b"), 3, "two values of one label"),
         (("--all", "--cluster", "a"), 3, "leave --cluster"),
-        (("--all", "--textfile", "x"), 3, "--textfile out"),
+        (("--all", "--critical", "dead=0"), 3, "leave --critical"),
+        (("--all", "--notify", "http://x"), 3, "leave --notify"),
+        (("--all", "--format", "text"), 3, "leave --format text"),
         (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
     ],
 )

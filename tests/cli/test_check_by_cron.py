@@ -76,10 +76,12 @@ def test_each_state_has_its_code_its_line_and_its_numbers(case: Case, tmp_path: 
     assert done.stdout.count("\n") == 1
     families = list(text_string_to_metric_families(textfile.read_text(encoding="utf-8")))
     told = {family.name.removeprefix("runbook_raft_"): family.samples[0].value for family in families}
+    labels = {"cluster": address, "kind": "nomad", "instance": address}
+    assert [sample.labels for family in families for sample in family.samples] == [labels] * len(families)
     assert 0 <= told.pop("check_seconds") < 60
     assert told.items() >= case.told.items()
     assert told.get("dead", 0) + told.get("unknown", 0) == (0 if case.killed == 5 else case.killed)
-    assert len(told) == (1 if case.killed == 5 else 7)
+    assert len(told) == (2 if case.killed == 5 else 9)
     assert [family.name for family in families if family.type != "gauge" or not family.documentation] == []
     assert [path.name for path in tmp_path.iterdir()] == ["runbook.prom"]
 

@@ -60,7 +60,7 @@ def test_every_command_asks_the_cluster_that_is_named(desk: Desk) -> None:
 
 
 def test_a_resumed_run_knows_its_cluster(desk: Desk) -> None:
-    """Whoever goes on with it need not know by which name and file it began, and may say another one."""
+    """Whoever goes on with it need not know by which name and file it began; another name is refused."""
     playbook = Path(desk.environment["RUNBOOK_INVENTORY"]).with_name("fails.yaml")
     flag = playbook.with_name("flag")
     playbook.write_text(
@@ -141,4 +141,7 @@ def test_a_helper_that_hangs_ends_a_check_in_its_time(tmp_path: Path) -> None:
     entry = "{ kind: nomad, addresses: [http://a], credentials: { token: 'exec:sleep 30' } }"
     path.write_text(f"inventory: 1\nclusters: {{ lab: {entry} }}\n")
     done = runbook({**os.environ, "RUNBOOK_INVENTORY": str(path)}, "check", "--cluster", "lab", "--timeout", "0.3")
-    assert (done.returncode, done.stdout) == (3, "RAFT UNKNOWN - the look did not finish within 0.3 s\n")
+    assert (done.returncode, done.stdout) == (
+        3,
+        "RAFT UNKNOWN - the look did not finish within 0.3 s; next: runbook diagnose --cluster lab\n",
+    )

@@ -138,7 +138,7 @@ def test_a_server_that_a_run_removed_and_that_comes_back_is_a_zombie(
         RemovalRequested("remove", lab.ids[gone], lab.raft_addresses[gone], f"{gone}.global", 4),
         RemovalConfirmed("remove", lab.ids[gone], f"{gone}.global"),
     ):
-        journal.append({"at": "2026-01-01T00:00:00Z", **event.record()})
+        journal.append({"at": "2026-01-01T00:00:00+00:00", **event.record()})
     journal.close()
     assert peers_removed_by_newest_runs(state_dir) == {lab.ids[gone]}
     (state_dir / "runs" / "unreadable").mkdir()

@@ -86,7 +86,10 @@ def test_no_stream_changes_an_exit_code(folder: Path) -> None:
 def test_a_check_that_nobody_can_read_is_unknown(folder: Path, redirected: str) -> None:
     """Whatever it saw: it saw nothing here, so a look is made up."""
     (folder / "sitecustomize.py").write_text(
-        "import runbook.cli.diagnose as d\nd._check = lambda *_: ('RAFT OK - all is well', 0)\n"
+        "import runbook.inspection.check as c\n"
+        "from runbook.raft.diagnosis.check_result import CheckResult, ClusterIdentity\n"
+        "made_up = CheckResult(ClusterIdentity('a', 'nomad', 'http://a'), 0, 'all is well', 0.0)\n"
+        "c.check_cluster = lambda *_: made_up\n"
     )
     more = {"PYTHONPATH": f"{folder}:{ROOT}"}
     assert shell(folder, "runbook check", **more) == (0, "RAFT OK - all is well\n")

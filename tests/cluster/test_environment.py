@@ -32,8 +32,8 @@ def settings(environment: dict[str, str]) -> HttpSettings:
 
 def settings_of(cluster: Cluster) -> HttpSettings:
     assert isinstance(cluster, HashiCorpCluster)
-    assert isinstance(cluster._network, SystemNetwork)
-    return cluster._network._settings
+    assert isinstance(cluster._network._network, SystemNetwork)
+    return cluster._network._network._settings
 
 
 @pytest.mark.parametrize(

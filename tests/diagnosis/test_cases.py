@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.server_checks import SENTENCES
+from runbook.raft.diagnosis.upkeep import Upkeep
 from runbook.raft.left_out import NOBODY, LeftOutList, LeftOutServer
 from runbook.raft.liveness import judge_once
 from runbook.raft.model import ClusterView, Reach
@@ -54,7 +56,12 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "a_server_is_alive_in_gossip_and_nobody_knows_who_removed_it": "ZombiePeer likely",
     "a_newcomer_is_on_its_way_in": "EvenVoters certain",
     "a_newcomer_has_no_vote_yet": "NonVoterStuck possible",
-    "autopilots_settings_were_zeroed": "NonVoterStuck likely",
+    "autopilots_settings_were_zeroed": "AutopilotZeroed certain",
+    "a_certificate_expires_soon": "CertificateExpires certain",
+    "the_clock_of_this_host_is_wrong": "ClockDrift certain",
+    "the_clock_of_a_server_is_wrong": "ClockDrift certain",
+    "a_peers_json_was_left_behind": "PeersJsonLeft certain",
+    "the_newest_snapshot_is_old": "SnapshotOld certain",
     "a_dead_server_was_added_back_as_a_non_voter": "NonVoterStuck likely",
     "no_gossip_knows_a_voter": "StalePeer likely",
     "one_address_is_listed_for_two_servers": "DuplicateAddress certain",
@@ -113,8 +120,16 @@ def left_out_of(case: str) -> LeftOutList:
     return LeftOutList(tuple(LeftOutServer(**row) for row in told["servers"]), tuple(told["unread"]))
 
 
+def upkeep_of(case: str) -> Upkeep:
+    """What the machine that looks shows of the cluster's upkeep."""
+    path = HERE / case / "upkeep.json"
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return Upkeep(**{**told, "peers_json": tuple(told.get("peers_json", ()))})
+
+
 def findings_of(case: str) -> tuple[Finding, ...]:
-    return diagnose(view_of(case), removed=removed_of(case), earlier=earlier_of(case), left_out=left_out_of(case))
+    beside = {"removed": removed_of(case), "earlier": earlier_of(case), "left_out": left_out_of(case)}
+    return diagnose(view_of(case), upkeep=upkeep_of(case), **beside)  # type: ignore[arg-type]  # each has its own type
 
 
 def names_in_the_code() -> set[str]:

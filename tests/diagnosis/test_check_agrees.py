@@ -10,7 +10,7 @@ import pytest
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity
 from runbook.raft.diagnosis.health import LEVEL_OF_FINDING, ClusterHealth, cluster_health, level_of
 from runbook.raft.model import ClusterView
-from tests.diagnosis.test_cases import CASES, ROOT, earlier_of, findings_of, left_out_of, removed_of, view_of
+from tests.diagnosis.test_cases import CASES, ROOT, earlier_of, findings_of, left_out_of, removed_of, upkeep_of, view_of
 from tests.diagnosis.test_worlds import KINDS, SIZES, leaderless
 from tests.raft import worlds
 
@@ -45,7 +45,12 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "an_unfinished_removal_bars_every_election": CRITICAL,
     "autopilot_calls_a_living_voter_unhealthy": OK,
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": WARNING,
-    "autopilots_settings_were_zeroed": OK,
+    "autopilots_settings_were_zeroed": WARNING,
+    "a_certificate_expires_soon": WARNING,
+    "the_clock_of_this_host_is_wrong": WARNING,
+    "the_clock_of_a_server_is_wrong": WARNING,
+    "a_peers_json_was_left_behind": WARNING,
+    "the_newest_snapshot_is_old": WARNING,
     "every_server_is_sealed": UNKNOWN,
     "four_voters_answer": OK,
     "no_gossip_knows_a_voter": WARNING,
@@ -89,7 +94,13 @@ def allowed(found: tuple[Finding, ...]) -> set[int]:
 
 
 def health_of(case: str) -> ClusterHealth:
-    return cluster_health(view_of(case), left_out=left_out_of(case), removed=removed_of(case), earlier=earlier_of(case))
+    return cluster_health(
+        view_of(case),
+        left_out=left_out_of(case),
+        removed=removed_of(case),
+        earlier=earlier_of(case),
+        upkeep=upkeep_of(case),
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runbook.cli.exit_codes import exit_code_of_ending
+from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS
 from runbook.raft.diagnosis.health import OK
 from runbook.raft.model import ClusterView, Peer, Reach
 from tests.diagnosis.test_cases import CASES, findings_of, left_out_of, view_of
@@ -48,6 +49,11 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "autopilot_calls_a_living_voter_unhealthy": (RECOVERED, []),
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": (RECOVERED, ["s2"]),
     "autopilots_settings_were_zeroed": (RECOVERED, []),
+    "a_certificate_expires_soon": (RECOVERED, []),
+    "the_clock_of_this_host_is_wrong": (RECOVERED, []),
+    "the_clock_of_a_server_is_wrong": (RECOVERED, []),
+    "a_peers_json_was_left_behind": (RECOVERED, []),
+    "the_newest_snapshot_is_old": (RECOVERED, []),
     "every_server_is_sealed": (UNREACHABLE, []),
     "four_voters_answer": (RECOVERED, []),
     "no_gossip_knows_a_voter": (RECOVERED, ["127"]),
@@ -122,7 +128,7 @@ def test_a_situation_ends_a_run_so(case: str, tmp_path: Path) -> None:
 def test_what_is_diagnosed_is_what_is_done(case: str) -> None:
     """The playbook is named exactly where it removes somebody; who is well has nothing to do; no leader, no change."""
     code, removed = EXECUTES[case]
-    assert bool(removed) == any(finding.playbook for finding in findings_of(case))
+    assert bool(removed) == any(finding.playbook == REMOVE_DEAD_PEERS for finding in findings_of(case))
     if LEVEL[case] == OK:
         assert (code, removed) == (RECOVERED, [])
     if view_of(case).leader_id is None:

@@ -201,6 +201,7 @@ class Run:
     left_out: LeftOutList = NOBODY
     plan: SavedPlan | None = None
     claims: list[str] = field(default_factory=list)
+    run_reads: bool = False
     check_approved: Callable[[tuple[ApprovalRule, ...]], tuple[Agreement, ...]] = lambda _rules: ()
 
     def execute(self, past: RunState | None = None, *, dry_run: bool = False) -> Ending:
@@ -241,6 +242,7 @@ class Run:
             answers=self.answers,
             check_left_out=self._check_left_out,
             plan=self.plan,
+            run_reads=self.run_reads,
             check_approved=self.check_approved,
             claim_plan=lambda: self.claims.append("claimed"),
         )

@@ -24,8 +24,8 @@ REMOVE = """\
 TERMS = PlanTerms("/plays/planned.yaml", "", (), 3600.0, "2026-01-01T00:00:00+00:00")
 
 
-def planned(text: str, folder: Path, **cluster: Any) -> SavedPlan:
-    run = Run(FakeCluster(FakeClock(), **cluster), folder, text=(HEAD + text).encode())
+def planned(text: str, folder: Path, *, run_reads: bool = False, **cluster: Any) -> SavedPlan:
+    run = Run(FakeCluster(FakeClock(), **cluster), folder, text=(HEAD + text).encode(), run_reads=run_reads)
     run.execute(dry_run=True)
     assert run.state.state == "completed", run.records[-1]
     return plan_of_run(run.state, run.records, TERMS)

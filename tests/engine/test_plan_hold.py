@@ -192,6 +192,16 @@ def resumed() -> dict[str, Any]:
     return {"kind": "run.resumed", "who": "ann", "cluster": "nomad:fake", "torn": False}
 
 
+def test_a_server_by_the_name_of_another_one_is_refused(tmp_path: Path) -> None:
+    """Whoever signs reads names, and what is removed is an id."""
+    plan = planned(REMOVE, tmp_path, dead={4, 5})
+    swapped = {"s4.global": "s5.global", "s5.global": "s4.global"}
+    forged = replace(plan, servers=tuple(replace(s, name=swapped.get(s.name, s.name)) for s in plan.servers))
+    ending = held(REMOVE, tmp_path, forged, dead={4, 5}).execute()
+    assert isinstance(ending, RunRefused)
+    assert "id-4 is s5.global in the plan and s4.global now" in ending.message
+
+
 def test_another_cluster_is_refused(tmp_path: Path) -> None:
     plan = replace(planned(REMOVE, tmp_path, dead={5}), identities=("id-x", "id-y"))
     ending = held(REMOVE, tmp_path, plan, dead={5}).execute()

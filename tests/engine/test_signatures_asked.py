@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -68,6 +69,17 @@ def test_what_a_playbook_within_asks_for_comes_to_it(tmp_path: Path) -> None:
     run, asked = run_of(tmp_path, text)
     assert isinstance(run.execute(), RunCompleted), run.records[-1]
     assert asked == [["/etc/signers"], ["/etc/signers", "/etc/others"]]
+
+
+def test_who_agreed_to_a_recovery_was_not_asked_by_the_rule_of_a_playbook_after_it(tmp_path: Path) -> None:
+    """What comes after it in the playbook itself needs no other signatures."""
+    (tmp_path / "inner.yaml").write_text(HEAD.format("inner", "others") + COMMAND.format("deep"), encoding="utf-8")
+    text = HEAD.format("outer", "signers") + "  - id: confirmed\n    uses: log.message\n    with: { text: agreed }\n"
+    text += COMMAND.format("one") + "  - id: within\n    uses: playbook.run\n    with: { playbook: inner.yaml }\n"
+    run, asked = run_of(tmp_path, text)
+    with patch("runbook.engine.change_guards.CONFIRMS", "log.message"):
+        assert isinstance(run.execute(), RunCompleted), run.records[-1]
+    assert asked == [["/etc/signers", "/etc/others"]]
 
 
 def test_a_run_that_changes_nothing_needs_none(tmp_path: Path) -> None:

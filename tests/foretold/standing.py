@@ -6,6 +6,7 @@ Two of one seed are the same world at the same moment: what a dry run foretells 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -38,7 +39,7 @@ from runbook.steps.context import Agreement
 from runbook.steps.exchange import Request
 from runbook.steps.registry import CATALOG
 from tests.simulation.incident import TOKEN, draw, stream
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.tool import CrashPoint, ToolNetwork, VirtualClock
 from tests.simulation.world import SimulatedWorld
 
@@ -60,6 +61,7 @@ class StandingWorld:
         self.seed, self.folder = seed, folder
         self.incident = replace(draw(seed), suspends=False)
         self.chance = stream(seed, "standing")
+        self._thread = threading.get_ident()
         self.world = SimulatedWorld(self.incident)
         self.records: list[dict[str, Any]] = []
         self.plan: SavedPlan | None = None  # what a run is held to
@@ -108,7 +110,7 @@ class StandingWorld:
 
     def _services(self, person: str, dry_run: bool) -> RunServices:
         world, own = self.world, stream(self.seed, "tool")
-        unwatched = cast("Checks", _Unwatched())
+        unwatched = cast("IncidentChecks", _Unwatched())
         network = ToolNetwork(world.network, world.timeline, world.faults, CrashPoint(), unwatched, TOKEN, own)
         settings = HttpSettings({"X-Nomad-Token": TOKEN}, read_only=dry_run)
 
@@ -153,9 +155,14 @@ class StandingWorld:
 
     # -- what a playbook may meet beside the cluster
 
+    def _pass(self, seconds: float) -> None:
+        """For what is done side by side no time passes: the world's greenlets belong to one thread."""
+        if threading.get_ident() == self._thread:
+            self.wait(seconds)
+
     def _run_command(self, command: Command, _seconds: float, _stopped: Callable[[], bool] = bool) -> Ended:
         """It takes two seconds and ends well. To start a successor brings a dead server back, without its data."""
-        self.world.timeline.wait(self.world.timeline.now + 2.0)
+        self._pass(2.0)
         dead = [each for each in self.world.model.state.servers.values() if each.process is ProcessState.KILLED]
         if any("systemctl start" in word for word in command.argv) and dead:
             self.world._return(dead[0], wiped=True)
@@ -163,7 +170,7 @@ class StandingWorld:
 
     def _exchange(self, _request: Request, _seconds: float, _limit: int = 0) -> Reply:
         """Whoever is asked is well."""
-        self.world.timeline.wait(self.world.timeline.now + 0.1)
+        self._pass(0.1)
         return Reply(200, {}, json.dumps({"DrainStrategy": None, "serving": True}).encode())
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from runbook.cluster.network import own_addresses
 from runbook.inspection.findings import ClusterFacts, Grade, examine
-from runbook.inspection.machine import MachineFacts, StateFolder, look_at_machine, own_addresses
+from runbook.inspection.machine import MachineFacts, StateFolder, look_at_machine
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.model import ClusterView, Reach
 from runbook.raft.opinions import Opinion, OpinionKind

@@ -16,7 +16,7 @@ from runbook.hosts.process import Command, Ended
 from runbook.raft.removal import Policy
 from runbook.run_state import fold
 from tests.simulation.faults import ClusterFault, CommandTrial
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.tool import CrashPoint
 from tests.simulation.world import SimulatedWorld
 
@@ -50,7 +50,7 @@ class Commands:
         self,
         run: str,
         world: SimulatedWorld,
-        checks: Checks,
+        checks: IncidentChecks,
         crash: CrashPoint,
         chance: Random,
         policy: Policy,
@@ -159,7 +159,7 @@ class Commands:
             listed = [truth.server_of(peer) for peer in leader.peers if peer.voter] if leader else []
             live = sum(server is not None and server.running for server in listed)
             if leader is not None:
-                checks._require_or_race(
+                checks.require_or_race(
                     live >= least, "I16", f"{live} voters live and {least} are needed", evidence=HEARD
                 )
         if "never_worse" in policy.stated:
@@ -177,7 +177,7 @@ class Commands:
         self._require(seen or word, "I8", f"{key[1]} {key[2]} is run again: its end was not seen, and nobody said so")
 
     def _require(self, held: bool, invariant: str, sentence: str) -> None:
-        self._checks._require(held, invariant, sentence)
+        self._checks.require(held, invariant, sentence)
 
 
 def chosen(answers: Mapping[str, str]) -> Callable[[str, tuple[str, ...]], str | None]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from runbook.engine.execute import Ending
 from runbook.events import RunCompleted, RunFailed, RunRefused
+from runbook.proving.claims import is_in_trouble, names_who_is_left
 from runbook.raft.quorum import quorum
 from runbook.raft.verdicts import UNDECIDED
 from runbook.simulation.state import ProcessState
-from tests.simulation.claims import is_in_trouble, names_who_is_left
 from tests.simulation.runs import Run
 from tests.simulation.world import SimulatedWorld
 

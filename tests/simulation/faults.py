@@ -6,12 +6,8 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from random import Random
 
-from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
 from runbook.lab.virtual.messages import MessageFault
 from runbook.lab.virtual.network import FaultTimes
-
-ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
-"""Of a run, by the kind of its last event."""
 
 
 class MomentFault(Enum):

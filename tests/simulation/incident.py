@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from runbook.lab.virtual.approach import HTTP_PORT, Approach
+from runbook.proving.claims import ENDINGS
 from runbook.simulation.settings import SimulationSettings
-from tests.simulation.faults import ENDINGS, EVIDENCE, OF_A_HOST, SHORT, ClusterFault
+from tests.simulation.faults import EVIDENCE, OF_A_HOST, SHORT, ClusterFault
 from tests.simulation.minimum import Unreadable, unreadable
 from tests.simulation.planned_commands import PlannedCommands, draw_commands
 from tests.simulation.shapes import Word, draw_approach, draw_word

@@ -16,18 +16,20 @@ from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunRefused, RunResumed, RunStarted
+from runbook.proving.checks import EndlessError
+from runbook.proving.truth import Violation
+from runbook.proving.watched import WatchedCluster
 from runbook.simulation.state import ProcessState
 from runbook.steps.context import Agreement
 from tests.simulation.commands import Commands, Ledger, at_work, chosen
 from tests.simulation.endings import Endings
 from tests.simulation.faults import CommandTrial
 from tests.simulation.incident import TOKEN, Incident, stream
-from tests.simulation.invariants import Checks, EndlessError
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.minimum import FOREVER, plan_minimum
 from tests.simulation.plans import plan_of
 from tests.simulation.runs import Locks, Run
-from tests.simulation.tool import CrashPoint, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock, WatchedCluster
-from tests.simulation.truth import Violation
+from tests.simulation.tool import CrashPoint, MemoryJournal, ToolCrash, ToolNetwork, VirtualClock
 from tests.simulation.world import SimulatedWorld
 
 HOME = "this host"
@@ -143,7 +145,7 @@ class _IncidentRun:
     def _prepared(self, name: str, host: str, crash: CrashPoint, dry_run: bool, past: Run | None) -> Run:
         world, plan = self.world, self._plan(name)
         records = past.journal.records if past else []
-        checks = Checks(
+        checks = IncidentChecks(
             world.truth,
             world.transcript,
             plan,

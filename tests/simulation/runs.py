@@ -10,11 +10,11 @@ from runbook.cluster_events import ClusterClaimed
 from runbook.engine.execute import Ending
 from runbook.errors import RefusedError
 from runbook.events import RunCompleted
+from runbook.proving.claims import ENDINGS
 from runbook.raft.removal import Refusal
 from runbook.run_state import fold
 from tests.simulation.commands import Commands
-from tests.simulation.faults import ENDINGS
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.tool import MemoryJournal
 
 
@@ -28,7 +28,7 @@ class Run:
     name: str
     host: str
     journal: MemoryJournal
-    checks: Checks
+    checks: IncidentChecks
     commands: Commands
     began_at: int = 0
     ending: Ending | None = None

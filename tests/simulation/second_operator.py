@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from runbook.proving.truth import Truth
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import SimulatedServer
 from tests.simulation.incident import TOKEN
 from tests.simulation.network import IncidentNetwork
-from tests.simulation.truth import Truth
 
 HEADERS = {"x-nomad-token": TOKEN}
 Some = Callable[[list[SimulatedServer]], "SimulatedServer | None"]

@@ -17,12 +17,12 @@ from unittest.mock import patch
 
 from runbook.hosts import process
 from runbook.lab.virtual.messages import MessageFault
+from runbook.proving.truth import Violation
 from tests.simulation.commands import run_command
 from tests.simulation.faults import ClusterFault, CommandTrial, MomentFault
 from tests.simulation.incident import draw
 from tests.simulation.minimum import OddMinimum
 from tests.simulation.play import Result, play_in
-from tests.simulation.truth import Violation
 
 CHUNK = 20  # seeds that one process takes at a time
 SHOWN = 3  # transcripts of violations; the seeds of the others are named

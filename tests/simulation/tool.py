@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from math import inf
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from runbook.changes import ChangeBegun
-from runbook.cluster.hashicorp.adapter import HashiCorpCluster
 from runbook.errors import ErrorKind
 from runbook.events import Event, StepStarted
 from runbook.lab.virtual.door import EPOCH, VirtualNetwork
 from runbook.lab.virtual.messages import MessageFault, PendingResult, SentRequest
-from runbook.raft.model import ClusterView, Peer, Reach
+from runbook.raft.model import Reach
 from runbook.removals import RemovalRequested
 from runbook.run_state import fold
 from tests.simulation.faults import FaultRates
 from tests.simulation.hosts import Hosts
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import IncidentChecks
 from tests.simulation.network import IncidentNetwork
 from tests.simulation.pending import GreenletQuestion
 from tests.simulation.timeline import ActorsTimeline
@@ -61,7 +58,7 @@ class CrashPoint:
 
 
 class VirtualClock:
-    def __init__(self, timeline: ActorsTimeline, crash: CrashPoint, checks: Checks, hosts: Hosts) -> None:
+    def __init__(self, timeline: ActorsTimeline, crash: CrashPoint, checks: IncidentChecks, hosts: Hosts) -> None:
         self._hosts = hosts
         self._timeline = timeline
         self._crash = crash
@@ -99,7 +96,7 @@ class ToolNetwork(VirtualNetwork):
         timeline: ActorsTimeline,
         faults: FaultRates,
         crash: CrashPoint,
-        checks: Checks,
+        checks: IncidentChecks,
         token: str,
         chance: Random,
     ) -> None:
@@ -139,33 +136,6 @@ class ToolNetwork(VirtualNetwork):
         return self._network.send(url, method, path, self._headers, timeout, befalls)
 
 
-class WatchedCluster:
-    """The real adapter; what it shows is compared with the truth before anybody decides on it."""
-
-    secrets: tuple[str, ...] = ()
-
-    def __init__(self, inner: HashiCorpCluster, checks: Checks) -> None:
-        self.name = inner.name
-        self._inner = inner
-        self._checks = checks
-
-    def look(self, *, within: float = inf) -> ClusterView:
-        self._checks.look_begins()
-        view = self._inner.look(within=within)
-        self._checks.looked(view)
-        return view
-
-    def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
-        return self._inner.probe(addresses)
-
-    def remove_peer(self, peer: Peer, *, within: float = inf) -> None:
-        self._checks.removes(peer)
-        self._inner.remove_peer(peer, within=within)
-
-    def save_state(self, path: Path, *, within: float = inf) -> str:
-        return self._inner.save_state(path, within=within)
-
-
 class MemoryJournal:
     """Records as the file would hold them; one whose append does not return may be torn, which is as good as absent."""
 
@@ -173,7 +143,7 @@ class MemoryJournal:
         self,
         clock: VirtualClock,
         crash: CrashPoint,
-        checks: Checks,
+        checks: IncidentChecks,
         lines: list[str],
         hang: Callable[[str], None],
         begins: Callable[[str], None],

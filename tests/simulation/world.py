@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from runbook.proving.truth import Transcript, Truth
 from runbook.raft.model import Peer
 from runbook.simulation import consensus
 from runbook.simulation.cluster import SimulatedCluster
@@ -25,7 +26,6 @@ from tests.simulation.incident import Incident, Victim
 from tests.simulation.network import IncidentNetwork
 from tests.simulation.second_operator import SecondOperator
 from tests.simulation.timeline import ActorsTimeline
-from tests.simulation.truth import Transcript, Truth
 
 NEVER_STABLE = "87600h"
 

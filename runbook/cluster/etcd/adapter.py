@@ -17,7 +17,7 @@ from runbook.cluster.etcd.permission import reason_not_permitted
 from runbook.cluster.etcd.snapshot import keep_snapshot
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
-from runbook.cluster.network import Network, SystemNetwork, watch_ports
+from runbook.cluster.network import FactsNetwork, Network, SystemNetwork, watch_ports
 from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach, Vantage
@@ -51,11 +51,11 @@ class EtcdCluster:
         self.name = f"etcd:{name or addresses[0]}"
         self._servers = servers or {}
         self._settings = settings
-        self._network = network or SystemNetwork(settings)
+        self._network = FactsNetwork(network or SystemNetwork(settings))
         self._client = EtcdClient(self._network, user, password)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._route = self._entries = addresses
-        self._stream_log = StreamLog()
+        self.pulse = StreamLog()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -86,11 +86,11 @@ class EtcdCluster:
         )
         view = self._with_probes(view, until)
         now = self._network.monotonic()
-        self._stream_log.add(now, {each.vantage.server_id: each.streams for each in said})
+        self.pulse.add(now, {each.vantage.server_id: each.streams for each in said})
         door = answering[0] if answering else None
-        view = replace(view, opinions=opinions_in(view, self._stream_log, now, door))
+        view = replace(view, opinions=opinions_in(view, self.pulse, now, door))
         self._route = route_by(view, self._entries)
-        return replace(view, seconds=self._network.monotonic() - began)
+        return self._network.with_facts(replace(view, seconds=self._network.monotonic() - began))
 
     def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
         """A second's watch of these ports."""

@@ -9,13 +9,17 @@ from a dead one: docs/servers/etcd.md#every-member-is-a-vantage.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from runbook.cluster.etcd.replies import PeerStreams
+from runbook.decode import ODD
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import Opinion, OpinionKind
 
 HEARD_AFTER = 10.0  # seconds between two samples that show a stream up: longer than a frozen member's of 3.4 stays so
 BEAT = 1.0  # seconds at least between two samples of the bytes that came: ten heartbeats, as they are set by default
+MEMORY = 900.0  # seconds for which a check compares with the numbers of the one before it
+MOST_PAIRS = 10_000
 STREAM_DELAY = 8.0  # seconds for which the stream to a frozen member is still up
 SOURCE = "streams"
 
@@ -50,10 +54,25 @@ class StreamLog:
         if received is None or before is None:
             self._came.pop(pair, None)
             self._heard.pop(pair, None)
+        elif received < before:  # it was started anew and counts from the beginning: that says nothing
+            self._came[pair] = (now, received)
+            self._heard.pop(pair, None)
         elif pair not in self._came or now - at >= BEAT:
             if pair in self._came:
                 self._heard[pair] = at if received > before else None
             self._came[pair] = (now, received)
+
+    def record(self) -> Any:
+        """How many bytes had come, for a later process to compare with."""
+        return [[by, peer, at, received] for (by, peer), (at, received) in self._came.items()]
+
+    def resume(self, record: Any, now: float) -> None:
+        """Begin with the numbers of an earlier process; with none where it is something else, or of another hour."""
+        try:
+            told = {(str(by), str(peer)): (float(at), float(came)) for by, peer, at, came in record[:MOST_PAIRS]}
+        except ODD:
+            return
+        self._came = {pair: come for pair, come in told.items() if 0 <= now - come[0] <= MEMORY}
 
     def counts(self, by: str, peer: str) -> bool:
         """Whether the member tells how many bytes came from the other."""

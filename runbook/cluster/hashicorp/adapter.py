@@ -22,7 +22,7 @@ from runbook.cluster.hashicorp.permission import reason_not_permitted
 from runbook.cluster.hashicorp.pulse import HealthSample
 from runbook.cluster.http import HttpSettings, Reply
 from runbook.cluster.machines import PortProbes
-from runbook.cluster.network import Network, SystemNetwork, watch_ports
+from runbook.cluster.network import FactsNetwork, Network, SystemNetwork, watch_ports
 from runbook.cluster.vantages import at_its_address, expected_ids, one_each, route_by, why_nobody
 from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
@@ -62,9 +62,9 @@ class HashiCorpCluster:
         self.name = f"{dialect.kind}:{name or addresses[0]}"
         self._dialect = dialect
         self._settings = settings
-        self._network = network or SystemNetwork(settings)
+        self._network = FactsNetwork(network or SystemNetwork(settings))
         self._client = Client(dialect, self._network, region)
-        self._pulse = Pulse(self._client)
+        self.pulse = Pulse(self._client)
         self._patient, self._pulse_is_needed = patient, False
         self._servers = servers or {}
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
@@ -99,7 +99,7 @@ class HashiCorpCluster:
         view = self._with_last_answers(replace(view, opinions=opinions_in(view)), answering, until)
         view = self._with_opinions(view)
         self._route, self._has_leader = route_by(view, self._entries), view.leader_id is not None
-        return replace(view, seconds=self._network.monotonic() - began)
+        return self._network.with_facts(replace(view, seconds=self._network.monotonic() - began))
 
     def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
         """A second's watch of these ports."""
@@ -186,7 +186,7 @@ class HashiCorpCluster:
         limit = max(2 * STALE_TIMEOUT, READ_TIMEOUT)
         answers = self._network.gather(first, self._ask, follow, self._client.left(until, limit))
         health = next((answer for (kind, _), answer in answers.items() if kind == "health"), None)
-        self._pulse.keep(health)
+        self.pulse.keep(health)
         met_here = {question: answer for question, answer in answers.items() if question[0] == "http"}
         self._expected |= expected_ids(self._servers, [answer.vantage for answer in met_here.values() if answer])
         said = {url: answer for (kind, url), answer in answers.items() if kind == "leader"}
@@ -213,7 +213,7 @@ class HashiCorpCluster:
             door = answering[0].url
             self._pulse_is_needed = self._patient and needs_pulse(view)
             if self._pulse_is_needed:
-                self._pulse.wait_for_a_beat(door, min(until, self._network.monotonic() + STALE_TIMEOUT))
+                self.pulse.wait_for_a_beat(door, min(until, self._network.monotonic() + STALE_TIMEOUT))
             questions += [("settings", door), ("health", door), ("proof", door)]
         if any(vantage.reach is Reach.SILENT for vantage in view.vantages):
             questions += ports.of_machines()  # its Raft port will be silent too, so nobody waits for that first
@@ -222,7 +222,7 @@ class HashiCorpCluster:
         )
         by_kind = {kind: answer for (kind, _), answer in said.items() if answer is not None}
         health: HealthSample | None = by_kind.get("health")
-        self._pulse.keep(health)
+        self.pulse.keep(health)
         settings, unread = by_kind.get("settings", (None, f"GET {AUTOPILOT}/configuration: no answer in time"))
         probes, hosts = ports.seen(said)
         return replace(
@@ -236,7 +236,7 @@ class HashiCorpCluster:
         )
 
     def _with_opinions(self, view: ClusterView) -> ClusterView:
-        samples = self._pulse.samples if view.configuration is not None else ()
+        samples = self.pulse.samples if view.configuration is not None else ()
         reigns = [sample.reign for sample in samples if sample.reign is not None]
         term = reigns[-1][1] if reigns and reigns[-1][0] == view.leader_id else None
         return replace(view, opinions=opinions_in(view, samples), leader_term=term)

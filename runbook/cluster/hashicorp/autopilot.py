@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.client import Client
-from runbook.cluster.hashicorp.pulse import BEAT, LIFE, HealthSample, health_rows
+from runbook.cluster.hashicorp.pulse import (
+    BEAT,
+    LIFE,
+    HealthSample,
+    health_rows,
+    sample_from_data,
+    sample_to_data,
+)
 from runbook.errors import ClusterError
 from runbook.raft.model import AutopilotSettings, ClusterView
 
 AUTOPILOT = "/v1/operator/autopilot"
 HEALTH = f"{AUTOPILOT}/health"
+MEMORY = 900.0  # seconds for which a check compares with the sample of the one before it
 RECENT = 5.0  # seconds: with a sample that is older the next one makes a sign of life that counts for no quorum
 
 
@@ -52,12 +62,27 @@ class Pulse:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.samples: tuple[HealthSample, ...] = ()
+        self._life = LIFE
 
     def keep(self, sample: HealthSample | None) -> None:
         """Forget what is too old to say anything of now."""
         now = self._client.network.monotonic()
-        kept = [each for each in (*self.samples, sample) if each is not None and now - each.asked_at <= LIFE]
+        kept = [each for each in (*self.samples, sample) if each is not None and now - each.asked_at <= self._life]
         self.samples = tuple(kept)
+
+    def record(self) -> Any:
+        """The sample with which a later process compares its own: the newest, but for one that came just before it."""
+        if not self.samples:
+            return None
+        first, newest = self.samples[0], self.samples[-1]
+        return sample_to_data(first if newest.asked_at - first.came_at < BEAT else newest)
+
+    def resume(self, record: Any, now: float) -> None:
+        """Begin with the sample of an earlier process; with nothing where it is none, or none of this hour."""
+        sample = sample_from_data(record)
+        if sample is not None and sample.asked_at <= sample.came_at <= now:
+            self._life = MEMORY
+            self.keep(sample)
 
     def wait_for_a_beat(self, url: str, until: float) -> None:
         """So that the next sample has one before it that is old enough to compare with, and no older than needed."""

@@ -37,7 +37,7 @@ class Client:
         reply = self.checked(url, "GET", path, self.left(until), fine=fine)
         if reply.headers.get("x-consul-results-filtered-by-acls") == "true":
             what = f"GET {url}{path} left out what this token may not see"
-            raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self.dialect.permission}")
+            raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {self.dialect.reading}")
         return decode(reply.body, url + path)
 
     def checked(

@@ -12,6 +12,7 @@ from runbook.errors import ClusterError, ErrorKind
 class Dialect:
     """What one product calls things. ``port`` is that of the HTTP API where an address names none.
 
+    ``permission`` is what a run needs of a token, ``reading`` what a look does.
     ``gossip_port`` is gossip's usual one. ``transfer`` is the request that moves the leadership: method and path.
     ``consistent_read`` is a small read before which the leader makes sure that a majority of voters follows it; empty
     where the product has none.
@@ -22,6 +23,7 @@ class Dialect:
     region_parameter: str
     snapshot_path: str
     permission: str
+    reading: str
     port: int
     gossip_port: int
     variable: str
@@ -35,6 +37,7 @@ NOMAD = Dialect(
     region_parameter="region",
     snapshot_path="/v1/operator/snapshot",
     permission="a management token in NOMAD_TOKEN",
+    reading="a management token in NOMAD_TOKEN",
     port=4646,
     gossip_port=4648,
     variable="NOMAD_ADDR",
@@ -46,6 +49,7 @@ CONSUL = Dialect(
     region_parameter="dc",
     snapshot_path="/v1/snapshot",
     permission="operator:write, agent:read and node:read in CONSUL_HTTP_TOKEN (management for a state snapshot)",
+    reading="operator:read, agent:read and node:read in CONSUL_HTTP_TOKEN",
     port=8500,
     gossip_port=8301,
     variable="CONSUL_HTTP_ADDR",
@@ -80,7 +84,8 @@ def error_of(place: str, method: str, reply: Reply, dialect: Dialect) -> Cluster
     what = f"{place} answered {reply.status}: {reply.text.rstrip('.') or '(nothing)'}"
     if kind is ErrorKind.AMBIGUOUS and method == "GET":
         kind = ErrorKind.UNAVAILABLE
-    return ClusterError(kind, what, _next_action(kind, reply, dialect))
+    needed = dialect.reading if method == "GET" and dialect.snapshot_path not in place else dialect.permission
+    return ClusterError(kind, what, _next_action(kind, reply, dialect, needed))
 
 
 def _kind_of(method: str, reply: Reply) -> ErrorKind:
@@ -99,9 +104,9 @@ def _kind_of(method: str, reply: Reply) -> ErrorKind:
     return ErrorKind.BAD_REPLY if method == "GET" and reply.status > 500 else ErrorKind.AMBIGUOUS
 
 
-def _next_action(kind: ErrorKind, reply: Reply, dialect: Dialect) -> str:
+def _next_action(kind: ErrorKind, reply: Reply, dialect: Dialect, needed: str) -> str:
     if kind is ErrorKind.FORBIDDEN:
-        return f"This needs {dialect.permission}"
+        return f"This needs {needed}"
     if reply.status == 429:
         return "The server limits connections from this host: wait, or ask fewer things at once"
     if NEEDS_TLS in reply.text.lower():

@@ -75,5 +75,5 @@ def _members(client: Client, vantage: Vantage, region: str | None, until: float)
     everywhere = replies.members(told, client.dialect.role, None, vantage.url)
     if vantage.server_id and not any(member.raft_address == vantage.raft_address for member in everywhere):
         what = f"{vantage.url}/v1/agent/members does not list that server itself"
-        raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {client.dialect.permission}")
+        raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {client.dialect.reading}")
     return replies.members(told, client.dialect.role, client.region or region, vantage.url)

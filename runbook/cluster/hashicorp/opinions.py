@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runbook.cluster.hashicorp.pulse import BEAT, Beat, HealthSample, beats
+from runbook.cluster.hashicorp.pulse import BEAT, Beat, HealthRow, HealthSample, beats
 from runbook.raft.model import ClusterView, Member, MemberStatus, Peer, Vantage, same_place
 from runbook.raft.opinions import Opinion, OpinionKind
 from runbook.raft.quorum import CONTACT
@@ -86,7 +86,7 @@ def _through_any_door(
     if newest is None or newest.leader is None or newest.leader.server_id != leader.id:
         return dict(gossip)
     found = beats(samples)
-    first = next(s for s in samples if s.leader and s.leader.server_id == leader.id)
+    first = next(s for s in samples if s.leader and s.leader.server_id == leader.id and _same_reign(s, newest))
     waited = newest.asked_at - first.came_at
     held = dict(gossip)
     for peer in peers:
@@ -97,10 +97,22 @@ def _through_any_door(
             held[peer.id] = _of_beat(found[peer.id])
         elif row is not None:
             seen = gossip.get(peer.id) or _of_row(row.gossip)
-            missed = seen.kind is OpinionKind.PRESENT and waited >= BEAT
+            missed = seen.kind is OpinionKind.PRESENT and waited >= BEAT and not _answers_again(samples, row)
             words = f"alive in gossip, but it did not answer the leader for {waited:.0f} s"
             held[peer.id] = Opinion(OpinionKind.UNSURE, words, "pulse") if missed else seen
     return held
+
+
+def _answers_again(samples: Sequence[HealthSample], row: HealthRow) -> bool:
+    """Whether the leader has its answer now and had none before: that is no proof of life, and no silence either."""
+    newest = samples[-1]
+    earlier = (s.rows.get(row.server_id) for s in samples if newest.asked_at - s.came_at >= BEAT)
+    return row.seconds is not None and row.term > 0 and all(each is None or each.seconds is None for each in earlier)
+
+
+def _same_reign(one: HealthSample, newest: HealthSample) -> bool:
+    """Who was elected again has counted its followers anew; where a sample tells no term, nobody knows."""
+    return one is newest or None in (one.reign, newest.reign) or one.reign == newest.reign
 
 
 def _of_beat(beat: Beat) -> Opinion:

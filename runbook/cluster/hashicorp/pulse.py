@@ -79,6 +79,24 @@ def health_rows(reply: Any) -> dict[str, HealthRow]:
     return {row.server_id: row for row in rows}
 
 
+def sample_to_data(sample: HealthSample) -> dict[str, Any]:
+    """As plain data, for a later process."""
+    rows = [[r.server_id, r.gossip, r.leads, r.contact, r.term, r.index] for r in sample.rows.values()]
+    return {"asked_at": sample.asked_at, "came_at": sample.came_at, "rows": rows}
+
+
+def sample_from_data(data: Any) -> HealthSample | None:
+    """The sample again; None for whatever else lay there."""
+    try:
+        entries = data["rows"][:SERVERS_LIMIT]
+        keys = ("ID", "SerfStatus", "Leader", "LastContact", "LastTerm", "LastIndex")
+        rows = [_row(dict(zip(keys, entry, strict=True))) for entry in entries]
+        asked_at, came_at = float(data["asked_at"]), float(data["came_at"])
+    except ODD:
+        return None
+    return HealthSample(asked_at, came_at, {row.server_id: row for row in rows})
+
+
 def _row(entry: dict[str, Any]) -> HealthRow:
     return HealthRow(
         server_id=str(entry["ID"]),

@@ -54,6 +54,7 @@ def _hashicorp(cluster: InventoryCluster, secrets: Mapping[str, str], read_only:
             dialect,
             variable=f"the addresses {where}",
             permission=dialect.permission.replace(variable, f"the credentials {where}"),
+            reading=dialect.reading.replace(variable, f"the credentials {where}"),
         ),
         tuple(each.url for each in cluster.addresses),
         settings,

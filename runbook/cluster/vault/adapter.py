@@ -13,7 +13,7 @@ from runbook.cluster import http
 from runbook.cluster.archive import keep_archive
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.machines import PortProbes
-from runbook.cluster.network import Network, SystemNetwork, ask_first, watch_ports
+from runbook.cluster.network import FactsNetwork, Network, SystemNetwork, ask_first, watch_ports
 from runbook.cluster.vantages import one_each, why_nobody
 from runbook.cluster.vault.client import VaultClient
 from runbook.cluster.vault.echoes import EchoLog, opinions_in, published_by, unhealthy_in
@@ -53,7 +53,7 @@ class VaultCluster:
         self._product = product
         self._servers = servers or {}
         self._settings = settings
-        self._network = network or SystemNetwork(settings)
+        self._network = FactsNetwork(network or SystemNetwork(settings))
         self._client = VaultClient(self._network, product)
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
         self._published: dict[str, str] = {}
@@ -93,7 +93,7 @@ class VaultCluster:
         view = self._with_active_words(self._with_probes(view, until), active)
         self._route = _route(said, self._entries)
         self._forget(held)
-        return replace(view, seconds=self._network.monotonic() - began)
+        return self._network.with_facts(replace(view, seconds=self._network.monotonic() - began))
 
     def probe(self, addresses: Collection[str]) -> dict[str, Reach]:
         """A second's watch of these ports, and of the API's, where a server that waits for its key listens alone."""

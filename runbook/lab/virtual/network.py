@@ -100,7 +100,7 @@ class SimulatedNetwork:
             )
         else:
             late = self._faults.seconds(fault) if fault is MessageFault.SLOW_REQUEST else 0.0
-            self._timeline.after(self._latency() + late, lambda: self._arrive(request))
+            self._timeline.after(self._latency() + late, lambda: self.arrive(request))
         return request
 
     def _pass_on(self, request: SentRequest, *, somebody: bool) -> None:
@@ -109,7 +109,7 @@ class SimulatedNetwork:
             self._timeline.after(self._latency(), lambda: self._break(request))
         elif not self.links.silent(request.server.name):
             late = self._faults.seconds(request.fault) if request.fault is MessageFault.SLOW_REQUEST else 0.0
-            self._timeline.after(self._latency() + late, lambda: self._arrive(request))
+            self._timeline.after(self._latency() + late, lambda: self.arrive(request))
 
     def _break(self, request: SentRequest) -> None:
         request.over = True
@@ -119,7 +119,7 @@ class SimulatedNetwork:
         """Of somebody who stands elsewhere and does not wait for the answer."""
         where, query = _split(path)
         request = SentRequest(server, method, path, ApiRequest(method, where, query, headers), None)
-        self._arrive(request)
+        self.arrive(request)
         return request
 
     def probe(self, address: str, *, lost: bool = False) -> PortTry:
@@ -144,7 +144,8 @@ class SimulatedNetwork:
         for request in held:
             self._step(request)
 
-    def _arrive(self, request: SentRequest) -> None:
+    def arrive(self, request: SentRequest) -> None:
+        """It is at its server, or at what is left of it."""
         if request.finished:  # given up before it arrived: its bytes do not leave any more
             return
         if request.server.process is ProcessState.KILLED and request.through:

@@ -45,14 +45,16 @@ class RehearsedNetwork(VirtualNetwork):
 class RehearsedWorld:
     """``impossible`` says at the end which fault could not befall the cluster as it was then; empty where all could."""
 
+    fault_times = FaultTimes()
+
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.impossible = ""
         self.model = SimulatedCluster(scenario.settings)
-        self.timeline = Timeline(self.model)
+        self.timeline = Timeline(self.model, self.moved)
         approach = Approach(SHAPES[scenario.doors], scenario.door)
         latency = Random(scenario.settings.seed)  # noqa: S311 - a rehearsal must be repeatable, and guards no secret
-        self.network = SimulatedNetwork(self.timeline, self.model, FaultTimes(), latency, approach)
+        self.network = SimulatedNetwork(self.timeline, self.model, self.fault_times, latency, approach)
         given = scenario.settings.token if scenario.token is Token.RIGHT else WRONG_TOKEN
         self._headers = {} if scenario.token is Token.NONE else {"X-Nomad-Token": str(given)}
         sent = {name.lower(): value for name, value in self._headers.items()}
@@ -86,10 +88,13 @@ class RehearsedWorld:
         for fault in scenario.faults:
             self.timeline.at(fault.at, lambda fault=fault: self._befall(fault))  # type: ignore[misc]
 
-    def cluster(self) -> HashiCorpCluster:
-        """The real adapter on it, as the operator of this scenario reaches it."""
-        settings = HttpSettings(self._headers)
-        return HashiCorpCluster(NOMAD, self._addresses, settings, None, self._door, name=self.scenario.name)
+    def cluster(self, through: VirtualNetwork | None = None) -> HashiCorpCluster:
+        """The real adapter on it, as the operator of this scenario reaches it, by the usual door or another."""
+        settings, door = HttpSettings(self._headers), through or self._door
+        return HashiCorpCluster(NOMAD, self._addresses, settings, None, door, name=self.scenario.name)
+
+    def moved(self) -> None:
+        """Time went on."""
 
     def name_of(self, raft_id: str) -> str:
         """Whose id it is or was; the id itself where it was nobody's."""

@@ -23,6 +23,7 @@ from runbook.raft.diagnosis.findings import (
 from runbook.raft.diagnosis.left_out_checks import left_out_findings
 from runbook.raft.diagnosis.quorum_checks import quorum_findings
 from runbook.raft.diagnosis.server_checks import server_findings
+from runbook.raft.diagnosis.upkeep import NO_UPKEEP, Upkeep, upkeep_findings
 from runbook.raft.left_out import NOBODY, LeftOutList
 from runbook.raft.model import ClusterView, Reach, Vantage
 
@@ -33,6 +34,7 @@ def diagnose(
     removed: Collection[str] = (),
     earlier: Collection[ClusterView] = (),
     left_out: LeftOutList = NOBODY,
+    upkeep: Upkeep = NO_UPKEEP,
 ) -> tuple[Finding, ...]:
     """Name everything that is wrong, worst first.
 
@@ -40,6 +42,7 @@ def diagnose(
         removed: ids that earlier runs took out of this cluster.
         earlier: the looks before this one, oldest first.
         left_out: whom a recovery left out of this cluster; their ports are in the view's probes.
+        upkeep: what this machine shows of its upkeep.
     """
     context = DiagnosisContext(view, frozenset(removed), tuple(earlier), left_out)
     found = [
@@ -49,6 +52,7 @@ def diagnose(
         *server_findings(context),
         *configuration_findings(context),
         *_history_findings(context),
+        *upkeep_findings(context, upkeep),
     ]
     if all(finding.severity in (Severity.NOTICE, Severity.OK) for finding in found):
         found.append(_healthy(context))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runbook.raft.diagnosis.context import DiagnosisContext
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, command_for
+from runbook.raft.diagnosis.upkeep import DAY, NO_UPKEEP, Upkeep
 from runbook.raft.left_out import NOBODY, LeftOutList
 from runbook.raft.liveness import Liveness, Verdict, judge_once
 from runbook.raft.model import ClusterView
@@ -37,6 +38,15 @@ class ClusterHealth:
     unknown: int
     has_leader: bool
     findings: tuple[Finding, ...]
+    certificate_days: float | None = None
+    clock_drift: float | None = None
+    snapshot_age: float | None = None
+
+    @property
+    def worst(self) -> str:
+        """The name of the finding that weighs most; empty where none is a problem."""
+        found = worst_problem(self.findings)
+        return found.name if found else ""
 
 
 def cluster_health(
@@ -45,11 +55,12 @@ def cluster_health(
     removed: Collection[str] = (),
     earlier: Collection[ClusterView] = (),
     left_out: LeftOutList = NOBODY,
+    upkeep: Upkeep = NO_UPKEEP,
 ) -> ClusterHealth:
     """Count who is alive and say what it means. A peer that looks dead in one look counts as dead here, and only here.
 
     ``removed``: ids that earlier runs took out of this cluster; ``earlier``: the looks before this one;
-    ``left_out``: whom a recovery left out of it.
+    ``left_out``: whom a recovery left out of it; ``upkeep``: what the machine that looks shows of its upkeep.
     """
     seen = view.best_configuration
     verdicts: tuple[Verdict, ...] = tuple(judge_once(view, peer) for peer in seen.peers) if seen else ()
@@ -58,7 +69,9 @@ def cluster_health(
     live = context.live
     dead = sum(verdict.liveness is Liveness.DEAD for verdict in verdicts)
     by_numbers, sentence = _level_and_sentence(context, dead)
-    findings = diagnose(view, removed=removed, earlier=earlier, left_out=left_out)
+    findings = diagnose(view, removed=removed, earlier=earlier, left_out=left_out, upkeep=upkeep)
+    certificates = [v.certificate_left for v in view.answering if v.certificate_left is not None]
+    drifts = [abs(v.clock_drift) for v in view.answering if v.clock_drift is not None]
     level = level_of(by_numbers, findings) if voting else UNKNOWN
     decides = level != by_numbers or bool(context.returned)  # who is back is told by name, whatever the numbers are
     return ClusterHealth(
@@ -71,6 +84,9 @@ def cluster_health(
         unknown=sum(verdict.liveness is Liveness.UNKNOWN for verdict in verdicts),
         has_leader=view.leader_id is not None,
         findings=findings,
+        certificate_days=min(certificates) / DAY if certificates else None,
+        clock_drift=max(drifts, default=None),
+        snapshot_age=upkeep.snapshot_age,
     )
 
 
@@ -82,12 +98,19 @@ def level_of(by_numbers: int, findings: Iterable[Finding]) -> int:
     return max(by_numbers, worst)
 
 
-def _format_sentence(cluster: str, findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
-    """The worst finding by name, first where it decides the level, and the command that comes next."""
+def worst_problem(findings: Iterable[Finding]) -> Finding | None:
+    """The one that weighs most of those that are more than worth knowing."""
     problems = [f for f in findings if f.severity in (Severity.CRITICAL, Severity.WARNING)]
     if not problems:
+        return None
+    return max(problems, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
+
+
+def _format_sentence(cluster: str, findings: Collection[Finding], numbers: str, *, decides: bool) -> str:
+    """The worst finding by name, first where it decides the level, and the command that comes next."""
+    worst = worst_problem(findings)
+    if worst is None:
         return numbers
-    worst = max(problems, key=lambda f: LEVEL_OF_FINDING.get((f.severity, f.certainty), OK))
     name = f"{worst.name} ({worst.certainty.value})"
     command = command_for(cluster, worst.playbook)
     if decides:

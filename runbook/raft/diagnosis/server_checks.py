@@ -214,17 +214,7 @@ def _non_voters(context: DiagnosisContext) -> Iterator[Finding]:
     waiting = [
         o.peer for o in context.observations if o.answers and not o.peer.voter and o.peer.id not in context.removed
     ]
-    if zeroed:
-        yield Finding(
-            "NonVoterStuck",
-            Severity.WARNING,
-            Certainty.LIKELY if waiting else Certainty.POSSIBLE,
-            "autopilot's thresholds are 0 s, so no server is ever healthy and no new one becomes a voter",
-            tuple(f"{peer.label} is not a voter" for peer in waiting) or ("there is no non-voter now",),
-            "Write autopilot's whole configuration again: a partial write sets the rest to zero",
-            tuple(server_of(peer) for peer in waiting),
-        )
-    elif waiting:
+    if waiting and not zeroed:
         ill = [peer for peer in waiting if peer.id in (context.view.unhealthy or ())]
         yield Finding(
             "NonVoterStuck",

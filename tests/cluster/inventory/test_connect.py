@@ -37,8 +37,8 @@ def of_text(
 
 def settings_of(cluster: Cluster) -> HttpSettings:
     assert isinstance(cluster, HashiCorpCluster)
-    assert isinstance(cluster._network, SystemNetwork)
-    return cluster._network._settings
+    assert isinstance(cluster._network._network, SystemNetwork)
+    return cluster._network._network._settings
 
 
 def test_a_nomad_cluster_gets_what_its_entry_says(tmp_path: Path) -> None:

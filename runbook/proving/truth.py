@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from runbook.lab.virtual.approach import HTTP_PORT
+from runbook.lab.virtual.links import Links
+from runbook.lab.virtual.timeline import Timeline
+from runbook.proving.held import Removals
 from runbook.raft.model import ClusterView, Peer, Vantage
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.held import Removals
-from tests.simulation.network import IncidentNetwork
-from tests.simulation.timeline import ActorsTimeline
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
 MOMENT = 0.2  # seconds; what happened so shortly before a look began may not have shown itself in it yet
@@ -31,7 +31,7 @@ class Violation:
 class Transcript:
     """Everything that happened, for a person to read when something is wrong."""
 
-    timeline: ActorsTimeline
+    timeline: Timeline
     lines: list[tuple[float, str, str]] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -51,10 +51,23 @@ class Transcript:
         return "\n".join(f"{at:9.3f}  {who:<9}  {what}" for at, who, what in self.lines)
 
 
+class WatchedNetwork(Protocol):
+    """What the truth knows of the network. ``lost_probes`` holds when a try of a port was lost last, by the server."""
+
+    @property
+    def links(self) -> Links: ...
+
+    @property
+    def lost_probes(self) -> Mapping[str, float]: ...
+
+    @property
+    def now(self) -> float: ...
+
+
 class Truth:
     """The servers as they are. ``changes`` are the moments at which something befell the world from outside."""
 
-    def __init__(self, model: SimulatedCluster, network: IncidentNetwork) -> None:
+    def __init__(self, model: SimulatedCluster, network: WatchedNetwork) -> None:
         self.model = model
         self.network = network
         self.changes = [0.0]

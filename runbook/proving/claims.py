@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from runbook.events import RunCompleted, RunFailed, RunInterrupted, RunRefused
+from runbook.proving.truth import Truth
 from runbook.raft.model import ClusterView, MemberStatus, Peer
 from runbook.simulation.state import ProcessState, SimulatedServer
-from tests.simulation.truth import Truth
+
+ENDINGS = frozenset(ending.kind for ending in (RunCompleted, RunRefused, RunFailed, RunInterrupted))
+"""Of a run, by the kind of its last event."""
 
 Records = Sequence[Mapping[str, Any]]
 SIGN_OF_LIFE = 10.0  # seconds: no sign of life that a look rests on is older (I15), and it outweighs gossip
@@ -19,7 +23,7 @@ def failed_removals(records: Records) -> dict[str, str]:
     failed: dict[str, bool] = {}
     for record in records:
         place, _, step = str(record.get("step", "")).rpartition(".")
-        if record["kind"] == "step.completed" and step == "quorum":
+        if record["kind"] == "step.completed" and step == "quorum" and "removals" in record["output"]:
             proven[place] = record["output"]["removals"]
         elif step == "one" and record["kind"] in ("step.completed", "step.failed"):
             failed[place] = record["kind"] == "step.failed"

@@ -1,0 +1,67 @@
+"""What a check keeps for the next one, in a small file of its own for each cluster and each way of checking it.
+
+Whatever else lies there is as if nothing did: a check neither ends nor hangs by it (I17).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runbook.decode import ODD
+from runbook.files import make_folder, read_limited, replace_file
+from runbook.inspection.notices import WatchedState, read_watched
+from runbook.session.interrupts import RunProcess
+
+FOLDER = "checks"
+MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CheckMemory:
+    """``pulse`` is the sample with which the next look compares its own, good until the machine is started anew."""
+
+    watched: WatchedState | None = None
+    pulse: Any = None
+
+
+NO_MEMORY = CheckMemory()
+
+
+def memory_file(state: Path, cluster: str, way: Any) -> Path:
+    """Two checks that differ in their thresholds or in whom they tell see different changes, so each has its own."""
+    key = json.dumps([cluster, way], sort_keys=True).encode("utf-8", "surrogatepass")
+    return state / FOLDER / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
+
+
+def read_memory(path: Path) -> CheckMemory:
+    """What is kept there; nothing where it is no such file."""
+    try:
+        data = read_limited(path, MOST_BYTES)
+        kept = json.loads(data) if len(data) <= MOST_BYTES else {}
+        pulse = kept["pulse"] if kept["boot"] == _boot() else None
+        return CheckMemory(read_watched(kept["watched"]), pulse)
+    except (OSError, RecursionError, *ODD):
+        return NO_MEMORY
+
+
+def keep_memory(path: Path, cluster: str, memory: CheckMemory) -> str:
+    """Whole, or as it was. Returns why it cannot be kept; empty where it is."""
+    watched = memory.watched.record() if memory.watched else None
+    data = {"cluster": cluster, "watched": watched, "boot": _boot(), "pulse": memory.pulse}
+    try:
+        make_folder(path.parent)
+        replace_file(path, f"{json.dumps(data)}\n".encode())
+    except OSError as error:
+        return f"{path.parent}: {error.strerror}"
+    return ""
+
+
+def _boot() -> str | None:
+    """Times of one start of the machine cannot be compared with those of another."""
+    own = RunProcess.of(os.getpid())
+    return own.boot if own else None

@@ -1,0 +1,31 @@
+"""From a request to a proof: the playbook and its params, the clusters on which it is played, and a note of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from runbook.clock import SystemClock
+from runbook.engine.plan import Plan
+from runbook.errors import NotStartedError
+from runbook.proving.demands import not_played, plays_a_change, removes
+from runbook.redaction import Redactor
+from runbook.session.open_run import RunRequest, plan_of
+
+RECOVERIES, OTHERS = ("two-dead", "dead-follower"), ("healthy", "dead-follower")
+"""The shipped scenarios on which a playbook is played that removes servers, and any other."""
+
+
+def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor: Redactor) -> Plan:
+    """Raises as ``open_run`` does, and NotStartedError where nothing of it could be proven."""
+    plan = plan_of(request, environment, SystemClock(), redactor)
+    missing = not_played(plan)
+    if missing and not plays_a_change(plan):
+        what = f"{plan.playbook.name} cannot be proven: on a simulated cluster these steps have nothing to work on"
+        raise NotStartedError(f"{what}: {', '.join(missing)}")
+    return replace(plan, run="proof")  # a proof is the same each time, its transcripts too
+
+
+def scenarios_for(plan: Plan) -> tuple[str, ...]:
+    """The names of the scenarios on which it is played."""
+    return RECOVERIES if any(map(removes, plan.playbook.every_step())) else OTHERS
