@@ -13,14 +13,14 @@ from runbook.cli.output import Output
 def docs(page: str | None) -> None:
     """List the pages of the documentation, or print the PAGE of this name, as Markdown.
 
-    At a terminal it is shown by $PAGER, or by less. A link in one page is the name of another.
+    At a terminal both are shown by $PAGER, or by less. A link in one page is the name of another.
     """
     from runbook.shipped_pages import SUFFIX, page_names, read_page
 
     if page is None:
         titles = {name: _title(read_page(name)) for name in page_names()}
         width = max(map(len, titles), default=0)
-        Output().lines(f"{name:<{width}}  {title}" for name, title in titles.items())
+        Output().page("".join(f"{name:<{width}}  {title}\n" for name, title in titles.items()))
         return
     Output().page(read_page(_known(page.removeprefix("docs/").removesuffix(SUFFIX))))
 
@@ -35,7 +35,8 @@ def _known(name: str) -> str:
         return name
     if not known:
         raise click.BadParameter("this installation came without any page, so install it anew")
-    near = did_you_mean(name, known) or "`runbook docs` lists them"
+    ends = [quoted(each) for each in known if each.endswith(f"/{name}")]
+    near = f"Did you mean {' or '.join(ends)}?" if ends else did_you_mean(name, known) or "`runbook docs` lists them"
     raise click.BadParameter(f"there is no page {quoted(name)}. {near}")
 
 

@@ -92,7 +92,8 @@ def print_recovery_plan(
 
     def tell_and_pause(waited: float, _held: int) -> float:
         left = max(0.0, confirm_for - waited)
-        output.note(f"runbook: {_format_look(looks[-1])}; looking for {left:.0f} s more")
+        more = f"looking for {left:.0f} s more" if left else "looking once more"
+        output.note(f"runbook: {_format_look(looks[-1])}; {more}, whether anybody leads or comes back")
         return pause_between_looks(confirm_for)
 
     evidence = wait(clock, enough, every=tell_and_pause, within=confirm_for + PATIENCE)

@@ -146,7 +146,8 @@ def _format_events(screen: Screen, events: Iterable[Mapping[str, Any]], run: Run
 
 def _format_end(folder: Path, record: Record, run: RunState) -> list[str]:
     torn = ["the last line of the journal is torn, as a crash leaves it"] if record.torn else []
-    return [*torn, "", *format_summary(run, str(folder)), *_format_checks(folder, run)]
+    summary = format_summary(run, str(folder), at_work=run.ended is None and is_at_work(folder))
+    return [*torn, "", *summary, *_format_checks(folder, run)]
 
 
 def _format_checks(folder: Path, run: RunState) -> Iterator[str]:

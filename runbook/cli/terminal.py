@@ -67,7 +67,8 @@ class Person:
             return None
         typed = self._answer(question, answers, AGREE_WITHIN)
         if typed not in answers:
-            typed = self._answer(f"Type one of the words {' '.join(answers)}:", answers, AGREE_WITHIN)
+            words = f"one of the words {' '.join(answers)}" if len(answers) > 1 else f"the word {answers[0]}"
+            typed = self._answer(f"Type {words}:", answers, AGREE_WITHIN)
         return typed if typed in answers else None
 
     def would_approve(self, _sentence: str, _seconds: float) -> Agreement | None:

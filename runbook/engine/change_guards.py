@@ -81,13 +81,24 @@ class ChangeGuards:
         Without a leader the servers still say which cluster it is, and that is enough. Where none answers any more, it
         is the one that this run has met.
         """
-        earlier = (look.identities for look in reversed(self.state.looks))
-        peers = view.identities or next(filter(None, earlier), self.state.peers)
+        peers = view.identities or self._peers_seen()
         if not self._changes or self._held or not peers:
             return
         self._services.acquire(peers)
         self._held = peers
         self._services.emit(ClusterClaimed(tuple(sorted(peers))))
+
+    def _peers_seen(self) -> frozenset[str]:
+        return next(filter(None, (look.identities for look in reversed(self.state.looks))), self.state.peers)
+
+    def choose(self, question: str, answers: tuple[str, ...]) -> str | None:
+        """A person's word, where no cool-down is in the way of what it is for: nobody types a name for nothing.
+
+        What this run has asked for itself is settled whatever others did.
+        """
+        if self._changes and not self._cool and not self.state.unsettled:
+            self._services.check_cooldown(self._held or self._peers_seen())
+        return self._services.choose(question, answers)
 
     def enter(self, place: str, path: str, playbook: Playbook) -> None:
         """The playbook within the step at ``place`` must be what an earlier process of this run met there, and that of
@@ -209,7 +220,7 @@ class ChangeGuards:
     def _question(self, context: StepContext, uses: str) -> str:
         where = f" for {self._services.cluster.name}" if self._held else ""
         most = format_count(context.policy.max_changes, "change")
-        return f"Run step {context.step} ({uses}){where}? This run may make {most}"
+        return f"Run step {context.step} ({uses}){where}? This run may make at most {most}"
 
 
 class _NoHold:

@@ -88,7 +88,7 @@ def step_context(
         permit=guards.permit,
         change=guards.change,
         hold=guards.hold.allow,
-        choose=services.choose,
+        choose=guards.choose,
         answers=services.answers,
         set_aside=services.set_aside,
         ask=guards.agreed,

@@ -128,9 +128,7 @@ def _of_cluster(view: ClusterView, facts: ClusterFacts) -> Iterable[DoctorLine]:
             "permission", Grade.BAD, facts.permission, "The smallest policy that suffices is in docs/servers"
         )
     elif facts.permission is None:
-        yield DoctorLine(
-            "permission", Grade.NOTE, "whether this token may remove a server is told by nobody beforehand"
-        )
+        yield DoctorLine("permission", Grade.NOTE, "whether this token may remove a server cannot be asked beforehand")
     else:
         yield DoctorLine("permission", Grade.OK, "a server may be removed with it")
 
@@ -221,7 +219,7 @@ def _of_circles(machine: MachineFacts, facts: ClusterFacts, view: ClusterView) -
         yield DoctorLine("circle", Grade.BAD, sentence, "Keep a copy where it can be had without it")
     own = sorted(label for host, label in servers.items() if host in facts.own)
     if own:
-        sentence = f"this host is {', '.join(own)}: a run here ends with it"
+        sentence = f"this host is {', '.join(own)}: a run here dies with it"
         yield DoctorLine(
             "circle", Grade.WARN, sentence, "Have another host ready, with runbook and the inventory on it"
         )

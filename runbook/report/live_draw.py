@@ -83,7 +83,7 @@ class _Pen:
         grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False, expand=True)
         grid.add_column(ratio=1)
         grid.add_column(justify="right")
-        what = f"{view.playbook or 'resumed'} on {view.cluster}{' (dry run)' if view.dry_run else ''}"
+        what = f"{'dry run of ' if view.dry_run else ''}{view.playbook or 'resumed'} on {view.cluster}"
         passed = _whole_seconds(max(0.0, self._now - view.began))
         grid.add_row(self._text(what, "bold"), self._text(f"{_clock(self._now)} UTC, {passed}", "bold"))
         return grid

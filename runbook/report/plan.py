@@ -55,7 +55,7 @@ def _cluster(plan: SavedPlan) -> Iterator[Row]:
     term = "" if plan.term is None else f" in term {plan.term}"
     yield "leader", f"{plan.name_of(plan.leader)}{term}" if plan.leader else "nobody"
     if plan.quorum_proof:
-        yield "quorum", f"proven by {plan.quorum_proof}"
+        yield "quorum", f"proven: {plan.quorum_proof}"
     for server in plan.servers:
         kind = "" if server.voter else ", a non-voter"
         yield "server", f"{server.name} ({server.address}{kind}): {server.verdict}, {server.evidence}"

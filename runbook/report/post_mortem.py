@@ -25,14 +25,14 @@ def post_mortem(story: Story) -> Sequence[Section]:
     started, ended = state.started or {}, state.ended or {}
     began = f"{format_moment(str(started['at']))} UTC" if started else "?"
     over = (
-        f"{format_moment(str(ended['at']))} UTC, after {format_seconds(story.seconds)}" if ended else "no end on record"
+        f"it ended {format_moment(str(ended['at']))} UTC, after {format_seconds(story.seconds)}"
+        if ended
+        else "no end is on record"
     )
     people = dict.fromkeys(str(name) for name in (started.get("who"),) if name)
     return (
         Section("What happened", (headline(state), *_changes(story)), ("What was wrong, and how did it come about?",)),
-        Section(
-            "When", (f"The run began {began}; it ended {over}.",), ("When did it begin? When was it noticed, and how?",)
-        ),
+        Section("When", (f"The run began {began}; {over}.",), ("When did it begin? When was it noticed, and how?",)),
         Section("Who", (f"Run by {', '.join(people)}.",), ("Who else was there, and who was told?",)),
         Section("Impact", (), ("Who noticed, what did not work, and for how long?",)),
         Section(

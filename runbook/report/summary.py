@@ -18,18 +18,19 @@ from runbook.run_state import RunState
 LABEL_WIDTH = 19
 AROUND = ("block", "playbook.run")  # fails with what failed inside of it
 WOULD = {"refused": "WOULD BE REFUSED", "failed": "WOULD FAIL"}  # how a dry run says that it foresees such an end
+AT_WORK = "it is at work. `runbook stop RUN` ends it, and `runbook show RUN --follow` goes along"
 BY_HAND = "by-hand.md"  # in the folder of a run
 MANY = 20  # changes that are told each on a line of its own before the rest is only counted
 ITEMS = 3  # of one step, the same
 
-
 Row = tuple[str, str]  # what stands in the left column, and what in the right
 
 
-def format_summary(progress: RunState, folder: str) -> list[str]:
-    """From the run's state alone; ``folder`` is where its record lies."""
-    first, *more = headline(progress).splitlines()
-    rows = [*summary_rows(progress, folder.rpartition("/")[2]), *_left(progress, folder), ("record", folder)]
+def format_summary(progress: RunState, folder: str, *, at_work: bool = False) -> list[str]:
+    """From the run's state; ``folder`` is where its record lies. Nothing is left to do by hand while it is at work."""
+    first, *more = headline(progress, at_work=at_work).splitlines()
+    run, left = folder.rpartition("/")[2], [] if at_work else _left(progress, folder)
+    rows = [*summary_rows(progress, run, at_work=at_work), *left, ("record", folder)]
     lines = [first, *(f"  {line}" for line in more), *(f"{label:<{LABEL_WIDTH}}{text}" for label, text in rows)]
     return [printable_line(line) for line in lines]
 
@@ -42,19 +43,19 @@ def _left(progress: RunState, folder: str) -> list[Row]:
     return [("by hand", f"{folder}/{BY_HAND}: what is left, as commands")]
 
 
-def summary_rows(progress: RunState, run: str) -> list[Row]:
+def summary_rows(progress: RunState, run: str, *, at_work: bool = False) -> list[Row]:
     """All of it but the headline and where the record lies."""
     rows = [*_times(progress), *_changed(progress, run), *_passed_over(progress), *_unknown(progress)]
     rows += [("state snapshot", _kept(kept, progress, run)) for kept in state_snapshots(progress)]
-    return [*rows, *_numbers(progress), *foreseen(progress), *_next(progress, run)]
+    return [*rows, *_numbers(progress), *foreseen(progress), *([] if at_work else _next(progress, run))]
 
 
-def headline(progress: RunState) -> str:
+def headline(progress: RunState, *, at_work: bool = False) -> str:
     """How it ended, with the sentence of a refusal or a failure."""
     name = progress.started["playbook"] if progress.started else "?"
     if progress.ended is None:
         what = f"is unfinished at step {progress.step or '?'}" if progress.started else "was never begun"
-        return f"{name} {what}: it is still running, or it was killed"
+        return f"{name} {what}: {AT_WORK if at_work else 'it is still running, or it was killed'}"
     text = str(progress.ended["message"])
     if progress.state == "completed":
         return f"{name}: {text}"
@@ -118,8 +119,7 @@ def _numbers(progress: RunState) -> list[Row]:
     before, after = progress.before, progress.now
     if not before or not after:
         return []
-    lines = [("voters", f"{_count(before)} -> {_count(after)}")]
-    return [*lines, ("failure tolerance", tolerance_in_words(progress))]
+    return [("voters", f"{_count(before)} -> {_count(after)}"), ("failure tolerance", tolerance_in_words(progress))]
 
 
 def _count(counts: VoterCounts) -> str:

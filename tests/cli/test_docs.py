@@ -32,7 +32,12 @@ def test_a_page_is_printed_by_its_name_or_as_others_name_it(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("safty", 'Did you mean "safety"?'), ("../README", "`runbook docs` lists them")]
+    ("word", "told"),
+    [
+        ("safty", 'Did you mean "safety"?'),
+        ("etcd", 'Did you mean "how-to/etcd" or "servers/etcd"?'),
+        ("../README", "`runbook docs` lists them"),
+    ],
 )
 def test_a_page_that_is_not_there(word: str, told: str) -> None:
     done = runbook({}, "docs", word)

@@ -140,6 +140,18 @@ def test_who_follows_a_run_reads_it_to_its_end(state_dir: Path) -> None:
     assert "mine on nomad:eu" not in rest
 
 
+def test_a_run_at_work_is_told_so_and_nobody_is_sent_to_do_its_work(state_dir: Path) -> None:
+    """Neither by hand nor by a second process."""
+    folder = lay(
+        state_dir, NAMES[0], {"kind": "step.started", "step": "dead", "uses": "raft.find_dead", "effect": "read"}
+    )
+    with note_process(folder):
+        told = runbook(dict(os.environ), "show", "last").stdout
+    assert "mine is unfinished at step dead: it is at work. `runbook stop RUN` ends it" in told
+    assert not {"next", "by hand"} & {line[:7].strip() for line in told.splitlines()}
+    assert f"`runbook resume {NAMES[0]}`" in runbook(dict(os.environ), "show", "last").stdout
+
+
 def test_who_follows_a_run_that_died_is_told_so_at_once(state_dir: Path) -> None:
     """Nobody waits for a process that is gone."""
     lay(state_dir, NAMES[0])

@@ -123,7 +123,7 @@ def test_a_person_is_asked_before_any_of_them_begins(tmp_path: Path) -> None:
     run = items(tmp_path, "touch FOLDER/${{ item }}", parallel=4)
     run.agreed = None
     assert isinstance(run.execute(), RunRefused)
-    assert run.questions == ["Run step each (command.run) for nomad:fake? This run may make 9 changes"]
+    assert run.questions == ["Run step each (command.run) for nomad:fake? This run may make at most 9 changes"]
     assert not events(run, "change.begun")
 
 

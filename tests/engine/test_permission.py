@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from runbook.engine.change_guards import ChangeGuards
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.raft.removal import Refusal
+from runbook.run_state import RunState
 from runbook.steps import extensions
 from runbook.steps.context import Agreement
 from tests.engine.commands import INNER, REMOVALS, TOUCH, code_of, commands, done, extension
@@ -157,11 +159,26 @@ def test_nothing_is_begun_before_a_person_has_agreed_and_nobody_is_asked_for_wha
     assert (code_of(played), played.questions) == ("TooManyChanges", [])
     asked = commands(tmp_path, "max_changes: 9", "first", "second")
     assert isinstance(asked.execute(), RunCompleted)
-    assert asked.questions == ["Run step first (command.run) for nomad:fake? This run may make 9 changes"]
+    assert asked.questions == ["Run step first (command.run) for nomad:fake? This run may make at most 9 changes"]
     kinds = [record["kind"] for record in asked.records]
     assert kinds.index("change.approved") < kinds.index("change.begun")
     agreed = next(record for record in asked.records if record["kind"] == "change.approved")
     assert (agreed["who"], agreed["how"]) == ("ann", "at the terminal")
+
+
+def test_nobody_types_a_name_where_a_cool_down_is_in_the_way(tmp_path: Path) -> None:
+    """As in the recovery of a lost quorum, where several are typed before the first change."""
+    played = Run(FakeCluster(FakeClock()), tmp_path)
+
+    def refuse(_peers: frozenset[str]) -> None:
+        raise RefusedError(Refusal("CoolDown", "a run changed it", "Look at it"))
+
+    services = replace(played._services(False), check_cooldown=refuse)
+    with pytest.raises(RefusedError, match="a run changed it"):
+        ChangeGuards(services, RunState(), changes=True).choose("Type s5:", ("s5",))
+    assert played.questions == []
+    ChangeGuards(services, RunState(), changes=False).choose("Type s5:", ("s5",))
+    assert played.questions == ["Type s5:"]
 
 
 def test_the_servers_that_will_go_are_named_once_and_before_the_first(tmp_path: Path) -> None:
@@ -188,6 +205,21 @@ class Slow(Run):
             return Agreement("ann", "at the terminal")
 
         return replace(super()._services(dry_run), approve=approve)
+
+
+def test_why_a_death_is_confirmed_once_more_after_an_answer_that_took_long(tmp_path: Path) -> None:
+    """Without a word of it whoever said yes would see the same wait begin again."""
+
+    def approve(_sentence: str, _seconds: float) -> Agreement:
+        slow.cluster.clock.sleep(40.0)
+        return Agreement("ann", "at the terminal")
+
+    slow = Run(FakeCluster(FakeClock(), dead={5}), tmp_path)
+    given = slow._services
+    slow._services = lambda dry_run: replace(given(dry_run), approve=approve)  # type: ignore[method-assign]
+    assert isinstance(slow.execute(), RunCompleted)
+    reasons = [record["reason"] for record in slow.records if record["kind"] == "step.waiting"]
+    assert "confirming s5.global is dead anew, as no look was taken for 40 s" in reasons
 
 
 @pytest.mark.parametrize("command", [True, False], ids=["a command", "a removal"])

@@ -67,7 +67,7 @@ CASES: Mapping[str, tuple[MachineFacts, ClusterFacts, str, str]] = {
         "bad permission",
         "operator",
     ),
-    "a token of which nobody knows": (WELL, replace(ALL_WELL, permission=None), "note permission", "told by nobody"),
+    "a token of which nobody knows": (WELL, replace(ALL_WELL, permission=None), "note permission", "cannot be asked"),
     "a blind host": (
         WELL,
         replace(ALL_WELL, view=one_door("refused", "accepts"), addresses=ADDRESSES[:1]),
@@ -117,7 +117,7 @@ CASES: Mapping[str, tuple[MachineFacts, ClusterFacts, str, str]] = {
         WELL,
         replace(ALL_WELL, own=frozenset({"10.0.0.3"})),
         "warn circle",
-        "this host is s3.global: a run here ends with it",
+        "this host is s3.global: a run here dies with it",
     ),
 }
 

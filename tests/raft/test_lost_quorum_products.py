@@ -29,6 +29,9 @@ def test_etcd_begins_a_new_cluster_from_the_furthest_voter_and_empties_the_other
     assert f"MAY BE LOST: what {first.peer.label} holds and does not know to be committed is dropped" in told
     assert "recovery takes all of a log for committed" not in told
     assert f"is emptied {second.peer.label}" in told
+    evidence = [line for finding in diagnose(etcd) for line in finding.evidence if "log ends at" in line]
+    assert [line for line in evidence if "log ends at index" not in line] == []
+    assert len(evidence) == 2
     advice = " ".join(finding.next_action for finding in diagnose(etcd))
     assert ("peers.json" in advice, "runbook recover plan" in advice) == (False, True)
 

@@ -241,6 +241,6 @@ def _terms_and_logs(context: DiagnosisContext) -> tuple[str, ...]:
 
 
 def _log_in_words(vantage: Vantage) -> str:
-    if vantage.term is None:
-        return f"log ends at index {vantage.log_end}"
-    return f"term {vantage.term}, log ends at {vantage.last_log_term}/{vantage.last_log_index} (term/index)"
+    index_alone = vantage.last_log_term is None
+    end = f"index {vantage.log_end}" if index_alone else f"{vantage.log_end} (term/index)"
+    return f"{'' if vantage.term is None else f'term {vantage.term}, '}log ends at {end}"

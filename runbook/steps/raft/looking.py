@@ -13,7 +13,7 @@ from runbook.events import Waiting
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import format_choice, format_names
 from runbook.raft.diagnosis.quorum_checks import how_to_recover
-from runbook.raft.liveness import SILENT_MACHINE, Liveness, Verdict, judge_once
+from runbook.raft.liveness import MAX_GAP, SILENT_MACHINE, Liveness, Verdict, judge_once
 from runbook.raft.model import AutopilotSettings, ClusterView, Configuration, Peer, Reach
 from runbook.raft.probes import ProbeMeaning, probe_evidence
 from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact
@@ -97,6 +97,7 @@ def look_until_decided(
 ) -> ClusterView:
     """The newest look, once none of them leaves anybody ``undecided`` who is worth waiting for, or at the limit."""
     waited_for: list[Verdict] = []
+    unseen = _unseen_for(context)
 
     def decided() -> ClusterView | None:
         view = look_again(context)
@@ -105,7 +106,7 @@ def look_until_decided(
 
     def tell_and_pause(_waited: float, _held: int) -> float:
         seconds = pause(context, waited_for)
-        reason = _awaited(waited_for)
+        reason = _awaited(waited_for, unseen)
         context.emit(Waiting(context.step, round(seconds, 1), reason, *_confirmed_so_far(context, waited_for)))
         return _watch_ports(context, seconds)
 
@@ -113,12 +114,20 @@ def look_until_decided(
     return context.state.looks[-1]
 
 
-def _awaited(verdicts: Collection[Verdict]) -> str:
-    """Whose death takes time to confirm, and why the others are unknown."""
+def _unseen_for(context: StepContext) -> float:
+    """For how many seconds nobody has looked; nothing where that is so short that the earlier looks still count."""
+    last = context.state.looks[-1] if context.state.looks else None
+    seconds = context.clock.monotonic() - last.ended_at if last else 0.0
+    return seconds if seconds > MAX_GAP else 0.0
+
+
+def _awaited(verdicts: Collection[Verdict], unseen: float) -> str:
+    """Whose death takes time to confirm, and why the others are unknown. After ``unseen`` seconds it begins anew."""
     confirming = [verdict.peer for verdict in verdicts if verdict.seen_for is not None]
     told = [f"{verdict.peer.label}: {verdict.evidence[0]}" for verdict in verdicts if verdict.seen_for is None]
     are = "is" if len(confirming) == 1 else "are"
-    return "; ".join([*([f"confirming {format_names(confirming)} {are} dead"] if confirming else []), *told])
+    anew = f" anew, as no look was taken for {unseen:.0f} s" if unseen else ""
+    return "; ".join([*([f"confirming {format_names(confirming)} {are} dead{anew}"] if confirming else []), *told])
 
 
 def _confirmed_so_far(context: StepContext, verdicts: Iterable[Verdict]) -> tuple[float, float] | tuple[None, None]:
@@ -202,6 +211,7 @@ def _without_leader(view: ClusterView, led_lately: bool) -> tuple[ErrorKind, str
         what = f"there is no leader, though {live} of {len(voters)} voters answer"
         return ErrorKind.NO_LEADER, what, "Wait for an election and run again"
     missing = [peer for peer in voters if judge_once(view, peer).liveness is not Liveness.ALIVE]
+    missing.sort(key=lambda peer: peer.label)
     start = f"Start {format_choice(quorum(len(voters)) - live, missing)}"
     what = f"quorum is lost: {live} of {len(voters)} voters answer and {quorum(len(voters))} are needed"
     return (

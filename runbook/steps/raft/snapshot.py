@@ -122,7 +122,7 @@ def _keep_without_leader(context: StepContext, view: ClusterView, path: Path, wa
     stale = context.folder / f"state{_mark(context)}.snap"
     state = SavedState(trouble="") if stale.exists() or not view.answering else _save_state(context, wanted)
     kept = f"{path.name} holds what {servers} of the servers hold"
-    kept += f"; a state of a server without a leader is in {state}" if state.sha256 else ""
+    kept += f"; {state}, from a server that has no leader" if state.sha256 else ""
     try:
         require_leader_configuration(view)
     except ClusterError as error:
