@@ -33,6 +33,8 @@ AT_A_CHANGE = (
     ProofFault.CARRIED_OUT_LATE,
     *AT_A_PAUSE,
 )
+AT_A_HOST_LOOK = (ProofFault.LOST_REPLY,)
+AT_A_HOST_CHANGE = (ProofFault.LOST_REQUEST, ProofFault.LOST_REPLY, *AT_A_PAUSE)
 OF_A_MESSAGE = {
     ProofFault.LOST_REQUEST: MessageFault.LOST_REQUEST,
     ProofFault.LOST_REPLY: MessageFault.LOST_REPLY,

@@ -12,8 +12,8 @@ from runbook.proving.demands import not_played, plays_a_change, removes
 from runbook.redaction import Redactor
 from runbook.session.open_run import RunRequest, plan_of
 
-RECOVERIES, OTHERS = ("two-dead", "dead-follower"), ("healthy", "dead-follower")
-"""The shipped scenarios on which a playbook is played that removes servers, and any other."""
+RECOVERIES, RESTARTS, OTHERS = ("two-dead", "dead-follower"), ("healthy",), ("healthy", "dead-follower")
+"""The shipped scenarios on which a playbook is played that removes servers, one that stops them, and any other."""
 
 
 def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor: Redactor) -> Plan:
@@ -28,4 +28,7 @@ def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor:
 
 def scenarios_for(plan: Plan) -> tuple[str, ...]:
     """The names of the scenarios on which it is played."""
-    return RECOVERIES if any(map(removes, plan.playbook.every_step())) else OTHERS
+    steps = list(plan.playbook.every_step())
+    if any(map(removes, steps)):
+        return RECOVERIES
+    return RESTARTS if any(step.uses == "host.service" for step in steps) else OTHERS

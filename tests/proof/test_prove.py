@@ -17,6 +17,7 @@ from runbook.lab.virtual.questions import ThreadQuestion
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.proving.faults import ProofFault
+from runbook.proving.files import keep
 from runbook.proving.play import Cast, Performance
 from runbook.proving.points import Point, Points, Schedule
 from runbook.proving.prove import open_proof_folder, prove
@@ -58,6 +59,7 @@ MISTAKES = (
     ("verify-too-early", "two-dead", "DELETE under way", ProofFault.ONE_RETURNS, "I11"),
     ("blind-retry", "two-dead", "remove, before the command removes", ProofFault.CARRIED_OUT_LATE, "I6"),
     ("guard-too-wide", "dead-follower", "dead, a look", ProofFault.ANOTHER_DIES, "I1"),
+    ("stop-unchecked", "dead-follower", "a pause", ProofFault.ANOTHER_DIES, "quorum at a stop"),
     ("resume-unsafe", "two-dead", "remove, the command removes", ProofFault.CRASH, "I8"),
 )
 EVERY = {
@@ -123,6 +125,35 @@ def test_the_shipped_recovery_bears_each_fault(fault: ProofFault, proof_folder: 
     assert all(fault.value in schedule.faults[0] for schedule in others)
 
 
+@pytest.mark.parametrize(
+    ("word", "place", "fault", "every"),
+    [
+        ("take-snapshot", "", ProofFault.CRASH, 1),
+        ("rolling-restart", "stop, ", ProofFault.CRASH, 5),
+        ("rolling-restart", "start, ", ProofFault.LOST_REPLY, 23),
+    ],
+)
+def test_what_works_on_hosts_and_files_bears_it(
+    word: str, place: str, fault: ProofFault, every: int, proof_folder: Path
+) -> None:
+    """The machines are simulated, and the files are real ones."""
+    unfaulted, *others = played(cast_of(word, "healthy", proof_folder), place, fault, every)
+    assert unfaulted.ending == "completed"
+    assert [schedule for schedule in (unfaulted, *others) if schedule.violations] == []
+    assert others
+
+
+def test_each_schedule_finds_the_files_of_its_own_beginning(tmp_path: Path) -> None:
+    (kept := tmp_path / "kept").write_text("before")
+    (deleted := tmp_path / "deleted").write_text("before")
+    restore = keep(tmp_path)
+    kept.write_text("after")
+    deleted.unlink()
+    (tmp_path / "new").touch()
+    restore()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"kept": "before", "deleted": "before"}
+
+
 def test_a_question_that_is_replayed_is_answered_as_one_with_a_thread(proof_folder: Path) -> None:
     """Else a proof would play another adapter than the real one."""
     cast = cast_of("health-check", "dead-follower", proof_folder)
@@ -175,8 +206,8 @@ def test_a_violation_ends_it_with_1_and_is_told_with_its_transcript(tmp_path: Pa
     ("word", "told"),
     [
         ("nonesuch", 'no playbook "nonesuch" is shipped'),
-        ("rolling-restart", "rolling-restart cannot be proven"),
-        ("take-snapshot", "pruned (file.prune)"),
+        ("recover-lost-quorum", "recover-lost-quorum cannot be proven"),
+        ("recover-lost-quorum", "left (raft.collect_survivors)"),
         ("safe-to-stop", 'param "server" must be given'),
     ],
 )
@@ -195,6 +226,8 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tm
         ("health-check", ("healthy", "dead-follower")),
         ("transfer-leadership", ("healthy", "dead-follower")),
         ("safe-to-stop", ("healthy", "dead-follower")),
+        ("take-snapshot", ("healthy", "dead-follower")),
+        ("rolling-restart", ("healthy",)),
     ],
 )
 def test_every_shipped_playbook_that_can_be_played_is_proven(word: str, scenarios: tuple[str, ...]) -> None:
