@@ -18,7 +18,7 @@ class ProofFault(Enum):
     CARRIED_OUT_LATE = "the request is given up and carried out later"
     LEADER_CHANGES = "the leader steps down"
     ANOTHER_DIES = "another server dies"
-    ONE_RETURNS = "a dead or removed server returns"
+    ONE_RETURNS = "a dead, frozen or removed server returns"
     ONE_DOOR = "only one API is left open"
 
 

@@ -60,7 +60,7 @@ class ProofMachines:
             return _broken(name)
         if changes:
             self.stage.transcript.tell(checks.who, f"{what} on {name}")
-        ended = play(_Asked(server, words[4:], command.given.decode(), seconds, uses, checks))
+        ended = play(_MachineCall(server, words[4:], command.given.decode(), seconds, uses, checks))
         self.stage.network.kick()
         if fault is ProofFault.LOST_REPLY:
             return _broken(name)
@@ -68,7 +68,7 @@ class ProofMachines:
             reach(f"after {what} on {name}", AT_A_HOST_CHANGE[2:])
         return ended
 
-    def _meant(self, words: Sequence[str]) -> tuple[str, Callable[[_Asked], Ended], bool]:
+    def _meant(self, words: Sequence[str]) -> tuple[str, Callable[[_MachineCall], Ended], bool]:
         """What is asked there, in a word; how it is played; whether it changes anything."""
         if tuple(words[:2]) == ("systemctl", "stop"):
             return "stop", self._stop, True
@@ -99,7 +99,7 @@ class ProofMachines:
         """What a server has below its data folder once it has started."""
         self.trees[server.name] |= {DATA: FOLDER, f"{DATA}/server": FOLDER, RAFT: FOLDER, ID_FILE: server.uuid}
 
-    def _examine(self, asked: _Asked) -> Ended:
+    def _examine(self, asked: _MachineCall) -> Ended:
         folder, id_file, _, host, port = asked.arguments
         server, tree = asked.server, self._tree(asked.server)
         lives = server.process is not ProcessState.KILLED
@@ -111,18 +111,18 @@ class ProofMachines:
         state = "active" if lives else "inactive"
         return _told(*told, "LoadState=loaded", f"ActiveState={state}", "UnitFileState=enabled")
 
-    def _listening(self, asked: _Asked) -> Ended:
+    def _listening(self, asked: _MachineCall) -> Ended:
         own = _pid(asked.server)
         there = own in asked.arguments[1:] and asked.server.process is not ProcessState.KILLED
         return _told(f"{own} {ANY_ADDRESS}") if there else _told()
 
-    def _kind(self, asked: _Asked) -> Ended:
+    def _kind(self, asked: _MachineCall) -> Ended:
         text = self._tree(asked.server).get(asked.arguments[0])
         return _told("nothing" if text is None else FOLDER if text == FOLDER else "file")
 
     # -- what is done to it
 
-    def _move_aside(self, asked: _Asked) -> Ended:
+    def _move_aside(self, asked: _MachineCall) -> Ended:
         path, target = asked.arguments
         tree = self._tree(asked.server)
         alive = asked.server.process is not ProcessState.KILLED
@@ -134,7 +134,7 @@ class ProofMachines:
                 tree[target + each[len(path) :]] = text
         return _told()
 
-    def _stop(self, asked: _Asked) -> Ended:
+    def _stop(self, asked: _MachineCall) -> Ended:
         """A frozen one does not hear it: systemd kills it in the end, and nobody waits for that."""
         server, model = asked.server, self.stage.model
         if server.process is ProcessState.KILLED:
@@ -143,7 +143,7 @@ class ProofMachines:
         self._tree(server)
         if server.process is ProcessState.FROZEN:
             self.stage.timeline.after(GIVES_UP, self._killing(server))
-            self.stage.timeline.wait(self.stage.now + min(asked.seconds, GIVES_UP))
+            self.stage.timeline.wait(self.stage.now + min(round(asked.seconds, 2), GIVES_UP))
             return Ended(None, "", "", 0)
         self.stopped.add(server.name)
         model.kill(server.name)
@@ -160,7 +160,7 @@ class ProofMachines:
 
         return kill
 
-    def _kill(self, asked: _Asked) -> Ended:
+    def _kill(self, asked: _MachineCall) -> Ended:
         server = asked.server
         if _pid(server) in asked.arguments[1:] and server.process is not ProcessState.KILLED:
             self._may_be_stopped(asked)
@@ -168,7 +168,7 @@ class ProofMachines:
             self.stage.model.kill(server.name)
         return _told()
 
-    def _start(self, asked: _Asked) -> Ended:
+    def _start(self, asked: _MachineCall) -> Ended:
         server = asked.server
         self.stopped.discard(server.name)
         if server.process is ProcessState.KILLED:
@@ -181,7 +181,7 @@ class ProofMachines:
 
     # -- what must hold
 
-    def _may_be_stopped(self, asked: _Asked) -> None:
+    def _may_be_stopped(self, asked: _MachineCall) -> None:
         """Without it the others are a quorum, and it is the only voter that this run has stopped; a server that is said
         to be frozen is so.
         """
@@ -211,7 +211,7 @@ class ProofMachines:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _MachineCall:
     """One call of a machine."""
 
     server: SimulatedServer

@@ -77,6 +77,10 @@ class ProofStage(RehearsedWorld):
                 self.links.gone.discard(server.name)
                 self.model.restart(server.name)
                 return server.name
+            for server in (server for server in servers if server.process is ProcessState.FROZEN):
+                self.truth.back_since[server.name] = self.timeline.now
+                self.model.thaw(server.name)
+                return server.name
         if fault is ProofFault.ONE_DOOR and running:
             self.links.approach = Approach(Shape.ONE_DOOR, running[0].name)
             return running[0].name
