@@ -23,9 +23,10 @@ DATA, UNIT = "/opt/nomad/data", "nomad"
 RAFT, ID_FILE = f"{DATA}/server/raft", f"{DATA}/server/node-id"
 FOLDER = "folder"
 STOPS, STARTS, MEETS = 1.0, 1.0, 0.2  # seconds: for a service to stop and to start, and for a call by ssh
+ENDS = 0.1  # seconds until a process that has a signal ends
 GIVES_UP = 90.0  # seconds until systemd kills what does not stop: its TimeoutStopSec
 ANY_ADDRESS = "00000000"  # as the kernel spells it
-STOPPED, ONE_AT_A_TIME = "quorum at a stop", "one stop at a time"
+STOPPED, ONE_AT_A_TIME, JOINS = "quorum at a stop", "one stop at a time", "all alive at a first start"
 
 
 @dataclass
@@ -38,6 +39,10 @@ class ProofMachines:
     stage: ProofStage
     trees: dict[str, dict[str, str]] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    asked_to_end: dict[str, int] = field(default_factory=dict)  # of frozen ones, by name: the life of the process
+
+    def __post_init__(self) -> None:
+        self.stage.woken = self._woken
 
     def specs(self) -> Mapping[str, HostSpec]:
         """As an inventory would name them."""
@@ -91,8 +96,9 @@ class ProofMachines:
 
     def _tree(self, server: SimulatedServer) -> dict[str, str]:
         if server.name not in self.trees:
-            self.trees[server.name] = {}
-            self._fill(server)
+            self.trees[server.name] = {DATA: FOLDER}
+            if server.log:
+                self._fill(server)
         return self.trees[server.name]
 
     def _fill(self, server: SimulatedServer) -> None:
@@ -142,6 +148,7 @@ class ProofMachines:
         self._may_be_stopped(asked)
         self._tree(server)
         if server.process is ProcessState.FROZEN:
+            self.asked_to_end[server.name] = server.life
             self.stage.timeline.after(GIVES_UP, self._killing(server))
             self.stage.timeline.wait(self.stage.now + min(round(asked.seconds, 2), GIVES_UP))
             return Ended(None, "", "", 0)
@@ -149,6 +156,11 @@ class ProofMachines:
         model.kill(server.name)
         self.stage.timeline.wait(self.stage.now + STOPS)
         return _told()
+
+    def _woken(self, server: SimulatedServer) -> None:
+        """A frozen process that goes on finds the signal that was sent to it meanwhile."""
+        if self.asked_to_end.get(server.name) == server.life:
+            self.stage.timeline.after(ENDS, self._killing(server))
 
     def _killing(self, server: SimulatedServer) -> Callable[[], None]:
         life = server.life
@@ -173,6 +185,8 @@ class ProofMachines:
         self.stopped.discard(server.name)
         if server.process is ProcessState.KILLED:
             tree = self._tree(server)
+            if RAFT not in tree:
+                self._may_join(asked)
             self.stage.truth.back_since[server.name] = self.stage.now
             self.stage.model.restart(server.name, wiped=RAFT not in tree)
             self._fill(server)
@@ -189,6 +203,8 @@ class ProofMachines:
         if asked.uses == "raft.stop_frozen":
             frozen = server.process is ProcessState.FROZEN
             self._hold(checks, frozen, "I1", f"{server.name} is stopped as frozen, and it runs")
+        if server.process is ProcessState.FROZEN:  # nobody counts on it
+            return
         if leader is None:
             self._hold(checks, False, STOPPED, f"{server.name} is stopped while nobody leads")
             return
@@ -200,6 +216,14 @@ class ProofMachines:
         self._hold(checks, live >= needed, STOPPED, told)
         away = [name for name in self.stopped if not self.stage.model.server(name).running and name != server.name]
         checks.require(not away, ONE_AT_A_TIME, f"{server.name} is stopped while {', '.join(away)} is away by this run")
+
+    def _may_join(self, asked: _MachineCall) -> None:
+        """Every voter lives, as a further one makes the quorum larger."""
+        leader, name = self.stage.truth.leader(), asked.server.name
+        voters = [peer for peer in leader.peers if peer.voter] if leader else []
+        live = self.stage.truth.live_in_reach(leader, "") if leader else 0
+        told = f"{name} is started as a new server, and {live} of {len(voters)} voters follow a leader"
+        self._hold(asked.checks, leader is not None and live == len(voters), JOINS, told)
 
     def _hold(self, checks: Checks, held: bool, invariant: str, sentence: str) -> None:
         """What happened since a look that is young enough no tool can know."""

@@ -107,7 +107,7 @@ class Performance:
         clock = ProofClock(stage, BEGAN, checks, self._reach)
         journal = ProofJournal(clock, checks, self._records, self._reach)
         self._network = ProofNetwork(stage, checks, self._reach)
-        cluster = ProofCluster(stage.cluster(self._network), checks, self._reach)
+        cluster = ProofCluster(stage.cluster(self._network), self._network, checks, self._reach)
         services = self._services(cluster, clock, journal)
         player = self._programs.player(checks, lambda: _uses(self._records), self._reach)
         with ExitStack() as stack:

@@ -9,7 +9,7 @@ from runbook.clock import SystemClock
 from runbook.engine.plan import Plan
 from runbook.errors import NotStartedError
 from runbook.proving.demands import not_played, plays_a_change, removes
-from runbook.proving.worlds import FREEZES
+from runbook.proving.worlds import ADDS, FREEZES
 from runbook.redaction import Redactor
 from runbook.session.open_run import RunRequest, plan_of
 
@@ -33,4 +33,5 @@ def scenarios_for(plan: Plan) -> tuple[str, ...]:
     steps = list(plan.playbook.every_step())
     if any(step.uses in STOPS for step in steps):
         return RESTARTS
-    return RECOVERIES if any(map(removes, steps)) else OTHERS
+    adds = any(step.uses == ADDS for step in steps)  # one at a time: where two are dead, others come first
+    return RECOVERIES if any(map(removes, steps)) and not adds else OTHERS

@@ -69,7 +69,7 @@ EVERY = {
     ProofFault.CRASH: 23,
     **dict.fromkeys((ProofFault.LOST_REQUEST, ProofFault.CARRIED_OUT_LATE), 1),
 }
-PARAMS = {"safe-to-stop": {"server": "s2"}, "stop-frozen-server": {"server": "s4"}}
+PARAMS = {"safe-to-stop": {"server": "s2"}, "stop-frozen-server": {"server": "s4"}, "replace-server": {"server": "s6"}}
 PLACES = dict.fromkeys((ProofFault.LOST_REPLY, ProofFault.LATE_REPLY, ProofFault.CRASH), "")  # at some points of all
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -136,6 +136,8 @@ def test_the_shipped_recovery_bears_each_fault(fault: ProofFault, proof_folder: 
         ("rolling-restart", "start, ", ProofFault.LOST_REPLY, 23),
         ("stop-frozen-server", "stop, ", ProofFault.CRASH, 17),
         ("stop-frozen-server", "stop, ", ProofFault.ONE_RETURNS, 17),
+        ("replace-server", "joined, ", ProofFault.CRASH, 17),
+        ("replace-server", "start on s6", ProofFault.LOST_REPLY, 1),
     ],
 )
 def test_what_works_on_hosts_and_files_bears_it(
@@ -235,6 +237,7 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tm
         ("take-snapshot", ("healthy", "dead-follower")),
         ("rolling-restart", ("healthy",)),
         ("stop-frozen-server", ("healthy",)),
+        ("replace-server", ("healthy", "dead-follower")),
     ],
 )
 def test_every_shipped_playbook_that_can_be_played_is_proven(word: str, scenarios: tuple[str, ...]) -> None:
