@@ -21,7 +21,7 @@ MUST_RUN_IN_CI = ("consul", "etcd")  # .ci/run installs them, so a skip there wo
 SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "VAULT_", "BAO_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR", "OTEL_")
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
-MOST_WORKERS = 12
+MOST_WORKERS = 10
 FREE_PORTS = range(10_000, 20_000)  # below those of practice clusters, and of outgoing connections
 PLACES = range(32)  # for processes that run tests on this machine at once, of this run or of others
 DOOR = 9_999  # who listens here on the network of a place has that place

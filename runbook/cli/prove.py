@@ -45,6 +45,7 @@ def prove(playbook: str, params: tuple[str, ...], seeds: int, jobs: int | None) 
     from runbook.cli.rehearse import read_scenario
     from runbook.clock import SystemClock
     from runbook.proving.prove import prove as play
+    from runbook.proving.worlds import world_for
     from runbook.session.open_run import RunRequest
     from runbook.session.practice import Practice, note_practice
     from runbook.session.proof import plan_to_prove, scenarios_for
@@ -53,7 +54,7 @@ def prove(playbook: str, params: tuple[str, ...], seeds: int, jobs: int | None) 
 
     output, began = Output(), time.monotonic()
     plan = plan_to_prove(RunRequest(playbook, parse_params(params)), os.environ, output.redactor)
-    scenarios = [read_scenario(find_scenario(name)) for name in scenarios_for(plan)]
+    scenarios = [world_for(plan, read_scenario(find_scenario(name))) for name in scenarios_for(plan)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     proof = play(plan, scenarios, pairs=seeds, jobs=jobs or cores)
     digest = plan.playbook.digest

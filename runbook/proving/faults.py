@@ -18,7 +18,7 @@ class ProofFault(Enum):
     CARRIED_OUT_LATE = "the request is given up and carried out later"
     LEADER_CHANGES = "the leader steps down"
     ANOTHER_DIES = "another server dies"
-    ONE_RETURNS = "a dead or removed server returns"
+    ONE_RETURNS = "a dead, frozen or removed server returns"
     ONE_DOOR = "only one API is left open"
 
 
@@ -33,6 +33,8 @@ AT_A_CHANGE = (
     ProofFault.CARRIED_OUT_LATE,
     *AT_A_PAUSE,
 )
+AT_A_HOST_LOOK = (ProofFault.LOST_REPLY,)
+AT_A_HOST_CHANGE = (ProofFault.LOST_REQUEST, ProofFault.LOST_REPLY, *AT_A_PAUSE)
 OF_A_MESSAGE = {
     ProofFault.LOST_REQUEST: MessageFault.LOST_REQUEST,
     ProofFault.LOST_REPLY: MessageFault.LOST_REPLY,

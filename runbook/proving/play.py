@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextvars
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,10 +21,12 @@ from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices
 from runbook.events import RunCompleted, RunFailed, RunResumed, RunStarted
 from runbook.hosts.process import programs_played_by
+from runbook.proving import files
 from runbook.proving.checks import Checks, EndlessError
 from runbook.proving.claims import ENDINGS
 from runbook.proving.demands import demands_of
-from runbook.proving.faults import AT_A_READ, OF_A_MESSAGE, ProofFault
+from runbook.proving.faults import AT_A_HOST_LOOK, AT_A_READ, OF_A_MESSAGE, ProofFault
+from runbook.proving.machines import ProofMachines
 from runbook.proving.points import Points, Schedule
 from runbook.proving.programs import Programs
 from runbook.proving.stage import ProofStage
@@ -63,8 +65,11 @@ class Performance:
 
     def __init__(self, cast: Cast, points: Points) -> None:
         self._cast, self._points = cast, points
+        self._plan = files.place(cast.plan, cast.folder)
+        points.keep = lambda: files.keep(cast.folder)
         self._stage = ProofStage(cast.scenario)
-        self._programs = Programs(self._stage)
+        self._machines = ProofMachines(self._stage)
+        self._programs = Programs(self._stage, self._machines)
         self._records: list[Mapping[str, Any]] = []
         self._locked = False
         self._network: ProofNetwork | None = None
@@ -86,7 +91,7 @@ class Performance:
     # -- one process of the tool
 
     def _process(self, *, resumed: bool = False) -> None:
-        stage, plan = self._stage, self._cast.plan
+        stage, plan = self._stage, self._plan
         self._locked = False
         self._programs.process += 1
         self._checks = checks = Checks(
@@ -102,7 +107,7 @@ class Performance:
         clock = ProofClock(stage, BEGAN, checks, self._reach)
         journal = ProofJournal(clock, checks, self._records, self._reach)
         self._network = ProofNetwork(stage, checks, self._reach)
-        cluster = ProofCluster(stage.cluster(self._network), checks, self._reach)
+        cluster = ProofCluster(stage.cluster(self._network), self._network, checks, self._reach)
         services = self._services(cluster, clock, journal)
         player = self._programs.player(checks, lambda: _uses(self._records), self._reach)
         with ExitStack() as stack:
@@ -131,7 +136,8 @@ class Performance:
             cluster=cluster,
             clock=clock,
             emit=journal.emit,
-            folder=self._cast.folder,
+            folder=self._cast.folder / files.RUN,
+            hosts=self._machines.specs(),
             random_fraction=chance.random,
             approve=lambda _sentence, _seconds: Agreement("a person", "as a proof presumes"),
             dry_run=False,
@@ -150,7 +156,7 @@ class Performance:
     def _reach(self, place: str, faults: tuple[ProofFault, ...]) -> ProofFault | None:
         if self._over:
             return None
-        befalls = faults if self._cast.reads or faults != AT_A_READ else ()
+        befalls = faults if self._cast.reads or faults not in (AT_A_READ, AT_A_HOST_LOOK) else ()
         fault = self._points.reach(self._place(place), befalls)
         if fault is ProofFault.CRASH:
             self._crash()
@@ -205,6 +211,8 @@ class Performance:
             self._stays_completed(ended_at)
         elif led and isinstance(ending, RunFailed):
             self._goes_on_well()
+        for lost in files.lost_snapshots(self._records):
+            self._stage.transcript.violated("snapshot", lost)
         for broken in self._stage.truth.asked.broken_promises():
             self._stage.transcript.violated("I7", broken)
         return self._schedule(ending)
@@ -254,7 +262,8 @@ class Performance:
 
     def _schedule(self, ending: Ending | None = None) -> Schedule:
         transcript = self._stage.transcript
-        violations = tuple((each.invariant, each.sentence) for each in transcript.violations)
+        here = str(self._cast.folder / files.GIVEN), str(self._cast.folder)  # another one on each core
+        violations = tuple((each.invariant, _without(here, each.sentence)) for each in transcript.violations)
         steps = {str(record["step"]) for record in self._records if record["kind"] == "step.started"}
         kind = ending.kind.partition(".")[2] if ending is not None else "cut off"
         code = getattr(ending, "code", None) or getattr(ending, "error_kind", "")
@@ -264,13 +273,19 @@ class Performance:
             f"{kind} {code}".strip(),
             tuple(sorted(steps)),
             tuple(sorted(self._programs.presumed)),
-            tuple(format_transcript(transcript.lines)) if violations else (),
+            tuple(_without(here, line) for line in format_transcript(transcript.lines)) if violations else (),
         )
 
 
 def _uses(records: list[Mapping[str, Any]]) -> str:
     """The type of the step that is at work."""
     return next((str(record["uses"]) for record in reversed(records) if record["kind"] == "step.started"), "")
+
+
+def _without(folders: Sequence[str], text: str) -> str:
+    for folder in folders:
+        text = text.replace(folder, "")
+    return text
 
 
 def format_transcript(lines: list[tuple[float, str, str]]) -> list[str]:

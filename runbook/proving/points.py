@@ -59,6 +59,8 @@ class Points:
     number: int = 0
     befallen: list[Befallen] = field(default_factory=list)
     played: list[Schedule] = field(default_factory=list)
+    keep: Callable[[], Callable[[], None]] = lambda: lambda: None
+    """Of what a forked process may change outside of itself, its files: what makes it as it is now."""
     tell: Callable[[Sequence[Schedule]], NoReturn] | None = None
     """In a process that was forked: tell what was played, and end."""
 
@@ -76,6 +78,7 @@ class Points:
     def _is_forked(self, befallen: Befallen) -> bool:
         """Whether this is the new process; the old one has all that the new one and its own children played."""
         told, telling = os.pipe()
+        restore = self.keep()
         if os.fork() == 0:
             os.close(told)
             self._befalls(befallen, telling)
@@ -87,6 +90,7 @@ class Points:
             died = ("simulation", f"its process died: {befallen}")
             self.played.append(Schedule((*map(str, self.befallen), str(befallen)), (died,), "broken", ()))
         os.wait()
+        restore()
         return False
 
     def _befalls(self, befallen: Befallen, telling: int) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runbook.errors import unexpected
 from runbook.hosts.process import Command, Ended
 from runbook.lab.virtual.messages import SentRequest
 from runbook.proving import oracle
 from runbook.proving.checks import OLDEST_EVIDENCE, Checks
 from runbook.proving.faults import AT_A_PAUSE, ProofFault
 from runbook.proving.held import Asked
+from runbook.proving.machines import ProofMachines
 from runbook.proving.stage import ProofStage
 from runbook.proving.tool import Reach_
 
@@ -27,6 +27,7 @@ class Programs:
     """Those of one run. ``begun`` are the peers whose removal was asked for, by the process that did."""
 
     stage: ProofStage
+    machines: ProofMachines
     presumed: set[str] = field(default_factory=set)
     begun: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
@@ -42,7 +43,7 @@ class Programs:
 
         def play(command: Command, seconds: float) -> Ended:
             if uses() != "command.run":
-                raise unexpected(f"a proof does not start {command.argv[0]}: it has no hosts")
+                return self.machines.run(command, seconds, uses(), checks, reach)
             peer = _whom(command.argv)
             if peer is None:
                 self.presumed.add(" ".join(map(str, command.argv[:2])))

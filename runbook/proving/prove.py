@@ -14,7 +14,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import NoReturn
@@ -144,7 +144,7 @@ def _prove_in(cast: Cast, seeds: Sequence[int], jobs: int, found: _Found) -> Non
     points: list[Point] = []
     counting = Points(lambda point: points.append(point) or ())  # type: ignore[func-returns-value]
     random.seed(JITTER)
-    unfaulted = Performance(cast, counting).play()
+    unfaulted = Performance(_in_own_folder(cast, "first"), counting).play()
     found.unfaulted[cast.scenario.name] = unfaulted.ending
     found.points += len(points)
     found.add(unfaulted)
@@ -196,10 +196,14 @@ def _work(cast: Cast, worker: int, jobs: int, seconds: Pairs, telling: int) -> N
     random.seed(JITTER)
     points = Points(fork_at, seconds, choose)
     try:
-        Performance(cast, points).play()
+        Performance(_in_own_folder(cast, f"core {worker}"), points).play()
     except BaseException:  # told as what it is, and nothing of the process that it came from goes on here
         points.played.append(Schedule((), (("simulation", traceback.format_exc()),), "broken", ()))
     tell_and_end(telling, points.played)
+
+
+def _in_own_folder(cast: Cast, name: str) -> Cast:
+    return replace(cast, folder=cast.folder / cast.scenario.name / name)
 
 
 def _without_numbers(sentence: str) -> str:

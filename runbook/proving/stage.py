@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from runbook.lab.virtual.approach import Approach, Shape
 from runbook.lab.virtual.world import RehearsedWorld
@@ -25,6 +25,7 @@ class ProofStage(RehearsedWorld):
         self.links = self.network.links
         self.lost_probes: Mapping[str, float] = {}
         self.truth = Truth(self.model, self)
+        self.woken: Callable[[SimulatedServer], None] = lambda _server: None
         self._open = self.links.approach
         self._leader_seen = self.model.leader()
 
@@ -71,11 +72,17 @@ class ProofStage(RehearsedWorld):
                 return victim.name
         if fault is ProofFault.ONE_RETURNS:
             listed = {peer.id for peer in leader.peers} if leader else set()
-            dead = [server for server in servers if server.process is ProcessState.KILLED]
+            born = [server for server in servers if server.log]  # nobody else starts one that never ran
+            dead = [server for server in born if server.process is ProcessState.KILLED]
             for server in sorted(dead, key=lambda server: server.raft_id in listed):  # first who was removed
                 self.truth.back_since[server.name] = self.timeline.now
                 self.links.gone.discard(server.name)
                 self.model.restart(server.name)
+                return server.name
+            for server in (server for server in servers if server.process is ProcessState.FROZEN):
+                self.truth.back_since[server.name] = self.timeline.now
+                self.model.thaw(server.name)
+                self.woken(server)
                 return server.name
         if fault is ProofFault.ONE_DOOR and running:
             self.links.approach = Approach(Shape.ONE_DOOR, running[0].name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from runbook.cluster.hashicorp.adapter import HashiCorpCluster
+from runbook.cluster.http import Reply
 from runbook.errors import ErrorKind
 from runbook.events import Event
 from runbook.lab.virtual.door import VirtualClock, VirtualNetwork
@@ -36,6 +38,12 @@ class ProofNetwork(VirtualNetwork):
         self._checks = checks
         self._reach = reach
         self._sent: list[SentRequest] = []
+        self._fills_a_file = False
+        self.for_a_file: ProofFault | None = None
+
+    def ask(self, url: str, method: str, path: str, *, timeout: float, into: IO[bytes] | None, **more: Any) -> Reply:
+        self._fills_a_file = into is not None
+        return super().ask(url, method, path, timeout=timeout, into=into, **more)
 
     def monotonic(self) -> float:
         return float(self._once(super().monotonic))
@@ -70,7 +78,10 @@ class ProofNetwork(VirtualNetwork):
         place = f"{method} {path.partition('?')[0]} of {self._network.server_at(url).name}"
         if method != "GET":
             (self._checks.sends if method == REMOVAL else self._checks.changes)(method, path)
-        fault = self._reach(place, AT_A_READ if method == "GET" else AT_A_CHANGE)
+        if self._fills_a_file:
+            fault, self.for_a_file = self.for_a_file, None
+        else:
+            fault = self._reach(place, AT_A_READ if method == "GET" else AT_A_CHANGE)
         befalls = OF_A_MESSAGE.get(fault) if fault else None
         request = self._network.send(url, method, path, self._headers, timeout, befalls)
         if method != "GET":
@@ -81,11 +92,18 @@ class ProofNetwork(VirtualNetwork):
 
 
 class ProofCluster(WatchedCluster):
-    """Something can befall the servers just before each look."""
+    """Something can befall the servers just before each look, and a state snapshot before its file is opened: a forked
+    process writes into the open files of the one that it came from.
+    """
 
-    def __init__(self, inner: HashiCorpCluster, checks: Checks, reach: Reach_) -> None:
+    def __init__(self, inner: HashiCorpCluster, network: ProofNetwork, checks: Checks, reach: Reach_) -> None:
         super().__init__(inner, checks)
+        self._network = network
         self._reach = reach
+
+    def save_state(self, path: Path, *, within: float = inf) -> str:
+        self._network.for_a_file = self._reach("GET of the state snapshot", AT_A_READ)
+        return super().save_state(path, within=within)
 
     def look(self, *, within: float = inf) -> ClusterView:
         self._reach("a look", AT_A_PAUSE)

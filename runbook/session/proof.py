@@ -9,11 +9,13 @@ from runbook.clock import SystemClock
 from runbook.engine.plan import Plan
 from runbook.errors import NotStartedError
 from runbook.proving.demands import not_played, plays_a_change, removes
+from runbook.proving.worlds import ADDS, FREEZES
 from runbook.redaction import Redactor
 from runbook.session.open_run import RunRequest, plan_of
 
-RECOVERIES, OTHERS = ("two-dead", "dead-follower"), ("healthy", "dead-follower")
-"""The shipped scenarios on which a playbook is played that removes servers, and any other."""
+RECOVERIES, RESTARTS, OTHERS = ("two-dead", "dead-follower"), ("healthy",), ("healthy", "dead-follower")
+"""The shipped scenarios on which a playbook is played that removes servers, one that stops them, and any other."""
+STOPS = ("host.service", FREEZES)
 
 
 def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor: Redactor) -> Plan:
@@ -28,4 +30,8 @@ def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor:
 
 def scenarios_for(plan: Plan) -> tuple[str, ...]:
     """The names of the scenarios on which it is played."""
-    return RECOVERIES if any(map(removes, plan.playbook.every_step())) else OTHERS
+    steps = list(plan.playbook.every_step())
+    if any(step.uses in STOPS for step in steps):
+        return RESTARTS
+    adds = any(step.uses == ADDS for step in steps)  # one at a time: where two are dead, others come first
+    return RECOVERIES if any(map(removes, steps)) and not adds else OTHERS

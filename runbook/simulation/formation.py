@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from runbook.raft.model import Configuration
+from runbook.raft.model import Configuration, Peer
 from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import LogEntry
 
@@ -12,12 +13,28 @@ from runbook.simulation.state import LogEntry
 def demote(model: SimulatedCluster, names: tuple[str, ...]) -> None:
     """As if these had been non-voters since the cluster was formed; never the leader."""
     ids = {model.server(name).raft_id for name in names if name != model.leader()}
+    _form(model, lambda peers: tuple(replace(peer, voter=peer.voter and peer.id not in ids) for peer in peers))
+
+
+def leave_out(model: SimulatedCluster, names: tuple[str, ...]) -> None:
+    """As if these had never been started: they have no data, and nobody knows of them; never the leader."""
+    ids = {model.server(name).raft_id for name in names}
+    _form(model, lambda peers: tuple(peer for peer in peers if peer.id not in ids))
+    for name in names:
+        model.kill(name)
+        server = model.server(name)
+        server.log, server.committed, server.term, server.gossip = [], 0, 0, {}
+        for other in model.state.servers.values():
+            other.gossip.pop(name, None)
+            other.health = tuple(row for row in other.health if row.id not in ids) if other.health else other.health
+
+
+def _form(model: SimulatedCluster, peers: Callable[[tuple[Peer, ...]], tuple[Peer, ...]]) -> None:
     for server in model.state.servers.values():
-        server.log = [_demoted(entry, ids) for entry in server.log]
+        server.log = [_formed(entry, peers) for entry in server.log]
 
 
-def _demoted(entry: LogEntry, ids: set[str]) -> LogEntry:
+def _formed(entry: LogEntry, peers: Callable[[tuple[Peer, ...]], tuple[Peer, ...]]) -> LogEntry:
     if entry.configuration is None:
         return entry
-    peers = tuple(replace(peer, voter=peer.voter and peer.id not in ids) for peer in entry.configuration.peers)
-    return replace(entry, configuration=Configuration(peers))
+    return replace(entry, configuration=Configuration(peers(entry.configuration.peers)))

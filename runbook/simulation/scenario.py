@@ -116,7 +116,9 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``starts_at`` is when the playbook is started, in seconds of the scenario; ``params`` are as they are typed."""
+    """``starts_at`` is when the playbook is started, in seconds of the scenario; ``params`` are as they are typed.
+    ``unborn`` are servers that have never been started.
+    """
 
     name: str
     summary: str
@@ -125,6 +127,7 @@ class Scenario:
     door: str = "s1"
     token: Token = Token.NONE
     non_voters: tuple[str, ...] = ()
+    unborn: tuple[str, ...] = ()
     starts_at: float = 60.0
     faults: tuple[ScenarioFault, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)

@@ -17,9 +17,11 @@ from runbook.lab.virtual.questions import ThreadQuestion
 from runbook.playbook.params import bind_params
 from runbook.playbook.parser import parse_playbook
 from runbook.proving.faults import ProofFault
+from runbook.proving.files import keep
 from runbook.proving.play import Cast, Performance
 from runbook.proving.points import Point, Points, Schedule
 from runbook.proving.prove import open_proof_folder, prove
+from runbook.proving.worlds import world_for
 from runbook.shipped_playbooks import find_playbook, find_scenario
 from runbook.steps.registry import CATALOG
 from tests.command_line import runbook
@@ -58,6 +60,7 @@ MISTAKES = (
     ("verify-too-early", "two-dead", "DELETE under way", ProofFault.ONE_RETURNS, "I11"),
     ("blind-retry", "two-dead", "remove, before the command removes", ProofFault.CARRIED_OUT_LATE, "I6"),
     ("guard-too-wide", "dead-follower", "dead, a look", ProofFault.ANOTHER_DIES, "I1"),
+    ("stop-unchecked", "dead-follower", "a pause", ProofFault.ANOTHER_DIES, "quorum at a stop"),
     ("resume-unsafe", "two-dead", "remove, the command removes", ProofFault.CRASH, "I8"),
 )
 EVERY = {
@@ -66,6 +69,7 @@ EVERY = {
     ProofFault.CRASH: 23,
     **dict.fromkeys((ProofFault.LOST_REQUEST, ProofFault.CARRIED_OUT_LATE), 1),
 }
+PARAMS = {"safe-to-stop": {"server": "s2"}, "stop-frozen-server": {"server": "s4"}, "replace-server": {"server": "s6"}}
 PLACES = dict.fromkeys((ProofFault.LOST_REPLY, ProofFault.LATE_REPLY, ProofFault.CRASH), "")  # at some points of all
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -83,7 +87,8 @@ def plan_of(word: str, **params: str) -> Plan:
 
 
 def cast_of(word: str, scenario: str, folder: Path) -> Cast:
-    return Cast(plan_of(word), read_scenario(find_scenario(scenario)), folder)
+    plan = plan_of(word, **PARAMS.get(word, {}))
+    return Cast(plan, world_for(plan, read_scenario(find_scenario(scenario))), folder)
 
 
 def played(cast: Cast, place: str, fault: ProofFault, every: int = 1) -> list[Schedule]:
@@ -121,6 +126,39 @@ def test_the_shipped_recovery_bears_each_fault(fault: ProofFault, proof_folder: 
     assert [schedule for schedule in (unfaulted, *others) if schedule.violations] == []
     assert others
     assert all(fault.value in schedule.faults[0] for schedule in others)
+
+
+@pytest.mark.parametrize(
+    ("word", "place", "fault", "every"),
+    [
+        ("take-snapshot", "", ProofFault.CRASH, 1),
+        ("rolling-restart", "stop, ", ProofFault.CRASH, 5),
+        ("rolling-restart", "start, ", ProofFault.LOST_REPLY, 23),
+        ("stop-frozen-server", "stop, ", ProofFault.CRASH, 17),
+        ("stop-frozen-server", "stop, ", ProofFault.ONE_RETURNS, 17),
+        ("replace-server", "joined, ", ProofFault.CRASH, 17),
+        ("replace-server", "start on s6", ProofFault.LOST_REPLY, 1),
+    ],
+)
+def test_what_works_on_hosts_and_files_bears_it(
+    word: str, place: str, fault: ProofFault, every: int, proof_folder: Path
+) -> None:
+    """The machines are simulated, and the files are real ones."""
+    unfaulted, *others = played(cast_of(word, "healthy", proof_folder), place, fault, every)
+    assert unfaulted.ending == "completed"
+    assert [schedule for schedule in (unfaulted, *others) if schedule.violations] == []
+    assert others
+
+
+def test_each_schedule_finds_the_files_of_its_own_beginning(tmp_path: Path) -> None:
+    (kept := tmp_path / "kept").write_text("before")
+    (deleted := tmp_path / "deleted").write_text("before")
+    restore = keep(tmp_path)
+    kept.write_text("after")
+    deleted.unlink()
+    (tmp_path / "new").touch()
+    restore()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"kept": "before", "deleted": "before"}
 
 
 def test_a_question_that_is_replayed_is_answered_as_one_with_a_thread(proof_folder: Path) -> None:
@@ -175,13 +213,14 @@ def test_a_violation_ends_it_with_1_and_is_told_with_its_transcript(tmp_path: Pa
     ("word", "told"),
     [
         ("nonesuch", 'no playbook "nonesuch" is shipped'),
-        ("rolling-restart", "rolling-restart cannot be proven"),
-        ("take-snapshot", "pruned (file.prune)"),
+        ("recover-lost-quorum", "recover-lost-quorum cannot be proven"),
+        ("recover-lost-quorum", "left (raft.collect_survivors)"),
         ("safe-to-stop", 'param "server" must be given'),
+        ("stop-frozen-server --param server=s9", "the simulated cluster has no s9"),
     ],
 )
 def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tmp_path: Path) -> None:
-    done = runbook({"HOME": str(tmp_path)}, "prove", word)
+    done = runbook({"HOME": str(tmp_path)}, "prove", *word.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -195,13 +234,17 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tm
         ("health-check", ("healthy", "dead-follower")),
         ("transfer-leadership", ("healthy", "dead-follower")),
         ("safe-to-stop", ("healthy", "dead-follower")),
+        ("take-snapshot", ("healthy", "dead-follower")),
+        ("rolling-restart", ("healthy",)),
+        ("stop-frozen-server", ("healthy",)),
+        ("replace-server", ("healthy", "dead-follower")),
     ],
 )
 def test_every_shipped_playbook_that_can_be_played_is_proven(word: str, scenarios: tuple[str, ...]) -> None:
     """With no violation, and no step that was never reached."""
-    params = {"server": "s2"} if word == "safe-to-stop" else {}
-    read = [read_scenario(find_scenario(name)) for name in scenarios]
-    proof = prove(plan_of(word, **params), read, pairs=SEEDS, jobs=os.cpu_count() or 1)
+    plan = plan_of(word, **PARAMS.get(word, {}))
+    read = [world_for(plan, read_scenario(find_scenario(name))) for name in scenarios]
+    proof = prove(plan, read, pairs=SEEDS, jobs=os.cpu_count() or 1)
     assert proof.is_complete, "\n".join(format_proof(replace(proof, endings={})))
 
 

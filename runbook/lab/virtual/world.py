@@ -16,7 +16,7 @@ from runbook.lab.virtual.network import FaultTimes, SimulatedNetwork
 from runbook.lab.virtual.timeline import FOREVER, Timeline
 from runbook.simulation import consensus
 from runbook.simulation.cluster import SimulatedCluster
-from runbook.simulation.formation import demote
+from runbook.simulation.formation import demote, leave_out
 from runbook.simulation.scenario import FOLLOWER, LEADER, Doors, Scenario, ScenarioFault, Token
 from runbook.simulation.state import ProcessState, SimulatedServer
 
@@ -85,6 +85,7 @@ class RehearsedWorld:
         if scenario.non_voters:
             demote(self.model, scenario.non_voters)
             self.model.state.autopilot["ServerStabilizationTime"] = NEVER_STABLE
+        leave_out(self.model, scenario.unborn)
         for fault in scenario.faults:
             self.timeline.at(fault.at, lambda fault=fault: self._befall(fault))  # type: ignore[misc]
 
@@ -113,7 +114,8 @@ class RehearsedWorld:
 
     def _all_addresses(self) -> tuple[str, ...]:
         port = self.scenario.settings.http_port
-        return tuple(f"http://{server.host}:{port}" for server in self.model.state.servers.values())
+        born = [server for server in self.model.state.servers.values() if server.name not in self.scenario.unborn]
+        return tuple(f"http://{server.host}:{port}" for server in born)
 
     # -- what befalls it
 

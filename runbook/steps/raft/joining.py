@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PAUSE, SETTLE = 1.0, 700.0  # seconds between two looks, and for what an earlier process has begun on a host
 TAKES_NONE = 60.0  # seconds in which a member is asked for again: etcd takes none until all have been connected for 5 s
+TOLD_EVERY = 60.0  # seconds after which it is told again that a vote is waited for
 MODE = "0600"
 
 
@@ -94,13 +95,14 @@ def wait_for_vote(
     learner has copied nearly all; and only for one that is seen alive: with the vote of one that is not, quorum would
     be lost. Raises ClusterError where it has none in time.
     """
-    why_not, told = "no look was completed", ""
+    why_not, told, told_at = "no look was completed", "", 0.0
 
     def votes() -> tuple[Peer, Configuration] | None:
-        nonlocal why_not, told
+        nonlocal why_not, told, told_at
         found, why_not = _vote_in(context, context.look(), host, find, added=added)
-        if why_not and why_not != told:
-            told = why_not
+        now = context.clock.monotonic()
+        if why_not and (why_not != told or now - told_at >= TOLD_EVERY):
+            told, told_at = why_not, now
             context.emit(Waiting(context.step, round(context.left(within), 1), f"{host.spec.server}: {why_not}"))
         return found
 

@@ -174,12 +174,13 @@ def _stop(context: StepContext, host: StoppingHost, peer: Peer, pids: Collection
 
     trouble: StepError | None = None
     limit = context.left(within)
-    asked_at = seconds()
+    asked_at = context.clock.monotonic()
     try:
-        StoppingHost(host.spec, asked_at + limit).stop()
+        StoppingHost(host.spec, seconds() + limit).stop()
     except StepError as error:  # its own command may wait for an answer of it, and gets none
         trouble = error
-    if _is_over(context, host, peer, max(0.0, limit - (seconds() - asked_at)) if trouble is None else 0.0):
+    left = 0.0 if trouble else max(0.0, limit - (context.clock.monotonic() - asked_at))
+    if _is_over(context, host, peer, left):
         return "by its service"
     host.kill(pids)
     if _is_over(context, host, peer, context.left(ENDING)):
