@@ -17,8 +17,7 @@ from runbook.report.screen import Screen
 from runbook.report.summary import format_summary
 from runbook.run_state import fold
 
-LONGEST_SLEEP = 60.0  # seconds of virtual time
-LONGEST_RUN = 1800.0
+LONGEST_SLEEP, LONGEST_RUN = 60.0, 1800.0  # seconds of virtual time
 LONGEST_SILENCE = 300.0  # in which a run only looks, and says nothing else
 OLDEST_EVIDENCE = 10.0 + MOMENT  # seconds from the beginning of a look to the request that follows from it
 
@@ -51,8 +50,7 @@ class Checks:
         self._began = self._look_began = self._spoke = transcript.timeline.now
         self._led_during_look = True
         self._open_intent = left_open(past)
-        self._told = True
-        self._sent_for_intent = 0
+        self._told, self._sent_for_intent = True, 0
         self._unseen: set[str] = set()
         self._ended = False
         self.removals = 0
@@ -97,6 +95,7 @@ class Checks:
         """The same of a change that is no removal."""
         self._transcript.tell(self.who, f"{method} {path}")
         self._may_send(self._views[-1])
+        self.require("snapshot" not in path or not self._truth.model.state.restored, "I8", "a second restore")
 
     def sent(self, request: SentRequest) -> None:
         """It is on its way."""
@@ -104,6 +103,7 @@ class Checks:
 
     def left(self, *, surely_not: bool) -> None:
         """The request is over. One that surely never left may be sent again, by another way."""
+        self._spoke = self._transcript.timeline.now  # who waits for an answer does not only look
         if surely_not:
             self._sent_for_intent -= 1
 

@@ -15,7 +15,8 @@ from runbook.raft.model import Peer
 PLAYED = frozenset({
     *("raft.snapshot", "raft.find_dead", "raft.check_quorum", "raft.check_stop", "raft.remove_peer"),
     *("raft.transfer_leadership", "raft.verify", "wait.for", "wait.until", "assert", "set", "approve", "log.message"),
-    *("command.run", "playbook.run", "host.service", "file.prune", "raft.stop_frozen", "raft.add_server"),
+    *("command.run", "playbook.run", "host.service", "file.prune", "raft.stop_frozen", "raft.add_server",
+    "raft.restore_snapshot"),
 })  # fmt: skip
 NOBODY = Peer("", "", voter=False)
 CONFIRM_FOR, LOOKS = 30.0, 2  # of raft.find_dead, where it says nothing that can be known before

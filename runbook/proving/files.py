@@ -12,13 +12,16 @@ from runbook.engine.plan import Plan
 from runbook.files import delete_file, make_folder, read_limited, replace_file, sha256_of
 from runbook.playbook.expressions.evaluate import resolve
 
+RESTORES = "raft.restore_snapshot"
 RUN, GIVEN = "run", "paths"  # what the run keeps; and the paths that its params name
 LONGEST = 1024 * 1024  # bytes of a file
 OLD = 1_000_000_000  # seconds since 1970, of the files that are there before a run
 
 
-def place(plan: Plan, folder: Path) -> Plan:
-    """The same playbook, with each path that a param names moved below the folder, and what it needs there made."""
+def place(plan: Plan, folder: Path, snapshot: bytes) -> Plan:
+    """The same playbook, with each path that a param names moved below the folder, and what it needs there made: old
+    files where some are pruned, and this state snapshot where one is restored.
+    """
     make_folder(folder / RUN)
     paths = {param.name for param in plan.playbook.params if param.type == "path"}
     moved: dict[str, Any] = {}
@@ -30,6 +33,12 @@ def place(plan: Plan, folder: Path) -> Plan:
             moved[name] = str(path)
     placed = replace(plan, params=moved)
     _make_old_files(placed)
+    for step in plan.playbook.every_step():
+        if step.uses == RESTORES:
+            path = Path(str(resolve(step.arguments["path"], placed.scope)))
+            if path.is_dir():
+                path.rmdir()
+            replace_file(path, snapshot)
     return placed
 
 

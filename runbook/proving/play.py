@@ -65,9 +65,9 @@ class Performance:
 
     def __init__(self, cast: Cast, points: Points) -> None:
         self._cast, self._points = cast, points
-        self._plan = files.place(cast.plan, cast.folder)
-        points.keep = lambda: files.keep(cast.folder)
         self._stage = ProofStage(cast.scenario)
+        self._plan = files.place(cast.plan, cast.folder, self._stage.snapshot())
+        points.keep = lambda: files.keep(cast.folder)
         self._machines = ProofMachines(self._stage)
         self._programs = Programs(self._stage, self._machines)
         self._records: list[Mapping[str, Any]] = []
@@ -149,7 +149,8 @@ class Performance:
 
     def _answers(self, state: RunState) -> dict[str, str]:
         """Of a person who has found out what became of the commands whose end nobody saw."""
-        return {change.name: "done" if self._programs.unseen else "again" for change in state.open_changes}
+        done = self._programs.unseen or self._stage.model.state.restored
+        return {change.name: "done" if done else "again" for change in state.open_changes}
 
     # -- what befalls it
 

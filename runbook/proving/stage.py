@@ -10,6 +10,7 @@ from runbook.proving.faults import ProofFault, ProofTimes
 from runbook.proving.truth import Transcript, Truth
 from runbook.simulation import consensus
 from runbook.simulation.api_call import ApiRequest
+from runbook.simulation.replies import snapshot_archive
 from runbook.simulation.scenario import Scenario
 from runbook.simulation.state import ProcessState, SimulatedServer
 
@@ -41,6 +42,11 @@ class ProofStage(RehearsedWorld):
     def request_to_remove(self, peer_id: str) -> ApiRequest:
         """As the command of the product sends it."""
         return ApiRequest("DELETE", "/v1/operator/raft/peer", {"id": [peer_id]}, self.headers)
+
+    def snapshot(self) -> bytes:
+        """A state snapshot of this cluster, as it is now."""
+        servers = self.model.state.servers
+        return snapshot_archive(servers[self.model.leader() or next(iter(servers))])
 
     def moved(self) -> None:
         """An election is news for every judgement on what the tool could know."""

@@ -70,8 +70,7 @@ class ProofNetwork(VirtualNetwork):
             return
         self._reach(f"{method} under way", AT_A_PAUSE)
         super()._wait_alone(pending, method)
-        if method == REMOVAL:
-            self._checks.left(surely_not=not self._sent[-1].sent)
+        self._checks.left(surely_not=method == REMOVAL and not self._sent[-1].sent)
         self._reach(f"after {method}", AT_A_PAUSE)
 
     def _send(self, url: str, method: str, path: str, timeout: float) -> PendingResult:

@@ -88,6 +88,11 @@ def propose(state: ClusterState, leader: SimulatedServer, configuration: Configu
         left = " ".join(f"{{Nonvoter {peer.id} {peer.address}}}" for peer in configuration.peers)
         need = "need" if state.settings.at_least(1, 4) else "Need"
         raise NoVoterLeftError(f"{need} at least one voter in configuration: {{[{left}]}}")
+    return append(state, leader, configuration)
+
+
+def append(state: ClusterState, leader: SimulatedServer, configuration: Configuration | None = None) -> Proposal:
+    """One more entry of its log."""
     proposal = Proposal(leader.name, leader.term, leader.last[1] + 1)
     leader.log.append(LogEntry(leader.term, proposal.index, configuration))
     replicate(state, leader)

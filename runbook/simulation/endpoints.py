@@ -10,7 +10,7 @@ from typing import Any
 from runbook.raft.model import Configuration, Peer
 from runbook.simulation import replies
 from runbook.simulation.api_call import FORWARDED, NO_LEADER, ApiCall, ApiReply, ApiRequest, PendingReply, ReplyError
-from runbook.simulation.consensus import NoVoterLeftError, outcome, propose, transfer_leadership
+from runbook.simulation.consensus import NoVoterLeftError, append, outcome, propose, transfer_leadership
 from runbook.simulation.gossip import force_leave
 from runbook.simulation.leader_tasks import go_seconds
 from runbook.simulation.replies import digest_header, snapshot_archive
@@ -185,7 +185,22 @@ def _autopilot_from(body: bytes) -> dict[str, Any]:
     return fresh
 
 
+def _restore(call: ApiCall) -> PendingReply:
+    """Whatever the file holds: the log goes on behind where it ended, and all servers take it over."""
+    leader, prefix = yield from call.leader()
+    call.authorize(unknown=BAD)
+    life, proposal = leader.life, append(call.state, leader)
+    call.state.restored += 1
+    while (committed := outcome(call.state, proposal)) is None:
+        yield from call.wait_with(leader, life)
+    if not committed:
+        raise ReplyError(FAILED, prefix + LOST)
+    return ApiReply(HTTPStatus.OK)
+
+
 def _snapshot(call: ApiCall) -> PendingReply:
+    if call.request.method in WRITE:
+        return (yield from _restore(call))
     if call.request.method != "GET":
         raise ReplyError(HTTPStatus.METHOD_NOT_ALLOWED, "Invalid method")
     view = yield from call.answering_server()

@@ -149,6 +149,7 @@ class ClusterState:
     """All servers, the time, and the one seeded source of chance. ``autopilot`` is Nomad's own document of settings.
 
     ``dropping`` holds (from, to) for every way on which packets are lost, beside the groups of a partition.
+    ``restored`` counts how often its state was replaced.
     ``silent`` holds every running server with its entry of one that it no longer hears; it is None from a change of who
     hears whom to the next moment of gossip.
     """
@@ -158,6 +159,7 @@ class ClusterState:
     random: Random
     autopilot: dict[str, Any]
     now: float = 0.0
+    restored: int = 0
     dropping: set[tuple[str, str]] = field(default_factory=set)
     silent: list[tuple[SimulatedServer, GossipEntry]] | None = None
     by_address: dict[str, SimulatedServer] = field(default_factory=dict)

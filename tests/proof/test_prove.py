@@ -69,7 +69,12 @@ EVERY = {
     ProofFault.CRASH: 23,
     **dict.fromkeys((ProofFault.LOST_REQUEST, ProofFault.CARRIED_OUT_LATE), 1),
 }
-PARAMS = {"safe-to-stop": {"server": "s2"}, "stop-frozen-server": {"server": "s4"}, "replace-server": {"server": "s6"}}
+PARAMS = {
+    "safe-to-stop": {"server": "s2"},
+    "stop-frozen-server": {"server": "s4"},
+    "replace-server": {"server": "s6"},
+    "restore-snapshot": {"path": "/backup/raft.snap"},
+}
 PLACES = dict.fromkeys((ProofFault.LOST_REPLY, ProofFault.LATE_REPLY, ProofFault.CRASH), "")  # at some points of all
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -137,6 +142,8 @@ def test_the_shipped_recovery_bears_each_fault(fault: ProofFault, proof_folder: 
         ("stop-frozen-server", "stop, ", ProofFault.CRASH, 17),
         ("stop-frozen-server", "stop, ", ProofFault.ONE_RETURNS, 17),
         ("replace-server", "joined, ", ProofFault.CRASH, 17),
+        ("restore-snapshot", "restore, ", ProofFault.CRASH, 1),
+        ("restore-snapshot", "PUT ", ProofFault.LOST_REPLY, 1),
         ("replace-server", "start on s6", ProofFault.LOST_REPLY, 1),
     ],
 )
@@ -237,7 +244,7 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tm
         ("take-snapshot", ("healthy", "dead-follower")),
         ("rolling-restart", ("healthy",)),
         ("stop-frozen-server", ("healthy",)),
-        ("replace-server", ("healthy", "dead-follower")),
+        ("restore-snapshot", ("healthy", "dead-follower")),
     ],
 )
 def test_every_shipped_playbook_that_can_be_played_is_proven(word: str, scenarios: tuple[str, ...]) -> None:
