@@ -141,7 +141,7 @@ def recover(lab: AgentLab, folder: Path, hosts: dict[str, Any], **more: Any) -> 
 def grow_back(lab: AgentLab, folder: Path, name: str, **more: Any) -> Ended:
     """``replace-server``, of a server of which nothing is left but its machine and its configuration."""
     given = {"server": name, "host": hosts_of(lab, [name])[name], "confirm_for": "1s", "confirm_final_for": "1s"}
-    given["patience"] = "1m"
+    given |= {"patience": "1m", "watch_for": "1s"}
     if lab.layout.kind == "etcd":
         etcd, settings = shutil.which("etcd") or "etcd", lab.folder / f"{name}.json"
         given["first_start"] = [etcd, f"--config-file={settings}"]

@@ -245,6 +245,7 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(word: str, told: str, tm
         ("rolling-restart", ("healthy",)),
         ("stop-frozen-server", ("healthy",)),
         ("restore-snapshot", ("healthy", "dead-follower")),
+        ("replace-server", ("healthy", "dead-follower")),
     ],
 )
 def test_every_shipped_playbook_that_can_be_played_is_proven(word: str, scenarios: tuple[str, ...]) -> None:
