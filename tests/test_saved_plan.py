@@ -17,14 +17,15 @@ from runbook.report.plan import format_plan
 from runbook.saved_plan import SavedPlan, _digest, plan_text, read_plan
 from runbook.session.plan_claims import claim_plan, refuse_used_plan
 from runbook.session.saved_plans import HeldPlan, load_plan, save_plan
-from tests.engine.planned import REMOVE, planned
+from tests.engine.commands import REMOVALS
+from tests.engine.planned import planned
 
 NOW = "2026-01-01T00:10:00.000+00:00"
 
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> SavedPlan:
-    plan = planned(REMOVE, tmp_path_factory.mktemp("plan"), dead={5})
+    plan = planned(REMOVALS, tmp_path_factory.mktemp("plan"), dead={5})
     return read_plan(plan_text(replace(plan, unknown={"one": "first", "two": "second"})), "it")
 
 

@@ -10,17 +10,6 @@ from runbook.session.saved_plans import PlanTerms, plan_of_run
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
 HEAD = "runbook: 1\nname: planned\nguards: { max_changes: 9, min_voters: 2 }\nsteps:\n"
-REMOVE = """\
-  - id: dead
-    uses: raft.find_dead
-  - id: quorum
-    uses: raft.check_quorum
-    with: { remove: "${{ dead.peers }}" }
-  - id: remove
-    for_each: quorum.removals
-    uses: raft.remove_peer
-    with: { peer: "${{ item.id }}" }
-"""
 TERMS = PlanTerms("/plays/planned.yaml", "", (), 3600.0, "2026-01-01T00:00:00+00:00")
 
 

@@ -13,8 +13,9 @@ from runbook.cluster.held import HeldCluster
 from runbook.errors import ClusterError, ErrorKind
 from runbook.events import RunCompleted, RunFailed, RunRefused
 from runbook.saved_plan import PlannedRequest
+from tests.engine.commands import REMOVALS
 from tests.engine.fake import FakeClock, FakeCluster, peer
-from tests.engine.planned import REMOVE, held, planned
+from tests.engine.planned import held, planned
 
 
 def names(requests: tuple[PlannedRequest, ...]) -> list[str]:
@@ -22,7 +23,7 @@ def names(requests: tuple[PlannedRequest, ...]) -> list[str]:
 
 
 def test_the_plan_has_each_removal_with_its_numbers(tmp_path: Path) -> None:
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
     assert names(plan.requests) == ["id-4", "id-5"]
     first, second = (request.proof for request in plan.requests)
     assert first
@@ -35,7 +36,7 @@ def test_the_plan_has_each_removal_with_its_numbers(tmp_path: Path) -> None:
 
 
 def test_nothing_moved_and_exactly_the_planned_requests_leave_in_their_order(tmp_path: Path) -> None:
-    run = held(REMOVE, tmp_path, planned(REMOVE, tmp_path, dead={4, 5}), dead={4, 5})
+    run = held(REMOVALS, tmp_path, planned(REMOVALS, tmp_path, dead={4, 5}), dead={4, 5})
     assert isinstance(run.execute(), RunCompleted)
     assert run.cluster.changes == ["id-4", "id-5"]
     assert run.kinds("plan.") == ["plan.held"]
@@ -66,7 +67,9 @@ MOVED: dict[str, tuple[Callable[[FakeCluster], object], str]] = {
 def test_a_world_that_moved_is_refused_with_the_difference(how: str, tmp_path: Path) -> None:
     """Before anything is done, and within seconds."""
     move, words = MOVED[how]
-    run = held(REMOVE, tmp_path, planned(REMOVE, tmp_path, dead={5}), dead={5}, servers=6 if how == "one more" else 5)
+    run = held(
+        REMOVALS, tmp_path, planned(REMOVALS, tmp_path, dead={5}), dead={5}, servers=6 if how == "one more" else 5
+    )
     run.cluster.drop(6)
     move(run.cluster)
     ending = run.execute()
@@ -78,14 +81,14 @@ def test_a_world_that_moved_is_refused_with_the_difference(how: str, tmp_path: P
 
 def test_a_server_that_one_look_misses_is_waited_for(tmp_path: Path) -> None:
     """It hangs for a moment: nobody can tell of it, and so the plan does hold."""
-    plan = planned(REMOVE, tmp_path, dead={5})
-    run = held(REMOVE, tmp_path, plan, dead={5}, hung={3}, at_look={3: lambda cluster: cluster.hung.clear()})
+    plan = planned(REMOVALS, tmp_path, dead={5})
+    run = held(REMOVALS, tmp_path, plan, dead={5}, hung={3}, at_look={3: lambda cluster: cluster.hung.clear()})
     assert isinstance(run.execute(), RunCompleted)
     assert run.cluster.changes == ["id-5"]
 
 
 def test_a_server_that_hangs_is_another_world(tmp_path: Path) -> None:
-    run = held(REMOVE, tmp_path, planned(REMOVE, tmp_path, dead={5}), dead={5}, hung={3})
+    run = held(REMOVALS, tmp_path, planned(REMOVALS, tmp_path, dead={5}), dead={5}, hung={3})
     ending = run.execute()
     assert isinstance(ending, RunRefused)
     assert "s3.global was alive and it is unknown now" in ending.message
@@ -94,15 +97,15 @@ def test_a_server_that_hangs_is_another_world(tmp_path: Path) -> None:
 
 def test_without_a_leader_it_says_so_as_ever(tmp_path: Path) -> None:
     """By the exit code of a cluster that cannot be changed by anybody now."""
-    ending = held(REMOVE, tmp_path, planned(REMOVE, tmp_path, dead={5}), dead={5}, leader=None).execute()
+    ending = held(REMOVALS, tmp_path, planned(REMOVALS, tmp_path, dead={5}), dead={5}, leader=None).execute()
     assert isinstance(ending, RunFailed)
     assert ending.error_kind == "no_leader"
 
 
 def test_one_that_dies_later_is_seen_before_the_removal(tmp_path: Path) -> None:
     """The world was as planned as the run began."""
-    plan = planned(REMOVE, tmp_path, dead={5})
-    run = held(REMOVE, tmp_path, plan, dead={5}, at_look={3: lambda cluster: cluster.dead.add(4)})
+    plan = planned(REMOVALS, tmp_path, dead={5})
+    run = held(REMOVALS, tmp_path, plan, dead={5}, at_look={3: lambda cluster: cluster.dead.add(4)})
     ending = run.execute()
     assert isinstance(ending, RunRefused)
     assert (ending.code, ending.step) == ("PlanMoved", "remove"), ending.message
@@ -112,8 +115,8 @@ def test_one_that_dies_later_is_seen_before_the_removal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("all_of_them", [False, True])
 def test_a_planned_peer_that_vanished_is_fine_and_is_named(tmp_path: Path, all_of_them: bool) -> None:
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
-    run = held(REMOVE, tmp_path, plan, dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
+    run = held(REMOVALS, tmp_path, plan, dead={4, 5})
     for number in (4, 5) if all_of_them else (4,):
         run.cluster.drop(number)
     assert isinstance(run.execute(), RunCompleted)
@@ -124,8 +127,8 @@ def test_a_planned_peer_that_vanished_is_fine_and_is_named(tmp_path: Path, all_o
 
 def test_a_removal_that_the_plan_does_not_hold_never_leaves(tmp_path: Path) -> None:
     """It is refused before its intent."""
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
-    run = held(REMOVE, tmp_path, replace(plan, requests=plan.requests[:1]), dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
+    run = held(REMOVALS, tmp_path, replace(plan, requests=plan.requests[:1]), dead={4, 5})
     ending = run.execute()
     assert isinstance(ending, RunRefused)
     assert ending.code == "NotInPlan"
@@ -135,8 +138,8 @@ def test_a_removal_that_the_plan_does_not_hold_never_leaves(tmp_path: Path) -> N
 
 
 def test_another_order_is_refused(tmp_path: Path) -> None:
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
-    run = held(REMOVE, tmp_path, replace(plan, requests=plan.requests[::-1]), dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
+    run = held(REMOVALS, tmp_path, replace(plan, requests=plan.requests[::-1]), dead={4, 5})
     ending = run.execute()
     assert isinstance(ending, RunRefused)
     assert "is not next in the plan: remove s5.global (127.0.0.15:4647), by step remove comes before" in ending.message
@@ -177,11 +180,11 @@ def test_a_change_that_could_not_be_foreseen_is_refused_and_was_named(tmp_path: 
 
 def test_a_resumed_run_goes_on_with_what_the_plan_still_holds(tmp_path: Path) -> None:
     """Its own removal is no difference; and what it had not done is still all that it may do."""
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
-    run = held(REMOVE, tmp_path, plan, dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
+    run = held(REMOVALS, tmp_path, plan, dead={4, 5})
     run.execute()
     cut = next(at for at, r in enumerate(run.records) if r["kind"] == "removal.confirmed") + 1
-    again = held(REMOVE, tmp_path, plan, dead={4, 5})
+    again = held(REMOVALS, tmp_path, plan, dead={4, 5})
     again.cluster.drop(4)
     again.records = [*run.records[:cut], {**resumed(), "at": run.records[cut]["at"]}]
     assert isinstance(again.execute(again.progress()), RunCompleted)
@@ -194,17 +197,17 @@ def resumed() -> dict[str, Any]:
 
 def test_a_server_by_the_name_of_another_one_is_refused(tmp_path: Path) -> None:
     """Whoever signs reads names, and what is removed is an id."""
-    plan = planned(REMOVE, tmp_path, dead={4, 5})
+    plan = planned(REMOVALS, tmp_path, dead={4, 5})
     swapped = {"s4.global": "s5.global", "s5.global": "s4.global"}
     forged = replace(plan, servers=tuple(replace(s, name=swapped.get(s.name, s.name)) for s in plan.servers))
-    ending = held(REMOVE, tmp_path, forged, dead={4, 5}).execute()
+    ending = held(REMOVALS, tmp_path, forged, dead={4, 5}).execute()
     assert isinstance(ending, RunRefused)
     assert "id-4 is s5.global in the plan and s4.global now" in ending.message
 
 
 def test_another_cluster_is_refused(tmp_path: Path) -> None:
-    plan = replace(planned(REMOVE, tmp_path, dead={5}), identities=("id-x", "id-y"))
-    ending = held(REMOVE, tmp_path, plan, dead={5}).execute()
+    plan = replace(planned(REMOVALS, tmp_path, dead={5}), identities=("id-x", "id-y"))
+    ending = held(REMOVALS, tmp_path, plan, dead={5}).execute()
     assert isinstance(ending, RunRefused)
     assert (ending.code, "made for nomad:fake" in ending.message) == ("AnotherCluster", True)
 
@@ -222,7 +225,7 @@ DOORS: dict[str, Callable[[HeldCluster], object]] = {
 def test_at_the_last_door_nothing_else_passes(what: str, tmp_path: Path) -> None:
     """Whoever forgets to ask; and it is known that it was not sent."""
     fake = FakeCluster(FakeClock(), dead={5})
-    door = HeldCluster(fake, planned(REMOVE, tmp_path, dead={5}))
+    door = HeldCluster(fake, planned(REMOVALS, tmp_path, dead={5}))
     with pytest.raises(ClusterError, match=f"not sent: {what}") as caught:
         DOORS[what](door)
     assert (caught.value.kind, fake.changes) == (ErrorKind.REJECTED, [])

@@ -15,20 +15,10 @@ from runbook.events import RunCompleted, RunRefused
 from runbook.raft.removal import Refusal
 from runbook.report.summary import format_summary
 from runbook.steps.context import Agreement
+from tests.engine.commands import REMOVALS
 from tests.engine.fake import FakeClock, FakeCluster, Run
 
 HEAD = "runbook: 1\nname: foretold\nguards: { max_changes: 9, min_voters: 3 }\nsteps:\n"
-REMOVE = """\
-  - id: dead
-    uses: raft.find_dead
-  - id: quorum
-    uses: raft.check_quorum
-    with: { remove: "${{ dead.peers }}" }
-  - id: remove
-    for_each: quorum.removals
-    uses: raft.remove_peer
-    with: { peer: "${{ item.id }}" }
-"""
 
 
 def played(text: str, folder: Path, *, dry_run: bool, **cluster: Any) -> Run:
@@ -78,7 +68,7 @@ AFTER = """\
 
 def test_what_follows_a_removal_sees_it_done_and_no_wait_takes_any_time(tmp_path: Path) -> None:
     """Removals, waits, conditions and verification: every step ends as in the real run, with the same result."""
-    dry, real = both(REMOVE + AFTER, tmp_path, dead={4, 5})
+    dry, real = both(REMOVALS + AFTER, tmp_path, dead={4, 5})
     assert [end[:2] for end in ends(dry)] == [end[:2] for end in ends(real)]
     assert outputs(dry) == outputs(real)
     assert (dry.cluster.changes, real.cluster.changes) == ([], ["id-4", "id-5"])
@@ -89,7 +79,7 @@ def test_what_follows_a_removal_sees_it_done_and_no_wait_takes_any_time(tmp_path
 
 
 def test_every_step_says_whether_it_was_seen_or_foreseen(tmp_path: Path) -> None:
-    text = "  - id: first\n    uses: raft.snapshot\n" + REMOVE
+    text = "  - id: first\n    uses: raft.snapshot\n" + REMOVALS
     dry = played(text, tmp_path, dry_run=True, dead={5})
     assert [(step, label) for step, _, label in ends(dry)] == [
         ("first", "live"), ("dead", "simulated"), ("quorum", "simulated"), ("remove", "simulated"),
@@ -101,7 +91,7 @@ def test_every_step_says_whether_it_was_seen_or_foreseen(tmp_path: Path) -> None
 
 
 def test_it_looks_for_real_until_the_cluster_has_looked_the_same_for_three_seconds(tmp_path: Path) -> None:
-    dry = played(REMOVE, tmp_path, dry_run=True, dead={5})
+    dry = played(REMOVALS, tmp_path, dry_run=True, dead={5})
     entered = next(record for record in dry.records if record["kind"] == "shadow.entered")
     assert (entered["looks"], dry.cluster.looks) == (2, 2)
     assert 3.0 <= entered["seconds"] <= 3.1
@@ -110,14 +100,14 @@ def test_it_looks_for_real_until_the_cluster_has_looked_the_same_for_three_secon
 def test_a_server_that_comes_back_while_it_looks_is_seen(tmp_path: Path) -> None:
     """The first look alone would have foretold its removal."""
     back = {2: lambda cluster: cluster.dead.discard(5)}
-    dry, real = both(REMOVE, tmp_path, dead={5}, at_look=back)
+    dry, real = both(REMOVALS, tmp_path, dead={5}, at_look=back)
     assert outputs(dry)["dead"]["count"] == outputs(real)["dead"]["count"] == 0
 
 
 def test_gossip_that_has_not_made_up_its_mind_is_waited_for(tmp_path: Path) -> None:
     """It is the world's to decide, and takes under a minute."""
 
-    text, hung = (HEAD + REMOVE).encode(), FakeCluster(FakeClock(), hung={5})
+    text, hung = (HEAD + REMOVALS).encode(), FakeCluster(FakeClock(), hung={5})
 
     def dies(cluster: FakeCluster) -> None:
         cluster.hung.clear()
@@ -237,7 +227,7 @@ def test_what_a_real_run_would_be_refused_for_is_foretold(tmp_path: Path, what: 
         def _services(self, dry_run: bool) -> RunServices:
             return replace(super()._services(dry_run), **ASKED[what])
 
-    dry, real = (Refused(FakeCluster(FakeClock(), dead={5}), tmp_path, text=(HEAD + REMOVE).encode()) for _ in "ab")
+    dry, real = (Refused(FakeCluster(FakeClock(), dead={5}), tmp_path, text=(HEAD + REMOVALS).encode()) for _ in "ab")
     foretold, happened = dry.execute(dry_run=True), real.execute()
     assert isinstance(foretold, RunRefused)
     assert isinstance(happened, RunRefused)
@@ -258,7 +248,7 @@ def test_nobody_is_asked_and_nothing_is_held(tmp_path: Path) -> None:
                 acquire=never, approve=never, choose=never, would_approve=lambda *_: presumed,
             )  # fmt: skip
 
-    run = Watched(FakeCluster(FakeClock(), dead={5}), tmp_path, text=(HEAD + REMOVE).encode())
+    run = Watched(FakeCluster(FakeClock(), dead={5}), tmp_path, text=(HEAD + REMOVALS).encode())
     assert isinstance(run.execute(dry_run=True), RunCompleted)
     assert list(foreseen(run)["asked"].values()) == [
         "no other run holds the cluster", "nothing waits for it", "at the terminal",

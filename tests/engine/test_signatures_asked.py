@@ -12,8 +12,8 @@ from runbook.events import RunCompleted, RunRefused
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.raft.removal import Refusal
 from runbook.steps.context import Agreement
+from tests.engine.commands import REMOVALS
 from tests.engine.fake import FakeClock, FakeCluster, Run
-from tests.engine.planned import REMOVE
 
 HEAD = "runbook: 1\nname: {}\nguards: {{ max_changes: 9, min_voters: 2 }}\napprove: {{ by: /etc/{} }}\nsteps:\n"
 COMMAND = '  - id: {}\n    uses: command.run\n    with: {{ argv: ["true"] }}\n'
@@ -35,7 +35,7 @@ def run_of(folder: Path, text: str, *, enough: bool = True, **cluster: object) -
     return run, asked
 
 
-CHANGES = {"a removal": (REMOVE, "remove"), "a command": (COMMAND.format("act"), "act")}
+CHANGES = {"a removal": (REMOVALS, "remove"), "a command": (COMMAND.format("act"), "act")}
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -83,7 +83,7 @@ def test_who_agreed_to_a_recovery_was_not_asked_by_the_rule_of_a_playbook_after_
 
 
 def test_a_run_that_changes_nothing_needs_none(tmp_path: Path) -> None:
-    run, asked = run_of(tmp_path, HEAD.format("outer", "signers") + REMOVE, enough=False)
+    run, asked = run_of(tmp_path, HEAD.format("outer", "signers") + REMOVALS, enough=False)
     run.cluster.dead.clear()
     assert isinstance(run.execute(), RunCompleted)
     assert asked == []
