@@ -13,7 +13,7 @@ Rule = Callable[[str, str], list[str]]
 
 FLOORS = {
     "__init__": 0, "raft": 0, "playbook": 0, "simulation": 0, "events": 0, "cluster_events": 0, "changes": 0,
-    "removals": 0, "run_state": 0, "recorded": 0, "transitions": 0, "errors": 0,
+    "removals": 0, "run_state": 0, "recorded": 0, "transitions": 0, "errors": 0, "exit_codes": 0,
     "shadow_events": 0, "label": 0, "printable": 0, "approvals": 0, "by_hand": 0,
     "saved_plan": 0, "plan_differences": 0,
     "cluster": 1, "hosts": 1, "lab": 1, "clock": 1, "files": 1, "shipped_playbooks": 1, "secrets": 1, "redaction": 1,

@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from runbook.approvals import NAME
-from runbook.cli.exit_codes import RECOVERED
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal
 from runbook.clock import SystemClock
 from runbook.engine.services import AGREE_WITHIN
 from runbook.errors import RefusedError, SettingsError
+from runbook.exit_codes import RECOVERED
 from runbook.files import read_limited, replace_file
 from runbook.raft.removal import Refusal
 from runbook.saved_plan import is_plan

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from runbook.cli.exit_codes import FAILED, RECOVERED
 from runbook.cli.output import Output
+from runbook.exit_codes import FAILED, RECOVERED
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH
 from runbook.session.audit import Audit, audit_run

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from runbook.cli.exit_codes import RECOVERED, exit_code_of_ending
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
+from runbook.exit_codes import RECOVERED, exit_code_of_ending
 from runbook.report.stream import is_terminal
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from runbook.cli.exit_codes import RECOVERED, UNREACHABLE
 from runbook.cli.output import Output
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice, chosen_cluster
+from runbook.exit_codes import RECOVERED, UNREACHABLE
 from runbook.inspection.check_look import removed_peers, upkeep_of
 from runbook.raft.diagnosis.context import DiagnosisContext, Phase
 from runbook.raft.diagnosis.diagnose import diagnose

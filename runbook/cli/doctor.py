@@ -6,8 +6,8 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from runbook.cli.exit_codes import FAILED, RECOVERED
 from runbook.cli.output import Output
+from runbook.exit_codes import FAILED, RECOVERED
 
 if TYPE_CHECKING:
     from runbook.cluster.choice import ClusterChoice

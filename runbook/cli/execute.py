@@ -8,10 +8,10 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from runbook.cli.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal, open_event_writer
 from runbook.clock import Clock, SystemClock
+from runbook.exit_codes import RECOVERED, REFUSED, exit_code_of_ending
 from runbook.playbook.model import Playbook
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH, format_summary

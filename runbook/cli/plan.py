@@ -82,11 +82,11 @@ def make_plan(
     request: RunRequest, target: Path, seconds: float, environment: Mapping[str, str], clock: Clock | None = None
 ) -> int:
     """Write it, print it, and give the exit code."""
-    from runbook.cli.exit_codes import RECOVERED, exit_code_of_ending
     from runbook.cli.output import Output
     from runbook.cli.terminal import Person, Terminal, open_event_writer
     from runbook.clock import SystemClock
     from runbook.events import RunCompleted
+    from runbook.exit_codes import RECOVERED, exit_code_of_ending
     from runbook.report.plan import format_plan
     from runbook.report.stream import is_terminal
     from runbook.report.summary import LABEL_WIDTH, format_summary

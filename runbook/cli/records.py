@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from runbook.cli.exit_codes import FAILED, RECOVERED, REFUSED
 from runbook.cli.output import Output
 from runbook.cli.terminal import Person, Terminal
 from runbook.clock import SystemClock
 from runbook.engine.services import AGREE_WITHIN
+from runbook.exit_codes import FAILED, RECOVERED, REFUSED
 from runbook.files import RUNS
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.stream import is_terminal

@@ -140,8 +140,8 @@ class RehearsalView:
 
 def rehearse_scenario(playbook: str, word: str, params: Mapping[str, str], view: RehearsalView) -> int:
     """Returns the exit code. ``params`` that are given win over those of the scenario."""
-    from runbook.cli.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.cli.output import Output
+    from runbook.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.lab.virtual.world import RehearsedWorld
     from runbook.session.open_run import RunRequest
     from runbook.session.rehearsal import compare
@@ -171,10 +171,10 @@ def rehearse_live(
     view: RehearsalView,
 ) -> int:
     """Returns the exit code. The cluster is looked at until it stands still, or for half a minute."""
-    from runbook.cli.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.cli.output import Output
     from runbook.clock import SystemClock, wait
     from runbook.cluster.choice import chosen_cluster
+    from runbook.exit_codes import INTERRUPTED, exit_code_of_ending
     from runbook.lab.virtual.from_live import stage_of
     from runbook.raft.shadow import stands_still
     from runbook.session.open_run import RunRequest

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import click
 import pytest
 
-from runbook.cli import exit_codes
+from runbook import exit_codes
 from runbook.cli.command_line import CommandLine
 from runbook.errors import (
     AtWorkError,

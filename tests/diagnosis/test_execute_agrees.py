@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cli.exit_codes import exit_code_of_ending
+from runbook.exit_codes import exit_code_of_ending
 from runbook.raft.diagnosis.findings import REMOVE_DEAD_PEERS
 from runbook.raft.diagnosis.health import OK
 from runbook.raft.model import ClusterView, Peer, Reach

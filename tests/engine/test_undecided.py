@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.cluster.hashicorp.opinions import opinions_in
 from runbook.events import RunCompleted, RunFailed, RunRefused
+from runbook.exit_codes import exit_code_of_ending
 from runbook.raft.model import ClusterView, Member, MemberStatus, Reach
 from runbook.report.summary import format_summary
 from tests.engine.fake import FakeClock, FakeCluster, Run, peer

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.engine.execute import Ending
+from runbook.exit_codes import exit_code_of_ending
 from runbook.lab.virtual.approach import Shape
 from runbook.report.summary import AROUND, format_summary
 from tests.foretold.standing import StandingWorld, chance_of

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.engine.execute import Ending
 from runbook.events import RunCompleted, RunRefused
+from runbook.exit_codes import exit_code_of_ending
 from runbook.session.saved_plans import PlanTerms, plan_of_run
 from tests.foretold.compared import NAMES, ROOT, SHIPPED, ends_of, moves, params_of
 from tests.foretold.standing import StandingWorld, quick_disk

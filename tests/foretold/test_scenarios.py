@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runbook.cli.exit_codes import exit_code_of_ending
 from runbook.cli.rehearse import read_scenario
+from runbook.exit_codes import exit_code_of_ending
 from runbook.lab.virtual.world import RehearsedWorld
 from runbook.redaction import Redactor
 from runbook.session.open_run import RunRequest
