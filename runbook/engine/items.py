@@ -147,7 +147,7 @@ class WorkerInterrupts:
 class WorkerClock:
     """A clock that wakes a worker when it is to stop."""
 
-    def __init__(self, clock: Clock, interrupts: WorkerInterrupts) -> None:
+    def __init__(self, clock: Clock, interrupts: Interrupts) -> None:
         self._clock = clock
         self._interrupts = interrupts
 
@@ -165,7 +165,7 @@ class WorkerClock:
             seconds -= SLICE
 
 
-def worker_services(services: RunServices, interrupts: WorkerInterrupts) -> RunServices:
+def worker_services(services: RunServices, interrupts: Interrupts) -> RunServices:
     """What a worker may use: all that the run may, and a signal of its own."""
     clock = WorkerClock(services.clock, interrupts)
     return replace(services, interrupts=interrupts, clock=clock, stopped=interrupts.pending)

@@ -144,7 +144,7 @@ def _newest_age(folder: Path) -> float | None:
     return None if newest is None else max(0.0, wall_seconds() - newest)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What a monitor can show of an error: of the faults of a file the first, and how many there are."""
     if isinstance(error, PlaybookError):
         first, *others = error.diagnostics

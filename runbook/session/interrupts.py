@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -31,6 +31,7 @@ class SignalInterrupts:
 
     def __init__(self) -> None:
         self._allowed = self._holding = self._came = False
+        self.count = 0  # of the signals that came, whatever became of them
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -81,15 +82,48 @@ class SignalInterrupts:
     def _on_swallowed(self, what: sys.UnraisableHookArgs) -> None:
         """Where Python lets no exception out, as in the locks of its imports, a signal would be printed and lost."""
         if issubclass(what.exc_type, KeyboardInterrupt):
-            self._came = True
+            self._came = True  # and was counted as it was raised
         else:
             sys.__unraisablehook__(what)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> Any:
+        self.count += 1
         if self._allowed and not self._holding:
             raise KeyboardInterrupt
         self._came = True
 
+
+class ThreadInterrupts:
+    """The signals that the main thread catches, for a run in another one, where nothing is raised in the middle: each
+    takes effect as soon as the run waits, or begins something that may take long.
+    """
+
+    def __init__(self, caught: SignalInterrupts) -> None:
+        self._signals = caught
+        self._heeded = 0
+
+    def caught(self) -> AbstractContextManager[None]:
+        """By the main thread, all the time."""
+        return contextlib.nullcontext()
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing needs to be kept away."""
+        return contextlib.nullcontext()
+
+    @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """One that came before takes effect on entry."""
+        if self.pending():
+            raise KeyboardInterrupt
+        yield
+
+    def pending(self) -> bool:
+        """Whether a signal came that has had no effect on this run yet; asked once, it is forgotten."""
+        heeded, self._heeded = self._heeded, self._signals.count
+        return self._heeded > heeded
+
+
+RunInterrupts = SignalInterrupts | ThreadInterrupts
 
 PROCESS = "process.json"
 LIMIT = 4096  # bytes

@@ -32,7 +32,7 @@ from runbook.secrets import SecretStore
 from runbook.session.by_hand import ByHandFile, kind_of
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
-from runbook.session.interrupts import SignalInterrupts, note_process
+from runbook.session.interrupts import RunInterrupts, SignalInterrupts, ThreadInterrupts, note_process
 from runbook.session.left_out import left_out_of, probe_left_out, write_list
 from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
@@ -127,9 +127,12 @@ class RunSession:
     def folder(self) -> Path:
         return self.state_folder / RUNS / self.plan.run
 
-    def run(self, operator: Operator, write: EventWriter) -> RunResult:
-        """To one of its endings. Raises JournalError where no record can be kept any more."""
-        interrupts, claimed_before = SignalInterrupts(), self.state.peers
+    def run(self, operator: Operator, write: EventWriter, interrupts: RunInterrupts | None = None) -> RunResult:
+        """To one of its endings. Whoever does several gives the ``interrupts``, and so hears of every signal.
+
+        Raises JournalError where no record can be kept any more.
+        """
+        interrupts, claimed_before = interrupts or SignalInterrupts(), self.state.peers
         self.secret_store.learn(self.cluster.secrets)
         self.secret_store.foresee(self.plan.playbook.secrets)
         with interrupts.caught(), note_process(self.folder):
@@ -148,9 +151,9 @@ class RunSession:
                 write_report_if_possible(self.folder, self.secret_store.hide)  # a signal does not cut it through
         return RunResult(ending, self.state, self.folder)
 
-    def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: SignalInterrupts) -> RunServices:
+    def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: RunInterrupts) -> RunServices:
         cooldown = CooldownGuard(self.plan, self.state_folder, lock.set_aside, self.clock)
-        return RunServices(
+        services = RunServices(
             cluster=self.cluster,
             clock=self.clock,
             emit=emit,
@@ -179,6 +182,11 @@ class RunSession:
             would_approve=operator.would_approve,
             would_choose=operator.would_choose,
         )
+        if not isinstance(interrupts, ThreadInterrupts):
+            return services
+        from runbook.engine.items import worker_services
+
+        return worker_services(services, interrupts)
 
     def _check_permission(self) -> bool:
         """Whether the cluster would accept a removal, where there is one; false where it does not say.
@@ -221,7 +229,7 @@ class RunSession:
         if reason is not None:
             raise RefusedError(reason)
 
-    def _emitting(self, interrupts: SignalInterrupts, write: EventWriter) -> Emit:
+    def _emitting(self, interrupts: RunInterrupts, write: EventWriter) -> Emit:
         """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
         by_hand = ByHandFile(self.plan, kind_of(self.cluster.name), self.folder, self.secret_store.hide)
         changes = self.plan.changes and not self.options.dry_run
