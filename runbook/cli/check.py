@@ -173,7 +173,7 @@ def write_textfile(path: Path, series: str) -> str:
 def _check_fleet(
     inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str, textfile: Path | None
 ) -> int:
-    from runbook.cli.fleet import run_fleet_check
+    from runbook.cli.check_all import run_fleet_check
     from runbook.cli.output import Output
 
     output = Output()

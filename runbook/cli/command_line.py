@@ -19,6 +19,7 @@ LAZY = {  # verbs and groups of them, each by the module that has it
             "completion",
             "docs",
             "exporter",
+            "fleet",
             "lab",
             "plan",
             "prove",

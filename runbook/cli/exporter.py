@@ -84,7 +84,7 @@ def _cluster_look(more: dict[str, Any]) -> Callable[[], str]:
 
 
 def _fleet_look(inventory: str | None, labels: dict[str, str], timeout: float) -> Callable[[], str]:
-    from runbook.cli.fleet import run_fleet_check
+    from runbook.cli.check_all import run_fleet_check
     from runbook.redaction import Redactor
 
     redactor = Redactor.of(os.environ)

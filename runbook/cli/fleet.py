@@ -1,94 +1,59 @@
-"""``runbook check --all``: one line for the whole fleet, and a row for each cluster of it."""
+"""``runbook fleet``: one playbook over many clusters of the inventory, and what became of each on one page."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+import sys
+from typing import Any
 
-from runbook.cli.command_line import UNKNOWN
-from runbook.clock import seconds as now
-from runbook.cluster.inventory.connect import connect
-from runbook.cluster.inventory.locate import find_inventory, read_inventory
-from runbook.cluster.inventory.model import InventoryCluster
-from runbook.errors import RunbookError
-from runbook.fleet.check import WORST_FIRST, CheckedCluster, check_clusters, gather_checks, select
-from runbook.inspection.check_look import look_and_judge, one_line
-from runbook.printable import printable_line
-from runbook.raft.diagnosis.check_result import LEVELS, CheckResult, ClusterIdentity
-from runbook.raft.diagnosis.findings import format_count
-from runbook.raft.diagnosis.health import ClusterHealth
-from runbook.redaction import Redactor
-from runbook.report.check import format_prometheus, health_record
+import click
+
+from runbook.cli.options import FORMAT, INVENTORY, completes, parse_labels, parse_params
 
 
-def run_fleet_check(
-    inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str, redactor: Redactor
-) -> tuple[list[str], str, int]:
-    """The lines to print, the series of all clusters, and the exit code of a monitoring plugin, which is that of the
-    worst cluster. The ``redactor`` learns the credentials of all.
+@click.group()
+def fleet() -> None:
+    """Many clusters of the inventory: run a playbook on each, and see how all of them stand."""
 
-    Interrupted, it gives what was seen by then.
+
+@fleet.command()
+@click.argument("playbook", shell_complete=completes("playbook"))
+@INVENTORY
+@click.option("--all", "every", is_flag=True, help="Every cluster of the inventory, in its order.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Those that have this label; repeatable.")
+@click.option(
+    "--canary",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="So many of the first are done one by one; none of the others is begun unless all of these end well.",
+)
+@click.option(
+    "--serial", type=click.IntRange(1, 100), default=1, show_default=True, help="Then so many beside each other."
+)
+@click.option(
+    "--max-failures",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Begin none any more after so many that did not end well.",
+)
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A param of the playbook; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Read for real, change nothing, and foretell every run.")
+@click.option("--unattended", is_flag=True, help="Nobody watches: in each run one removal at most, none that is final.")
+@click.option("--yes", is_flag=True, help="Agree to all of it beforehand; without a terminal it is needed.")
+@FORMAT
+def execute(playbook: str, every: bool, labels: tuple[str, ...], params: tuple[str, ...], **more: Any) -> None:
+    """Run PLAYBOOK on many clusters, canaries first, and begin no more after the first surprise.
+
+    Each run has its own journal, lock and guards, as `runbook execute` has; nothing to do is no surprise. Ctrl-C
+    interrupts the runs that are at work. The exit code is the worst of all runs, of those that `execute` gives: 1
+    before 4, 130, 3, 5 and 2.
     """
-    began = now()
-    try:
-        found = read_inventory(find_inventory(inventory, os.environ))
-    except RunbookError as error:
-        return [f"RAFT UNKNOWN - {one_line(error).replace('|', '/')}"], "", UNKNOWN
-    clusters = select(found.clusters, labels)
-    if not clusters:
-        asked = ", ".join(f"{name}={value}" for name, value in labels.items())
-        return [f"RAFT UNKNOWN - no cluster of {found.path} has {asked}; `runbook clusters` lists them"], "", UNKNOWN
+    import os
 
-    def check(cluster: InventoryCluster) -> ClusterHealth:
-        connected = connect(cluster, os.environ, read_only=True, patient=False)
-        redactor.learn_all(connected.secrets)
-        return look_and_judge(connected, None, os.environ).health
+    if not every and not labels:
+        raise click.UsageError("which clusters? --all, or those with --label NAME=VALUE")
+    from runbook.cli.fleet_execute import FleetOrder, run_fleet
 
-    checks = check_clusters(clusters, check, timeout=timeout, at_once=at_once)
-    checked, interrupted = gather_checks(checks, clusters)
-    lines = (_format_json if form == "json" else _format_text)(checked, now() - began, interrupted=interrupted)
-    return lines, format_prometheus([_result_of(each) for each in checked]), checked[0].level
-
-
-def _result_of(checked: CheckedCluster) -> CheckResult:
-    cluster = checked.cluster
-    identity = ClusterIdentity(cluster.name, cluster.kind, cluster.addresses[0].url if cluster.addresses else "")
-    return CheckResult(identity, checked.level, checked.sentence, checked.seconds, checked.health)
-
-
-def _format_text(checked: Sequence[CheckedCluster], seconds: float, *, interrupted: bool) -> list[str]:
-    counts = _counts(checked)
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    data = " ".join(f"{name}={count}" for name, count in [("clusters", len(checked)), *counts.items()])
-    stopped = "; interrupted, so not all were checked" if interrupted else ""
-    count = format_count(len(checked), "cluster")
-    line = f"RAFT {LEVELS[checked[0].level]} - {count}: {told}{stopped} | {data} seconds={seconds:.3f}s"
-    width = max(len(each.cluster.name) for each in checked)
-    rows = [f"{LEVELS[each.level]:<8}  {each.cluster.name:<{width}}  {each.sentence}" for each in checked]
-    return [line, *(printable_line(row.replace("|", "/")) for row in rows)]
-
-
-def _format_json(checked: Sequence[CheckedCluster], seconds: float, *, interrupted: bool) -> list[str]:
-    """A line for the whole, and one for each cluster."""
-    whole = {
-        "status": LEVELS[checked[0].level],
-        "clusters": len(checked),
-        **_counts(checked),
-        "interrupted": interrupted,
-        "seconds": round(seconds, 3),
-    }
-    rows = [
-        {
-            "cluster": each.cluster.name,
-            "kind": each.cluster.kind,
-            "labels": dict(each.cluster.labels),
-            **health_record(each.health, each.sentence, each.seconds),
-        }
-        for each in checked
-    ]
-    return [json.dumps(row, ensure_ascii=False) for row in [whole, *rows]]
-
-
-def _counts(checked: Sequence[CheckedCluster]) -> dict[str, int]:
-    return {LEVELS[level].lower(): sum(each.level == level for each in checked) for level in WORST_FIRST}
+    order = FleetOrder(playbook, parse_params(params), parse_labels(labels), **more)
+    sys.exit(run_fleet(order, os.environ))

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from runbook.clock import Clock
 from runbook.cluster.choice import ClusterChoice
 from runbook.engine.execute import Ending
-from runbook.errors import RunbookError
+from runbook.errors import NotStartedError, RunbookError
 from runbook.exit_codes import INTERRUPTED, exit_code_of_ending, exit_code_of_error
 from runbook.fleet.requests import INTERRUPTION, NOT_STARTED, ClusterRunRequest, ClusterRunResult
 from runbook.inspection.check_look import one_line
 from runbook.redaction import Redactor
 from runbook.report.tracing import open_tracing
 from runbook.session.interrupts import RunInterrupts, SignalInterrupts
-from runbook.session.open_run import RunRequest, open_run
+from runbook.session.open_run import RunRequest, open_run, plan_of
 from runbook.session.run_session import EventWriter, RunOptions, RunSession
 from runbook.steps.context import Agreement
 
@@ -62,7 +62,10 @@ def run_on_cluster(
     try:
         with signals.caught(), contextlib.ExitStack() as stack:
             with signals.allowed():
-                session = stack.enter_context(open_run(_own(request, inventory), environment, clock, redactor))
+                own = _own(request, inventory)
+                if request.digest and plan_of(own, environment, clock, redactor).playbook.digest != request.digest:
+                    raise NotStartedError(f"{request.playbook} is not the text with which the fleet was begun")
+                session = stack.enter_context(open_run(own, environment, clock, redactor))
             begin(session.plan.run, str(session.folder))
             run, folder = session.plan.run, str(session.folder)
             ending = _run(session, FleetOperator(request.who, request.agreed), write, signals)

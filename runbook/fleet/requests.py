@@ -12,6 +12,7 @@ from runbook.errors import NotStartedError
 NOT_BEGUN = "not begun"
 NOT_STARTED = "not started"  # begun here, and kept from its first step by something outside the cluster
 INTERRUPTION = "interrupted"
+BEGUN = "begun"  # only in the record of a fleet: its end is not known
 OUTCOMES = ("completed", "refused", "failed", INTERRUPTION, NOT_STARTED, NOT_BEGUN)
 LONGEST = 64 * 1024  # characters of one value: a request may come from elsewhere
 
@@ -23,7 +24,8 @@ class ClusterRunRequest:
     """One run of a fleet, by names alone: whoever does it has the playbook, the inventory and the credentials.
 
     ``params`` are as they were typed. ``who`` typed the command, and ``agreed`` says how they agreed to the changes
-    beforehand; where it is empty nobody did, and the run is refused before its first change.
+    beforehand; where it is empty nobody did, and the run is refused before its first change. ``digest`` is that of the
+    playbook's text that they saw: where it is given, no other text is run.
     """
 
     fleet: str
@@ -34,6 +36,7 @@ class ClusterRunRequest:
     agreed: str = ""
     dry_run: bool = False
     unattended: bool = False
+    digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -73,7 +76,7 @@ class ClusterRunResult:
     def from_dict(cls, data: Any) -> ClusterRunResult:
         """Raises NotStartedError for whatever else came."""
         result = _read(cls, data)
-        if result.outcome not in OUTCOMES:
+        if result.outcome not in (*OUTCOMES, BEGUN):
             raise NotStartedError("the result of a run of a fleet has an outcome that this version does not know")
         return result
 

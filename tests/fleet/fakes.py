@@ -17,6 +17,8 @@ from runbook.fleet.requests import ClusterRunRequest, ClusterRunResult
 from runbook.session import open_run as opening
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster
 
+NAMES = ("a", "b", "c", "d", "e")
+
 
 @dataclass
 class Watched:
@@ -36,10 +38,10 @@ class Watched:
         self.on_end()
 
 
-def cluster_of(number: int, name: str) -> FakeCluster:
+def cluster_of(number: int, name: str, clock: FakeClock | None = None) -> FakeCluster:
     """Five servers with numbers of their own, of which the last is dead: no two clusters share a peer."""
     numbers = range(5 * number + 1, 5 * number + 6)
-    cluster = FakeCluster(FakeClock(), dead={numbers[-1]}, leader=numbers[0], name=f"nomad:{name}")
+    cluster = FakeCluster(clock or FakeClock(), dead={numbers[-1]}, leader=numbers[0], name=f"nomad:{name}")
     cluster.held = {each: set(numbers) for each in numbers}
     return cluster
 
@@ -47,8 +49,9 @@ def cluster_of(number: int, name: str) -> FakeCluster:
 class FakeFleet:
     """Clusters by their names, each with one dead server to remove, and a state folder of its own."""
 
-    def __init__(self, folder: Path, names: Sequence[str] = ("a", "b", "c", "d", "e")) -> None:
-        self.clusters = {name: cluster_of(number, name) for number, name in enumerate(names)}
+    def __init__(self, folder: Path, names: Sequence[str] = NAMES, clock: FakeClock | None = None) -> None:
+        """With one ``clock`` for all, or else one for each."""
+        self.clusters = {name: cluster_of(number, name, clock) for number, name in enumerate(names)}
         self.state = folder / "state"
         folder.mkdir(exist_ok=True)
         self.inventory = folder / "clusters.yaml"
