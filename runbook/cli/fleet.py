@@ -57,3 +57,24 @@ def execute(playbook: str, every: bool, labels: tuple[str, ...], params: tuple[s
 
     order = FleetOrder(playbook, parse_params(params), parse_labels(labels), **more)
     sys.exit(run_fleet(order, os.environ))
+
+
+@fleet.command()
+@click.argument("fleet", metavar="[FLEET]", default="last")
+@click.option(
+    "--from", "checked", type=click.Path(), metavar="FILE", help="Draw what `check --all --format json` printed."
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Where the page is written.")
+def report(fleet: str, checked: str | None, output: str | None) -> None:
+    """Write one page with a tile for each cluster, worst first, from which the report of each run is one click away.
+
+    FLEET is the name of one that `fleet execute` began, the beginning of one, or `last`, the newest. Its page is
+    written beside its record where no file is named.
+    """
+    import os
+
+    if checked and not output:
+        raise click.UsageError("--from FILE needs -o FILE: where the page is written")
+    from runbook.cli.fleet_report import write_fleet_page
+
+    write_fleet_page(fleet, checked, output, os.environ)

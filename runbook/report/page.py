@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from runbook.printable import printable
 from runbook.raft.diagnosis.findings import format_count
+from runbook.report.html import load_template
 from runbook.report.playbook_lines import PlaybookText, marked_lines
 from runbook.report.post_mortem import post_mortem
 from runbook.report.screen import Screen, words_of
@@ -48,25 +46,7 @@ MOODS = {"completed": "good", "refused": "warn", "failed": "bad", "interrupted":
 def format_page(events: Sequence[Record], state: RunState, playbook: PlaybookText) -> str:
     """The whole page. The events are such as :func:`runbook.recorded.fold_recorded` has found whole."""
     story = tell(events, state)
-    return _template().render(page=_page(events, story, playbook))
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("runbook.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html")
-
-
-def _shown(value: Any) -> Any:
-    """What others typed turns no line and no direction; a picture is our own."""
-    return value if isinstance(value, Markup) else printable(str(value))
+    return load_template("report.html").render(page=_page(events, story, playbook))
 
 
 def _page(events: Sequence[Record], story: Story, playbook: PlaybookText) -> Part:
