@@ -129,13 +129,18 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 def guarded_adapter(
-    *, check_name: bool = True, server_name: str | None = None, socket_path: str | None = None
+    secure: bool, *, check_name: bool = True, server_name: str | None = None, socket_path: str | None = None
 ) -> HTTPAdapter:
     """Every connection of this adapter asks the guard of its request before it sends; nothing is sent again.
 
-    ``socket_path``: it speaks plain HTTP to who listens at this unix socket.
+    Without ``secure`` it speaks plain HTTP alone: a context for TLS costs as much as a request. ``socket_path``: to who
+    listens at this unix socket.
     """
     adapter = HTTPAdapter(max_retries=0)
+    if not secure:
+        adapter.init_poolmanager(1, 1)
+        adapter.poolmanager.pool_classes_by_scheme = {"http": _socket_pool(socket_path) if socket_path else _Pool}
+        return adapter
     context = GuardedTLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags = (
@@ -146,6 +151,5 @@ def guarded_adapter(
         disable_warnings(InsecureRequestWarning)  # it was asked for by name
     name: dict[str, Any] = {"server_hostname": server_name} if server_name else {}
     adapter.init_poolmanager(1, 1, ssl_context=context, **name)
-    plain = _socket_pool(socket_path) if socket_path else _Pool
-    adapter.poolmanager.pool_classes_by_scheme = {"http": plain, "https": _TLSPool}
+    adapter.poolmanager.pool_classes_by_scheme = {"https": _TLSPool}
     return adapter

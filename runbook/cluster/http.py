@@ -117,6 +117,7 @@ class HttpClient:
         self.base = base.rstrip("/")
         self._socket_path = socket_path(self.base)
         self._sent_to = "http://localhost" if self._socket_path else self.base
+        self._secure = self.base.lower().startswith("https:")
         self._settings = settings
         self._adapter: HTTPAdapter | None = None
         self._certificate: Mapping[str, object] | None = None  # as the newest handshake showed it
@@ -136,9 +137,8 @@ class HttpClient:
         """One request, given up after ``timeout`` seconds whatever the server does (a byte a second included).
 
         The body of a 200 goes ``into`` a file where one is given. ``changes`` is true of every method but GET unless it
-        is said: etcd reads by POST. Raises :class:`NoAnswerError`. For a changing request
-        its kind is ``AMBIGUOUS`` if the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none
-        is sent after the deadline.
+        is said: etcd reads by POST. Raises :class:`NoAnswerError`. For a changing request its kind is ``AMBIGUOUS`` if
+        the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none is sent after the deadline.
         """
         request = _Request(
             method, self.base, path, body, headers or {}, method != "GET" if changes is None else changes
@@ -166,7 +166,7 @@ class HttpClient:
         adapter = None if request.changes else self._adapter
         if adapter is None:
             checks, name = self._settings.verify is not False, self._settings.server_name_at(self.base)
-            adapter = guarded_adapter(check_name=checks, server_name=name, socket_path=self._socket_path)
+            adapter = guarded_adapter(self._secure, check_name=checks, server_name=name, socket_path=self._socket_path)
         if not request.changes:  # a change has a connection of its own: one that was kept may be closed under it
             self._adapter = adapter
         left, began = max(0.001, guard.until - now()), wall_seconds()
@@ -181,7 +181,7 @@ class HttpClient:
                 ).prepare(),
                 timeout=(min(CONNECT_TIMEOUT, left), left + 1),  # the guard's own end comes first
                 stream=True,
-                verify=self._settings.verify,
+                verify=self._settings.verify if self._secure else True,  # a path is looked up at each request
                 cert=self._settings.certificate,
             ) as answer:
                 sink = into if answer.status_code == 200 else None

@@ -6,14 +6,18 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runbook.clock import seconds as now
 from runbook.cluster.inventory.model import InventoryCluster
-from runbook.cluster.threads import within
+from runbook.cluster.threads import Begun
 from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING, ClusterHealth
 
 WORST_FIRST = (CRITICAL, UNKNOWN, WARNING, OK)
 """What nobody could see may be as bad as it gets, and what was seen to be broken is worse still."""
+
+SLOW = 1.0  # seconds: a healthy cluster is done long before, and one that hangs keeps nobody busy
+MOST_SLOW = 200  # that wait beside those that are looked at, each with some threads
 
 Check = Callable[[InventoryCluster], ClusterHealth]
 
@@ -43,33 +47,45 @@ def check_clusters(
         clusters: which.
         check: looks at one and judges it; whatever it raises is the sentence of that cluster.
         timeout: seconds that each may take, once it is begun.
-        at_once: how many are looked at together; each takes a thread and a connection a server.
+        at_once: how many are looked at together; each takes some threads and a connection a server. One that is not
+            done after ``SLOW`` seconds makes room for the next, as all that it does is wait.
     """
-    waiting: queue.SimpleQueue[InventoryCluster] = queue.SimpleQueue()
     done: queue.SimpleQueue[CheckedCluster] = queue.SimpleQueue()
-    for cluster in clusters:
-        waiting.put(cluster)
+    places, waits, over = threading.Semaphore(at_once), threading.Semaphore(MOST_SLOW), threading.Event()
 
-    def work() -> None:
-        while True:
-            try:
-                cluster = waiting.get_nowait()
-            except queue.Empty:
+    def begin_all() -> None:
+        for cluster in clusters:
+            places.acquire()
+            if over.is_set():
                 return
-            done.put(_check_one(cluster, check, timeout))
+            Begun(partial(check_one, cluster))
 
-    for _ in range(min(at_once, len(clusters))):
-        threading.Thread(target=work, name="check", daemon=True).start()
-    for _ in clusters:
-        yield done.get()
+    def check_one(cluster: InventoryCluster) -> None:
+        began, begun = now(), Begun(lambda: check(cluster))
+        checked = _result_within(min(SLOW, timeout), cluster, begun, began)
+        makes_room = checked is None and waits.acquire(blocking=False)
+        if makes_room:
+            places.release()
+        late = CheckedCluster(cluster, UNKNOWN, f"the look did not finish within {timeout:g} s", timeout)
+        done.put(checked or _result_within(began + timeout - now(), cluster, begun, began) or late)
+        (waits if makes_room else places).release()
 
-
-def _check_one(cluster: InventoryCluster, check: Check, timeout: float) -> CheckedCluster:
-    began = now()
+    threading.Thread(target=begin_all, name="checks", daemon=True).start()
     try:
-        health = within(timeout, lambda: check(cluster))
+        for _ in clusters:
+            yield done.get()
+    finally:
+        over.set()
+
+
+def _result_within(
+    seconds: float, cluster: InventoryCluster, begun: Begun[ClusterHealth], began: float
+) -> CheckedCluster | None:
+    """None where nothing came in this time."""
+    try:
+        health = begun.result(max(0.0, seconds))
     except TimeoutError:
-        return CheckedCluster(cluster, UNKNOWN, f"the look did not finish within {timeout:g} s", now() - began)
+        return None
     except Exception as error:
         return CheckedCluster(cluster, UNKNOWN, " ".join(str(error).split()), now() - began)
     return CheckedCluster(cluster, health.level, health.sentence, now() - began, health)

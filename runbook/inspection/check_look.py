@@ -26,6 +26,7 @@ from runbook.redaction import Redactor
 from runbook.session.left_out import look_for_left_out
 from runbook.session.run_folders import peers_removed_by_newest_runs, state_folder
 
+CLEAN_UP_THEMSELVES = ("nomad", "consul")  # the others have no clean-up, or have it off unless it is asked for
 MOST_ENTRIES = 10_000  # of a folder of snapshots
 
 
@@ -114,7 +115,7 @@ def upkeep_of(view: ClusterView, snapshots: SnapshotRule | None) -> tuple[Upkeep
                     continue
                 else:
                     left.append(str(path))
-    upkeep = Upkeep(peers_json=tuple(left))
+    upkeep = Upkeep(peers_json=tuple(left), cleans_up=view.cluster.partition(":")[0] in CLEAN_UP_THEMSELVES)
     if snapshots is None:
         return upkeep, tuple(dict.fromkeys(remarks))
     try:

@@ -90,6 +90,39 @@ def test_one_that_hangs_costs_its_own_deadline_and_no_more() -> None:
     assert time.monotonic() - began < 2
 
 
+def test_those_that_hang_make_room_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty hang, and four are looked at together: all of them cost one time-out, and not eight."""
+    monkeypatch.setattr("runbook.fleet.check.SLOW", 0.05)
+    fleet = [cluster(str(number)) for number in range(60)]
+
+    def check(each: InventoryCluster) -> ClusterHealth:
+        if int(each.name) % 2 == 0:
+            time.sleep(30)
+        return health(0)
+
+    began = time.monotonic()
+    checked = list(check_clusters(fleet, check, timeout=2, at_once=4))
+    assert sum(each.level == 3 for each in checked) == 30
+    assert time.monotonic() - began < 2 + 8 * 0.05 + 1
+
+
+def test_only_so_many_that_hang_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds some threads, so beyond that number they keep their places, and all are checked nevertheless."""
+    monkeypatch.setattr("runbook.fleet.check.SLOW", 0.01)
+    monkeypatch.setattr("runbook.fleet.check.MOST_SLOW", 3)
+    running, most = [0], [0]
+
+    def check(_: InventoryCluster) -> ClusterHealth:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.2)
+        running[0] -= 1
+        return health(0)
+
+    assert len(list(check_clusters([cluster(str(n)) for n in range(20)], check, timeout=5, at_once=2))) == 20
+    assert 3 <= most[0] <= 5
+
+
 def test_interrupted_it_keeps_what_was_seen() -> None:
     """Those that were not checked say so, and are UNKNOWN."""
     fleet = [cluster(name) for name in "abc"]

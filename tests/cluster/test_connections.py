@@ -32,7 +32,8 @@ def test_a_handshake_that_the_library_gives_up_first_is_told_alike(monkeypatch: 
 
 def test_connections_rest_on_what_their_library_promises() -> None:
     """A release of urllib3 may rename what begins with an underscore, and a removal would no longer be held back."""
-    for pool in guarded_adapter().poolmanager.pool_classes_by_scheme.values():
+    pools = [guarded_adapter(secure).poolmanager.pool_classes_by_scheme for secure in (False, True)]
+    for pool in (pools[0]["http"], pools[1]["https"]):
         ours = [part for part in pool.ConnectionCls.__mro__ if part.__module__.startswith("runbook")]
         overridden = {name for part in ours for name in vars(part) if hasattr(HTTPConnection, name)}
         assert {"connect", "putrequest", "send"} <= overridden

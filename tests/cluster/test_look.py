@@ -201,6 +201,14 @@ def test_the_address_of_the_killed_leader_among_others_is_enough() -> None:
         assert len(target.look().configuration.peers) == 2  # type: ignore[union-attr]
 
 
+def test_a_check_tries_ports_only_where_somebody_does_not_answer(impatient: float) -> None:
+    """Whoever answers for itself lives, whatever its port does; a port decides of those that are silent."""
+    for down in ((), ("s3",)):
+        with servers("s1", "s2", "s3", down=down) as running:
+            checked = HashiCorpCluster(NOMAD, (running["s1"].url,), HttpSettings(), None, patient=False)
+            assert len(checked.look().probes) == (3 if down else 0)
+
+
 def test_the_only_address_is_that_of_a_dead_server(impatient: float) -> None:
     """Nothing can be found then, and the words say where nobody listens."""
     view = cluster("http://127.0.0.1:1").look()

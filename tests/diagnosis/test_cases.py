@@ -62,6 +62,7 @@ FIRST = {  # case: what must be named first, by hand, so that a rewrite of the g
     "the_clock_of_a_server_is_wrong": "ClockDrift certain",
     "a_peers_json_was_left_behind": "PeersJsonLeft certain",
     "the_newest_snapshot_is_old": "SnapshotOld certain",
+    "autopilots_clean_up_is_off": "CleanUpOff certain",
     "a_dead_server_was_added_back_as_a_non_voter": "NonVoterStuck likely",
     "no_gossip_knows_a_voter": "StalePeer likely",
     "one_address_is_listed_for_two_servers": "DuplicateAddress certain",

@@ -46,6 +46,7 @@ LEVEL = {  # case: the exit code of `check`, by hand
     "autopilot_calls_a_living_voter_unhealthy": OK,
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": WARNING,
     "autopilots_settings_were_zeroed": WARNING,
+    "autopilots_clean_up_is_off": OK,
     "a_certificate_expires_soon": WARNING,
     "the_clock_of_this_host_is_wrong": WARNING,
     "the_clock_of_a_server_is_wrong": WARNING,

@@ -49,6 +49,7 @@ EXECUTES = {  # case: the exit code of `execute`, and who would be removed, by h
     "autopilot_calls_a_living_voter_unhealthy": (RECOVERED, []),
     "autopilot_calls_a_living_voter_unhealthy_beside_a_dead_one": (RECOVERED, ["s2"]),
     "autopilots_settings_were_zeroed": (RECOVERED, []),
+    "autopilots_clean_up_is_off": (RECOVERED, []),
     "a_certificate_expires_soon": (RECOVERED, []),
     "the_clock_of_this_host_is_wrong": (RECOVERED, []),
     "the_clock_of_a_server_is_wrong": (RECOVERED, []),

@@ -42,6 +42,7 @@ TABLE = {  # the situation of tests/diagnosis, thresholds as they are typed, and
     "four_voters_answer": ((), OK),
     "four_voters_answer, and even is not wanted": (("warning voters=@4",), WARNING),
     "autopilots_settings_were_zeroed": ((), WARNING),
+    "autopilots_clean_up_is_off": ((), OK),
     "a_certificate_expires_soon": ((), WARNING),
     "a_certificate_expires_soon, much too soon": (("critical certificate_days=7:",), CRITICAL),
     "the_clock_of_a_server_is_wrong": ((), WARNING),

@@ -26,6 +26,7 @@ NOT_DRAWN = {
     "LeftOutReplaced",  # the same
     "LeftOutUnread",  # the same
     *("PeersJsonLeft", "SnapshotOld"),  # of the disk of the host that looks
+    "CleanUpOff",  # which a check alone names
     *("CertificateExpires", "ClockDrift"),  # the model speaks no TLS, and has one clock
     "AutopilotZeroed",  # by a partial write, which no fault of a scenario makes
 }

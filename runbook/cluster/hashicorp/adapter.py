@@ -56,8 +56,8 @@ class HashiCorpCluster:
         name: str = "",
         servers: Mapping[str, str] | None = None,
     ) -> None:
-        """``patient``: a look may wait 2.5 s for a second sample of the leader's pulse, where it needs one. ``name`` is
-        what an inventory calls the cluster; ``servers`` says whose own an address is, by a name or an id.
+        """``patient``: a look may wait 2.5 s for a second sample of the leader's pulse, where it needs one, and tries
+        all ports. ``name`` is the inventory's for it; ``servers`` says whose own an address is, by a name or an id.
         """
         self.name = f"{dialect.kind}:{name or addresses[0]}"
         self._dialect = dialect
@@ -68,8 +68,7 @@ class HashiCorpCluster:
         self._patient, self._pulse_is_needed = patient, False
         self._servers = servers or {}
         self._expected: dict[str, str | None] = dict.fromkeys(addresses)
-        self._route = self._entries = addresses
-        self._has_leader = True
+        self._route, self._entries, self._has_leader = addresses, addresses, True
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -208,7 +207,8 @@ class HashiCorpCluster:
     def _with_last_answers(self, view: ClusterView, answering: list[Vantage], until: float) -> ClusterView:
         """The view with what is asked last: what the leader says through any door, and every Raft port."""
         ports = PortProbes.of(view, answering, (self._dialect.port, self._dialect.gossip_port))
-        questions: list[Question] = [*ports.of_peers()]
+        # Where every peer has answered for itself, no port decides anything: a check leaves them out.
+        questions: list[Question] = [*ports.of_peers()] if self._patient or ports.silent else []
         if view.configuration is not None:
             door = answering[0].url
             self._pulse_is_needed = self._patient and needs_pulse(view)

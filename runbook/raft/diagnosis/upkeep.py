@@ -19,13 +19,14 @@ class Upkeep:
     """What the machine that looks shows of a cluster.
 
     ``peers_json`` are the paths of such files that lie there. ``snapshots`` is the folder that was looked at, and
-    ``snapshot_age`` None where it has no snapshot.
+    ``snapshot_age`` None where it has no snapshot. ``cleans_up``: the product does, unless it is told not to.
     """
 
     peers_json: tuple[str, ...] = ()
     snapshots: str = ""
     snapshot_age: float | None = None
     snapshot_limit: float = 0.0
+    cleans_up: bool = False
 
 
 NO_UPKEEP = Upkeep()
@@ -39,6 +40,9 @@ def upkeep_findings(context: DiagnosisContext, upkeep: Upkeep) -> Iterator[Findi
     if upkeep.peers_json:
         yield _left_file(upkeep)
     yield from _old_snapshot(upkeep)
+    settings = context.view.autopilot
+    if upkeep.cleans_up and context.phase is Phase.HAS_LEADER and settings and not settings.cleanup_dead_servers:
+        yield _clean_up_off()
 
 
 def _certificates(context: DiagnosisContext) -> Iterator[Finding]:
@@ -118,6 +122,17 @@ def _old_snapshot(upkeep: Upkeep) -> Iterator[Finding]:
         (f"{upkeep.snapshots} was looked at for *.snap",),
         "Take one, and see why the last was not taken",
         playbook="take-snapshot",
+    )
+
+
+def _clean_up_off() -> Finding:
+    return Finding(
+        "CleanUpOff",
+        Severity.NOTICE,
+        Certainty.CERTAIN,
+        "autopilot's clean-up is off, so a dead server counts for quorum until somebody removes it",
+        ("CleanupDeadServers is false",),
+        "Leave it so where this is meant; else switch it on, or run remove-dead-peers by a timer",
     )
 
 
