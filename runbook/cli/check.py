@@ -90,23 +90,16 @@ def check(every: bool, labels: tuple[str, ...], at_once: int, form: str, textfil
     """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
     With --all or --label the exit code is the worst of all: CRITICAL before UNKNOWN before WARNING. --timeout is then
-    that of each cluster.
+    that of each cluster, --ping is told of the whole, and --notify of each that changed.
     """
     path = Path(textfile) if textfile else None
     if every or labels:
-        given = [name for name in ("cluster", "kind", "warning", "critical", "snapshot_age") if more[name]]
-        given += [name for name in ("ping", "notify") if _typed(name)]
+        given = [name for name in ("cluster", "kind", "snapshot_age") if more[name]]
         if given or form == "text":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given) or "--format text"
             raise click.UsageError(f"--all and --label are for several clusters: leave {words} out")
-        sys.exit(_check_fleet(more["inventory"], parse_labels(labels), more["timeout"], at_once, form, path))
+        sys.exit(_check_fleet(parse_labels(labels), at_once, form, path, **more))
     sys.exit(run_check(parse_request(**more), form, path))
-
-
-def _typed(name: str) -> bool:
-    """And not only set in the environment, for another check."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def parse_request(
@@ -121,15 +114,20 @@ def parse_request(
 ) -> CheckRequest:
     """From what was typed. Raises click.UsageError."""
     thresholds = parse_thresholds(warning, critical)
-    for name, url in (("--ping", ping), ("--notify", notify)):
-        if url and not url.startswith(("https://", "http://")):
-            raise click.UsageError(f"{name} takes a URL that begins with https:// or http://")  # it may be a secret
+    _check_urls(ping, notify)
     choice = parse_choice(**which)
     from runbook.inspection.check import CheckRequest
     from runbook.inspection.check_look import SnapshotRule
 
     rule = SnapshotRule(snapshot_age, Path(snapshots)) if snapshot_age else None
     return CheckRequest(choice, timeout, thresholds, rule, ping, notify)
+
+
+def _check_urls(ping: str, notify: str) -> None:
+    """Raises click.UsageError."""
+    for name, url in (("--ping", ping), ("--notify", notify)):
+        if url and not url.startswith(("https://", "http://")):
+            raise click.UsageError(f"{name} takes a URL that begins with https:// or http://")  # it may be a secret
 
 
 def run_check(request: CheckRequest, form: str, textfile: Path | None = None) -> int:
@@ -171,13 +169,17 @@ def write_textfile(path: Path, series: str) -> str:
 
 
 def _check_fleet(
-    inventory: str | None, labels: Mapping[str, str], timeout: float, at_once: int, form: str, textfile: Path | None
+    labels: Mapping[str, str], at_once: int, form: str, textfile: Path | None, inventory: str | None, **more: Any
 ) -> int:
+    thresholds = parse_thresholds(more["warning"], more["critical"])
+    _check_urls(more["ping"], more["notify"])
     from runbook.cli.check_all import run_fleet_check
     from runbook.cli.output import Output
+    from runbook.fleet.watch import FleetCheckRequest
 
     output = Output()
-    lines, series, code = run_fleet_check(inventory, labels, timeout, at_once, form, output.redactor)
+    request = FleetCheckRequest("", labels, more["timeout"], at_once, thresholds, more["ping"], more["notify"])
+    lines, series, code = run_fleet_check(request, inventory, form, output)
     if textfile is not None and (failure := write_textfile(textfile, series)):
         lines, code, form = [failure], UNKNOWN, "nagios"
     was_read = output.text(series) if form == "prometheus" else output.lines(lines, is_json=form == "json")

@@ -85,13 +85,13 @@ def _cluster_look(more: dict[str, Any]) -> Callable[[], str]:
 
 def _fleet_look(inventory: str | None, labels: dict[str, str], timeout: float) -> Callable[[], str]:
     from runbook.cli.check_all import run_fleet_check
-    from runbook.redaction import Redactor
+    from runbook.cli.output import Output
+    from runbook.fleet.watch import FleetCheckRequest
 
-    redactor = Redactor.of(os.environ)
+    output, request = Output(), FleetCheckRequest("", labels, timeout, AT_ONCE)
 
     def look() -> str:
-        _, series, _ = run_fleet_check(inventory, labels, timeout, AT_ONCE, "text", redactor)
-        hidden: str = redactor.hide(series)
+        hidden: str = output.redactor.hide(run_fleet_check(request, inventory, "text", output, draws=False)[1])
         return hidden
 
     return look

@@ -37,14 +37,19 @@ class ProgressBar:
 
 
 @contextlib.contextmanager
-def progress_bar(stream: Stream, total: int, what: str) -> Iterator[ProgressBar]:
-    """On stderr; it goes with the block."""
-    if not wants_live_screen(stream, os.environ):
+def progress_bar(stream: Stream | None, total: int, what: str) -> Iterator[ProgressBar]:
+    """On stderr, where the ``stream`` to it is a terminal; it goes with the block."""
+    if stream is None or not wants_live_screen(stream, os.environ):
         yield ProgressBar(None, total, what)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    class SaneConsole(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            """It stays to be seen, so whatever ends the process leaves the terminal sane."""
+            return show
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
+    with Progress(*columns, console=SaneConsole(file=sys.stderr), transient=True) as progress:
         yield ProgressBar(progress, total, what)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from runbook.clock import seconds as now
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.cluster.threads import Begun
-from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING, ClusterHealth
+from runbook.inspection.check_look import LookedAt
+from runbook.raft.diagnosis.check_result import CheckResult, ClusterIdentity, with_thresholds
+from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING
+from runbook.raft.diagnosis.thresholds import NO_THRESHOLDS, Thresholds
 
 WORST_FIRST = (CRITICAL, UNKNOWN, WARNING, OK)
 """What nobody could see may be as bad as it gets, and what was seen to be broken is worse still."""
@@ -19,18 +23,29 @@ WORST_FIRST = (CRITICAL, UNKNOWN, WARNING, OK)
 SLOW = 1.0  # seconds: a healthy cluster is done long before, and one that hangs keeps nobody busy
 MOST_SLOW = 200  # that wait beside those that are looked at, each with some threads
 
-Check = Callable[[InventoryCluster], ClusterHealth]
+Check = Callable[[InventoryCluster], LookedAt]
 
 
 @dataclass(frozen=True)
 class CheckedCluster:
-    """What the check of one cluster found; without ``health`` it found nothing, and ``sentence`` says why."""
+    """What the check of one cluster found, and the sample for its next look."""
 
     cluster: InventoryCluster
-    level: int
-    sentence: str
-    seconds: float
-    health: ClusterHealth | None = None
+    result: CheckResult
+    pulse: Any = None
+
+    @property
+    def level(self) -> int:
+        return self.result.level
+
+    @property
+    def sentence(self) -> str:
+        return self.result.sentence
+
+
+def identity_in_fleet(cluster: InventoryCluster) -> ClusterIdentity:
+    """How monitors tell it apart."""
+    return ClusterIdentity(cluster.name, cluster.kind, cluster.addresses[0].url if cluster.addresses else "")
 
 
 def select(clusters: Iterable[InventoryCluster], labels: Mapping[str, str]) -> tuple[InventoryCluster, ...]:
@@ -39,7 +54,12 @@ def select(clusters: Iterable[InventoryCluster], labels: Mapping[str, str]) -> t
 
 
 def check_clusters(
-    clusters: Sequence[InventoryCluster], check: Check, *, timeout: float, at_once: int
+    clusters: Sequence[InventoryCluster],
+    check: Check,
+    *,
+    timeout: float,
+    at_once: int,
+    thresholds: Thresholds = NO_THRESHOLDS,
 ) -> Iterator[CheckedCluster]:
     """Each as soon as it is checked, in any order.
 
@@ -49,6 +69,7 @@ def check_clusters(
         timeout: seconds that each may take, once it is begun.
         at_once: how many are looked at together; each takes some threads and a connection a server. One that is not
             done after ``SLOW`` seconds makes room for the next, as all that it does is wait.
+        thresholds: what each is held against.
     """
     done: queue.SimpleQueue[CheckedCluster] = queue.SimpleQueue()
     places, waits, over = threading.Semaphore(at_once), threading.Semaphore(MOST_SLOW), threading.Event()
@@ -66,8 +87,9 @@ def check_clusters(
         makes_room = checked is None and waits.acquire(blocking=False)
         if makes_room:
             places.release()
-        late = CheckedCluster(cluster, UNKNOWN, f"the look did not finish within {timeout:g} s", timeout)
-        done.put(checked or _result_within(began + timeout - now(), cluster, begun, began) or late)
+        checked = checked or _result_within(began + timeout - now(), cluster, begun, began)
+        checked = checked or _unseen(cluster, f"the look did not finish within {timeout:g} s", timeout)
+        done.put(replace(checked, result=with_thresholds(checked.result, thresholds)))
         (waits if makes_room else places).release()
 
     threading.Thread(target=begin_all, name="checks", daemon=True).start()
@@ -79,16 +101,24 @@ def check_clusters(
 
 
 def _result_within(
-    seconds: float, cluster: InventoryCluster, begun: Begun[ClusterHealth], began: float
+    seconds: float, cluster: InventoryCluster, begun: Begun[LookedAt], began: float
 ) -> CheckedCluster | None:
     """None where nothing came in this time."""
     try:
-        health = begun.result(max(0.0, seconds))
+        looked = begun.result(max(0.0, seconds))
     except TimeoutError:
         return None
     except Exception as error:
-        return CheckedCluster(cluster, UNKNOWN, " ".join(str(error).split()), now() - began)
-    return CheckedCluster(cluster, health.level, health.sentence, now() - began, health)
+        return _unseen(cluster, " ".join(str(error).split()), now() - began)
+    health, took = looked.health, now() - began
+    result = CheckResult(
+        identity_in_fleet(cluster), health.level, health.sentence, took, health, remarks=looked.remarks
+    )
+    return CheckedCluster(cluster, result, looked.pulse)
+
+
+def _unseen(cluster: InventoryCluster, why: str, seconds: float) -> CheckedCluster:
+    return CheckedCluster(cluster, CheckResult(identity_in_fleet(cluster), UNKNOWN, why, seconds))
 
 
 def gather_checks(
@@ -103,6 +133,6 @@ def gather_checks(
     except KeyboardInterrupt:
         interrupted = True
     for cluster in clusters:
-        found.setdefault(cluster.name, CheckedCluster(cluster, UNKNOWN, "not checked: interrupted", 0.0))
+        found.setdefault(cluster.name, _unseen(cluster, "not checked: interrupted", 0.0))
     in_file_order = [found[cluster.name] for cluster in clusters]
     return tuple(sorted(in_file_order, key=lambda each: WORST_FIRST.index(each.level))), interrupted

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from runbook.session.interrupts import RunProcess
 
 FOLDER = "checks"
 MOST_BYTES = 1024 * 1024
+MOST_BYTES_OF_FLEET = 256 * MOST_BYTES
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,35 @@ def read_memory(path: Path) -> CheckMemory:
 def keep_memory(path: Path, cluster: str, memory: CheckMemory) -> str:
     """Whole, or as it was. Returns why it cannot be kept; empty where it is."""
     watched = memory.watched.record() if memory.watched else None
-    data = {"cluster": cluster, "watched": watched, "boot": _boot(), "pulse": memory.pulse}
+    return _keep(path, {"cluster": cluster, "watched": watched, "boot": _boot(), "pulse": memory.pulse})
+
+
+def read_memories(path: Path) -> dict[str, CheckMemory]:
+    """What is kept of each cluster of a fleet, in one file as a thousand would be slow; nothing where it is no such
+    file.
+    """
+    try:
+        data = read_limited(path, MOST_BYTES_OF_FLEET)
+        kept = json.loads(data) if len(data) <= MOST_BYTES_OF_FLEET else {}
+        same_boot = kept["boot"] == _boot()
+        return {
+            str(name): CheckMemory(read_watched(each["watched"]), each["pulse"] if same_boot else None)
+            for name, each in kept["clusters"].items()
+        }
+    except (OSError, RecursionError, *ODD):
+        return {}
+
+
+def keep_memories(path: Path, memories: Mapping[str, CheckMemory]) -> str:
+    """As :func:`keep_memory` does."""
+    clusters = {
+        name: {"watched": each.watched.record() if each.watched else None, "pulse": each.pulse}
+        for name, each in memories.items()
+    }
+    return _keep(path, {"boot": _boot(), "clusters": clusters})
+
+
+def _keep(path: Path, data: Mapping[str, Any]) -> str:
     try:
         make_folder(path.parent)
         replace_file(path, f"{json.dumps(data)}\n".encode())

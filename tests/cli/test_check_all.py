@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.errors import Mark
 from runbook.fleet.check import check_clusters, gather_checks, select
+from runbook.inspection.check_look import LookedAt
 from runbook.lab.simulated import SimulatedLab
 from runbook.raft.diagnosis.health import ClusterHealth
 from tests.command_line import Done, followers, runbook
@@ -26,8 +27,8 @@ def cluster(name: str, **labels: str) -> InventoryCluster:
     return InventoryCluster(name, "nomad", Mark("x", 1, 1), (), labels)
 
 
-def health(level: int) -> ClusterHealth:
-    return ClusterHealth(level, f"level {level}", 3, 3, 1, 0, 0, has_leader=True, findings=())
+def health(level: int) -> LookedAt:
+    return LookedAt(ClusterHealth(level, f"level {level}", 3, 3, 1, 0, 0, has_leader=True, findings=()))
 
 
 # -- the fleet by itself
@@ -46,7 +47,7 @@ def test_the_worst_is_first_and_what_was_raised_is_told() -> None:
     fleet = [cluster(name) for name in ("fine", "ill", "broken", "warned", "fine too")]
     levels = {"fine": 0, "ill": 2, "warned": 1, "fine too": 0}
 
-    def check(each: InventoryCluster) -> ClusterHealth:
+    def check(each: InventoryCluster) -> LookedAt:
         if each.name == "broken":
             raise ValueError("a sentence\nof two lines")
         return health(levels[each.name])
@@ -64,7 +65,7 @@ def test_no_more_are_asked_at_once_than_was_said() -> None:
     running: list[str] = []
     most: list[int] = []
 
-    def check(each: InventoryCluster) -> ClusterHealth:
+    def check(each: InventoryCluster) -> LookedAt:
         running.append(each.name)
         most.append(len(running))
         time.sleep(0.01)
@@ -79,7 +80,7 @@ def test_one_that_hangs_costs_its_own_deadline_and_no_more() -> None:
     """Ten hang and ninety answer, four at a time: three time-outs in all, not ten."""
     fleet = [cluster(str(number)) for number in range(100)]
 
-    def check(each: InventoryCluster) -> ClusterHealth:
+    def check(each: InventoryCluster) -> LookedAt:
         if int(each.name) % 10 == 0:
             time.sleep(3)
         return health(0)
@@ -95,7 +96,7 @@ def test_those_that_hang_make_room_for_the_others(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("runbook.fleet.check.SLOW", 0.05)
     fleet = [cluster(str(number)) for number in range(60)]
 
-    def check(each: InventoryCluster) -> ClusterHealth:
+    def check(each: InventoryCluster) -> LookedAt:
         if int(each.name) % 2 == 0:
             time.sleep(30)
         return health(0)
@@ -112,7 +113,7 @@ def test_only_so_many_that_hang_make_room(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("runbook.fleet.check.MOST_SLOW", 3)
     running, most = [0], [0]
 
-    def check(_: InventoryCluster) -> ClusterHealth:
+    def check(_: InventoryCluster) -> LookedAt:
         running[0] += 1
         most[0] = max(most[0], running[0])
         time.sleep(0.2)
@@ -171,6 +172,7 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
         textfile = tmp_path / "fleet.prom"
         text = runbook(environment, "check", "--all", "--textfile", str(textfile))
         labelled = runbook(environment, "check", "--label", "env=prod")
+        limited = runbook(environment, "check", "--label", "env=prod", "--critical", "voters=4:")
         told = [json.loads(line) for line in lines_of(runbook(environment, "check", "--all", "--format", "json"))]
     families = list(text_string_to_metric_families(textfile.read_text()))
     status = next(family for family in families if family.name == "runbook_raft_status")
@@ -181,6 +183,9 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
     assert [row.split()[:2] for row in rows] == [["UNKNOWN", "gone"], ["WARNING", "ill"], ["OK", "well"]]
     assert "next: runbook execute remove-dead-peers --cluster ill" in rows[1]
     assert labelled.returncode == 1
+    worst = lines_of(limited)[1].split(maxsplit=2)
+    assert (limited.returncode, worst[:2]) == (2, ["CRITICAL", "well"])
+    assert worst[2].startswith("voters is 3, not in 4: (critical)")
     assert lines_of(labelled)[0].startswith("RAFT WARNING - 2 clusters: 1 warning, 1 ok |")
     whole, gone, warned, fine = told
     assert (whole["status"], whole["clusters"], whole["unknown"], whole["interrupted"]) == ("UNKNOWN", 3, 1, False)
@@ -196,8 +201,8 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
         (("--label", "env"), 3, "write --label NAME=VALUE"),
         (("--label", "env=a", "--label", "env=b"), 3, "two values of one label"),
         (("--all", "--cluster", "a"), 3, "leave --cluster"),
-        (("--all", "--critical", "dead=0"), 3, "leave --critical"),
-        (("--all", "--notify", "http://x"), 3, "leave --notify"),
+        (("--all", "--critical", "deaf=0"), 3, "write NAME=RANGE"),
+        (("--all", "--notify", "x"), 3, "--notify takes a URL that begins with https:// or http://"),
         (("--all", "--format", "text"), 3, "leave --format text"),
         (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
     ],

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from runbook.lab.simulated import SimulatedLab
 from tests.command_line import QUICK, changes, followers, runbook, start
 from tests.engine.fake import PLAYBOOK, FakeClock, FakeCluster
 from tests.fleet.fakes import FakeFleet
+from tests.report.terminal import at_a_terminal
 
 ORDER = FleetOrder(str(PLAYBOOK), {}, {}, None, 1, 1, 1, dry_run=False, unattended=False, yes=True, form="text")
 
@@ -229,3 +231,20 @@ def test_a_killed_one_leaves_the_record_of_what_was_begun(tmp_path: Path, state_
     assert [row.outcome for row in told.rows] == ["completed", "begun"]
     assert (told.ended, told.exit_code) == ("", None)
     assert (state_dir / "runs" / told.rows[1].run / "journal.jsonl").exists()
+
+
+def test_at_a_terminal_the_number_is_asked_for_and_a_bar_goes_with_the_last_row(tmp_path: Path) -> None:
+    """As a person sees it. The bar is no part of what is left on the screen."""
+    with SimulatedLab(5) as lab:
+        lab.wait_for_leader()
+        environment = {**inventory_of(tmp_path, [lab]), "TERM": "xterm", "LANG": "C.UTF-8"}
+        environment.pop("CI", None)
+        command = [sys.executable, "-m", "runbook", "fleet", "execute", "remove-dead-peers", "--all", *QUICK[:-1]]
+        code, sent = at_a_terminal(command, environment, b"1\n", question=b"[1] ")
+        assert (code, "1 cluster: 1 completed" in sent) == (0, True), sent
+        assert "Type the number of clusters to begin: [1] 1" in sent
+        assert ("0/1" in sent, "\x1b[?25l" in sent) == (True, False)
+        code, sent = at_a_terminal([*command, "--dry-run"], environment, b"1\n", question=b"[1] ")
+        assert (code, "Type the number" in sent) == (0, False), sent
+        code, sent = at_a_terminal([sys.executable, "-m", "runbook", "check", "--all"], environment, b"")
+        assert (code, "check" in sent, "/1" in sent, "RAFT OK - 1 cluster: 1 " in sent) == (0, True, True, True), sent
