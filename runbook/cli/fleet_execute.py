@@ -19,6 +19,7 @@ from runbook.fleet.execute import FleetEnd, FleetPolicy, execute_fleet
 from runbook.fleet.one_run import Begin, run_on_cluster
 from runbook.fleet.record import FLEETS, FleetRecord, fleet_name
 from runbook.fleet.requests import NOT_BEGUN, OUTCOMES, ClusterRunRequest, ClusterRunResult
+from runbook.printable import printable_line
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.removal import Refusal
 from runbook.report.stream import is_terminal
@@ -65,7 +66,7 @@ def run_fleet(order: FleetOrder, environment: Mapping[str, str], clock: Clock | 
     who, fleet = user_name(environment), fleet_name(plan.playbook.name, clock)
     if order.form == "text":
         for line in _announced(order, plan, names, str(inventory)):
-            output.note(line, indent="")
+            output.note(printable_line(line), indent="")
     agreed = _agreed(order, plan, names, Person(who, _terminal(order), output))
     requests = [
         ClusterRunRequest(
@@ -107,14 +108,14 @@ def _announced(order: FleetOrder, plan: Plan, names: list[str], inventory: str) 
 
 
 def _agreed(order: FleetOrder, plan: Plan, names: list[str], person: Person) -> str:
-    """How somebody agreed; empty where nothing is changed. Raises RefusedError where nobody did.
+    """How somebody agreed, or in a dry run would; empty where nobody needs to. Raises RefusedError where nobody did.
 
     The answer is the number of clusters, which nobody types without having read it.
     """
-    if order.dry_run or not plan.changes:
-        return ""
     if order.yes:
         return "by --yes"
+    if order.dry_run or not plan.changes:
+        return "at the terminal" if order.dry_run and person.terminal.attended else ""
     if person.choose("Type the number of clusters to begin:", (str(len(names)),)) is None:
         sentence = f"nobody agreed to {plan.playbook.name} on {format_count(len(names), 'cluster')}"
         raise RefusedError(Refusal("NotApproved", sentence, "Nothing was begun; at a terminal you are asked, or --yes"))
@@ -178,5 +179,5 @@ def _told(end: FleetEnd, record: FleetRecord, output: Output, form: str) -> int:
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
         why = f"; stopped as {end.stopped}" if end.stopped else ""
         count = format_count(len(end.results), "cluster")
-        output.lines([f"{count}: {told}{why}", f"runbook fleet report {fleet} draws them on one page"])
+        output.lines([f"{count}: {told}{why}", f"all of them on one page: runbook fleet report {fleet}"])
     return end.exit_code

@@ -18,7 +18,7 @@ import pytest
 from runbook.cli import fleet_execute
 from runbook.cli.fleet_execute import FleetOrder, run_fleet
 from runbook.cli.terminal import Person
-from runbook.errors import NoRunError, RefusedError
+from runbook.errors import NoRunError, PlaybookError, RefusedError
 from runbook.fleet.record import find_fleet, read_fleet
 from runbook.journal.lock import Lock
 from runbook.lab.simulated import SimulatedLab
@@ -65,7 +65,7 @@ def test_a_row_for_each_and_a_line_for_all(fleet: FakeFleet, capsys: pytest.Capt
     ]
     assert lines[6:] == [
         "5 clusters: 1 completed, 1 failed, 3 not begun; stopped as the run on b failed",
-        f"runbook fleet report {told.fleet} draws them on one page",
+        f"all of them on one page: runbook fleet report {told.fleet}",
     ]
 
 
@@ -121,10 +121,30 @@ def test_whoever_sits_there_types_the_number_of_clusters(
     assert fleet.changed == (list("abcde") if begun else [])
 
 
-def test_a_dry_run_asks_nobody_and_changes_nothing(fleet: FakeFleet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert played(fleet, yes=False, dry_run=True) == 3  # as that of `execute`: nobody here could be asked
+@pytest.mark.parametrize(("attended", "code"), [(True, 0), (False, 3)])
+def test_a_dry_run_asks_nobody_and_changes_nothing(
+    fleet: FakeFleet, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, attended: bool, code: int
+) -> None:
+    """As that of `execute`: where nobody could be asked it foretells the refusal."""
+    monkeypatch.setattr(fleet_execute, "is_terminal", lambda _stream: attended)
+    assert played(fleet, yes=False, dry_run=True) == code
     assert fleet.changed == []
     assert "it changes nothing" in capsys.readouterr().err
+
+
+def test_a_hostile_path_of_an_inventory_forges_no_line(
+    fleet: FakeFleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does a cluster have such a name: an inventory with one is no inventory."""
+    hostile = tmp_path / "x\n\x1b[2J5 clusters: 5 completed"
+    hostile.write_bytes(fleet.inventory.read_bytes())
+    assert played(fleet, inventory=str(hostile), form="text") == 0
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert len(err.splitlines()) == 4
+    hostile.write_text(hostile.read_text(encoding="utf-8").replace("  b:", "  '<b>':"), encoding="utf-8")
+    with pytest.raises(PlaybookError, match="name"):
+        played(fleet, inventory=str(hostile))
 
 
 def test_a_playbook_that_is_edited_meanwhile_is_not_run_any_more(fleet: FakeFleet, tmp_path: Path) -> None:
