@@ -45,7 +45,7 @@ def fleet() -> None:
 def execute(playbook: str, every: bool, labels: tuple[str, ...], params: tuple[str, ...], **more: Any) -> None:
     """Run PLAYBOOK on many clusters, canaries first, and begin no more after the first surprise.
 
-    Each run has its own journal, lock and guards, as `runbook execute` has; nothing to do is no surprise. Ctrl-C
+    Each run has its own journal, lock and guards, as `execute` has; nothing to do is no surprise. Ctrl-C
     interrupts the runs that are at work. The exit code is the worst of all runs, of those that `execute` gives: 1
     before 4, 130, 3, 5 and 2.
     """
