@@ -173,7 +173,8 @@ def _told(end: FleetEnd, record: FleetRecord, output: Output, form: str) -> int:
     counts = {outcome: sum(result.outcome == outcome for result in end.results) for outcome in OUTCOMES}
     fleet = record.told.fleet
     if form == "json":
-        whole = {"fleet": fleet, "clusters": len(end.results), **counts, "stopped": end.stopped}
+        keys = {outcome.replace(" ", "_"): count for outcome, count in counts.items()}
+        whole = {"fleet": fleet, "clusters": len(end.results), **keys, "stopped": end.stopped}
         output.json_text(json.dumps({**whole, "exit_code": end.exit_code}))
     else:
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)

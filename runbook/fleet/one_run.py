@@ -76,7 +76,8 @@ def run_on_cluster(
         outcome = INTERRUPTION if code == INTERRUPTED else "failed" if run else NOT_STARTED
         sentence = one_line(error) or "interrupted before its first step"
     told = " ".join(str(redactor.hide(sentence)).split())
-    return ClusterRunResult(request.cluster, outcome, told, code, run, folder, clock.monotonic() - began)
+    took = round(clock.monotonic() - began, 3)
+    return ClusterRunResult(request.cluster, outcome, told, code, run, folder, took)
 
 
 def _own(request: ClusterRunRequest, inventory: str | None) -> RunRequest:

@@ -78,7 +78,7 @@ def test_as_json_a_line_for_each_and_one_for_all(fleet: FakeFleet, capsys: pytes
         ("a", "completed", 0),
         ("b", "failed", 4),
     ]
-    assert (whole["clusters"], whole["completed"], whole["failed"], whole["not begun"]) == (5, 4, 1, 0)
+    assert (whole["clusters"], whole["completed"], whole["failed"], whole["not_begun"]) == (5, 4, 1, 0)
     assert (whole["exit_code"], whole["stopped"], err) == (4, "", "")
 
 
@@ -163,7 +163,7 @@ def test_a_playbook_that_is_edited_meanwhile_is_not_run_any_more(fleet: FakeFlee
 
 
 def test_a_cluster_that_somebody_else_holds_is_a_surprise(fleet: FakeFleet) -> None:
-    """A fleet beside a run, or two fleets at once: the later one does not wait, and says who it is."""
+    """It does not wait, and says who it is."""
     lock = Lock(fleet.state / "locks", {"run": "20260101T000000000Z-other-0000", "who": "eve@host", "since": "x"})
     lock.acquire("peer", ["id-10"])
     try:
@@ -173,6 +173,19 @@ def test_a_cluster_that_somebody_else_holds_is_a_surprise(fleet: FakeFleet) -> N
     told = read_fleet(record_of(fleet))
     assert (fleet.changed, [row.outcome for row in told.rows][1:3]) == (["a"], ["refused", "not begun"])
     assert "another run holds this cluster: 20260101T000000000Z-other-0000, by eve@host" in told.rows[1].sentence
+
+
+def test_two_fleets_at_once_do_not_meet_on_a_cluster(fleet: FakeFleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """While the first confirms on a that a server is dead, a second one begins, is refused there, and stops."""
+    codes: list[int] = []
+    fleet.clusters["a"].at_look[8] = lambda _: codes.append(played(fleet))
+    assert played(fleet) == 0
+    assert codes == [5]
+    first, second = (read_fleet(path) for path in sorted((fleet.state / "fleets").iterdir()))
+    assert {row.outcome for row in first.rows} == {"completed"}
+    assert [row.outcome for row in second.rows] == ["refused", *["not begun"] * 4]
+    assert "another run holds this cluster" in second.rows[0].sentence
+    assert [cluster.changes for cluster in fleet.clusters.values()] == [[f"id-{5 * n}"] for n in range(1, 6)]
 
 
 def test_two_fleets_have_a_record_each(fleet: FakeFleet) -> None:
