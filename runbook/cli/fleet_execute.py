@@ -64,9 +64,8 @@ def run_fleet(order: FleetOrder, environment: Mapping[str, str], clock: Clock | 
     options = RunOptions(dry_run=order.dry_run, unattended=order.unattended)
     plan = plan_of(RunRequest(order.playbook, order.params, options=options), environment, clock, output.redactor)
     who, fleet = user_name(environment), fleet_name(plan.playbook.name, clock)
-    if order.form == "text":
-        for line in _announced(order, plan, names, str(inventory)):
-            output.note(printable_line(line), indent="")
+    for line in _announced(order, plan, names, str(inventory)):  # on stderr, also beside JSON: nobody agrees unseen
+        output.note(printable_line(line), indent="")
     agreed = _agreed(order, plan, names, Person(who, _terminal(order), output))
     requests = [
         ClusterRunRequest(

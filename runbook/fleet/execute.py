@@ -95,7 +95,7 @@ def execute_fleet(
     signals, stopped, trouble = SignalInterrupts(), "", ""
     with signals.caught():
         for batch in batches_of(list(by_name), policy):
-            stopped = trouble or reason_to_stop(results, policy) or ("it was interrupted" if signals.count else "")
+            stopped = reason_to_stop(results, policy) or ("it was interrupted" if signals.count else "")
             trouble = trouble or ("" if stopped else _noted(partial(watcher.begun, batch)))
             if stopped or trouble:
                 break

@@ -79,7 +79,7 @@ def test_as_json_a_line_for_each_and_one_for_all(fleet: FakeFleet, capsys: pytes
         ("b", "failed", 4),
     ]
     assert (whole["clusters"], whole["completed"], whole["failed"], whole["not_begun"]) == (5, 4, 1, 0)
-    assert (whole["exit_code"], whole["stopped"], err) == (4, "", "")
+    assert (whole["exit_code"], whole["stopped"], err.splitlines()[1]) == (4, "", "  first, one by one:  a")
 
 
 def test_the_record_names_every_run(fleet: FakeFleet) -> None:

@@ -24,7 +24,7 @@ from tests.fleet.fakes import FakeFleet
 @pytest.fixture
 def fleet(tmp_path: Path) -> FakeFleet:
     """Of five, with a second one that has no leader; its record is kept."""
-    fleet = FakeFleet(tmp_path / "fleet", clock=FakeClock())
+    fleet = FakeFleet(tmp_path / "fleet #1?", clock=FakeClock())
     fleet.clusters["b"].leader = None
     policy, requests = FleetPolicy(), [fleet.request(name) for name in fleet.clusters]
     record = FleetRecord.begin(fleet.state / "fleets", requests, policy, "clusters.yaml", fleet.clusters["a"].clock)

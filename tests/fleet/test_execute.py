@@ -6,17 +6,20 @@ import json
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runbook.engine.items import SLICE
 from runbook.errors import NotStartedError
 from runbook.fleet.execute import FleetPolicy, batches_of, execute_fleet, reason_to_stop
+from runbook.fleet.record import FleetRecord, find_fleet, read_fleet
 from runbook.fleet.requests import ClusterRunRequest, ClusterRunResult
 from runbook.journal.store import read
-from tests.engine.fake import FakeCluster
+from tests.engine.fake import FakeClock, FakeCluster
 from tests.fleet.fakes import FakeFleet, Watched, cluster_of
 
 ONE = FleetPolicy()
@@ -24,6 +27,12 @@ ONE = FleetPolicy()
 
 def outcomes(results: tuple[ClusterRunResult, ...]) -> list[str]:
     return [result.outcome for result in results]
+
+
+def send_signal() -> None:
+    """To this process, and leave the main thread a moment to hear it, which virtual time does not."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.05)
 
 
 # -- the order, and when it stops
@@ -150,7 +159,7 @@ def test_a_signal_interrupts_what_runs_and_nothing_more_is_begun(tmp_path: Path,
     """As in `execute`: before its next change, with a journal that can be resumed."""
 
     def interrupted(_cluster: FakeCluster) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        send_signal()
 
     fleet = FakeFleet(tmp_path)
     fleet.clusters["b"].at_look[2] = interrupted
@@ -167,12 +176,48 @@ def test_a_signal_interrupts_what_runs_and_nothing_more_is_begun(tmp_path: Path,
     assert read(Path(by_name["b"].folder) / "journal.jsonl").events[-1]["kind"] == "run.interrupted"
 
 
+def test_a_run_beside_another_is_woken_from_its_wait_by_a_signal(tmp_path: Path) -> None:
+    """Where nothing is raised in the middle: it never sleeps longer than until it looks whether it is to stop."""
+    slept: list[float] = []
+
+    class Signalling(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            slept.append(seconds)
+            if len(slept) == 3:
+                send_signal()
+
+    fleet = FakeFleet(tmp_path, ("a", "b"))
+    fleet.clusters["b"] = cluster_of(1, "b", Signalling())
+    end = fleet.execute(FleetPolicy(canary=0, serial=2))
+    assert (end.results[1].outcome, end.exit_code) == ("interrupted", 130)
+    assert max(slept) <= SLICE
+    assert len(slept) < 10
+
+
+def test_a_fault_of_the_program_leaves_what_was_begun_on_record(tmp_path: Path) -> None:
+    """Before the run had a record of its own too: nobody knows what became of it."""
+    fleet = FakeFleet(tmp_path)
+    requests = [fleet.request(name) for name in fleet.clusters]
+    record = FleetRecord.begin(fleet.state / "fleets", requests, ONE, "clusters.yaml", FakeClock())
+
+    def run(request: ClusterRunRequest, *_more: object) -> ClusterRunResult:
+        if request.cluster == "b":
+            raise ZeroDivisionError
+        return ClusterRunResult(request.cluster, "completed", "done", 0)
+
+    with pytest.raises(ZeroDivisionError):
+        execute_fleet(requests, FleetPolicy(canary=1, serial=2), run, record)
+    told = read_fleet(find_fleet(fleet.state, "last"))
+    assert [row.outcome for row in told.rows] == ["completed", "begun", "completed", "not begun", "not begun"]
+
+
 def test_a_signal_between_two_runs_begins_no_more(tmp_path: Path) -> None:
     """As the report of a run is written, where nothing is raised."""
 
     class Signalled(Watched):
         def ended(self, result: ClusterRunResult) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
+            send_signal()
 
     fleet = FakeFleet(tmp_path)
     end = fleet.execute(ONE, Signalled())

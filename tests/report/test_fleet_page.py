@@ -88,9 +88,12 @@ def test_hostile_names_break_out_of_nothing_and_nothing_leaves(page: Page, tmp_p
         for name, outcome, run in (
             (EVIL, "failed", "javascript:alert(1)"),
             (HEBREW, "completed", EVIL),
-            ("x" * 500, "begun", "../../../../etc"),
+            ("x" * 500, "completed", "../../elsewhere"),
         )
     )
+    for folder in (tmp_path / "state" / "runs", tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+    (tmp_path / "elsewhere" / "report.html").touch()
     told = FleetTold(EVIL, EVIL, EVIL, EVIL, False, FleetPolicy(), "2026-11-24T03:00:00+00:00", "", EVIL, 1, rows)
     path = tmp_path / "fleet.html"
     html = format_fleet_page(picture_of_fleet(told, tmp_path / "state", path, {}))
