@@ -146,6 +146,15 @@ def test_without_anybody_who_agreed_the_first_is_refused(tmp_path: Path) -> None
     assert (outcomes(end.results)[:2], fleet.changed, end.exit_code) == (["refused", "not begun"], [], 3)
 
 
+def test_a_run_of_a_fleet_that_nobody_watches_is_bounded_as_any_other(tmp_path: Path) -> None:
+    """One removal, and none of two dead servers."""
+    fleet = FakeFleet(tmp_path, ("a",))
+    fleet.clusters["a"].dead.add(4)
+    (result,) = fleet.execute(ONE, unattended=True).results
+    assert (result.outcome, result.exit_code, fleet.changed) == ("refused", 3, [])
+    assert read(Path(result.folder) / "journal.jsonl").events[0]["unattended"] is True
+
+
 def test_a_cluster_that_the_inventory_has_not_is_a_result(tmp_path: Path) -> None:
     fleet = FakeFleet(tmp_path)
     with fleet.behind():
