@@ -174,7 +174,10 @@ class SecuredLab(AgentLab):
 
 BAD_CERTIFICATES = [
     ({"certificate": "", "key": ""}, "a client certificate"),
-    ({"certificate": "stranger.pem", "key": "stranger.key"}, "turns"),
+    (  # by the alert that the server's release has for it
+        {"certificate": "stranger.pem", "key": "stranger.key"},
+        "turns (a|our) client certificate|does not know the authority of our client certificate",
+    ),
     ({"certificate": "past.pem", "key": "past.key"}, "our client certificate has expired"),
     ({"ca": "other.pem"}, "signed by an authority that is not known here"),
 ]
@@ -186,11 +189,12 @@ def check_each(lab: SecuredLab, bad: list[tuple[dict[str, str], str]], state: Pa
     """
     for number, (changed, said) in enumerate(reversed(bad)):
         checked = lab.runbook("check", **changed)
-        assert (checked.returncode, said in checked.stdout) == (3, True), f"{changed}: {checked.stdout}"
+        assert (checked.returncode, bool(re.search(said, checked.stdout))) == (3, True), f"{changed}: {checked.stdout}"
         if number >= runs:
             continue
         outcome = lab.execute(state, **changed)
-        assert (outcome.code, outcome.asked, said in outcome.text) == (4, [], True), f"{changed}: {outcome.text}"
+        told = bool(re.search(said, outcome.text))
+        assert (outcome.code, outcome.asked, told) == (4, [], True), f"{changed}: {outcome.text}"
     assert lab.runbook("check").returncode == 0
 
 
