@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,4 +159,6 @@ def _told(found: Mapping[str, Any]) -> FleetTold:
     texts = [told.fleet, told.who, told.playbook, told.inventory, told.began, told.ended, told.stopped]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("not a text")
+    for moment in (told.began, told.ended or told.began):
+        datetime.fromisoformat(moment)
     return told

@@ -93,7 +93,15 @@ def test_the_record_names_every_run(fleet: FakeFleet) -> None:
     assert {row.run for row in told.rows} == {folder.name for folder in (fleet.state / "runs").iterdir()}
     assert (told.ended > told.began, told.exit_code, told.stopped) == (True, 4, "")
     assert "looks" not in path.read_text(encoding="utf-8")
-    for odd in ("", "[]", "{}", '{"format": 2}', path.read_text().replace('"began"', '"begin"')):
+    text = path.read_text(encoding="utf-8")
+    for odd in (
+        "",
+        "[]",
+        "{}",
+        '{"format": 2}',
+        text.replace('"began"', '"begin"'),
+        text.replace('"began": "', '"began": "x'),
+    ):
         path.write_text(odd, encoding="utf-8")
         with pytest.raises(NoRunError, match="is no record of a fleet"):
             read_fleet(path)
