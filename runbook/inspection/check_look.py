@@ -82,6 +82,7 @@ def look_and_judge(
         memory.resume(pulse, now())
     view, left_out = look_for_left_out(cluster, environment)
     upkeep, remarks = upkeep_of(view, snapshots)
+    upkeep = replace(upkeep, cleans_up=view.cluster.partition(":")[0] in CLEAN_UP_THEMSELVES)
     health = cluster_health(view, removed=removed_peers(environment), left_out=left_out, upkeep=upkeep)
     return LookedAt(health, (*unread_in(view), *remarks), memory.record() if memory else None)
 
@@ -115,7 +116,7 @@ def upkeep_of(view: ClusterView, snapshots: SnapshotRule | None) -> tuple[Upkeep
                     continue
                 else:
                     left.append(str(path))
-    upkeep = Upkeep(peers_json=tuple(left), cleans_up=view.cluster.partition(":")[0] in CLEAN_UP_THEMSELVES)
+    upkeep = Upkeep(peers_json=tuple(left))
     if snapshots is None:
         return upkeep, tuple(dict.fromkeys(remarks))
     try:
