@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from runbook.cluster_events import Looked
-from runbook.errors import RefusedError
+from runbook.errors import RefusedError, StepError
 from runbook.events import Event, RunStarted
 from runbook.hosts.spec import host_spec
 from runbook.hosts.stopping import StoppingHost
@@ -154,6 +154,21 @@ def test_a_service_that_wakes_it_ends_it(machine: Machine, tmp_path: Path) -> No
     machine.stop = ["sh", "-c", f"kill -TERM {pid}; kill -CONT {pid}"]
     assert "by its service" in Desk(machine, tmp_path).stop()
     assert machine.server.wait(10) == -signal.SIGTERM
+
+
+def test_one_that_wakes_while_its_service_takes_its_time_is_not_killed(machine: Machine, tmp_path: Path) -> None:
+    """The look on which the stop was decided is a minute old by then, and a server that runs again may still lead."""
+    desk, machine.stop = Desk(machine, tmp_path), ["true"]
+    change = desk.change
+
+    def wakes(*given: Any) -> StepResult:
+        desk.cluster.kinds = [Kind()] * 5
+        return change(*given)
+
+    desk.change = wakes  # type: ignore[method-assign]
+    with pytest.raises(StepError, match=r"s5.global is alive: .*, so it was not killed"):
+        desk.stop()
+    assert machine.server.poll() is None
 
 
 def test_a_stop_command_that_hangs_or_fails_is_not_waited_for(machine: Machine, tmp_path: Path) -> None:

@@ -182,12 +182,23 @@ def _stop(context: StepContext, host: StoppingHost, peer: Peer, pids: Collection
     left = 0.0 if trouble else max(0.0, limit - (context.clock.monotonic() - asked_at))
     if _is_over(context, host, peer, left):
         return "by its service"
+    _refuse_to_kill_the_living(context, peer)
     host.kill(pids)
     if _is_over(context, host, peer, context.left(ENDING)):
         why = f"its service did not: {trouble}" if trouble else f"its service did not end it within {within:g} s"
         return f"by SIGKILL of process {', '.join(pids)}, as {why}"
     what = f"{host.spec.label}: {peer.label} was killed (process {', '.join(pids)}), and yet something listens for it"
     raise StepError(ErrorKind.TIMEOUT, what, "Does something start it again? Look on that host")
+
+
+def _refuse_to_kill_the_living(context: StepContext, peer: Peer) -> None:
+    """The looks before are as old as its service took. Raises StepError for one that has woken up since."""
+    from runbook.raft.frozen import ANSWERS, HEARD, frozen_server
+
+    found = frozen_server(context.look(), peer.id)
+    if isinstance(found, Refusal) and found.code in (ANSWERS, HEARD):
+        what = f"{found.sentence}, so it was not killed; its service was asked to stop it"
+        raise StepError(ErrorKind.UNAVAILABLE, what, "See on its host whether it ends, then resume this run")
 
 
 def _is_over(context: StepContext, host: StoppingHost, peer: Peer, within: float) -> bool:
