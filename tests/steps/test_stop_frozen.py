@@ -165,7 +165,7 @@ def test_one_that_wakes_while_its_service_takes_its_time_is_not_killed(machine: 
         desk.cluster.kinds = [Kind()] * 5
         return change(*given)
 
-    desk.change = wakes  # type: ignore[method-assign]
+    desk.change = wakes  # type: ignore[method-assign, assignment]
     with pytest.raises(StepError, match=r"s5.global is alive: .*, so it was not killed"):
         desk.stop()
     assert machine.server.poll() is None
