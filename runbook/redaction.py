@@ -8,13 +8,11 @@ broken.
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SHORTEST = 6  # characters: anything shorter is part of ordinary words, and hiding it would hide them
 HIDDEN = "(secret)"
@@ -146,6 +144,8 @@ def _spellings(piece: str) -> Iterator[bytes]:
 
 def _base64_parts(data: bytes) -> Iterator[bytes]:
     """What is surely in the code, whatever is encoded before and after: a user's name, the rest of a document."""
+    import base64  # start-up is felt, and most commands meet no secret
+
     for before in range(3):
         code = base64.b64encode(b"\0" * before + data).rstrip(b"=")
         sure = (before + len(data)) * 8 // 6  # characters that no later byte has a share in
@@ -181,8 +181,7 @@ def _whole_characters(data: bytes, begin: int, end: int) -> tuple[int, int]:
 # -- readings of a text
 
 
-@dataclass(frozen=True)
-class _Reading:
+class _Reading(NamedTuple):
     """A text read in another way. ``starts`` says where each of its ``parts`` begins; of each part, where it began and
     ended in the text before, and whether byte for byte.
     """
