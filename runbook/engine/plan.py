@@ -98,7 +98,7 @@ def _param_that_is(guard: Value | None, params: Iterable[Field], plan: Plan) -> 
         except ExpressionError:  # of another number it makes no sense
             return False
 
-    return next(filter(is_guard, params), None)
+    return next((param for param in params if is_guard(param)), None)
 
 
 def _number(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:

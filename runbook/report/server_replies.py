@@ -23,12 +23,12 @@ def server_replies(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str,
         for reply in event["replies"]:
             digest = str(reply.get("sha256", ""))
             name = str(files.get(digest, ""))
-            new = digest not in shown
+            new, error = digest not in shown, str(reply.get("error", "")).partition(": ")[2]
             shown.add(digest)
             yield {
                 "clock": format_clock(str(event["at"])),
                 "request": f"{reply.get('method', '?')} {reply.get('url', '?')}",
-                "outcome": reply.get("error") or f"{reply.get('status', '?')}, {reply.get('length', '?')} bytes",
+                "outcome": error or f"{reply.get('status', '?')}, {reply.get('length', '?')} bytes",
                 "sha256": digest,
                 "body": bodies.get(digest, "") if new else "",
                 "file": f"evidence/{name}.txt" if NAME.fullmatch(name) else "",
