@@ -9,6 +9,7 @@ from typing import Any
 from runbook.cluster_events import Replied
 from runbook.report.times import format_clock
 
+MOST_TEXT = 1024  # characters of a body that are shown: a page of many replies stays small
 NAME = re.compile("[0-9a-f]{64}")  # of a file of evidence: nothing else becomes a link
 
 
@@ -30,7 +31,7 @@ def server_replies(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str,
                 "request": f"{reply.get('method', '?')} {reply.get('url', '?')}",
                 "outcome": error or f"{reply.get('status', '?')}, {reply.get('length', '?')} bytes",
                 "sha256": digest,
-                "body": bodies.get(digest, "") if new else "",
+                "body": str(bodies.get(digest, ""))[:MOST_TEXT] if new else "",
                 "file": f"evidence/{name}.txt" if NAME.fullmatch(name) else "",
                 "cut": f", less its last {cut[digest]} bytes" if digest in cut else "",
             }
