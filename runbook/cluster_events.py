@@ -151,3 +151,24 @@ class LeftOutAcknowledged(Event):
     name: str
     who: str
     comment: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Replied(Event):
+    """What servers answered since the event before: ``method``, ``url``, ``status``, ``length`` and ``sha256`` of each.
+
+    ``same`` more were, word for word, what the same request was answered before; ``left_out`` were too many to tell.
+    By the digest of a body, without its secrets, where it was not told before: in ``bodies`` its first 2 KiB, and of a
+    longer one in ``files`` the digest of what is kept of it, which is also its name in the folder of evidence. ``cut``
+    counts what was left out of each file; ``trouble`` says why there are no more files.
+    """
+
+    kind = "cluster.replied"
+    durable = False
+    replies: tuple[Mapping[str, Any], ...]
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    cut: Mapping[str, int] = field(default_factory=dict)
+    same: int = 0
+    left_out: int = 0
+    trouble: str = ""

@@ -37,7 +37,7 @@ class RunState:
         self.state = "new"
         self.started: Record | None = None
         self.ended: Record | None = None
-        self.step = ""
+        self.step = self.changed_at = self.refusal = ""
         self.steps: dict[str, str] = {}
         self.ends: dict[str, StepEnd] = {}
         self.uses: dict[str, str] = {}
@@ -48,6 +48,7 @@ class RunState:
         self.entered: dict[str, str] = {}
         self.before: VoterCounts | None = None
         self.now: VoterCounts | None = None
+        self.leaderless: VoterCounts | None = None  # of the first look, where it saw no leader: nobody led them
         self.lowest: VoterCounts | None = None  # of all looks with a leader, the one with the smallest margin
         self.last_verdicts: Mapping[str, str] = {}  # of the newest look, by label
         self.led_before: dict[Key, str] = {}  # by label, in the newest look when a change was begun first
@@ -56,10 +57,8 @@ class RunState:
         self.undecided: Mapping[str, str] = {}
         self.settled_by: Mapping[str, str] = {}
         self.peers: frozenset[str] = frozenset()
-        self.changed_at = ""
         self.acknowledged = self.taken_over = False
         self.resumed = 0
-        self.refusal = ""
         self.plan_basis: PlanBasis | None = None
         self.criteria = DeathCriteria()  # where no raft.find_dead has said otherwise
         self.looks: list[ClusterView] = []
@@ -68,8 +67,7 @@ class RunState:
         self.confirmed_off: frozenset[str] = frozenset()  # by a person, as they call the servers
         self.names: dict[str, str] = {}  # how a person calls each peer met so far, by id
         self._moments: dict[str, float] = {}  # when this process was about to send a removal, by the peer's id
-        self._removals = RemovalsFolding()
-        self._changes = ChangesFolding()
+        self._removals, self._changes = RemovalsFolding(), ChangesFolding()
 
     @property
     def confirm_for(self) -> float:
@@ -135,6 +133,8 @@ class RunState:
     def _apply_look(self, record: Record, view: ClusterView | None) -> None:
         self.last_verdicts, self.leader = record["verdicts"], record["leader"]
         self.door = record.get("door") or self.door
+        if self.before is None and record["leader"] is None and record["voters"]:
+            self.leaderless = self.leaderless or VoterCounts(record["voters"], record["live_voters"])
         if record["leader"] is not None:  # without a leader nobody knows the configuration for sure
             self.now = VoterCounts(record["voters"], record["live_voters"])
             self.before = self.before or self.now

@@ -139,21 +139,29 @@ def _verify(data: bytes, signers: bytes, within: Path | None) -> Signature | Non
     approval = read_approval(data)
     if approval is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="runbook-approval-", dir=within) as folder:
-        mine, allowed = f"{folder}/approval.sig", f"{folder}/allowed_signers"
-        replace_file(Path(mine), approval.armour)
+    people = people_who_signed(approval.text, approval.armour, signers, NAMESPACE, within)
+    return None if people is None else Signature(approval.digest, approval.at, approval.key, people)
+
+
+def people_who_signed(
+    text: bytes, armour: bytes, signers: bytes, namespace: str, within: Path | None = None
+) -> tuple[str, ...] | None:
+    """The names of the key in the allowed signers, none of a stranger's; None where it did not sign that text.
+
+    Raises StepError where ssh-keygen cannot be run.
+    """
+    with tempfile.TemporaryDirectory(prefix="runbook-signature-", dir=within) as folder:
+        mine, allowed = f"{folder}/text.sig", f"{folder}/allowed_signers"
+        replace_file(Path(mine), armour)
         replace_file(Path(allowed), signers)
-        about = ("-n", NAMESPACE, "-s", mine)
-        if _ssh_keygen("check-novalidate", *about, given=approval.text).code != 0:
+        about = ("-n", namespace, "-s", mine)
+        if _ssh_keygen("check-novalidate", *about, given=text).code != 0:
             return None
         told = _ssh_keygen("find-principals", "-s", mine, "-f", allowed).stdout.splitlines()
         names = [name for name in told if NAME.fullmatch(name)][:NAMES_OF_A_KEY]
-        people = tuple(
-            name
-            for name in names
-            if _ssh_keygen("verify", *about, "-f", allowed, "-I", name, given=approval.text).code == 0
+        return tuple(
+            name for name in names if _ssh_keygen("verify", *about, "-f", allowed, "-I", name, given=text).code == 0
         )
-    return Signature(approval.digest, approval.at, approval.key, people)
 
 
 def _ssh_keygen(what: str, *words: str, given: bytes = b"") -> Ended:
@@ -218,14 +226,18 @@ def sign_approval(digest: str, at: datetime, key: str | None, home: Path) -> byt
     text = approval_text(digest, at)
     with tempfile.TemporaryDirectory(prefix="runbook-approval-") as folder:
         path = key or _usual_key(home, Path(folder) / "agent.pub")
-        command = ("ssh-keygen", "-Y", "sign", "-f", path, "-n", NAMESPACE)
-        ended = run_command(Command(command, small_environment({}, "SSH_AUTH_SOCK"), given=text), SIGN_WITHIN)
-    data = text + ended.stdout.encode()
-    if ended.code != 0 or read_approval(data) is None:
+        return text + sign_text(text, path, NAMESPACE)
+
+
+def sign_text(text: bytes, key: str, namespace: str) -> bytes:
+    """The armoured signature of it by this key. Raises SettingsError where there is none, and StepError."""
+    command = ("ssh-keygen", "-Y", "sign", "-f", key, "-n", namespace)
+    ended = run_command(Command(command, small_environment({}, "SSH_AUTH_SOCK"), given=text), SIGN_WITHIN)
+    if ended.code != 0 or "SSH SIGNATURE" not in ended.stdout:
         why = "its time was over" if ended.code is None else last_line(ended.stderr) or f"it ended with {ended.code}"
-        advice = f"A key with a passphrase signs by an agent: ssh-add {path}; or name another one with --key PATH"
-        raise SettingsError(f"ssh-keygen made no signature by {path}: {why}", advice)
-    return data
+        advice = f"A key with a passphrase signs by an agent: ssh-add {key}; or name another one"
+        raise SettingsError(f"ssh-keygen made no signature by {key}: {why}", advice)
+    return ended.stdout.encode()
 
 
 def _usual_key(home: Path, new: Path) -> str:

@@ -11,6 +11,8 @@ from runbook.exit_codes import FAILED, RECOVERED
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.summary import LABEL_WIDTH
 from runbook.session.audit import Audit, audit_run
+from runbook.session.evidence import EVIDENCE
+from runbook.session.journal_signature import GOOD, OLDER, STRANGER, UNSIGNED
 
 PROVES = """\
 This finds what a disk, a crash or a careless hand did to the record. Whoever may write its folder can also write all \
@@ -21,15 +23,22 @@ KEPT = """\
 The head was kept elsewhere, so nobody has changed, added or taken away anything up to its event. Of what follows, and \
 of whether what the run wrote is true, this proves nothing."""
 
+SIGNED = """\
+The head was signed as the run ended, so nobody without that key has changed, added or taken away anything. Whoever \
+has the key can write all of it anew, and of whether what the run wrote is true, this proves nothing."""
+SIGNATURE_CODES = {UNSIGNED: 3, STRANGER: 4, OLDER: 5}
 
-def print_audit(folder: Path, kept_head: str | None, form: str) -> int:
+
+def print_audit(folder: Path, kept_head: str | None, form: str, signers: str, signer: str | None) -> int:
     """Say what was found. Returns the exit code."""
-    audit, output = audit_run(folder, kept_head), Output()
+    audit, output = audit_run(folder, kept_head, signers, signer), Output()
     if form == "json":
         output.json({**asdict(audit), "holds": audit.holds}, indent=2)
     else:
         output.lines(format_audit(audit), indent=LABEL_WIDTH)
-    return RECOVERED if audit.holds else FAILED
+    if not audit.holds:
+        return FAILED
+    return SIGNATURE_CODES.get(audit.signature.worth, RECOVERED) if audit.signature else RECOVERED
 
 
 def format_audit(audit: Audit) -> Iterator[str]:
@@ -38,8 +47,8 @@ def format_audit(audit: Audit) -> Iterator[str]:
     count = format_count(audit.events, "event")
     chain = f"{count}, each with its own hash and that of the one before"
     yield _labelled("journal", f"DOES NOT HOLD ({count} read): {audit.trouble}" if audit.trouble else chain)
-    if audit.head:
-        yield _labelled("head", audit.head)
+    signature = audit.signature.sentence if audit.signature else ""
+    yield from (_labelled(label, text) for label, text in (("head", audit.head), ("signature", signature)) if text)
     if audit.later is not None:
         yield _labelled("kept head", f"that of event {audit.events - audit.later}; {audit.later} follow")
     if audit.state:
@@ -50,8 +59,12 @@ def format_audit(audit: Audit) -> Iterator[str]:
         yield _labelled(
             "cut off", f"{format_count(audit.cut_off, 'torn line')}, by a process that went on with the run"
         )
+    whole = [file for file in audit.files if file.name.startswith(f"{EVIDENCE}/") and not file.trouble]
     for file in audit.files:
-        yield _labelled("file", f"{file.name} {file.trouble or 'is unchanged'}")
+        if file not in whole:
+            yield _labelled("file", f"{file.name} {file.trouble or 'is unchanged'}")
+    if whole:
+        yield _labelled("evidence", f"{format_count(len(whole), 'file')} of replies, unchanged")
     if audit.not_covered:
         yield _labelled("not covered", f"{', '.join(audit.not_covered)}: no digest is on record")
     yield ""
@@ -67,6 +80,8 @@ def _ending(audit: Audit) -> str:
 def _worth(audit: Audit) -> Iterator[str]:
     if not audit.holds:
         yield "DO NOT RELY ON THIS RECORD"
+    elif audit.signature is not None and audit.signature.worth == GOOD:
+        yield SIGNED
     elif audit.later is not None:
         yield KEPT
     else:

@@ -87,7 +87,7 @@ def check_options(function: Any) -> Any:
     help="How many clusters are asked together, with --all or --label.",
 )
 def check(every: bool, labels: tuple[str, ...], at_once: int, form: str, textfile: str | None, **more: Any) -> None:
-    """Look at the cluster once, for cron and monitoring: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    """Look at the cluster once, for cron and monitoring. Exit: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
     With --all or --label the exit code is the worst of all: CRITICAL before UNKNOWN before WARNING. --timeout is then
     that of each cluster, --ping is told of the whole, and --notify of each that changed.

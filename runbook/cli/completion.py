@@ -14,7 +14,7 @@ MOST = 200  # of runs, the newest
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes the words of runbook in a SHELL.
+    """Print the script that completes words in a SHELL.
 
     For bash: runbook completion bash > ~/.local/share/bash-completion/completions/runbook
     """

@@ -11,7 +11,7 @@ from runbook.cli.output import Output
 @click.command()
 @click.argument("page", required=False, shell_complete=completes("page"))
 def docs(page: str | None) -> None:
-    """List the pages of the documentation, or print the PAGE of this name, as Markdown.
+    """List the pages of the documentation, or print a PAGE. It is Markdown.
 
     At a terminal both are shown by $PAGER, or by less. A link in one page is the name of another.
     """

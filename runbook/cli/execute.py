@@ -86,6 +86,8 @@ def _run(session: RunSession, terminal: Terminal, output: Output) -> int:
         with open_event_writer(terminal.form, session, output.err) as (write, pause):
             result = session.run(Person(user_name(session.environment), terminal, output, pause), traced(write))
         output.lines(["", *format_summary(result.state, str(result.folder))], indent=LABEL_WIDTH)
+        if result.unsigned:
+            output.note(f"runbook: the journal is not signed: {result.unsigned}")
     return exit_code_of_ending(result.ending)
 
 

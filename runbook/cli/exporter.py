@@ -40,7 +40,7 @@ def parse_place(_context: click.Context, _option: click.Parameter, text: str) ->
 @click.option("--all", "every_cluster", is_flag=True, help="Every cluster of the inventory.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Those that have this label; repeatable.")
 def exporter(listen: tuple[str, int], every: float, every_cluster: bool, labels: tuple[str, ...], **more: Any) -> None:
-    """Answer GET /metrics with the series of a check, on loopback unless --listen says otherwise, until it is ended.
+    """Answer GET /metrics with the series of a check. On loopback unless --listen says otherwise, until it is ended.
 
     Nobody is asked who they are: where others than this host may listen, put a proxy before it that asks.
     """

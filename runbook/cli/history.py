@@ -43,7 +43,7 @@ def parse_since(_context: click.Context, _option: click.Parameter, text: str | N
 @click.option("--playbook", default="", metavar="NAME", help="Those of this playbook.")
 @FORMAT
 def runs(cluster: str, since: datetime | None, outcome: str | None, playbook: str, form: str) -> None:
-    """List the runs, the newest last: how each ended, when it began, how long it took, and what came of it."""
+    """List the runs, the newest last. Of each: how it ended, when it began, how long it took, and what came of it."""
     import os
 
     from runbook.cli.output import Output
@@ -62,7 +62,7 @@ def runs(cluster: str, since: datetime | None, outcome: str | None, playbook: st
 @click.option("--follow", is_flag=True, help="Go on printing while the run is at work, for a day at most.")
 @FORMAT
 def show(run: str, follow: bool, form: str) -> None:
-    """Tell one RUN from its journal: a name, the beginning of one, or `last`. Or a plan, by its file: plan.json."""
+    """Tell one RUN from its journal, or a plan from its file. RUN is a name, the beginning of one, or `last`."""
     import os
 
     from runbook.cli.output import Output
@@ -94,18 +94,25 @@ def show(run: str, follow: bool, form: str) -> None:
     callback=parse_head,
     help="A head that was kept elsewhere: nothing up to it may have changed since.",
 )
+@click.option(
+    "--signers", type=click.Path(), metavar="FILE", help="Allowed signers, as of ssh-keygen: who may sign it."
+)
+@click.option("--signer", metavar="NAME", help="With --signers: the one of them who must have signed it.")
 @FORMAT
-def audit(run: str, head: str | None, form: str) -> None:
-    """Verify the record of a RUN: its chain of hashes, the playbook and the snapshots, and say what that proves.
+def audit(run: str, head: str | None, signers: str | None, signer: str | None, form: str) -> None:
+    """Verify the record of a RUN, and say what that proves. Its hashes, the playbook and the evidence are read.
 
     Exit: 0 nothing speaks against it, 1 it was changed or cannot be verified, 2 there is no such run.
+    With --signers also: 3 its journal is not signed, 4 signed by somebody else, 5 signed, but not its last events.
     """
     import os
 
+    if signer and not signers:
+        raise click.UsageError("--signer names one of the signers: give their file with --signers FILE")
     from runbook.cli.audit import print_audit
     from runbook.session.run_folders import folder_of, state_folder
 
-    sys.exit(print_audit(folder_of(state_folder(os.environ), run), head, form))
+    sys.exit(print_audit(folder_of(state_folder(os.environ), run), head, form, signers or "", signer))
 
 
 @click.command()
@@ -114,7 +121,7 @@ def audit(run: str, head: str | None, form: str) -> None:
     "--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Where to; RUN.tar.gz here unless given."
 )
 def export(run: str, output: str | None) -> None:
-    """Write the record of a RUN into one file, to be handed to others, with the digests that `sha256sum -c` checks.
+    """Write the record of a RUN into one file, to hand it on. With it go the digests that `sha256sum -c` checks.
 
     State snapshots and files that steps wrote stay behind: they may hold secrets of the cluster.
     """
@@ -164,7 +171,7 @@ def prune(older_than: float, keep: int, yes: bool) -> None:
     help="A page; Markdown for a chat or an issue; JUnit XML for a CI.",
 )
 def report(run: str, output: str | None, form: str) -> None:
-    """Draw the report of a RUN anew from its journal: one page, without network or script, for whoever was not there.
+    """Draw the report of a RUN anew from its journal. It is one page, without network or script, for who was not there.
 
     Each run writes that page at its end; one that was killed has none until then.
     """
@@ -182,7 +189,7 @@ def report(run: str, output: str | None, form: str) -> None:
 @click.option("--cluster", default="", metavar="NAME", help="That of --left-out, with or without its product.")
 @click.option("--comment", required=True, help="What you saw or did, for the record.")
 def ack(run: str | None, left_out: str | None, cluster: str, comment: str) -> None:
-    """Say that you have looked at a finished RUN: the next recovery of its cluster need not wait any longer.
+    """Say that you have looked at a finished RUN. The next recovery of its cluster need not wait any longer.
 
     Or, with --left-out NAME, that a server which a recovery left out cannot come back with its old data: `runbook
     check` watches for it no longer.
@@ -199,7 +206,7 @@ def ack(run: str | None, left_out: str | None, cluster: str, comment: str) -> No
 @click.command()
 @click.argument("run", shell_complete=completes("run"))
 def stop(run: str) -> None:
-    """End a RUN that is at work in another terminal, as Ctrl-C there would: its handlers are still run.
+    """End a RUN that is at work in another terminal. It is as Ctrl-C there: its handlers are still run.
 
     Exit: 0 it has ended, 2 it is not at work, or cannot be stopped from here.
     """

@@ -41,7 +41,7 @@ USUAL = {"check": 60, "execute": 86400}
 def install_timer(
     words: tuple[str, ...], every: float | None, name: str | None, crontab: bool, root: str | None
 ) -> None:
-    """Print what starts WORDS, a check or an execute, by the clock: units of systemd, or a line of cron.
+    """Print what starts WORDS by the clock, for systemd or cron. WORDS are a check or an execute.
 
     The options of this command come before WORDS. Two never run at once, and hosts do not begin together.
     Addresses and tokens belong into /etc/runbook/env. Exit: 0 printed or written, 2 it cannot be.

@@ -47,7 +47,7 @@ def main() -> None:
 def execute(
     playbook: str | None, plan: str | None, params: tuple[str, ...], params_file: str | None, **common: Any
 ) -> None:
-    """Run PLAYBOOK, a file or the name of a shipped one, against the cluster that --cluster or the environment names.
+    """Run PLAYBOOK, a file or the name of a shipped one. The cluster is that of --cluster or the environment.
 
     With --plan both are the plan's, which is refused where the world, or what is given here, is not as it was then.
 
@@ -76,7 +76,7 @@ def execute(
     ),
 )
 def resume(run: str, answers: tuple[str, ...], **common: Any) -> None:
-    """Go on with a RUN that stopped: a name, the beginning of one, or `last`, the newest that can be gone on with.
+    """Go on with a RUN that stopped. RUN is a name, its beginning, or `last`, the newest that can be gone on with.
 
     What was finished is not done again; what was asked for and not seen is looked at first. What no look can tell is
     asked at the terminal, and refused without one unless --answer says it. Exit codes as execute's.
@@ -113,7 +113,7 @@ def print_by_hand(
     because: tuple[str, ...],
     **which: Any,
 ) -> None:
-    """Print the steps of PLAYBOOK as commands, as Markdown, so that a person can do them by hand.
+    """Print the steps of PLAYBOOK as commands to run by hand. The text is Markdown.
 
     Without --live nobody is asked, and what is known only live stands in angle brackets. With it nothing is changed
     either, and where the run would be refused it is said why, and no command is printed: the exit code is that of the
@@ -142,7 +142,7 @@ def print_by_hand(
 @click.option("--as", "name", metavar="NAME", help="Your name in the name of the signature's file; else your user's.")
 @click.option("--yes", is_flag=True, help="Agree beforehand, as in a script.")
 def approve(file: str, key: str | None, name: str | None, yes: bool) -> None:
-    """Sign FILE, a plan, with your SSH key, after you have read it: the signature is FILE.sig.NAME, beside it.
+    """Sign FILE, a plan, with your SSH key. Read it first; the signature is FILE.sig.NAME, beside it.
 
     Where the inventory or a playbook has `approve:`, a run waits for such signatures. Whose one is, its key says, and
     not its NAME. Exit: 0 signed, 2 it cannot be, 3 nobody agreed.
@@ -159,7 +159,7 @@ def approve(file: str, key: str | None, name: str | None, yes: bool) -> None:
 
 @main.command()
 def demo() -> None:
-    """Break a practice cluster on this machine and recover it, in about twenty seconds."""
+    """Break a practice cluster on this machine, and recover it. It takes about twenty seconds."""
     from runbook.cli.lab import run_demo
 
     sys.exit(run_demo())
@@ -170,7 +170,7 @@ def demo() -> None:
 @cluster_options
 @click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C or for an hour.")
 def diagnose(form: str, watch: bool, **which: Any) -> None:
-    """Name what is wrong, what to do next, and how each server looks. Changes nothing.
+    """Name what is wrong, what to do, and how each server looks. Changes nothing.
 
     Exit: 0 a diagnosis was made, 2 settings, 4 nobody answered or the token was refused.
     """
@@ -187,7 +187,7 @@ def diagnose(form: str, watch: bool, **which: Any) -> None:
 @FORMAT
 @cluster_options
 def doctor(form: str, **which: Any) -> None:
-    """Look at this machine, at the cluster from here, and at its servers' hosts: what would a recovery meet tonight?
+    """Say what a recovery would meet tonight. It looks at this machine, the cluster from here, and its servers' hosts.
 
     Changes nothing. Exit: 0 nothing is in its way, 1 something is to be mended.
     """
@@ -206,7 +206,7 @@ def doctor(form: str, **which: Any) -> None:
     help="How errors are printed; text by default.",
 )
 def validate(paths: tuple[str, ...], form: str) -> None:
-    """Check playbooks and report every error at its place: exit 0 when all are good, else 2.
+    """Check playbooks, and report every error at its place. Exit: 0 when all are good, else 2.
 
     PATHS are files, names of shipped playbooks, or folders, in which every YAML file that says it is a playbook is
     checked.

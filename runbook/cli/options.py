@@ -121,6 +121,12 @@ def run_options(*more: Any) -> Callable[[F], F]:
         click.option("--because", metavar="TEXT", multiple=True, help="How you know it, for each --confirmed-off."),
         click.option("--take-over", is_flag=True, help="Take the lock from a run that died; needs --reason."),
         click.option("--reason", default="", help="Why, for the record."),
+        click.option(
+            "--sign-journal",
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="KEY",
+            help="Your SSH key, or the public half of one in an agent: sign the head of the journal at the end.",
+        ),
     ]
 
     def decorate(function: F) -> F:
@@ -150,6 +156,7 @@ def parse_run_options(
     step: bool = False,
     unattended: bool = False,
     answers: tuple[str, ...] = (),
+    sign_journal: str | None = None,
 ) -> tuple[RunOptions, Terminal]:
     """From what was typed, and from where it was typed. Raises click.UsageError."""
     if (override or take_over) and not reason.strip():
@@ -160,7 +167,6 @@ def parse_run_options(
         raise click.UsageError(
             "--unattended says that nobody watches: what a person sets aside or confirms is left out"
         )
-    confirmed = parse_confirmed_off(confirmed_off, because)
     from runbook.cli.terminal import Terminal
     from runbook.report.stream import is_terminal
     from runbook.session.cluster_lock import Overrides
@@ -170,17 +176,17 @@ def parse_run_options(
     if step and (yes or not attended):
         raise click.UsageError("--step asks before every change, so it needs a terminal and no --yes")
     form = "none" if quiet else log_format or ("text" if is_terminal(sys.stderr) else "json")
-    overrides = Overrides(take_over, frozenset(override), reason)
     options = RunOptions(
         choice=parse_choice(cluster, inventory, kind),
         dry_run=dry_run,
         run_reads=run_reads,
         step_by_step=step,
         keep_tracebacks=verbose,
-        overrides=overrides,
+        overrides=Overrides(take_over, frozenset(override), reason),
         answers=parse_answers(answers),
-        confirmed_off=confirmed,
+        confirmed_off=parse_confirmed_off(confirmed_off, because),
         unattended=unattended,
+        sign_with=sign_journal or "",
     )
     return options, Terminal(attended, yes, form)
 

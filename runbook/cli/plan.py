@@ -64,7 +64,7 @@ def plan(
     because: tuple[str, ...],
     **which: Any,
 ) -> None:
-    """Decide beforehand what PLAYBOOK would do, by a dry run, and write it down for `runbook execute --plan FILE`.
+    """Decide beforehand what PLAYBOOK would do, by a dry run. It is written down for `runbook execute --plan FILE`.
 
     Nothing is changed. The plan holds the changes in their order, each removal with its proof, and what it was made on;
     `runbook show FILE` prints it. Exit: 0 it is written; else that of the run that is foreseen, and nothing is written.

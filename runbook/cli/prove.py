@@ -32,7 +32,8 @@ LABEL = 15
 )
 @click.option("--jobs", type=click.IntRange(1, 256), help="How many play at once; as many as there are cores.")
 def prove(playbook: str, params: tuple[str, ...], seeds: int, jobs: int | None) -> None:
-    """Play PLAYBOOK on simulated clusters with every fault at every point of its run, and hold it to the invariants.
+    """Play PLAYBOOK on simulated clusters with every fault. Each comes at every point of its run, which must keep the
+    invariants.
 
     The faults: the tool is killed and the run resumed, a request or a reply is lost or late, the leader changes,
     another server dies, a dead or removed one returns, only one API is left open. Nothing real is asked or changed.

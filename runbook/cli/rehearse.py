@@ -84,7 +84,7 @@ def rehearse(
     quiet: bool,
     **which: Any,
 ) -> None:
-    """Run PLAYBOOK for practice, on a simulated cluster in which something is broken, in a moment of virtual time.
+    """Run PLAYBOOK for practice, on a simulated cluster. Something is broken in it; it takes a moment of virtual time.
 
     Nothing is changed anywhere, and no record is left but a note of when it was. What a scenario expects is held
     against what came. With --from-live it is the cluster that --cluster or the environment names: what if these

@@ -11,7 +11,7 @@ from runbook.cli.output import Output
 @click.command()
 @click.argument("name", required=False, shell_complete=completes("step"))
 def steps(name: str | None) -> None:
-    """List the steps that a playbook can use, or tell all about the one with this NAME."""
+    """List the steps that a playbook can use, or tell of a NAME."""
     from runbook.cli.catalog import format_step, format_steps
 
     Output().text("\n".join([*(format_steps() if name is None else format_step(name)), ""]))
@@ -20,7 +20,7 @@ def steps(name: str | None) -> None:
 @click.command()
 @click.argument("name", required=False, shell_complete=completes("playbook"))
 def playbooks(name: str | None) -> None:
-    """List the playbooks that are shipped, or print the one with this NAME. `execute` and `validate` take the name.
+    """List the playbooks that are shipped, or print one by NAME. `execute` and `validate` take the name.
 
     Beneath each that was rehearsed or proven on this host it says when, and whether in the text that it has now.
     """
@@ -40,7 +40,7 @@ def playbooks(name: str | None) -> None:
 @click.option("--inventory", "which", flag_value="inventory", help="That of an inventory instead.")
 @click.option("--scenario", "which", flag_value="scenario", help="That of a scenario instead.")
 def schema(which: str | None) -> None:
-    """Print the JSON Schema of playbooks, with which an editor completes and checks them."""
+    """Print the JSON Schema of playbooks, for an editor. It completes and checks them by it."""
     from runbook.cli.catalog import SCHEMAS
 
     Output().text(f"{SCHEMAS[which or 'playbook']()}\n")

@@ -13,6 +13,7 @@ from typing import IO, Protocol, TypeVar
 from runbook.clock import seconds as now
 from runbook.cluster import http, threads
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.cluster.replies import Exchange, hand_over
 from runbook.cluster.server_facts import ServerFacts
 from runbook.doors import check_network
 from runbook.errors import ErrorKind, NoAnswerError
@@ -84,9 +85,17 @@ class SystemNetwork:
         changes: bool | None = None,
     ) -> Reply:
         client = self._clients.setdefault(url, HttpClient(url, self._settings))
-        return client.ask(
-            method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
-        )
+        may_change = method != "GET" if changes is None else changes
+        try:
+            reply = client.ask(
+                method, path, timeout=timeout, limit=limit, into=into, body=body, headers=headers, changes=changes
+            )
+        except NoAnswerError as error:
+            hand_over(Exchange(method, url + path, 0, changes=may_change, error=error.sentence))
+            raise
+        length = into.tell() if into is not None and reply.status == 200 else len(reply.body)
+        hand_over(Exchange(method, url + path, reply.status, reply.body, length, may_change))
+        return reply
 
     def probe(self, address: str) -> Reach:
         check_network(f"try {address}")

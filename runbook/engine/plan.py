@@ -5,7 +5,7 @@ A playbook within a step (``playbook.run``) is bound in the same way. It may nar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,12 @@ def bind_plan(
     policy = _policy(guards, scope, within or Policy())
     if unattended or playbook.unattended or (within is not None and within.unattended):
         policy = replace(policy, unattended=True, max_changes=min(UNATTENDED_CHANGES, policy.max_changes))
-    param = None if within else next((p for p in playbook.params if _is_min_voters(p, guards, plan)), None)
-    if param is not None:
-        policy = replace(policy, min_voters_param=param.name, min_voters_lowest=int(param.min or 1))
+    if not within:
+        param = _param_that_is(guards.min_voters, playbook.params, plan)
+        if param is not None:
+            policy = replace(policy, min_voters_param=param.name, min_voters_lowest=int(param.min or 1))
+        param = _param_that_is(guards.max_changes, playbook.params, plan)
+        policy = replace(policy, max_changes_param=param.name if param is not None else "")
     cooldown = float(_number(guards.cooldown, 0, scope))
     return replace(plan, policy=policy, cooldown=max(cooldown, UNATTENDED_COOLDOWN if policy.unattended else 0.0))
 
@@ -85,13 +88,17 @@ def _policy(guards: Guards, scope: Mapping[str, object], default: Policy) -> Pol
     )
 
 
-def _is_min_voters(param: Field, guards: Guards, plan: Plan) -> bool:
-    """Whether the guard is just this param: it is what the param is, whatever that is."""
-    tried = (replace(plan, params={**plan.params, param.name: number}).scope for number in (101, 202))
-    try:
-        return param.type == "int" and [_number(guards.min_voters, 0, scope) for scope in tried] == [101, 202]
-    except ExpressionError:  # of another number it makes no sense
-        return False
+def _param_that_is(guard: Value | None, params: Iterable[Field], plan: Plan) -> Field | None:
+    """The one that this guard is, whatever it is set to; nothing where the guard is another value."""
+
+    def is_guard(param: Field) -> bool:
+        tried = (replace(plan, params={**plan.params, param.name: number}).scope for number in (101, 202))
+        try:
+            return param.type == "int" and [_number(guard, 0, scope) for scope in tried] == [101, 202]
+        except ExpressionError:  # of another number it makes no sense
+            return False
+
+    return next((param for param in params if is_guard(param)), None)
 
 
 def _number(value: Value | None, otherwise: float, scope: Mapping[str, object]) -> float:
@@ -131,6 +138,7 @@ def stricter(own: Policy, inner: Policy) -> Policy:
     return replace(
         narrower,
         max_changes=min(own.max_changes, inner.max_changes),
+        max_changes_param=own.max_changes_param if own.max_changes <= inner.max_changes else "",
         never_worse=own.never_worse or inner.never_worse,
         unattended=own.unattended or inner.unattended,
         stated=own.stated | inner.stated,

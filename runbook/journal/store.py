@@ -108,6 +108,11 @@ class Journal:
         self._previous = digest
         self._index += 1
 
+    @property
+    def head(self) -> str:
+        """The hash of the last event."""
+        return self._previous
+
     def close(self) -> None:
         os.close(self._handle)
 

@@ -30,8 +30,9 @@ class Policy:
     that has fallen since the run began forbids any more of them.
 
     ``min_voters_param`` is the param of the command line that ``min_voters`` is, if it is one, and
-    ``min_voters_lowest`` the least that this param may be. ``stated`` names those of ``min_voters`` and ``never_worse``
-    that a playbook has written: only these hold for changes that are no removals, which need no cluster.
+    ``min_voters_lowest`` the least that this param may be; ``max_changes_param`` is that of ``max_changes``.
+    ``stated`` names those of ``min_voters`` and ``never_worse`` that a playbook has written: only these hold for
+    changes that are no removals, which need no cluster.
     ``unattended``: nobody watches, so that only what is surely right, and can be taken back, is done.
     """
 
@@ -42,6 +43,7 @@ class Policy:
     min_voters_lowest: int = 1
     stated: frozenset[str] = frozenset()
     unattended: bool = False
+    max_changes_param: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,10 @@ def refusal_over_max_changes(policy: Policy, changes_so_far: int) -> Refusal | N
     change = f"that would be change {changes_so_far + 1} of this run"
     if policy.unattended:
         return Refusal("TooManyChanges", f"{change}, and an unattended run makes {policy.max_changes}", BY_A_PERSON)
-    sentence = f"{change}, and its guard max_changes is {policy.max_changes}"
-    return Refusal("TooManyChanges", sentence, "Check the cluster, then raise max_changes or run again")
+    name = policy.max_changes_param
+    sentence = f"{change}, and its {f'param {name}' if name else 'guard max_changes'} is {policy.max_changes}"
+    higher = f"give --param {name}={changes_so_far + 1}" if name else "raise max_changes"
+    return Refusal("TooManyChanges", sentence, f"Check the cluster, then {higher} or run again")
 
 
 def refusal_to_change(

@@ -14,6 +14,7 @@ from runbook.report.html import load_template
 from runbook.report.playbook_lines import PlaybookText, marked_lines
 from runbook.report.post_mortem import post_mortem
 from runbook.report.screen import Screen, words_of
+from runbook.report.server_replies import server_replies
 from runbook.report.story import Moment, StepTold, Story, tell
 from runbook.report.summary import headline, outcome_in_words, summary_rows
 from runbook.report.svg import shortened
@@ -72,6 +73,7 @@ def _page(events: Sequence[Record], story: Story, playbook: PlaybookText) -> Par
         "refusals": _refusals(story),
         "steps": _part([_step(step) for step in story.steps.values()]),
         "replies": _part([reply for step in story.steps.values() for reply in _replies(step)]),
+        "asked": _part(list(server_replies(events))),
         "path": started.get("path") or started.get("playbook", ""),
         "digest": started.get("digest", ""),
         "params": [(name, value, started.get("sources", {}).get(name, "?")) for name, value in _params(started)],
@@ -81,7 +83,7 @@ def _page(events: Sequence[Record], story: Story, playbook: PlaybookText) -> Par
         "events": _events(events),
         "footer": _footer(events, started),
     }
-    missing = {"servers": not before, "replies": not page["replies"]["rows"]}
+    missing = {"servers": not before, "replies": not page["replies"]["rows"] and not page["asked"]["rows"]}
     return {**page, "contents": [(id_, name) for id_, name in CONTENTS if not missing.get(id_)]}
 
 
@@ -100,8 +102,10 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
         yield "would take" if state.dry_run else "took", format_seconds(story.seconds)
         yield "by", str(state.started["who"])
     if counts[0] and counts[1]:
-        yield "voters", f"{counts[0].voters} → {counts[1].voters}"
-        yield "more that may fail", f"{counts[0].tolerance} → {counts[1].tolerance}"
+        before = state.leaderless or counts[0]
+        yield "voters", f"{before.voters} → {counts[1].voters}"
+        tolerated = "no leader" if state.leaderless else counts[0].tolerance
+        yield "more that may fail", f"{tolerated} → {counts[1].tolerance}"
     removed = sum(removal.state in ("gone", "foretold") for removal in state.removals)
     if removed:
         yield "would be removed" if state.dry_run else "removed", format_count(removed, "server")

@@ -188,6 +188,7 @@ def words_of(record: Record) -> list[str]:
 _TEXTS: Mapping[str, Callable[[Record], list[str]]] = {
     "run.started": _started,
     "cluster.looked": _looked,
+    "cluster.replied": lambda r: [f"note: {r['trouble']}"] if r.get("trouble") else [],
     "step.waiting": lambda r: [f"{_waiting(r)} {r['seconds']:g} s: {r['reason']}{_so_far(r)}"],
     "step.skipped": lambda r: [r["message"]],
     "step.completed": lambda r: [r["message"]],

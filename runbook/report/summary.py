@@ -13,6 +13,7 @@ from runbook.raft.quorum import VoterCounts, failure_tolerance
 from runbook.removals import Removal
 from runbook.report.foreseen import foreseen, would_do
 from runbook.report.times import format_moment, format_seconds, seconds_between
+from runbook.report.what_next import what_next
 from runbook.run_state import RunState
 
 LABEL_WIDTH = 19
@@ -47,7 +48,7 @@ def summary_rows(progress: RunState, run: str, *, at_work: bool = False) -> list
     """All of it but the headline and where the record lies."""
     rows = [*_times(progress), *_changed(progress, run), *_passed_over(progress), *_unknown(progress)]
     rows += [("state snapshot", _kept(kept, progress, run)) for kept in state_snapshots(progress)]
-    return [*rows, *_numbers(progress), *foreseen(progress), *([] if at_work else _next(progress, run))]
+    return [*rows, *_numbers(progress), *foreseen(progress), *([] if at_work else what_next(progress, run))]
 
 
 def headline(progress: RunState, *, at_work: bool = False) -> str:
@@ -119,7 +120,8 @@ def _numbers(progress: RunState) -> list[Row]:
     before, after = progress.before, progress.now
     if not before or not after:
         return []
-    return [("voters", f"{_count(before)} -> {_count(after)}"), ("failure tolerance", tolerance_in_words(progress))]
+    began = f"{_count(progress.leaderless)}, no leader" if progress.leaderless is not None else _count(before)
+    return [("voters", f"{began} -> {_count(after)}"), ("failure tolerance", tolerance_in_words(progress))]
 
 
 def _count(counts: VoterCounts) -> str:
@@ -135,6 +137,8 @@ def tolerance_in_words(progress: RunState) -> str:
     before, after, lowest = progress.before, progress.now, progress.lowest
     if before is None or after is None or lowest is None:
         return "not known"
+    if progress.leaderless is not None:
+        return f"no leader before -> {after.tolerance}"
     dip = lowest.tolerance < min(before.tolerance, after.tolerance)
     numbers = f"{before.tolerance} -> {f'{lowest.tolerance} -> ' if dip else ''}{after.tolerance}"
     if not progress.gone:
@@ -152,15 +156,6 @@ def _gain(before: VoterCounts, after: VoterCounts) -> str:
     otherwise = failure_tolerance(before.voters + 1, after.live_voters + 1)
     words = f". With a server added it is {added}; without the removal it would be {otherwise}"
     return words if after.tolerance <= before.tolerance and added > otherwise else ""
-
-
-def _next(progress: RunState, run: str) -> list[Row]:
-    """What a person does about a run that did not come to its end."""
-    if progress.started is None or progress.state not in ("running", "interrupted"):
-        return []
-    if progress.dry_run:
-        return [("next", "it was a dry run and changed nothing: run the playbook again")]
-    return [("next", f"`runbook resume {run}` goes on with it")]
 
 
 # -- what was changed

@@ -14,7 +14,9 @@ from runbook.journal.store import Record, read
 from runbook.recorded import fold_recorded
 from runbook.report.summary import kept_files
 from runbook.run_state import RunState
+from runbook.session.evidence import evidence_files
 from runbook.session.interrupts import PROCESS
+from runbook.session.journal_signature import BAD, SIGNATURE, Signed, verify_signature
 from runbook.session.run_folders import JOURNAL, PLAN, PLAYBOOK
 
 MOST_FILES = 10_000  # that are looked for in the folder of a run
@@ -35,7 +37,8 @@ class Audit:
     ``events`` have been read, the last of which has the hash ``head``; ``trouble`` says where the journal does not
     hold. ``state`` is how the run ended. ``torn_bytes`` are those of a last line that is not whole, ``cut_off`` counts
     such lines that a resumed run took away. ``later`` events follow the one whose hash was kept elsewhere; None where
-    none was given. Of ``not_covered``, files of the folder, the journal has no digest.
+    none was given. Of ``not_covered``, files of the folder, the journal has no digest. ``signature`` is what was found
+    of it, where the allowed signers were given.
     """
 
     run: str
@@ -48,15 +51,20 @@ class Audit:
     later: int | None = None
     files: tuple[FileCheck, ...] = ()
     not_covered: tuple[str, ...] = ()
+    signature: Signed | None = None
 
     @property
     def holds(self) -> bool:
         """Whether nothing speaks against the record."""
-        return not self.trouble and not any(file.trouble for file in self.files)
+        is_bad = self.signature is not None and self.signature.worth == BAD
+        return not (self.trouble or is_bad) and not any(file.trouble for file in self.files)
 
 
-def audit_run(folder: Path, kept_head: str | None = None) -> Audit:
-    """Read all of it back. ``kept_head`` is a hash that was kept elsewhere: some event must have it."""
+def audit_run(folder: Path, kept_head: str | None = None, signers: str = "", signer: str | None = None) -> Audit:
+    """Read all of it back. ``kept_head`` is a hash that was kept elsewhere: some event must have it.
+
+    With a file of allowed ``signers`` the journal's signature is verified. Raises as :func:`verify_signature`.
+    """
     path = folder / JOURNAL
     try:
         record = read(path)
@@ -69,7 +77,8 @@ def audit_run(folder: Path, kept_head: str | None = None) -> Audit:
         state = fold_recorded(record.events)
     except TransitionError as error:
         return replace(audit, trouble=f"{path}: {error}")
-    checks = tuple(check_files(folder, state))
+    kept = (_check(folder, name, digest) for name, digest in evidence_files(record.events).items())
+    checks = (*check_files(folder, state), *kept)
     return replace(
         audit,
         state=state.state,
@@ -78,6 +87,7 @@ def audit_run(folder: Path, kept_head: str | None = None) -> Audit:
         later=_events_after(record, kept_head),
         files=checks,
         not_covered=_not_covered(folder, checks),
+        signature=verify_signature(folder, record, signers, signer) if signers else None,
     )
 
 
@@ -133,6 +143,6 @@ def _not_kept(record: Record, kept_head: str | None) -> str:
 
 def _not_covered(folder: Path, checks: tuple[FileCheck, ...]) -> tuple[str, ...]:
     """By their paths in the folder. Raises nothing: what cannot be listed was not covered either."""
-    covered = {JOURNAL, PROCESS, *(check.name for check in checks)}
+    covered = {JOURNAL, SIGNATURE, PROCESS, *(check.name for check in checks)}
     found = (str((Path(at) / name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names)
     return tuple(sorted(name for name in islice(found, MOST_FILES) if name not in covered))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runbook.errors import NotStartedError
 from runbook.files import read_limited, replacing
+from runbook.session.evidence import EVIDENCE
 from runbook.session.run_folders import JOURNAL
 
 SUMS = "SHA256SUMS"
@@ -20,7 +21,7 @@ LARGEST = 256 * 1024**2  # bytes of one file
 # What the program itself writes, with no secret in it. A state snapshot holds all that the cluster knows, and what a
 # step wrote may be a secret.
 HANDED_ON = re.compile(
-    r"journal\.jsonl|playbook\.yaml|plan\.json|by-hand\.md|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json"
+    r"journal\.(?:jsonl|sig)|evidence/[0-9a-f]{64}\.txt|playbook\.yaml|plan\.json|by-hand\.md|report\.html|recovery-plan\.txt|snapshot(\.\d+)?\.json"
 )
 
 
@@ -41,7 +42,9 @@ def export_run(folder: Path, target: Path) -> Exported:
     """
     if target.exists():
         raise NotStartedError(f"{target} is there already. Name another file with --output")
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    names = sorted(name for name in os.listdir(folder) if not name.startswith(".") and name != EVIDENCE)
+    if (kept := folder / EVIDENCE).is_dir() and not kept.is_symlink():
+        names += sorted(f"{EVIDENCE}/{name}" for name in os.listdir(kept) if not name.startswith("."))
     ours = (name for name in names if HANDED_ON.fullmatch(name) and not (folder / name).is_symlink())
     files = {name: _content(folder / name) for name in ours}
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runbook.clock import Clock
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster, reason_not_permitted
+from runbook.cluster.replies import handing_replies_to
 from runbook.cluster_events import ConfirmedOff, LeftOutListed
 from runbook.engine.execute import REMOVES, Ending, execute
 from runbook.engine.plan import Plan
@@ -32,7 +33,9 @@ from runbook.secrets import SecretStore
 from runbook.session.by_hand import ByHandFile, kind_of
 from runbook.session.cluster_lock import ClusterLock, Overrides
 from runbook.session.cooldown import CooldownGuard
+from runbook.session.evidence import EvidenceKeeper
 from runbook.session.interrupts import RunInterrupts, SignalInterrupts, ThreadInterrupts, note_process
+from runbook.session.journal_signature import sign_journal
 from runbook.session.left_out import left_out_of, probe_left_out, write_list
 from runbook.session.report_file import write_report_if_possible
 from runbook.steps.context import Agreement
@@ -74,6 +77,7 @@ class RunOptions:
     ``keep_tracebacks``: in the journal, where somebody looks for a fault of the program.
     ``planning``: a plan is made of this dry run, so nobody can have signed it yet.
     ``unattended``: nobody watches, whatever the playbook says; a resumed run is what it began as.
+    ``sign_with``: the SSH key that signs the journal's head as the process ends.
     """
 
     choice: ClusterChoice = BY_ENVIRONMENT
@@ -86,15 +90,17 @@ class RunOptions:
     confirmed_off: Mapping[str, str] = field(default_factory=dict)
     planning: bool = False
     unattended: bool = False
+    sign_with: str = ""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How it ended, and all that its events tell."""
+    """How it ended, and all that its events tell. ``unsigned`` says why its journal is not, where it was wanted."""
 
     ending: Ending
     state: RunState
     folder: Path
+    unsigned: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,9 @@ class RunSession:
         interrupts, claimed_before = interrupts or SignalInterrupts(), self.state.peers
         self.secret_store.learn(self.cluster.secrets)
         self.secret_store.foresee(self.plan.playbook.secrets)
-        with interrupts.caught(), note_process(self.folder):
-            emit = self._emitting(interrupts, write)
+        evidence = EvidenceKeeper(self.folder, self.secret_store.hide)
+        with interrupts.caught(), note_process(self.folder), handing_replies_to(evidence.take):
+            emit = self._emitting(interrupts, write, evidence)
             lock = ClusterLock(
                 self.plan.run, self.state_folder, operator.name, emit, self.options.overrides, self.clock
             )
@@ -147,9 +154,11 @@ class RunSession:
             ending = execute(self.plan, self._services(operator, emit, lock, interrupts), self.state)
             with contextlib.suppress(OSError):  # then its name stays in the lock, and the next run is told
                 lock.release(claimed_before)
+            key = self.options.sign_with
+            unsigned = sign_journal(self.folder, self.journal.head, key) if key else ""
             if self.reports:
                 write_report_if_possible(self.folder, self.secret_store.hide)  # a signal does not cut it through
-        return RunResult(ending, self.state, self.folder)
+        return RunResult(ending, self.state, self.folder, unsigned)
 
     def _services(self, operator: Operator, emit: Emit, lock: ClusterLock, interrupts: RunInterrupts) -> RunServices:
         cooldown = CooldownGuard(self.plan, self.state_folder, lock.set_aside, self.clock)
@@ -229,13 +238,19 @@ class RunSession:
         if reason is not None:
             raise RefusedError(reason)
 
-    def _emitting(self, interrupts: RunInterrupts, write: EventWriter) -> Emit:
-        """The journal first, with no secret in it, then the state; a lost terminal does not end the run."""
+    def _emitting(self, interrupts: RunInterrupts, write: EventWriter, evidence: EvidenceKeeper) -> Emit:
+        """The journal first, with no secret in it, then the state; a lost terminal does not end the run.
+
+        What servers answered since the event before stands before the event, in the journal alone.
+        """
         by_hand = ByHandFile(self.plan, kind_of(self.cluster.name), self.folder, self.secret_store.hide)
         changes = self.plan.changes and not self.options.dry_run
 
         def emit(event: Event) -> None:
             with interrupts.held():
+                if self.state.state == "running" and (told := evidence.told()) is not None:
+                    kept = {"at": self.clock.now(), **self.secret_store.hide(told.record())}
+                    self.journal.append(kept, durable=False)
                 record = {"at": self.clock.now(), **self.secret_store.hide(event.record())}
                 self.journal.append(record, durable=event.durable)
                 self.state.apply(record, view=getattr(event, "view", None), moment=self.clock.monotonic())

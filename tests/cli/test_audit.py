@@ -69,7 +69,7 @@ def test_json_has_the_same(folder: Path) -> None:
         None,
         ["by-hand.md", "report.html"],
     )
-    assert [(file["name"], file["trouble"]) for file in told["files"]] == [
+    assert [(file["name"], file["trouble"]) for file in told["files"] if "evidence/" not in file["name"]] == [
         ("playbook.yaml", ""),
         ("snapshot.json", ""),
         ("state.snap", ""),

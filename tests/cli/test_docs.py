@@ -70,3 +70,10 @@ def test_a_terminal_is_given_the_page_by_its_pager(tmp_path: Path) -> None:
     os.close(theirs)
     os.close(ours)
     assert (tmp_path / "paged").read_text(encoding="utf-8").rstrip() == NAMES["words"].read_text("utf-8").rstrip()
+
+
+def test_no_line_of_the_list_of_verbs_is_cut_at_80_columns() -> None:
+    """A sentence that ends in dots says nothing of what it leaves out."""
+    done = runbook({**os.environ, "COLUMNS": "80"}, "--help")
+    assert [line for line in done.stdout.splitlines() if "..." in line and "[ARGS]" not in line] == []
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())

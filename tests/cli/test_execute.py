@@ -37,13 +37,15 @@ def test_a_dead_follower_is_removed_by_one_request_and_a_second_run_finds_nothin
     folder = Path(done.stdout.rpartition("record")[2].strip())
     assert {path.name for path in folder.iterdir()} == {
         "by-hand.md",
+        "evidence",
         "journal.jsonl",
         "playbook.yaml",
         "report.html",
         "snapshot.json",
         "state.snap",
     }
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()} == {0o600}
+    assert stat.S_IMODE((folder / "evidence").stat().st_mode) == 0o700
     again = runbook(environment(lab, asked), "execute", PLAYBOOK, *QUICK)
     assert (again.returncode, len(changes(lab))) == (0, 1), again.stderr
     assert "remove-dead-peers: nothing to do" in again.stdout

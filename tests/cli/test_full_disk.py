@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -17,6 +17,7 @@ from runbook.journal.store import read
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import PLAYBOOK, QUICK, changes, environment, followers, runbook, start
 
+LIMIT = resource.RLIMIT_FSIZE
 WORDS = ("execute", PLAYBOOK, *QUICK, "--log-format", "text")
 
 
@@ -38,18 +39,20 @@ def test_a_journal_that_cannot_grow_stops_the_run_before_anything_is_asked_for(
     lab: SimulatedLab, state_dir: Path
 ) -> None:
     """The disk takes half of the intent: the intent is not on record, so the removal is not sent (I5, I7)."""
-    where = environment(lab, followers(lab)[-1])
-    assert runbook(where, "execute", PLAYBOOK, *QUICK, "--dry-run").returncode == 0
-    text = newest_journal(state_dir).read_bytes()
-    shutil.rmtree(state_dir / "runs")
-    room = text.index(b'"removal.would_be_requested"') - 40  # in the middle of where the intent will be
+    where, write, (soft, hard) = environment(lab, followers(lab)[-1]), os.write, resource.getrlimit(LIMIT)
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    def write_in_room(handle: int, data: bytes) -> int:
+        if b'"removal.requested"' in data:
+            resource.setrlimit(LIMIT, (os.fstat(handle).st_size + len(data) // 2, hard))
+        try:
+            return write(handle, data)
+        finally:
+            resource.setrlimit(LIMIT, (soft, hard))
 
-    process = start(where, *WORDS, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limit)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, changes(lab)) == (1, []), said
+    with patch("runbook.journal.store.os.write", write_in_room):
+        done = runbook(where, *WORDS)
+    said = done.stderr
+    assert (done.returncode, changes(lab)) == (1, []), said
     assert said.splitlines()[-1].startswith(f"runbook: {newest_journal(state_dir)}: ")
     assert "No further change will be made" in said
     assert "Traceback" not in said

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from runbook.engine.plan import bind_plan
 from runbook.events import RunCompleted, RunFailed, RunRefused
+from runbook.playbook.params import bind_params
+from runbook.playbook.parser import parse_playbook
+from runbook.raft.removal import refusal_over_max_changes
+from runbook.steps.registry import CATALOG
 from tests.engine.commands import INNER, MINE, REMOVALS, RETRY, TOUCH, code_of, commands, done, flaky
+from tests.engine.fake import PLAYBOOK
 from tests.engine.test_resume import resumed
 
 
@@ -18,6 +24,16 @@ def test_commands_are_counted_as_removals_are(tmp_path: Path, mark: Path) -> Non
     assert isinstance(ending, RunRefused)
     assert (ending.code, ending.step, done(mark)) == ("TooManyChanges", "third", ["first", "second"])
     assert "that would be change 3 of this run, and its guard max_changes is 2" in ending.message
+
+
+def test_a_guard_that_is_a_param_is_called_as_whoever_runs_it_sets_it() -> None:
+    """They may never have read the playbook's guards."""
+    playbook = parse_playbook(PLAYBOOK.read_bytes(), str(PLAYBOOK), CATALOG)
+    policy = bind_plan(playbook, "run", bind_params(playbook, {})).policy
+    refusal = str(refusal_over_max_changes(policy, 2))
+    assert "its param max_removals is 2" in refusal
+    assert "give --param max_removals=3 or run again" in refusal
+    assert "max_changes" not in refusal
 
 
 def test_a_command_leaves_one_removal_less(tmp_path: Path) -> None:

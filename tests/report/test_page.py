@@ -187,6 +187,20 @@ def test_the_report_of_ten_thousand_events_is_small_and_drawn_soon() -> None:
     assert took < 2.0, took  # below 1 s where nothing else fills the caches
 
 
+def test_the_replies_of_a_long_run_leave_the_report_small() -> None:
+    """Each with another body, in the characters that take the most room."""
+    told, body = many(), ('<"\u202e' * 1024)[:2048]
+    reply = {"method": "GET", "url": "http://a/v1/agent/self", "status": 200, "length": 2048}
+    names = [f"{number:064x}" for number in range(2000)]
+    more = [
+        {"at": told[1]["at"], "kind": "cluster.replied", "replies": [{**reply, "sha256": name}], "bodies": {name: body}}
+        for name in names
+    ]
+    whole = [told[0], *more, *told[1 : 10_000 - len(more)]]
+    html = format_page(whole, fold_recorded(whole), PlaybookText(PLAYBOOK))
+    assert (len(whole), "and 1800 more" in html, len(html.encode()) < 2_000_000) == (10_000, True, True), len(html)
+
+
 @needs_browser
 def test_the_report_of_ten_thousand_events_opens_at_once(page: Page, tmp_path: Path) -> None:
     """Below a second on two cores that do nothing else; here other tests run beside it."""

@@ -45,6 +45,25 @@ def test_a_change_that_was_begun_and_never_ended_is_not_known_and_the_next_comma
     assert f"next               `runbook resume {RUN}` goes on with it" in seen
 
 
+def test_after_a_failure_the_next_commands_are_named() -> None:
+    """A dry run is never gone on with, and by hand is done what a run that changed something has left."""
+    seen = told(*begun("boom"), failed("boom"), FAILED)
+    mend = f"`runbook show {RUN}` tells all. Mend the cause, then `runbook resume {RUN}` goes on with it"
+    mend = f"next               {mend}"
+    assert f"{mend}; or `runbook print --run {RUN}`, and do the rest by hand" in seen
+    assert mend in told(started("boom"), failed("boom"), FAILED)
+    assert not [line for line in told(*begun("touch"), completed("touch"), COMPLETED) if line.startswith("next")]
+
+
+def test_a_cluster_that_nobody_led_did_not_have_the_numbers_before_that_it_has_afterwards() -> None:
+    """Of a lost quorum `2 -> 2` reads as if nothing had been wrong."""
+    seen = told(started("a"), looked(3, 1, None), looked(1, 1), looked(2, 2), COMPLETED)
+    assert "voters             3 (1 alive), no leader -> 2 (2 alive)" in seen
+    assert "failure tolerance  no leader before -> 0" in seen
+    led = told(started("a"), looked(3, 2), looked(3, 1, None), looked(2, 2), COMPLETED)
+    assert "voters             3 (2 alive) -> 2 (2 alive)" in led
+
+
 def test_of_many_changes_the_first_are_told_and_the_rest_is_counted() -> None:
     """A block over a hundred hosts does not fill the screen."""
     many = [event for number in range(29) for event in (*begun(f"s{number}"), completed(f"s{number}"))]
