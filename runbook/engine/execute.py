@@ -147,7 +147,7 @@ def _undecided(plan: Plan, state: RunState) -> RunRefused | None:
 def _summary(plan: Plan, state: RunState) -> str:
     if state.gone:
         return "would recover the cluster" if state.dry_run else "recovered"
-    if _step_of(plan, REMOVES):
+    if _step_of(plan, REMOVES) and not state.changes:
         return "nothing to do"
     return "done, as a dry run: nothing was changed" if state.dry_run else "done"
 
