@@ -12,7 +12,7 @@ from runbook.cli.options import FORMAT, INVENTORY, completes, parse_labels, pars
 
 @click.group()
 def fleet() -> None:
-    """Many clusters of the inventory: run a playbook on each, and see how all of them stand."""
+    """Run a playbook on many clusters, and see how all stand."""
 
 
 @fleet.command()

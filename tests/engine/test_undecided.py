@@ -64,7 +64,7 @@ def test_who_was_proven_dead_in_a_run_that_was_refused_is_not_called_unknown(tmp
     )
     ending = refused.execute()
     assert isinstance(ending, RunRefused), ending
-    assert "that would be change 2 of this run, and its guard max_changes is 1" in ending.message
+    assert "that would be change 2 of this run, and its param max_removals is 1" in ending.message
     told = last_lines(refused)
     assert "not removed        s4.global, s5.global: proven dead, and still in the configuration" in told
     assert "unknown" not in told

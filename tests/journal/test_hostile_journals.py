@@ -76,7 +76,8 @@ def record(lab: SimulatedLab, state_dir: Path) -> tuple[Events, dict[str, bytes]
     assert done.returncode == 0, done.stderr
     (folder,) = (state_dir / "runs").iterdir()
     events = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "journal.jsonl"}
+    others = [path for path in folder.iterdir() if path.is_file() and path.name != "journal.jsonl"]
+    files = {path.name: path.read_bytes() for path in others}
     shutil.rmtree(state_dir)
     lab.restart(dead)
     return [{key: value for key, value in event.items() if key not in ("hash", "previous")} for event in events], files
