@@ -256,7 +256,7 @@ def _gave_up(guard: RequestGuard, request: _Request, timeout: float) -> NoAnswer
     else:
         reach, what, advice = Reach.ACCEPTED, "no whole answer", "The server accepts connections and may be frozen"
     unsent = ErrorKind.UNREACHABLE if request.changes else ErrorKind.TIMEOUT
-    sentence = f"{request.method} {request.url}: {what} within {timeout:.3g} s"
+    sentence = f"{request.method} {request.url}: {what} within {max(0.1, round(timeout, 1)):g} s"
     return NoAnswerError(reach, _fate(guard, request, unsent), sentence, advice)
 
 
