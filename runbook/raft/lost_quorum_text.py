@@ -18,7 +18,7 @@ GROUNDS = {
     Ground.FENCED: "it is fenced: it cannot come back by itself",
     Ground.NAMED: "A PERSON SAYS THAT IT IS LOST; nothing else shows it",
 }
-WIDTH = 100
+WIDTH = 78  # of a terminal with 80 columns, so that nothing wraps it again
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 

@@ -75,7 +75,7 @@ METRICS = (
     Metric("live_voters", "Voters that answer.", lambda health: health.live_voters),
     Metric("failure_tolerance", "How many more voters may fail.", lambda health: health.failure_tolerance),
     Metric("dead", "Peers that look dead.", lambda health: health.dead),
-    Metric("unknown", "Peers of which nothing is proven.", lambda health: health.unknown),
+    Metric("unknown", "Peers that are proven neither alive nor dead.", lambda health: health.unknown),
     Metric("leader", "Whether there is a leader.", lambda health: int(health.has_leader)),
     Metric("certificate_days", "Days until the first certificate expires.", lambda health: health.certificate_days),
     Metric("clock_drift", "How far a clock is off at least.", lambda health: health.clock_drift, "s"),
