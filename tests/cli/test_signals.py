@@ -19,7 +19,7 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from tests.command_line import PLAYBOOK, QUICK, ROOT, changes, environment, followers, start
 
-MOMENTS = int(os.environ.get("SIGNAL_MOMENTS", "3"))  # nightly 100
+MOMENTS = int(os.environ.get("SIGNAL_MOMENTS", "2"))  # nightly 100
 EVENTS = 24  # of a recovery's journal; those that are drawn behind its end come too late
 APART = 0.1  # seconds; about as long as an event takes here
 STARTING = 0.5  # seconds; about as long as the program starts

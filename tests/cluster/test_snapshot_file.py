@@ -45,7 +45,7 @@ def archive(meta: Any = META, state: bytes = STATE, sums: str | None = None, *mo
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime = len(data), 1_795_660_200
             tar.addfile(entry, io.BytesIO(data))
-    return gzip.compress(packed.getvalue())
+    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:

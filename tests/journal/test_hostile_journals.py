@@ -28,7 +28,7 @@ from tests.engine.fake import FakeClock
 from tests.journal import mutations
 from tests.journal.mutations import Events
 
-JOURNALS = int(os.environ.get("JOURNALS", "60"))  # of each of the two sorts; nightly 1000
+JOURNALS = int(os.environ.get("JOURNALS", "40"))  # of each of the two sorts; nightly 1000
 PATIENCE = 20.0  # seconds for one command; each takes far below one
 BATCH = 20  # journals that lie beside each other
 NOBODY = {"NOMAD_ADDR": "http://127.0.0.1:9"}
