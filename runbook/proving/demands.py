@@ -16,7 +16,8 @@ PLAYED = frozenset({
     *("raft.snapshot", "raft.find_dead", "raft.check_quorum", "raft.check_stop", "raft.remove_peer"),
     *("raft.transfer_leadership", "raft.verify", "wait.for", "wait.until", "assert", "set", "approve", "log.message"),
     *("command.run", "playbook.run", "host.service", "file.prune", "raft.stop_frozen", "raft.add_server",
-    "raft.restore_snapshot"),
+    "raft.restore_snapshot", "raft.collect_survivors", "raft.plan_recovery", "raft.confirm_recovery", "host.backup",
+    "raft.write_peers", "raft.verify_recovery"),
 })  # fmt: skip
 NOBODY = Peer("", "", voter=False)
 CONFIRM_FOR, LOOKS = 30.0, 2  # of raft.find_dead, where it says nothing that can be known before

@@ -7,42 +7,49 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from runbook.errors import unexpected
 from runbook.hosts import scripts
 from runbook.hosts.process import SSH_FAILED, Command, Ended
 from runbook.hosts.spec import HostSpec
-from runbook.proving import oracle
+from runbook.proving import machine_files, oracle
 from runbook.proving.checks import OLDEST_EVIDENCE, Checks
 from runbook.proving.faults import AT_A_HOST_CHANGE, AT_A_HOST_LOOK, ProofFault
+from runbook.proving.machine_files import FOLDER, Tree
+from runbook.proving.recovered import Recoveries
 from runbook.proving.stage import ProofStage
 from runbook.proving.tool import Reach_
 from runbook.simulation.state import ProcessState, SimulatedServer
 
 DATA, UNIT = "/opt/nomad/data", "nomad"
 RAFT, ID_FILE = f"{DATA}/server/raft", f"{DATA}/server/node-id"
-FOLDER = "folder"
+PEERS, INFO = f"{RAFT}/peers.json", f"{RAFT}/peers.info"
 STOPS, STARTS, MEETS = 1.0, 1.0, 0.2  # seconds: for a service to stop and to start, and for a call by ssh
 ENDS = 0.1  # seconds until a process that has a signal ends
 GIVES_UP = 90.0  # seconds until systemd kills what does not stop: its TimeoutStopSec
 ANY_ADDRESS = "00000000"  # as the kernel spells it
 STOPPED, ONE_AT_A_TIME, JOINS = "quorum at a stop", "one stop at a time", "all alive at a first start"
+LOST = "quorum is lost at a stop"
 
 
 @dataclass
 class ProofMachines:
     """Those of one run. ``trees``: by server, the paths below its data folder, with the text of each file.
 
-    ``stopped`` are the servers that this run has stopped, until it starts them.
+    ``records`` are those of the run, and grow; ``stopped`` are the servers that it has stopped, until it starts them.
     """
 
     stage: ProofStage
-    trees: dict[str, dict[str, str]] = field(default_factory=dict)
+    records: Sequence[Mapping[str, Any]]
+    trees: dict[str, Tree] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    examined: dict[str, float] = field(default_factory=dict)  # when the run saw last who runs there
     asked_to_end: dict[str, int] = field(default_factory=dict)  # of frozen ones, by name: the life of the process
 
     def __post_init__(self) -> None:
-        self.stage.woken = self._woken
+        self.stage.woken, self.stage.away = self._woken, self.stopped
+        self.recoveries = Recoveries(self.stage, self.records)
 
     def specs(self) -> Mapping[str, HostSpec]:
         """As an inventory would name them."""
@@ -84,17 +91,20 @@ class ProofMachines:
             scripts.EXAMINE: ("examine", self._examine, False),
             scripts.LISTENING: ("see who listens", self._listening, False),
             scripts.KILL: ("kill", self._kill, True),
-            scripts.KIND: ("look at a path", self._kind, False),
-            scripts.MOVE_ASIDE: ("move aside", self._move_aside, True),
             scripts.RUNS_ONCE: ("see what runs once", lambda _asked: _told("no"), False),
         }
+        if script in machine_files.LOOKS:
+            what, see = machine_files.LOOKS[script]
+            return what, lambda asked: see(self._tree(asked.server), asked.arguments, asked.given), False
+        if script in machine_files.CHANGES:
+            return machine_files.CHANGES[script][0], lambda asked: self._change_files(asked, script), True
         if script not in played:
             raise unexpected(f"a proof does not play {shlex.join(words)[:60]} on a host")
         return played[script]
 
     # -- what a machine shows
 
-    def _tree(self, server: SimulatedServer) -> dict[str, str]:
+    def _tree(self, server: SimulatedServer) -> Tree:
         if server.name not in self.trees:
             self.trees[server.name] = {DATA: FOLDER}
             if server.log:
@@ -103,11 +113,13 @@ class ProofMachines:
 
     def _fill(self, server: SimulatedServer) -> None:
         """What a server has below its data folder once it has started."""
-        self.trees[server.name] |= {DATA: FOLDER, f"{DATA}/server": FOLDER, RAFT: FOLDER, ID_FILE: server.uuid}
+        folders = dict.fromkeys((DATA, f"{DATA}/server", RAFT), FOLDER)
+        self.trees[server.name] |= {**folders, ID_FILE: server.uuid, INFO: ""}
 
     def _examine(self, asked: _MachineCall) -> Ended:
         folder, id_file, _, host, port = asked.arguments
         server, tree = asked.server, self._tree(asked.server)
+        self.examined[server.name] = self.stage.now
         lives = server.process is not ProcessState.KILLED
         told = [f"held {_pid(server)} /usr/bin/nomad agent"] if lives else []
         told += [f"listens {ANY_ADDRESS}"] if lives and int(port, 16) == _port(server) else []
@@ -122,23 +134,19 @@ class ProofMachines:
         there = own in asked.arguments[1:] and asked.server.process is not ProcessState.KILLED
         return _told(f"{own} {ANY_ADDRESS}") if there else _told()
 
-    def _kind(self, asked: _MachineCall) -> Ended:
-        text = self._tree(asked.server).get(asked.arguments[0])
-        return _told("nothing" if text is None else FOLDER if text == FOLDER else "file")
-
     # -- what is done to it
 
-    def _move_aside(self, asked: _MachineCall) -> Ended:
-        path, target = asked.arguments
-        tree = self._tree(asked.server)
-        alive = asked.server.process is not ProcessState.KILLED
-        asked.checks.require(not alive, STOPPED, f"the data of {asked.server.name} is moved, and its process is there")
-        kept = target in tree
-        for each in [each for each in tree if each == path or each.startswith(f"{path}/")]:
-            text = tree.pop(each)
-            if not kept:
-                tree[target + each[len(path) :]] = text
-        return _told()
+    def _change_files(self, asked: _MachineCall, script: str) -> Ended:
+        """Never below a process that has them open."""
+        what, change = machine_files.CHANGES[script]
+        server = asked.server
+        alive = server.process is not ProcessState.KILLED and not self._started_since_look(server)
+        asked.checks.require(not alive, STOPPED, f"{what} of the data of {server.name}, and its process is there")
+        if script == scripts.COPY_ASIDE:
+            self.stage.timeline.wait(self.stage.now + machine_files.COPY)
+        if script == scripts.WRITE and asked.arguments[0] == PEERS:
+            self.recoveries.may_leave_out(asked.given, asked.checks)
+        return change(self._tree(server), asked.arguments, asked.given)
 
     def _stop(self, asked: _MachineCall) -> Ended:
         """A frozen one does not hear it: systemd kills it in the end, and nobody waits for that."""
@@ -188,6 +196,9 @@ class ProofMachines:
             if RAFT not in tree:
                 self._may_join(asked)
             self.stage.truth.back_since[server.name] = self.stage.now
+            if PEERS in tree:
+                waiting = {name: other[PEERS] for name, other in self.trees.items() if PEERS in other}
+                self.recoveries.begins_anew(server, tree.pop(PEERS), waiting, asked.checks)
             self.stage.model.restart(server.name, wiped=RAFT not in tree)
             self._fill(server)
             self.stage.timeline.wait(self.stage.now + STARTS)
@@ -204,6 +215,10 @@ class ProofMachines:
             frozen = server.process is ProcessState.FROZEN
             self._hold(checks, frozen, "I1", f"{server.name} is stopped as frozen, and it runs")
         if server.process is ProcessState.FROZEN:  # nobody counts on it
+            return
+        if leader is None and self.recoveries.is_confirmed:
+            lives = self.recoveries.quorum_lives()
+            self._hold(checks, not lives, LOST, f"{server.name} is stopped for a recovery, and a quorum lives")
             return
         if leader is None:
             self._hold(checks, False, STOPPED, f"{server.name} is stopped while nobody leads")
@@ -224,6 +239,10 @@ class ProofMachines:
         live = self.stage.truth.live_in_reach(leader, "") if leader else 0
         told = f"{name} is started as a new server, and {live} of {len(voters)} voters follow a leader"
         self._hold(asked.checks, leader is not None and live == len(voters), JOINS, told)
+
+    def _started_since_look(self, server: SimulatedServer) -> bool:
+        """By somebody else, and after this run saw last whether it runs."""
+        return self.stage.truth.back_since.get(server.name, 0.0) > self.examined.get(server.name, self.stage.now)
 
     def _hold(self, checks: Checks, held: bool, invariant: str, sentence: str) -> None:
         """What happened since a look that is young enough no tool can know."""

@@ -31,6 +31,7 @@ from runbook.proving.points import Points, Schedule
 from runbook.proving.programs import Programs
 from runbook.proving.stage import ProofStage
 from runbook.proving.tool import ProofClock, ProofCluster, ProofJournal, ProofNetwork
+from runbook.proving.truth import format_transcript
 from runbook.raft.quorum import quorum
 from runbook.run_state import RunState
 from runbook.simulation.scenario import Scenario
@@ -43,9 +44,6 @@ RECONCILE = 60.0  # seconds from one reconcile of a leader to the next
 NO_TOKEN = "00000000-0000-4000-8000-00000000dead"  # noqa: S105 - nobody has it, so no record can hold it
 WHO = "run"
 MISSED = ("no_leader", "quorum_lost", "unreachable", "timeout", "unavailable", "bug")  # kinds of failures
-LONGEST_LINE = 240  # of a transcript
-UNTOLD = ("cluster.looked", "step.waiting")  # of a transcript, as there are many of them
-"""The lines of a look and of a pause, which a reader of a transcript can do without."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,9 @@ class Performance:
         self._stage = ProofStage(cast.scenario)
         self._plan = files.place(cast.plan, cast.folder, self._stage.snapshot())
         points.keep = lambda: files.keep(cast.folder)
-        self._machines = ProofMachines(self._stage)
-        self._programs = Programs(self._stage, self._machines)
         self._records: list[Mapping[str, Any]] = []
+        self._machines = ProofMachines(self._stage, self._records)
+        self._programs = Programs(self._stage, self._machines)
         self._locked = False
         self._network: ProofNetwork | None = None
         self._ending: Ending | None = None
@@ -210,13 +208,20 @@ class Performance:
             self._stage.transcript.violated("no bug", str(getattr(ending, "message", "")))
         if isinstance(ending, RunCompleted):
             self._stays_completed(ended_at)
-        elif led and isinstance(ending, RunFailed):
+            for invariant, untrue in self._machines.recoveries.untrue_end():
+                self._stage.transcript.violated(invariant, f"{WHO}: {untrue}")
+        elif isinstance(ending, RunFailed) and (led or self._may_recover()):
             self._goes_on_well()
         for lost in files.lost_snapshots(self._records):
             self._stage.transcript.violated("snapshot", lost)
         for broken in self._stage.truth.asked.broken_promises():
             self._stage.transcript.violated("I7", broken)
         return self._schedule(ending)
+
+    def _may_recover(self) -> bool:
+        """Whether the recovery of a lost quorum that failed is to go on: nobody of the plan has died meanwhile."""
+        died = any(each.fault is ProofFault.ANOTHER_DIES for each in self._points.befallen)
+        return self._machines.recoveries.is_confirmed and not died
 
     def _has_a_leader(self) -> bool:
         truth = self._stage.truth
@@ -287,14 +292,3 @@ def _without(folders: Sequence[str], text: str) -> str:
     for folder in folders:
         text = text.replace(folder, "")
     return text
-
-
-def format_transcript(lines: list[tuple[float, str, str]]) -> list[str]:
-    """Up to the first violation, but for looks and pauses."""
-    told = []
-    for at, who, what in lines:
-        if not what.startswith(UNTOLD):
-            told.append(f"{at:9.3f}  {who:<9}  {what[:LONGEST_LINE]}")
-        if who == "VIOLATION":
-            break
-    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from runbook.lab.virtual.approach import Approach, Shape
 from runbook.lab.virtual.world import RehearsedWorld
@@ -26,6 +26,8 @@ class ProofStage(RehearsedWorld):
         self.links = self.network.links
         self.lost_probes: Mapping[str, float] = {}
         self.truth = Truth(self.model, self)
+        self.probed_at = float("-inf")  # when the run tried ports last, in a look or beside one
+        self.away: Collection[str] = frozenset()  # whom the run has stopped, until it starts them
         self.woken: Callable[[SimulatedServer], None] = lambda _server: None
         self._open = self.links.approach
         self._leader_seen = self.model.leader()
@@ -79,8 +81,9 @@ class ProofStage(RehearsedWorld):
         if fault is ProofFault.ONE_RETURNS:
             listed = {peer.id for peer in leader.peers} if leader else set()
             born = [server for server in servers if server.log]  # nobody else starts one that never ran
+            # First who was removed; whom this run has stopped hardly anybody else starts.
             dead = [server for server in born if server.process is ProcessState.KILLED]
-            for server in sorted(dead, key=lambda server: server.raft_id in listed):  # first who was removed
+            for server in sorted(dead, key=lambda each: (each.name in self.away, each.raft_id in listed)):
                 self.truth.back_since[server.name] = self.timeline.now
                 self.links.gone.discard(server.name)
                 self.model.restart(server.name)

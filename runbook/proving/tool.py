@@ -35,7 +35,7 @@ class ProofNetwork(VirtualNetwork):
 
     def __init__(self, stage: ProofStage, checks: Checks, reach: Reach_) -> None:
         super().__init__(stage.network, stage.timeline, stage.headers)
-        self._checks = checks
+        self._stage, self._checks = stage, checks
         self._reach = reach
         self._sent: list[SentRequest] = []
         self._fills_a_file = False
@@ -44,6 +44,13 @@ class ProofNetwork(VirtualNetwork):
     def ask(self, url: str, method: str, path: str, *, timeout: float, into: IO[bytes] | None, **more: Any) -> Reply:
         self._fills_a_file = into is not None
         return super().ask(url, method, path, timeout=timeout, into=into, **more)
+
+    def probe(self, address: str) -> Reach:
+        self._once(self._tries_a_port)
+        return super().probe(address)
+
+    def _tries_a_port(self) -> None:
+        self._stage.probed_at = self._stage.now
 
     def monotonic(self) -> float:
         return float(self._once(super().monotonic))

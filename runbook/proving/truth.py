@@ -16,6 +16,8 @@ from runbook.simulation.cluster import SimulatedCluster
 from runbook.simulation.state import ProcessState, SimulatedServer
 
 IN_FLIGHT = 25.0  # seconds; above the adapter's time-out of a change
+LONGEST_LINE = 240  # of a transcript
+UNTOLD = ("cluster.looked", "step.waiting")  # of a look and a pause, which a reader of a transcript can do without
 MOMENT = 0.2  # seconds; what happened so shortly before a look began may not have shown itself in it yet
 
 
@@ -150,3 +152,14 @@ def brief(record: Mapping[str, Any]) -> str:
     """A record in one line of the story."""
     kept = {key: value for key, value in record.items() if key not in ("kind", "at", "index", "output", "params")}
     return f"{record['kind']} {' '.join(f'{key}={value}' for key, value in kept.items())}"
+
+
+def format_transcript(lines: list[tuple[float, str, str]]) -> list[str]:
+    """Up to the first violation, but for looks and pauses."""
+    told = []
+    for at, who, what in lines:
+        if not what.startswith(UNTOLD):
+            told.append(f"{at:9.3f}  {who:<9}  {what[:LONGEST_LINE]}")
+        if who == "VIOLATION":
+            break
+    return told

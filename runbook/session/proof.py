@@ -14,8 +14,11 @@ from runbook.redaction import Redactor
 from runbook.session.open_run import RunRequest, plan_of
 
 RECOVERIES, RESTARTS, OTHERS = ("two-dead", "dead-follower"), ("healthy",), ("healthy", "dead-follower")
-"""The shipped scenarios on which a playbook is played that removes servers, one that stops them, and any other."""
-STOPS = ("host.service", FREEZES)
+LOST = ("quorum-lost", "quorum-lost-machine-off")
+"""The shipped scenarios on which a playbook is played that removes servers, one that stops them, any other, and one
+that recovers a lost quorum.
+"""
+STOPS, COLLECTS = ("host.service", FREEZES), "raft.collect_survivors"
 
 
 def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor: Redactor) -> Plan:
@@ -31,6 +34,8 @@ def plan_to_prove(request: RunRequest, environment: Mapping[str, str], redactor:
 def scenarios_for(plan: Plan) -> tuple[str, ...]:
     """The names of the scenarios on which it is played."""
     steps = list(plan.playbook.every_step())
+    if any(step.uses == COLLECTS for step in steps):
+        return LOST
     if any(step.uses in STOPS for step in steps):
         return RESTARTS
     adds = any(step.uses == ADDS for step in steps)  # one at a time: where two are dead, others come first

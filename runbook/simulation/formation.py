@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from runbook.raft.model import Configuration, Peer
 from runbook.simulation.cluster import SimulatedCluster
-from runbook.simulation.state import LogEntry
+from runbook.simulation.state import LogEntry, SimulatedServer
 
 
 def demote(model: SimulatedCluster, names: tuple[str, ...]) -> None:
@@ -27,6 +27,15 @@ def leave_out(model: SimulatedCluster, names: tuple[str, ...]) -> None:
         for other in model.state.servers.values():
             other.gossip.pop(name, None)
             other.health = tuple(row for row in other.health if row.id not in ids) if other.health else other.health
+
+
+def recover(server: SimulatedServer, configuration: Configuration) -> None:
+    """As Raft's own recovery does before a start: all of its log is applied, committed or not, and becomes a snapshot
+    with this configuration (docs/servers/raft.md#recovery-by-peersjson).
+    """
+    first, *others = (replace(entry, configuration=None) for entry in server.log)
+    server.log = [replace(first, configuration=configuration), *others]
+    server.committed = len(server.log)
 
 
 def _form(model: SimulatedCluster, peers: Callable[[tuple[Peer, ...]], tuple[Peer, ...]]) -> None:

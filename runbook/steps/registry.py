@@ -31,7 +31,7 @@ MODULES = {  # by step type, in the order in which they are shown; each lists it
     "raft.plan_recovery": "raft.plan_recovery",
     "raft.confirm_recovery": "raft.recovery",
     "raft.write_peers": "raft.recovery",
-    "raft.verify_recovery": "raft.recovery",
+    "raft.verify_recovery": "raft.verify_recovery",
     "raft.force_new_cluster": "raft.new_cluster",
     "raft.join_empty": "raft.new_cluster",
     "raft.add_server": "raft.add_server",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from runbook.errors import StepError
+from runbook.cluster.port import Cluster
+from runbook.errors import RefusedError, StepError
 from runbook.hosts.spec import host_map, host_spec
+from runbook.raft.model import Reach
+from runbook.steps.context import StepContext
 from tests.steps.world import World
 
 GOOD: dict[str, Any] = {"ssh": "admin@10.0.0.11", "data_folder": "/opt/consul", "service": {"unit": "consul"}}
@@ -89,9 +93,30 @@ def test_a_server_that_does_not_start_is_said(host: dict[str, Any], tmp_path: Pa
         world.run("host.service", host=host, do="start", within=1.0)
 
 
+PLAN = {
+    "method": "peers.json",
+    "peers_json": "[]\n",
+    "raft_folder": "raft",
+    "like": "peers.info",
+    "survivors": [{"address": "10.0.0.1:8300"}],
+    "left_out": [{"name": "s3.global", "address": "10.0.0.3:8300"}, {"name": "old", "address": "10.0.0.1:8300"}],
+}
+
+
+def context_with(context: StepContext, reach: Reach) -> StepContext:
+    """One whose cluster has this to say of the port of s3, and is asked of no other."""
+
+    class Ports:
+        def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
+            assert list(addresses) == ["10.0.0.3:8300"]
+            return {"10.0.0.3:8300": reach}
+
+    return replace(context, cluster=cast("Cluster", Ports()))
+
+
 def test_a_file_is_written_only_for_a_confirmed_plan_and_a_stopped_server(host: dict[str, Any], tmp_path: Path) -> None:
-    """What is in it is what a person has agreed to in this run."""
-    world, plan = World(tmp_path), {"peers_json": "[]\n", "raft_folder": "raft", "like": "peers.info"}
+    """What is in it is what a person has agreed to in this run; and not where a server that it leaves out is back."""
+    world, plan = World(tmp_path), PLAN
     with pytest.raises(StepError, match="no raft.confirm_recovery of this run has confirmed this plan"):
         world.run("raft.write_peers", host=host, plan=plan)
     context = world.context()
@@ -101,6 +126,10 @@ def test_a_file_is_written_only_for_a_confirmed_plan_and_a_stopped_server(host: 
     with pytest.raises(StepError, match="Stop every survivor first"):
         world.run("raft.write_peers", context, host=host, plan=plan)
     world.run("host.service", host=host, do="stop")
+    with pytest.raises(RefusedError, match=r"no survivor begins anew without s3.global: the Raft port accepts"):
+        world.run("raft.write_peers", context_with(context, Reach.ACCEPTED), host=host, plan=plan)
+    assert not (tmp_path / "data" / "raft" / "peers.json").exists()
+    context = context_with(context, Reach.REFUSED)
     told = [world.run("raft.write_peers", context, host=host, plan=plan)[1]["changed"] for _ in range(2)]
     assert told == [True, False]
     assert (tmp_path / "data" / "raft" / "peers.json").read_text() == "[]\n"

@@ -40,13 +40,13 @@ FORCE_NEW_CLUSTER = StepDeclaration(
 
 
 def force_new_cluster(context: StepContext, arguments: dict[str, Any]) -> StepResult:
-    """Raises StepError where the server runs, or does not come to lead itself."""
+    """Raises StepError where the server runs, or does not come to lead itself; RefusedError as raft.write_peers."""
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "the furthest survivor"
         return StepResult(f"would start etcd once with --force-new-cluster on {where}", {}, Label.UNKNOWN)
     from runbook.hosts.process_command import process_command
     from runbook.steps.raft.joining import MODE, start_once
-    from runbook.steps.raft.recovery import require_confirmed
+    from runbook.steps.raft.recovery import refuse_if_left_out_lives, require_confirmed
 
     plan, host, within = arguments["plan"], _stopped_host(context, arguments["host"]), context.left(arguments["within"])
     require_confirmed(context, plan)
@@ -54,6 +54,7 @@ def force_new_cluster(context: StepContext, arguments: dict[str, Any]) -> StepRe
     done = f"{host.spec.data_folder}.forced-{context.folder.name}"
     if host.kind_of(done) == "file":
         return StepResult(f"{host.spec.label}: it was done before, as {done} says", {"changed": False})
+    refuse_if_left_out_lives(context, plan)
     start_once(host, process_command(row["command"]), row["config"], {"force-new-cluster": True}, within)
     host.write_file(done, "etcd began a new cluster here\n", mode=MODE, like=host.spec.data_folder)
     return StepResult(f"{host.spec.label}: it has begun a cluster of its own", {"changed": True})

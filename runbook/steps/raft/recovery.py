@@ -1,5 +1,5 @@
-"""A lost quorum whose recovery is planned: agreed to (``raft.confirm_recovery``), done by peers.json
-(``raft.write_peers``), and seen to be done (``raft.verify_recovery``).
+"""A lost quorum whose recovery is planned: agreed to (``raft.confirm_recovery``) and done by peers.json
+(``raft.write_peers``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from runbook.steps.raft.recovery_by_hand import follow_plan
 from runbook.text import is_known, shown
 
 if TYPE_CHECKING:
-    from runbook.raft.model import ClusterView
     from runbook.steps.context import StepContext
 
 CONFIRM_RECOVERY = StepDeclaration(
@@ -104,6 +103,23 @@ def refuse_unless_still_lost(context: StepContext, plan: Mapping[str, Any]) -> N
     )
 
 
+def refuse_if_left_out_lives(context: StepContext, plan: Mapping[str, Any]) -> None:
+    """Asked once more just before a survivor begins anew: the copies may have taken long. Raises RefusedError (I16)."""
+    from runbook.raft.model import Reach
+    from runbook.raft.removal import Refusal
+
+    survivors = {row["address"] for row in plan["survivors"]}
+    names = {row["address"]: row["name"] for row in plan["left_out"] if row["address"] not in survivors}
+    reached = context.cluster.probe(names)
+    back = [name for address, name in names.items() if reached.get(address) is Reach.ACCEPTED]
+    if not back:
+        return
+    sentence = f"no survivor begins anew without {', '.join(back)}: the Raft port accepts connections again"
+    file = "" if plan["method"] != "peers.json" else f"Delete {plan['raft_folder']}/peers.json where it was written. "
+    next_action = f"{file}Start the survivors that were stopped; quorum may come back by itself: run runbook diagnose"
+    raise RefusedError(Refusal("QuorumMayReturn", sentence, next_action))
+
+
 def require_confirmed(context: StepContext, plan: Mapping[str, Any]) -> None:
     """Raises StepError for a plan that no raft.confirm_recovery of this run has confirmed."""
     state = context.state
@@ -144,7 +160,9 @@ MODE = "0640"
 
 
 def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
-    """Raises StepError where the server runs, and where the folder is not one that the file would be read in."""
+    """Raises StepError where the server runs, and where the folder is not one that the file would be read in; and
+    RefusedError where somebody who was left out is back.
+    """
     if context.dry_run:
         where = shown(arguments["host"]["server"]) if is_known(arguments["host"]) else "each survivor"
         return StepResult(f"would write peers.json on the host of {where}", {}, Label.UNKNOWN)
@@ -161,125 +179,12 @@ def write_peers(context: StepContext, arguments: dict[str, Any]) -> StepResult:
         raise unexpected(f"{host.spec.label}: there is no {info}", "Correct data_folder")
     output = {"path": path, "changed": host.read_file(path) != plan["peers_json"]}
     if output["changed"]:
+        refuse_if_left_out_lives(context, plan)
         host.write_file(path, plan["peers_json"], mode=MODE, like=info)
     return StepResult(f"{host.spec.label}: {path}", output)
-
-
-VERIFY_RECOVERY = StepDeclaration(
-    "raft.verify_recovery",
-    "Hold that the survivors have a leader, that all of them list each other and nobody who was left out, and that "
-    "each has read its peers.json. Where a server reads it as it is unsealed, somebody must do that meanwhile.",
-    Effect.READ,
-    parameters=(
-        Field("plan", "map", "the result of raft.confirm_recovery", required=True),
-        Field("within", "duration", "how long it may take, once nobody waits for a key", default=180.0, min=0),
-        Field("unseal_within", "duration", "how long those who unseal may take", default=1800.0, min=0),
-        Field("successes", "int", "how many looks in a row must show it", default=3, min=1, max=100),
-    ),
-    results=(
-        Field("voters", "int", "voters now"),
-        Field("leader", "string", "the leader's name"),
-        Field("keep_out", "list", "the names of servers that may come back with their old data"),
-    ),
-    observe="It changes nothing.",
-    shadow="It is told that it would be looked at.",
-    example=CONFIRMED
-    + """\
-- uses: raft.verify_recovery        # after they were stopped, given the file and started
-  with: { plan: "${{ confirmed }}" }
-""",
-)
-
-PAUSE = 1.0  # seconds between two looks
-WATCHED = ("id", "name", "address", "ground")  # of a server left out
-
-
-def verify_recovery(context: StepContext, arguments: dict[str, Any]) -> StepResult:
-    """Raises ClusterError where it is not so in time, and StepError where a file was not read."""
-    from runbook.clock import wait
-    from runbook.cluster_events import LeftOutListed
-    from runbook.errors import ClusterError, ErrorKind
-
-    if context.dry_run:
-        told = "would look for a leader, and that all survivors agree"
-        return StepResult(told, {}, Label.UNKNOWN, context.left(arguments["within"]))
-    plan = arguments["plan"]
-    _wait_for_keys(context, plan, context.left(arguments["unseal_within"]))
-    within = context.left(arguments["within"])
-
-    def agreed() -> bool | None:
-        return _agree(context.look(), plan) or None
-
-    if wait(context.clock, agreed, every=lambda *_: PAUSE, within=within, successes=arguments["successes"]) is None:
-        what = f"the survivors have no leader, or do not agree, after {within:g} s"
-        raise ClusterError(
-            ErrorKind.TIMEOUT, what, "Read the log of each: did it read peers.json? Then resume this run"
-        )
-    view = context.state.looks[-1]
-    _refuse_unread_files(plan)
-    leader = view.configuration.peer(view.leader_id or "") if view.configuration else None
-    voters = len(view.configuration.voters) if view.configuration else 0
-    watched = [{key: row[key] for key in WATCHED} for row in plan["left_out"] if row["may_return"]]
-    keep_out = [row["name"] for row in watched]
-    lines = [f"{leader.label if leader else 'a server'} leads {voters} voters, and all survivors agree"]
-    if keep_out:
-        names = ", ".join(keep_out)
-        lines.append(f"KEEP OUT, until its Raft folder was moved aside as {plan['path']} says: {names}")
-        lines.append(
-            "runbook check is CRITICAL where one is back, until runbook ack --left-out NAME says it is kept out"
-        )
-        context.emit(LeftOutListed(context.step, tuple(sorted(view.identities)), tuple(watched)))
-    output = {"voters": voters, "leader": leader.label if leader else None, "keep_out": keep_out}
-    return StepResult("\n".join(lines), output)
-
-
-def _wait_for_keys(context: StepContext, plan: Mapping[str, Any], within: float) -> None:
-    """Until none of the survivors is sealed. Each that is is named with the command, whenever it is another one."""
-    from runbook.clock import wait
-    from runbook.errors import ClusterError, ErrorKind
-    from runbook.events import Waiting
-
-    survivors = {row["id"] for row in plan["starts"]}
-    told: list[str] = []
-
-    def unsealed() -> bool | None:
-        view = context.look()
-        sealed = [v for v in view.vantages if v.waits_for is not None and v.expected_id in (None, *survivors)]
-        words = "; ".join(f"{said.url} waits for {said.waits_for}. {said.settled_by}" for said in sealed)
-        if words and [words] != told:
-            told[:] = [words]
-            context.emit(Waiting(context.step, round(within, 1), words))
-        return None if sealed else True
-
-    if wait(context.clock, unsealed, every=lambda *_: PAUSE, within=within) is None:
-        raise ClusterError(ErrorKind.TIMEOUT, f"after {within:g} s {told[0]}", "Unseal it, then resume this run")
-
-
-def _agree(view: ClusterView, plan: Mapping[str, Any]) -> bool:
-    """Every survivor answers, and each holds the leader's configuration, with all of them in it and nobody left out."""
-    if view.configuration is None or view.leader_id is None:
-        return False
-    survivors = {row["id"] for row in plan["starts"]}
-    left_out = {row["id"] for row in plan["left_out"]}
-    held = {v.server_id: v.configuration for v in view.answering if v.configuration is not None}
-    listed = {peer.id for peer in view.configuration.peers}
-    if not survivors <= held.keys() or not survivors <= listed or listed & left_out:
-        return False
-    return all(held[each].fingerprint == view.configuration.fingerprint for each in survivors)
-
-
-def _refuse_unread_files(plan: Mapping[str, Any]) -> None:
-    from runbook.hosts.host import open_host
-
-    for row in plan["starts"]:
-        host = open_host(row["host"])
-        path = f"{host.spec.data_folder}/{plan['raft_folder']}/peers.json"
-        if host.kind_of(path) != "nothing":
-            raise unexpected(f"{host.spec.label}: {path} is still there, so it was not read", "Read the server's log")
 
 
 STEPS = (
     Step(CONFIRM_RECOVERY, confirm_recovery, follow_plan),
     Step(WRITE_PEERS, write_peers, follow_plan),
-    Step(VERIFY_RECOVERY, verify_recovery, follow_plan),
 )
