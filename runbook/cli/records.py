@@ -13,6 +13,8 @@ from runbook.clock import SystemClock
 from runbook.engine.services import AGREE_WITHIN
 from runbook.exit_codes import FAILED, RECOVERED, REFUSED
 from runbook.files import RUNS
+from runbook.fleet.prune import old_fleets, remove_fleets
+from runbook.fleet.record import FLEETS
 from runbook.raft.diagnosis.findings import format_count
 from runbook.report.stream import is_terminal
 from runbook.session.export import export_run
@@ -37,16 +39,21 @@ def prune_runs(older_than: float, keep: int, yes: bool, environment: Mapping[str
     runs, now = list(past_runs(state, RunFilter())), datetime.fromisoformat(clock.now())
     pruning = plan_pruning(runs, now, timedelta(seconds=older_than), keep)
     output.lines([f"{run.name} stays: {why}" for run, why in pruning.stay])
-    if not pruning.remove:
+    staying = {run.name for run in runs} - {run.name for run in pruning.remove}
+    fleets = old_fleets(state, staying, now, timedelta(seconds=older_than), keep)
+    if not (pruning.remove or fleets):
         output.lines([f"there is nothing to remove in {state / RUNS}"])
         return RECOVERED
-    output.lines([f"{'to be removed' if not yes else 'removing'}: {run.name}" for run in pruning.remove])
+    names = [run.name for run in pruning.remove] + [f"{FLEETS}/{path.name}" for path in fleets]
+    output.lines([f"{'to be removed' if not yes else 'removing'}: {name}" for name in names])
     attended = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     person = Person(user_name(environment), Terminal(attended, yes), output)
     count = format_count(len(pruning.remove), "run")
-    if person.approve(f"Remove the records of {count} from {state / RUNS}?", AGREE_WITHIN) is None:
+    if fleets:
+        count += f" and {format_count(len(fleets), 'fleet')}"
+    if person.approve(f"Remove the records of {count} from {state}?", AGREE_WITHIN) is None:
         output.note("runbook: nobody agreed, so nothing was removed; without a terminal add --yes")
         return REFUSED
-    troubles = remove_runs(state, pruning.remove)
+    troubles = remove_runs(state, pruning.remove) + remove_fleets(fleets)
     output.lines(troubles or [f"{count} removed"])
     return FAILED if troubles else RECOVERED

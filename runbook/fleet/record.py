@@ -120,10 +120,7 @@ def find_fleet(state: Path, name: str) -> Path:
 
     Raises NoRunError.
     """
-    try:
-        names = sorted(each.removesuffix(".json") for each in os.listdir(state / FLEETS) if _is_record(each))
-    except OSError:
-        names = []
+    names = [path.stem for path in fleet_paths(state)]
     fit = names[-1:] if name == "last" else [each for each in names if each.startswith(name)]
     exact = [each for each in fit if each == name]
     if len(exact or fit) == 1:
@@ -134,8 +131,13 @@ def find_fleet(state: Path, name: str) -> Path:
     raise NoRunError(f"there is {which} in {state / FLEETS}; `runbook fleet execute` begins one")
 
 
-def _is_record(name: str) -> bool:
-    return name.endswith(".json") and not name.startswith(".")
+def fleet_paths(state: Path) -> list[Path]:
+    """Of the records of all fleets, the newest last."""
+    try:
+        names = os.listdir(state / FLEETS)
+    except OSError:
+        return []
+    return [state / FLEETS / name for name in sorted(names) if name.endswith(".json") and not name.startswith(".")]
 
 
 def read_fleet(path: Path) -> FleetTold:
