@@ -27,7 +27,12 @@ HOST_SERVICE = StepDeclaration(
         OF_INVENTORY,
         Field("server", "string", "whose host it is; the host says it too"),
         Field("do", "enum", "stop or start", required=True, choices=("stop", "start")),
-        Field("plan", "map", "the result of raft.confirm_recovery: a stop then asks again that quorum is lost"),
+        Field(
+            "plan",
+            "map",
+            "the result of raft.confirm_recovery: a stop then asks again that quorum is lost, a start that nobody who "
+            "was left out is back",
+        ),
         Field("within", "duration", "how long it may take to be so", default=60.0, min=0.001, max=3600.0),
     ),
     results=(
@@ -53,7 +58,7 @@ POLL = 0.5  # seconds between two looks at a service
 
 
 def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResult:
-    """Nothing is done where it is so already. Raises StepError, or RefusedError where quorum is not lost any more."""
+    """Nothing is done where it is so already. Raises StepError, or RefusedError where quorum may come back."""
     from runbook.clock import wait
     from runbook.hosts.host import Running, open_host
 
@@ -68,10 +73,10 @@ def control_service(context: StepContext, arguments: dict[str, Any]) -> StepResu
     state = host.service()
     if state.running is wanted:
         return _result(f"{host.spec.label}: it was so already, {state.words}", wanted, changed=False)
-    if stops and arguments["plan"] is not None:
-        from runbook.steps.raft.recovery import refuse_unless_still_lost
+    if arguments["plan"] is not None:
+        from runbook.steps.raft.recovery import refuse_first_start, refuse_unless_still_lost
 
-        refuse_unless_still_lost(context, arguments["plan"])
+        (refuse_unless_still_lost if stops else refuse_first_start)(context, arguments["plan"])
     (host.stop if stops else host.start)()
 
     def done() -> ServiceState | None:

@@ -103,13 +103,13 @@ PLAN = {
 }
 
 
-def context_with(context: StepContext, reach: Reach) -> StepContext:
-    """One whose cluster has this to say of the port of s3, and is asked of no other."""
+def context_with(context: StepContext, reach: Reach, survivor: Reach | None = None) -> StepContext:
+    """One whose cluster has this to say of the port of s3, and of the survivor's where one is given; of no other."""
+    known = {"10.0.0.3:8300": reach, **({"10.0.0.1:8300": survivor} if survivor else {})}
 
     class Ports:
         def probe(self, addresses: Collection[str]) -> Mapping[str, Reach]:
-            assert list(addresses) == ["10.0.0.3:8300"]
-            return {"10.0.0.3:8300": reach}
+            return {address: known[address] for address in addresses}
 
     return replace(context, cluster=cast("Cluster", Ports()))
 
@@ -133,6 +133,29 @@ def test_a_file_is_written_only_for_a_confirmed_plan_and_a_stopped_server(host: 
     told = [world.run("raft.write_peers", context, host=host, plan=plan)[1]["changed"] for _ in range(2)]
     assert told == [True, False]
     assert (tmp_path / "data" / "raft" / "peers.json").read_text() == "[]\n"
+
+
+def test_no_survivor_is_started_first_where_a_server_that_was_left_out_is_back(
+    host: dict[str, Any], tmp_path: Path
+) -> None:
+    """A run that was killed after the files were written may be resumed hours later; nothing is started then."""
+    world, context = World(tmp_path), World(tmp_path).context()
+    with pytest.raises(StepError, match="no raft.confirm_recovery of this run has confirmed this plan"):
+        world.run("host.service", host={**host, "data_folder": str(tmp_path / "none")}, do="start", plan=PLAN)
+    context.state.uses["confirmed"], context.state.outputs["confirmed"] = "raft.confirm_recovery", PLAN
+    world.run("host.service", host=host, do="stop")
+    host["service"]["start"] = ["touch", str(tmp_path / "started")]
+    back = context_with(context, Reach.ACCEPTED, survivor=Reach.REFUSED)
+    with pytest.raises(RefusedError, match=r"no survivor begins anew without s3.global: the Raft port accepts"):
+        world.run("host.service", back, host=host, do="start", plan=PLAN, within=1.0)
+    assert not (tmp_path / "started").exists()
+    for known in (
+        context_with(context, Reach.REFUSED, survivor=Reach.REFUSED),
+        context_with(context, Reach.ACCEPTED, survivor=Reach.ACCEPTED),
+    ):
+        with pytest.raises(StepError, match="start was asked for"):
+            world.run("host.service", known, host=host, do="start", plan=PLAN, within=1.0)
+        (tmp_path / "started").unlink()
 
 
 def test_a_dry_run_touches_nothing(host: dict[str, Any], tmp_path: Path) -> None:

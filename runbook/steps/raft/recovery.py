@@ -120,6 +120,18 @@ def refuse_if_left_out_lives(context: StepContext, plan: Mapping[str, Any]) -> N
     raise RefusedError(Refusal("QuorumMayReturn", sentence, next_action))
 
 
+def refuse_first_start(context: StepContext, plan: Mapping[str, Any]) -> None:
+    """Asked once more before the first survivor reads its file: where the run was killed and resumed, hours may lie
+    between. Once one of them runs the others follow it. Raises RefusedError (I16).
+    """
+    from runbook.raft.model import Reach
+
+    require_confirmed(context, plan)
+    survivors = {row["address"] for row in plan["survivors"]}
+    if plan["method"] == "peers.json" and Reach.ACCEPTED not in context.cluster.probe(survivors).values():
+        refuse_if_left_out_lives(context, plan)
+
+
 def require_confirmed(context: StepContext, plan: Mapping[str, Any]) -> None:
     """Raises StepError for a plan that no raft.confirm_recovery of this run has confirmed."""
     state = context.state
