@@ -14,17 +14,22 @@ from runbook.cluster.replies import Exchange
 from runbook.cluster_events import Replied
 from runbook.errors import StepError
 from runbook.files import make_folder, replace_file
+from runbook.redaction import DEEP
 
 EVIDENCE = "evidence"  # in the folder of a run
 SUFFIX = ".txt"  # so that a browser shows it as it is, whatever a server sent
 BEGINNING = 2048  # bytes of a body that stand in the journal
-LONGEST = 1024 * 1024  # bytes of a body that are kept in a file
+MARGIN = 64 * 1024  # bytes: a secret is no longer, so one that the end of what is read cuts through is in them
+LONGEST = DEEP - MARGIN  # bytes of a body that are kept in a file
 ROOM = 64 * 1024 * 1024  # bytes of all files of a run
 MOST_IN_JOURNAL = 4 * 1024 * 1024  # bytes of all beginnings together
 MOST_TOLD = 5000  # replies of one process
 MOST_WAITING = 500  # replies between two events; the newest are kept
 SPARE = 64 * 1024 * 1024  # bytes that stay free on the disk: the journal comes first
-SECRET_NAME = re.compile(r'("\w*(?:token|secret|password|accessor|encrypt)\w*"\s*:\s*)"[^"]+"', re.IGNORECASE)
+_SECRET_NAME = re.compile(  # each part has a bound: a server may send a megabyte of "tokentokentoken
+    r'(\\{0,7}")[\w-]{0,64}?(?:token|secret|password|accessor|encrypt)[\w-]{0,64}\1\s{0,64}:\s{0,64}', re.IGNORECASE
+)
+_MARKS = re.compile(r'(\\*)"|[\[\]{}]')
 
 Hide = Callable[[str], Any]
 
@@ -37,8 +42,8 @@ class EvidenceKeeper:
         self._folder, self._hide = folder / EVIDENCE, hide
         self._taken: deque[Exchange] = deque()
         self._dropped = self._told = self._in_journal = 0
-        self._last: dict[tuple[str, str], tuple[int, str]] = {}
-        self._digests: dict[bytes, str] = {}  # of a body as it came: that of the body without secrets
+        self._last: dict[tuple[str, str], tuple[int, str, int]] = {}
+        self._digests: dict[bytes, tuple[str, int]] = {}  # of a body as it came: that of what is kept, and what is not
         self._files_end = False
         self._room: int | None = None
 
@@ -59,10 +64,10 @@ class EvidenceKeeper:
             if self._told >= MOST_TOLD and not exchange.changes:
                 left_out += 1
                 continue
-            digest, text = self._without_secrets(exchange.body)
+            digest, text, cut = self._without_secrets(exchange.body)
             if text:
-                self._keep(digest, text, told)
-            request, newest = (exchange.method, exchange.url), (exchange.status, digest or exchange.error)
+                self._keep(digest, text, cut, told)
+            request, newest = (exchange.method, exchange.url), (exchange.status, digest or exchange.error, cut)
             if self._last.get(request) == newest and not exchange.changes:
                 told["same"] += 1
                 continue
@@ -72,35 +77,37 @@ class EvidenceKeeper:
         told["left_out"] = left_out
         return Replied(tuple(replies), **told) if replies or told["same"] or left_out else None
 
-    def _without_secrets(self, body: bytes) -> tuple[str, str]:
-        """The digest of it, and the text itself where it was not met before."""
+    def _without_secrets(self, body: bytes) -> tuple[str, bytes, int]:
+        """The digest of what is kept of it, that itself where it was not met before, and how many bytes are cut off."""
         if not body:
-            return "", ""
+            return "", b"", 0
         came = hashlib.sha256(body).digest()
         if came in self._digests:
-            return self._digests[came], ""
-        text = SECRET_NAME.sub(r'\1"(secret)"', str(self._hide(body.decode("utf-8", "replace"))))
-        self._digests[came] = hashlib.sha256(text.encode()).hexdigest()
-        return self._digests[came], text
+            return self._digests[came][0], b"", self._digests[came][1]
+        whole = body.decode("utf-8", "replace").encode()
+        text = hide_by_name(str(self._hide(whole[:DEEP].decode("utf-8", "ignore")))).encode()
+        kept = text if len(whole) <= DEEP else text[:-MARGIN]
+        kept = kept[:LONGEST].decode("utf-8", "ignore").encode()
+        cut = len(whole) - len(kept) if len(kept) < len(text) else 0
+        self._digests[came] = hashlib.sha256(kept).hexdigest(), cut
+        return self._digests[came][0], kept, cut
 
-    def _keep(self, digest: str, text: str, told: dict[str, Any]) -> None:
-        data = text.encode()
+    def _keep(self, digest: str, data: bytes, cut: int, told: dict[str, Any]) -> None:
         if self._in_journal < MOST_IN_JOURNAL:
             told["bodies"][digest] = data[:BEGINNING].decode("utf-8", "ignore")
             self._in_journal += min(len(data), BEGINNING)
         if len(data) <= BEGINNING or self._files_end:
             return
-        whole = data[:LONGEST]
         try:
-            self._write(name := hashlib.sha256(whole).hexdigest(), whole)
+            self._write(digest, data)
         except (OSError, StepError) as error:
             self._files_end = True
             why = error.strerror if isinstance(error, OSError) else error
             told["trouble"] = f"no more whole replies are kept in {EVIDENCE}/: {why}"
             return
-        told["files"][digest] = name
-        if len(data) > LONGEST:
-            told["cut"][digest] = len(data) - LONGEST
+        told["files"][digest] = digest
+        if cut:
+            told["cut"][digest] = cut
 
     def _write(self, name: str, data: bytes) -> None:
         """Raises OSError, also where there is too little room."""
@@ -121,6 +128,35 @@ class EvidenceKeeper:
 def _told(exchange: Exchange, digest: str) -> Mapping[str, Any]:
     told = {"method": exchange.method, "url": exchange.url, "status": exchange.status, "length": exchange.length}
     return {**told, "sha256": digest} if not exchange.error else {**told, "error": exchange.error}
+
+
+def hide_by_name(text: str) -> str:
+    """Without the values under a name such as Token, also in JSON within JSON: a text, a list, or an object.
+
+    Each character is looked at a few times at most; of a value that does not end, all that follows is hidden.
+    """
+    pieces, at = list[str](), 0
+    while name := _SECRET_NAME.search(text, at):
+        end = _end_of_value(text, name.end(), name[1])
+        hidden = text[name.end() : end] not in ("", "[]", "{}", name[1] * 2)
+        pieces += [text[at : name.end()], f"{name[1]}(secret){name[1]}" if hidden else text[name.end() : end]]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _end_of_value(text: str, begin: int, quote: str) -> int:
+    """Where it ends that begins there; there, where it is a number or a word."""
+    depth, inside = 0, False
+    if not text.startswith((quote, "[", "{"), begin):
+        return begin
+    for mark in _MARKS.finditer(text, begin):
+        if mark[1] is not None:  # of the backslashes before it all but its own must be pairs that stand for themselves
+            inside ^= (len(mark[1]) + 1 - len(quote)) % (2 * len(quote)) == 0
+        elif not inside:
+            depth += 1 if mark[0] in "[{" else -1
+        if depth <= 0 and not inside:
+            return mark.end()
+    return len(text)
 
 
 def evidence_files(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:

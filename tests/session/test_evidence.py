@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import stat
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from runbook.cluster.threads import gather
 from runbook.cluster_events import Replied
 from runbook.journal.store import read
 from runbook.lab.simulated import SimulatedLab
-from runbook.redaction import Redactor
+from runbook.redaction import DEEP, Redactor
 from runbook.report.server_replies import server_replies
 from runbook.session import evidence
 from runbook.session.evidence import EVIDENCE, EvidenceKeeper
@@ -69,6 +71,50 @@ def test_what_is_too_long_is_cut_off_and_counted(keeper: EvidenceKeeper, tmp_pat
     assert (tmp_path / EVIDENCE / f"{event.files[digest]}.txt").stat().st_size == evidence.LONGEST
     (row,) = server_replies([{"at": "2026-01-01T00:00:00+00:00", **event.record()}])
     assert row["cut"] == ", less its last 7 bytes"
+
+
+JSON_IN_JSON = '{"x": "{\\"Token\\":\\"nobody\\\\\\"knows\\",\\"a\\":1}", "b": 2}'
+BY_NAME = {
+    '{"Token": "nobody\\"knows", "a": 1}': '{"Token": "(secret)", "a": 1}',
+    '{"Token": "nobody\\\\", "a": 1}': '{"Token": "(secret)", "a": 1}',
+    '{"X-Vault-Token" : "nobody"}': '{"X-Vault-Token" : "(secret)"}',
+    '{"Tokens": ["nobody", "k]nows"], "a": []}': '{"Tokens": "(secret)", "a": []}',
+    '{"ACLTokens": {"a": {"b": "nob}ody"}}, "a": 1}': '{"ACLTokens": "(secret)", "a": 1}',
+    JSON_IN_JSON: '{"x": "{\\"Token\\":\\"(secret)\\",\\"a\\":1}", "b": 2}',
+    '{"Token": "nobody': '{"Token": "(secret)"',
+    '{"Token": "", "Tokens": [], "TokenTTL": 30, "encrypt": null}': None,
+}
+
+
+@pytest.mark.parametrize("text", BY_NAME)
+def test_what_stands_under_the_name_of_a_secret_is_not_kept(text: str) -> None:
+    assert evidence.hide_by_name(text) == (BY_NAME[text] or text)
+
+
+@pytest.mark.parametrize("text", ['"' + "token" * 200_000, '"token":[' * 100_000, '\\"token":\\"' * 90_000])
+def test_a_body_that_is_made_to_be_slow_is_not(text: str) -> None:
+    """While a pattern is matched no signal ends the run: it must not take hours for what a server sends."""
+    began = time.monotonic()
+    evidence.hide_by_name(text)
+    assert time.monotonic() - began < 30
+
+
+SECRET = 'hunter2"hunter2'
+
+
+@pytest.mark.parametrize("before", [0, evidence.LONGEST - 10, DEEP - 10])
+@pytest.mark.parametrize("escaped", [json.dumps(SECRET)[1:-1], "".join(f"\\u{ord(each):04x}" for each in SECRET)])
+def test_an_escaped_secret_is_found_in_a_long_body_wherever_it_is_cut(
+    tmp_path: Path, before: int, escaped: str
+) -> None:
+    redactor = Redactor()
+    redactor.learn(SECRET)
+    event = told(EvidenceKeeper(tmp_path, redactor.hide), b"x" * before + escaped.encode() + b"y" * DEEP)
+    ((digest, name),) = event.files.items()
+    data = (tmp_path / EVIDENCE / f"{name}.txt").read_bytes()
+    assert escaped[:7].encode() not in data
+    assert (len(data) <= evidence.LONGEST, digest) == (True, hashlib.sha256(data).hexdigest())
+    assert event.cut[digest] > 0
 
 
 def full(_path: Path, _data: bytes) -> None:
