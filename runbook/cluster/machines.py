@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Reach, Vantage
 from runbook.raft.probes import MACHINE_PORTS
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cached_property
 from ipaddress import IPv6Address
 
+from runbook.dataclass import dataclass
 from runbook.printable import printable_line
 from runbook.raft.opinions import HostWord, Opinion
 

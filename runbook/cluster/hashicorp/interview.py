@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.client import Client
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Member, Reach, Vantage
 
