@@ -15,8 +15,9 @@ help: ## Say what there is
 demo: .venv/runtime ## Break a practice cluster and recover it: the sixty-second tour
 	$(BIN)/runbook demo
 
+# Each worker, and each of the many processes that tests start, would else compile all that it loads.
 test: .venv/dev ## Run every test that this machine can run (ARGS="-k quorum" for some, ARGS="-n 0" in one process)
-	$(BIN)/python -m pytest --numprocesses auto --maxschedchunk 1 $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxschedchunk 1 $(ARGS)
 
 check: lint test ## Everything a change must pass: format, lint, types, tests
 

@@ -11,9 +11,9 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from runbook.dataclass import dataclass
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.types import format_duration
 from runbook.raft.removal import Refusal

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.playbook.types import format_duration, is_number
 from runbook.printable import printable, printable_line
 

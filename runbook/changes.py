@@ -6,9 +6,10 @@ Removals have events of their own, as a look can tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.events import Event
 
 Key = tuple[str, "int | None"]  # a step's place, and the item of its for_each, as in item.completed

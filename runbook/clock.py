@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol, TypeVar
+
+from runbook.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
+from runbook.dataclass import dataclass
 from runbook.events import Event, StepEvent
 from runbook.raft.model import ClusterView
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from runbook.dataclass import dataclass
 from runbook.errors import unexpected
 
 if TYPE_CHECKING:

@@ -32,9 +32,10 @@ as a signal from one of its parts to another, is no error in this sense and stan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runbook.dataclass import dataclass
 
 if TYPE_CHECKING:  # their modules are not light, and every command loads this one
     from runbook.raft.model import Reach

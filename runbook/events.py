@@ -7,8 +7,10 @@ own, with what becomes of each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, ClassVar
+
+from runbook.dataclass import dataclass
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,8 +7,8 @@ that is seen alive now.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.plan_basis import format_peer, leader_term

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import NotStartedError
 from runbook.raft.liveness import Liveness
 from runbook.raft.plan_basis import PlanBasis

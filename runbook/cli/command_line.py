@@ -31,6 +31,31 @@ LAZY = {  # verbs and groups of them, each by the module that has it
     **dict.fromkeys(("steps", "playbooks", "schema"), "shipped"),
     **dict.fromkeys(("runs", "show", "audit", "report", "export", "prune", "ack", "stop"), "history"),
 }
+SUMMARIES = {  # of the lazy verbs, so that the help of all loads none of them
+    "ack": "Say that you have looked at a finished RUN.",
+    "audit": "Verify the record of a RUN, and say what that proves.",
+    "check": "Look at the cluster once, for cron and monitoring.",
+    "clusters": "List the clusters of the inventory.",
+    "completion": "Print the script that completes words in a SHELL.",
+    "docs": "List the pages of the documentation, or print a PAGE.",
+    "export": "Write the record of a RUN into one file, to hand it on.",
+    "exporter": "Answer GET /metrics with the series of a check.",
+    "fleet": "Run a playbook on many clusters, and see how all stand.",
+    "install-timer": "Print what starts WORDS by the clock, for systemd or cron.",
+    "lab": "A cluster on this machine to break and to recover.",
+    "plan": "Decide beforehand what PLAYBOOK would do, by a dry run.",
+    "playbooks": "List the playbooks that are shipped, or print one by NAME.",
+    "prove": "Play PLAYBOOK on simulated clusters with every fault.",
+    "prune": "Remove the records of old runs, with their state snapshots.",
+    "recover": "When quorum is lost for good.",
+    "rehearse": "Run PLAYBOOK for practice, on a simulated cluster.",
+    "report": "Draw the report of a RUN anew from its journal.",
+    "runs": "List the runs, the newest last.",
+    "schema": "Print the JSON Schema of playbooks, for an editor.",
+    "show": "Tell one RUN from its journal, or a plan from its file.",
+    "steps": "List the steps that a playbook can use, or tell of a NAME.",
+    "stop": "End a RUN that is at work in another terminal.",
+}
 HELP = {"-h", "--help", "--version"}
 UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3
 
@@ -87,6 +112,17 @@ class CommandLine(click.Group):
         module = import_module(f"runbook.cli.{LAZY[cmd_name]}")
         verb: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return verb
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does, by :data:`SUMMARIES`."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES.get(name) or self._summary(ctx, name, limit)) for name in names])
+
+    def _summary(self, ctx: click.Context, name: str, limit: int) -> str:
+        verb = self.get_command(ctx, name)
+        return verb.get_short_help_str(limit) if verb else ""
 
 
 def _give_up_streams() -> None:

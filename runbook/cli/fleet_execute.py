@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from runbook.cli.output import Output
 from runbook.cli.progress import ProgressBar, progress_bar
 from runbook.cli.terminal import Person, Terminal
 from runbook.clock import Clock, SystemClock
 from runbook.cluster.inventory.locate import find_inventory, read_inventory
+from runbook.dataclass import dataclass
 from runbook.engine.plan import Plan
 from runbook.errors import RefusedError, SettingsError
 from runbook.fleet.check import select

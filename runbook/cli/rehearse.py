@@ -7,12 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runbook.cli.options import cluster_options, completes, parse_choice, parse_params
+from runbook.dataclass import dataclass
 
 if TYPE_CHECKING:
     from runbook.cli.output import Output

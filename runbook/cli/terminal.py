@@ -9,10 +9,10 @@ import sys
 import termios
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runbook.cli.output import Output
+from runbook.dataclass import dataclass
 from runbook.engine.services import AGREE_WITHIN
 from runbook.printable import printable
 from runbook.report.screen import Screen

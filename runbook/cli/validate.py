@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import Diagnostic, Mark, NoPlaybookError, PlaybookError
 from runbook.files import read_limited
 from runbook.playbook.parser import parse_playbook

@@ -28,9 +28,11 @@ def split_address(address: str) -> SplitResult | None:
 
 def socket_path(address: str) -> str | None:
     """The absolute path of the socket that a ``unix://`` address names; None where it names none."""
+    if not address.startswith("unix://"):
+        return None
     path = address.removeprefix("unix://")
     spelled = path.isprintable() and not set(path) & set(" ?#@")
-    return path.rstrip("/") if path != address and path.startswith("/") and path.strip("/") and spelled else None
+    return path.rstrip("/") if path.startswith("/") and path.strip("/") and spelled else None
 
 
 def place_of(address: str, port: int) -> str:

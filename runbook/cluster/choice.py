@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from runbook.cluster.environment import ADDRESSES, cluster_from, kind_named_by
 from runbook.cluster.port import Cluster
+from runbook.dataclass import dataclass
 from runbook.hosts.spec import HostSpec
 from runbook.playbook.approval_rule import ApprovalRule
 

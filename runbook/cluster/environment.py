@@ -8,7 +8,7 @@ answers is used to find the others, but for one at a unix socket, which names ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from runbook.cluster.hashicorp.dialects import CONSUL, NOMAD
 from runbook.cluster.http import HttpSettings
 from runbook.cluster.port import Cluster
 from runbook.cluster.vault.products import API_PORT, OPENBAO, VAULT, VaultProduct
+from runbook.dataclass import dataclass
 from runbook.errors import SettingsError
 from runbook.files import read_limited
 

@@ -7,7 +7,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from runbook.cluster.access import socket_path
 from runbook.cluster.request_guard import GivenUpError, RequestGuard
 from runbook.cluster.server_facts import NO_FACTS, ServerFacts, facts_of
 from runbook.cluster.threads import within
+from runbook.dataclass import dataclass
 from runbook.doors import check_network, is_dry_run
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach
@@ -140,9 +141,8 @@ class HttpClient:
         is said: etcd reads by POST. Raises :class:`NoAnswerError`. For a changing request its kind is ``AMBIGUOUS`` if
         the fate is not known, and ``UNREACHABLE`` if surely not a byte was sent; none is sent after the deadline.
         """
-        request = _Request(
-            method, self.base, path, body, headers or {}, method != "GET" if changes is None else changes
-        )
+        may_change = method != "GET" if changes is None else changes
+        request = _Request(method, self.base, path, body, headers or {}, may_change)
         if request.changes and (self._settings.read_only or is_dry_run()):
             raise ClusterError(ErrorKind.REJECTED, f"a dry run sends no {method} {path}")
         check_network(f"send {method} {self.base}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Reach, Vantage
 from runbook.raft.probes import MACHINE_PORTS
 
@@ -39,10 +40,14 @@ class PortProbes:
 
     def of_machines(self) -> list[PortQuestion]:
         """Ssh, a closed port and the product's own, of the silent first and then of the living; none if all answer."""
-        if not self.silent:
-            return []
+        return list(self._of_machines)
+
+    @cached_property
+    def _of_machines(self) -> tuple[PortQuestion, ...]:
+        """Asked for after each silence."""
         ordered = (*self.silent, *(address for address in self.peers if address not in self.silent))
-        return [("host", place) for address in ordered for place in machine_ports(address, self.own)]
+        places = (place for address in ordered for place in machine_ports(address, self.own))
+        return tuple(("host", place) for place in places) if self.silent else ()
 
     def after(self, answer: Any) -> list[PortQuestion]:
         """What is tried as soon as this answer has come."""

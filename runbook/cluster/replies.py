@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from runbook.dataclass import dataclass
 
 SECRET_PATHS = ("/auth/",)  # what is answered there is a secret, or tells of one
 

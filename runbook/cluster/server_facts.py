@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from runbook.clock import wall_seconds
+from runbook.dataclass import dataclass
 
 
 @dataclass(frozen=True)

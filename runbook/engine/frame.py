@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from runbook.clock import NO_DEADLINE, Deadline
+from runbook.dataclass import dataclass
 from runbook.engine.change_guards import ChangeGuards
 from runbook.engine.outcome import Failure, failure_of
 from runbook.engine.plan import Plan, stricter

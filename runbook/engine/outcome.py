@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ExpressionError, InvalidValueError, RefusedError, SecretError, StepError
 from runbook.events import RunFailed, RunInterrupted, RunRefused
 

@@ -6,10 +6,11 @@ A playbook within a step (``playbook.run``) is bound in the same way. It may nar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.engine.scope import Scope, initial_scope
 from runbook.errors import ExpressionError, ParamError, PlaybookError, unexpected
 from runbook.files import read_limited

@@ -7,11 +7,10 @@ steps alone judge it, and the plan still says which change may follow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runbook.changes import Key
 from runbook.clock import wait
 from runbook.cluster_events import PlanHeld
+from runbook.dataclass import dataclass
 from runbook.engine.open_changes import without_process_number
 from runbook.engine.services import RunServices
 from runbook.errors import RefusedError

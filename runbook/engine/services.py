@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from runbook.clock import Clock, Deadline
 from runbook.cluster.port import Cluster
+from runbook.dataclass import dataclass
 from runbook.errors import TimeIsUpError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec

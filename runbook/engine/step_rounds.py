@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runbook.dataclass import dataclass
 from runbook.engine.scope import Scope, extend_scope
 from runbook.engine.services import RunServices
 from runbook.errors import ClusterError, ErrorKind, ExpressionError, StepError, TimeIsUpError, unexpected

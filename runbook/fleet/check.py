@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from runbook.clock import seconds as now
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.cluster.threads import Begun
+from runbook.dataclass import dataclass
 from runbook.inspection.check_look import LookedAt
 from runbook.raft.diagnosis.check_result import CheckResult, ClusterIdentity, with_thresholds
 from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING

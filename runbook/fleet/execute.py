@@ -5,10 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from runbook.dataclass import dataclass
 from runbook.exit_codes import FAILED, INTERRUPTED, LOCKED, NOT_STARTED, RECOVERED, REFUSED, UNREACHABLE
 from runbook.fleet.one_run import Begin
 from runbook.fleet.requests import INTERRUPTION, NOT_BEGUN, ClusterRunRequest, ClusterRunResult

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from runbook.clock import Clock
 from runbook.cluster.choice import ClusterChoice
+from runbook.dataclass import dataclass
 from runbook.engine.execute import Ending
 from runbook.errors import NotStartedError, RunbookError
 from runbook.exit_codes import INTERRUPTED, exit_code_of_ending, exit_code_of_error

@@ -9,13 +9,14 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from runbook import __version__
 from runbook.clock import Clock
+from runbook.dataclass import dataclass
 from runbook.decode import ODD
 from runbook.errors import NoRunError, NotStartedError
 from runbook.files import make_folder, read_limited, replace_file

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, TypeVar
 
+from runbook.dataclass import dataclass
 from runbook.decode import ODD
 from runbook.errors import NotStartedError
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from runbook.clock import seconds as now
 from runbook.cluster.inventory.connect import connect
 from runbook.cluster.inventory.model import InventoryCluster
 from runbook.cluster.threads import Begun
+from runbook.dataclass import dataclass
 from runbook.errors import SettingsError
 from runbook.fleet.check import CheckedCluster, check_clusters, gather_checks, identity_in_fleet
 from runbook.inspection.check import SENDING, START

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 from math import inf
 from typing import Any
 
 from runbook.clock import seconds as now
+from runbook.dataclass import dataclass
 from runbook.doors import Purpose
 from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.hosts.process import (

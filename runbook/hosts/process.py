@@ -14,8 +14,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.doors import Purpose, check_program
 from runbook.errors import ErrorKind, StepError, unexpected
 from runbook.text import beginning, ending, last_line, shown

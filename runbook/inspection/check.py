@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from runbook.clock import Clock
 from runbook.clock import seconds as now
 from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.threads import Begun, within
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, RunbookError, SettingsError
 from runbook.inspection.check_look import LookedAt, SnapshotRule, identity_of, look_at_cluster, one_line
 from runbook.inspection.check_memory import NO_MEMORY, CheckMemory, keep_memory, memory_file, read_memory

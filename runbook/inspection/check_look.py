@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from runbook.cluster.choice import ClusterChoice, chosen_addresses, chosen_clust
 from runbook.cluster.environment import ADDRESSES
 from runbook.cluster.network import own_addresses
 from runbook.cluster.port import Cluster, PulsedCluster
+from runbook.dataclass import dataclass
 from runbook.errors import PlaybookError, SettingsError
 from runbook.raft.diagnosis.check_result import ClusterIdentity
 from runbook.raft.diagnosis.findings import format_count

@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.decode import ODD
 from runbook.files import make_folder, read_limited, replace_file
 from runbook.inspection.notices import WatchedState, read_watched

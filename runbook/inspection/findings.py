@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from urllib.parse import urlsplit
 
+from runbook.dataclass import dataclass
 from runbook.inspection.machine import MachineFacts
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.model import ClusterView, Peer, Reach

@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.doors import Purpose
 from runbook.errors import SettingsError, StepError
 from runbook.files import read_limited

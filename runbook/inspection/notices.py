@@ -5,9 +5,10 @@ A pure function of what was kept of the checks before, so that an hour of them i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.decode import ODD
 from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
+
+from runbook.dataclass import dataclass
 
 WRITTEN_BY = "# Written by runbook install-timer; a drop-in beside it may change what it says."
 ENVIRONMENT = "/etc/runbook/env"  # addresses and tokens: NAME=value, one a line, readable for its user alone

@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import AtWorkError, JournalError
 from runbook.files import file_mode, make_folder, open_regular, sync_folder
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import shutil
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from runbook.dataclass import dataclass
 from runbook.errors import LabError
 
 AgentKind = Literal["consul", "etcd", "nomad"]

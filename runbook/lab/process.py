@@ -7,10 +7,10 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from runbook.dataclass import dataclass
 from runbook.errors import LabError
 from runbook.files import open_regular
 

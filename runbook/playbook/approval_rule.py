@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runbook.dataclass import dataclass
 
 DAY = 86400.0  # seconds
 

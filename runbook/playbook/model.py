@@ -7,17 +7,17 @@ in ``${{ }}``, and the engine does what they say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import Diagnostic, Mark
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.expressions.model import Expression, Template
 
-RETRYABLE = ("no_leader", "timeout", "unavailable")
-"""The errors that may pass by themselves; every other one is final."""
+RETRYABLE = ("no_leader", "timeout", "unavailable")  # errors that may pass by themselves; every other one is final
 
 
 class Effect(Enum):

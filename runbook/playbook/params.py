@@ -6,9 +6,9 @@ import copy
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from runbook.dataclass import dataclass
 from runbook.errors import InvalidValueError, Mark, ParamError
 from runbook.playbook.diagnostics import did_you_mean, quoted
 from runbook.playbook.model import Field, Playbook

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.engine.execute import FINDS, REMOVES
 from runbook.engine.plan import Plan
 from runbook.errors import ExpressionError

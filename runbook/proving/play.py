@@ -8,13 +8,13 @@ import contextvars
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
 from runbook.changes import ANSWERS
+from runbook.dataclass import dataclass
 from runbook.doors import shut_for_rehearsal
 from runbook.engine.execute import Ending, execute
 from runbook.engine.plan import Plan

@@ -6,8 +6,9 @@ Nothing else in it moves. The functions are the same for every product, as they 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from runbook.dataclass import dataclass
 from runbook.errors import ErrorKind
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView, Configuration, Member, MemberStatus, Peer, Reach, Vantage

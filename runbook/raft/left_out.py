@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.printable import printable_line
 from runbook.raft.model import ClusterView, MemberStatus, Peer, Reach, same_place
 from runbook.raft.removal import Refusal

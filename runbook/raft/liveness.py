@@ -1,15 +1,15 @@
 """Is a peer alive, dead, or unknown? The most dangerous question of the whole program (I1).
 
-Unknown is the answer to everything that is not proven. Each verdict carries the evidence it rests on.
-The rules are in docs/safety.md; what misleads is in docs/servers/traps.md.
+Unknown is the answer to all that is not proven. The rules: docs/safety.md; what misleads: docs/servers/traps.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
+from runbook.dataclass import dataclass
 from runbook.raft import listeners
 from runbook.raft.advice import (
     CONFIRM_OFF,

@@ -8,9 +8,10 @@ server that is left out it was seen on its host that it does not run, or it was 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
+from runbook.dataclass import dataclass
 from runbook.raft.diagnosis.findings import format_names
 from runbook.raft.diagnosis.observations import observe_peer
 from runbook.raft.liveness import shows_life

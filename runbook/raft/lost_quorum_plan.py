@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.raft.diagnosis.findings import format_names
 from runbook.raft.model import Peer, Vantage
 from runbook.raft.quorum import quorum

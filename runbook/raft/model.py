@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cached_property
 from ipaddress import IPv6Address
 
+from runbook.dataclass import dataclass
 from runbook.printable import printable_line
 from runbook.raft.opinions import HostWord, Opinion
 
@@ -86,7 +87,10 @@ class Configuration:
         return frozenset((peer.id, peer.address, peer.voter) for peer in self.peers)
 
     def peer(self, peer_id: str) -> Peer | None:
-        return next((peer for peer in self.peers if peer.id == peer_id), None)
+        for peer in self.peers:
+            if peer.id == peer_id:
+                return peer
+        return None
 
     def without(self, peer_id: str) -> Configuration:
         return Configuration(tuple(peer for peer in self.peers if peer.id != peer_id))
@@ -252,7 +256,7 @@ class ClusterView:
         """The answer of this peer itself, if it answered. On protocol 2 a peer has no id but its address."""
         if peer.id == peer.address:
             return next((v for v in self.answering if same_place(v.raft_address or "", peer.address)), None)
-        return next((v for v in self.answering if v.server_id == peer.id), None)
+        return self._by_id.get(peer.id)
 
     def opinions_of(self, peer: Peer) -> dict[str, Opinion]:
         """What the others hold of this peer, by their ids; the leader also of itself, as its own reply is heard."""
@@ -265,13 +269,18 @@ class ClusterView:
     def label_of(self, server_id: str) -> str:
         """How a person calls the server with this id, listed or not."""
         listed = self.best_configuration.peer(server_id) if self.best_configuration else None
-        met = next((vantage.label for vantage in self.answering if vantage.server_id == server_id), None)
-        return listed.label if listed else met or server_id
+        met = self._by_id.get(server_id)
+        return listed.label if listed else met.label if met else server_id
 
     @cached_property
     def judged(self) -> dict[tuple[Peer, bool], object]:
         """The verdicts on this look that were asked for already; no part of what was seen."""
         return {}
+
+    @cached_property
+    def _by_id(self) -> dict[str | None, Vantage]:
+        """Of two that answered with one id the first."""
+        return {vantage.server_id: vantage for vantage in reversed(self.answering)}
 
     @cached_property
     def answering(self) -> tuple[Vantage, ...]:

@@ -6,9 +6,9 @@ The servers offer no compare-and-set for a removal, so all of it is read again a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Configuration
 from runbook.raft.removal import Refusal
 

@@ -7,9 +7,9 @@ that answered in the same look, and other ports of the same machines, tell these
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Peer, Reach, Vantage
 from runbook.raft.opinions import OpinionKind
 

@@ -5,7 +5,7 @@ Their replies are read with awk, sed and grep alone, as an incident's host has n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runbook.dataclass import dataclass
 
 _SPLIT = 'reply=$({}) && printf "%s\\n" "$reply" | tr "{{" "\\n"'  # each object of the JSON on a line of its own
 

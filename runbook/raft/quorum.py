@@ -6,8 +6,8 @@ Only voters are counted: a non-voter never makes or breaks a quorum.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Configuration, Peer, Vantage, same_place
 from runbook.raft.opinions import OpinionKind
 

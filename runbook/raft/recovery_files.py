@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import Peer
 from runbook.raft.removal import Refusal
 

@@ -7,8 +7,8 @@ again just before each change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.raft.liveness import Liveness, Verdict
 from runbook.raft.model import ClusterView, Peer
 from runbook.raft.quorum import VoterCounts, quorum, voters_in_contact

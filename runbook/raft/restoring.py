@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from runbook.dataclass import dataclass
 from runbook.raft.liveness import Liveness, judge_once
 from runbook.raft.model import ClusterView
 from runbook.raft.quorum import voters_in_contact

@@ -5,9 +5,9 @@ which voters one look proves neither alive nor dead.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.raft.listeners import mute_listener
 from runbook.raft.liveness import Liveness, Verdict, judge, judge_once
 from runbook.raft.model import ClusterView, Peer, named

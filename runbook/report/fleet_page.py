@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.report.html import load_template
 
 MOST_IN_WORDS = 100  # of one state: beyond that nobody reads sentence after sentence

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.playbook.types import without_credentials
 from runbook.report.story import StepTold
 

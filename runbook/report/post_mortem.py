@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.report.story import Story
 from runbook.report.summary import headline, summary_rows
 from runbook.report.times import format_moment, format_seconds

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from runbook.changes import TOLD_BY_A_LOOK, Change
+from runbook.dataclass import dataclass
 from runbook.printable import printable_line
 from runbook.raft.quorum import VoterCounts, failure_tolerance
 from runbook.removals import Removal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+from runbook.dataclass import dataclass
 from runbook.raft.quorum import quorum
 from runbook.report.story import CHANGE, FAILURE, NO_LEADER, NOBODY, PERSON, REFUSAL, Moment, Span, StepTold, Story
 from runbook.report.svg import picture, shortened, tag, text_at, titled

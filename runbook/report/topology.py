@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import cos, pi, sin
 
+from runbook.dataclass import dataclass
 from runbook.report.story import GONE, Look, Story
 from runbook.report.svg import picture, shortened, tag, text_at, titled
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.errors import JournalError, NotStartedError, TransitionError
 from runbook.files import sha256_of
 from runbook.journal.store import Record, read

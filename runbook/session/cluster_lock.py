@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from runbook.clock import Clock
 from runbook.cluster_events import GuardOverridden, LockFreed, LockTakenOver
+from runbook.dataclass import dataclass
 from runbook.errors import JournalError, LockedError, RefusedError
 from runbook.events import Emit
 from runbook.files import RUNS

@@ -8,9 +8,9 @@ import io
 import os
 import re
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.errors import NotStartedError
 from runbook.files import read_limited, replacing
 from runbook.session.evidence import EVIDENCE

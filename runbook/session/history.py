@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.report.times import seconds_between, utc
 from runbook.run_state import RunState
 from runbook.session.interrupts import is_at_work

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from runbook.approvals import LONGEST
+from runbook.dataclass import dataclass
 from runbook.errors import SettingsError, StepError
 from runbook.files import read_limited, replace_file
 from runbook.journal.store import Record

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from runbook.clock import Clock
 from runbook.cluster.port import Cluster
 from runbook.cluster_events import LeftOutAcknowledged
+from runbook.dataclass import dataclass
 from runbook.decode import ODD
 from runbook.errors import AtWorkError, JournalError, NotStartedError, SettingsError
 from runbook.files import RUNS, delete_file, make_folder, read_limited, replace_file

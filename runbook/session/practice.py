@@ -7,10 +7,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.errors import RunbookError
 from runbook.files import make_folder, read_limited, replace_file
 from runbook.report.times import format_seconds, seconds_between

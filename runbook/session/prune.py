@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from runbook.dataclass import dataclass
 from runbook.files import RUNS
 from runbook.session.history import PastRun
 from runbook.session.run_folders import began_at

@@ -10,13 +10,13 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from runbook.clock import SystemClock
 from runbook.cluster.port import Cluster
+from runbook.dataclass import dataclass
 from runbook.doors import shut_for_rehearsal
 from runbook.engine.execute import Ending
 from runbook.errors import NotStartedError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from runbook.cluster.choice import BY_ENVIRONMENT, ClusterChoice
 from runbook.cluster.port import Cluster, reason_not_permitted
 from runbook.cluster.replies import handing_replies_to
 from runbook.cluster_events import ConfirmedOff, LeftOutListed
+from runbook.dataclass import dataclass
 from runbook.engine.execute import REMOVES, Ending, execute
 from runbook.engine.plan import Plan
 from runbook.engine.services import RunServices

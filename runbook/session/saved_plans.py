@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from runbook import __version__
 from runbook.cluster.held import HeldCluster
 from runbook.cluster.port import Cluster
+from runbook.dataclass import dataclass
 from runbook.errors import NotStartedError, RefusedError
 from runbook.files import read_limited, replace_file, sha256_of
 from runbook.label import Label

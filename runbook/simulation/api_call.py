@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from runbook.dataclass import dataclass
 from runbook.simulation.agent_config import compact
 from runbook.simulation.settings import REGION
 from runbook.simulation.state import ClusterState, ProcessState, SimulatedServer

@@ -8,7 +8,7 @@ from runbook.errors import LabError
 from runbook.simulation import consensus, gossip, leader_tasks
 from runbook.simulation.consensus import LEASE
 from runbook.simulation.settings import SimulationSettings
-from runbook.simulation.state import RUNNING, ClusterState, ProcessState, Role, SimulatedServer, form_cluster
+from runbook.simulation.state import LEADER, RUNNING, ClusterState, ProcessState, Role, SimulatedServer, form_cluster
 
 NOW, NEVER = 0.0, float("inf")
 TICK = 0.05  # seconds of model time from one moment to the next; changes asked for take effect between two
@@ -49,7 +49,7 @@ class SimulatedCluster:
         """Who leads: of those that think so (a cut-off one goes on for half a second), the one of the newest term."""
         newest: SimulatedServer | None = None
         for server in self.state.servers.values():
-            if server.role is Role.LEADER and server.process is RUNNING and (not newest or server.term > newest.term):
+            if server.role is LEADER and server.process is RUNNING and (not newest or server.term > newest.term):
                 newest = server
         return newest.name if newest else None
 
@@ -120,21 +120,26 @@ class SimulatedCluster:
 def next_event_at(state: ClusterState) -> float:
     """Seconds of the model's clock; until then each moment would leave the state as it is. Early is never wrong."""
     running = [server for server in state.servers.values() if server.process is RUNNING]
-    leaders = [server for server in running if server.role is Role.LEADER]
+    leaders = [server for server in running if server.role is LEADER]
     if not leaders:
         return min((*(server.campaign_at for server in running), gossip.next_change_at(state)), default=NEVER)
     leader = leaders[0]
-    peers = {peer.address: peer for peer in leader.peers}
-    others = (server for server in running if server is not leader and server.address in peers)
-    followers = [server for server in others if state.connected(leader, server)]
-    held = leader.address, leader.last, leader.committed, leader.term
-    up_to_date = all((other.leader, other.last, other.committed, other.term) == held for other in followers)
-    if len(leaders) > 1 or leader.change_pending or not up_to_date:
+    if len(leaders) > 1 or leader.change_pending:
         return NOW
+    peers, held = leader.peers, (leader.address, leader.last, leader.committed, leader.term)
+    listed, in_reach, away = {peer.address for peer in peers}, {leader.address}, []
+    for other in running:
+        if other is leader:
+            continue
+        if other.address not in listed or not state.connected(leader, other):
+            away.append(other)
+        elif (other.leader, other.last, other.committed, other.term) != held:
+            return NOW  # it is brought up to date
+        else:
+            in_reach.add(other.address)
     due = [leader.health_at, leader.reconcile_at, leader.autopilot_at, gossip.next_change_at(state)]
-    in_reach = {leader.address, *(follower.address for follower in followers)}
-    voters = [peer for peer in peers.values() if peer.voter]
+    voters = [peer for peer in peers if peer.voter]
     if sum(voter.address in in_reach for voter in voters) < len(voters) // 2 + 1:
         due.append(leader.heard_at + LEASE)
-    due.extend(server.campaign_at for server in running if server.address not in in_reach)
+    due.extend(server.campaign_at for server in away)
     return min(due)

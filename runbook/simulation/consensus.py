@@ -5,8 +5,7 @@ What it plays is in docs/servers/raft.md, from #a-change-of-the-configuration to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from runbook.dataclass import dataclass
 from runbook.raft.model import Configuration
 from runbook.simulation.state import ClusterState, LogEntry, Role, SimulatedServer
 

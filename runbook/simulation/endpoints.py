@@ -53,7 +53,7 @@ def _raft_configuration(call: ApiCall) -> PendingReply:
         return ApiReply(HTTPStatus.METHOD_NOT_ALLOWED)
     view = yield from call.answering_server()
     call.authorize()
-    return call.json(replies.configuration(call.state, view))
+    return call.json_text(replies.configuration(call.state, view))
 
 
 def _remove_peer(call: ApiCall) -> PendingReply:

@@ -33,13 +33,17 @@ OTHER_STATS = compact(
         "vault": {"tracked_for_revoked": "0", "token_ttl": "0s", "token_expire_time": ""},
     }
 )
+STATE_BLOCKS = 256  # of 32 bytes, in a state snapshot
 NO_TIME = "0001-01-01T00:00:00Z"
 
 
-def configuration(state: ClusterState, server: SimulatedServer) -> Json:
-    """``Servers`` is null on a server that never received a configuration; the order means nothing, so it varies."""
+def configuration(state: ClusterState, server: SimulatedServer) -> str:
+    """As JSON. ``Servers`` is null on a server that never received a configuration; the order means nothing, so it
+    varies.
+    """
     rows = [_listed(state, server, peer) for peer in server.peers]
-    return {"Index": 0, "Servers": state.random.sample(rows, len(rows)) or None}
+    servers = f"[{','.join(state.random.sample(rows, len(rows)))}]" if rows else "null"
+    return f'{{"Index":0,"Servers":{servers}}}'
 
 
 def addresses(state: ClusterState, server: SimulatedServer) -> list[str]:
@@ -78,8 +82,13 @@ def health(state: ClusterState, leader: SimulatedServer) -> Json:
 
 def snapshot_archive(server: SimulatedServer) -> bytes:
     """A gzipped tar of three files with what this server has committed; the same bytes as long as that is the same."""
-    state = b"".join(hashlib.sha256(f"{server.committed} {block}".encode()).digest() for block in range(256))
-    files = {"meta.json": json.dumps(_snapshot_meta(server, len(state))).encode(), "state.bin": state}
+    return _archive(server.committed, json.dumps(_snapshot_meta(server, STATE_BLOCKS * 32)))
+
+
+@lru_cache(maxsize=16)
+def _archive(committed: int, meta: str) -> bytes:
+    state = b"".join(hashlib.sha256(f"{committed} {block}".encode()).digest() for block in range(STATE_BLOCKS))
+    files = {"meta.json": meta.encode(), "state.bin": state}
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     packed = io.BytesIO()
     with tarfile.TarFile(fileobj=packed, mode="w") as tar:
@@ -95,25 +104,30 @@ def digest_header(data: bytes) -> str:
     return "sha-256=" + base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
-def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> Json:
+def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> str:
     """The name is looked up by address in the answering server's own gossip, whatever its status."""
     other = state.server_at(peer.address)
-    known = other is not None and other.name in server.gossip
-    return {
-        "Address": peer.address,
-        "ID": peer.id,
-        "Leader": peer.address == server.leader,
-        "Node": serf_name(other.name) if other and known else "(unknown)",
-        "RaftProtocol": str(state.settings.raft_protocol) if known else "unknown",
-        "Voter": peer.voter,
-    }
+    node = serf_name(other.name) if other is not None and other.name in server.gossip else None
+    return _row(peer.address, peer.id, peer.voter, peer.address == server.leader, node, state.settings.raft_protocol)
+
+
+@lru_cache(maxsize=256)
+def _row(address: str, server_id: str, voter: bool, leads: bool, node: str | None, protocol: int) -> str:
+    """One peer of a configuration, as JSON; ``node`` where gossip knows it."""
+    return compact(
+        {
+            "Address": address,
+            "ID": server_id,
+            "Leader": leads,
+            "Node": node or "(unknown)",
+            "RaftProtocol": str(protocol) if node else "unknown",
+            "Voter": voter,
+        }
+    )
 
 
 def _health_row(state: ClusterState, row: ServerHealth) -> Json:
-    stable_since = NO_TIME
-    if row.stable_since is not None:
-        moment = datetime.fromtimestamp(state.settings.epoch + row.stable_since, timezone.utc)
-        stable_since = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    stable_since = NO_TIME if row.stable_since is None else _moment(int(state.settings.epoch + row.stable_since))
     return {
         "ID": row.id,
         "Name": serf_name(row.name) if row.name else "",
@@ -128,6 +142,11 @@ def _health_row(state: ClusterState, row: ServerHealth) -> Json:
         "Voter": row.voter,
         "StableSince": stable_since,
     }
+
+
+@lru_cache(maxsize=256)
+def _moment(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(maxsize=256)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from runbook.dataclass import dataclass
 from runbook.errors import Mark
 from runbook.playbook.mapping import Keys
 from runbook.playbook.model import Field

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
+from runbook.dataclass import dataclass
 from runbook.errors import LabError
 
 FIRST_HOST = 10  # s1 is 127.0.<octet>.11, as in the captured replies

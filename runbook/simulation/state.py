@@ -33,6 +33,9 @@ class Role(Enum):
     LEADER = "Leader"
 
 
+LEADER = Role.LEADER  # by this name it is found without asking the class, which is asked a hundred times a moment
+
+
 @dataclass(frozen=True)
 class LogEntry:
     """One entry of a Raft log; only changes of the configuration carry anything that matters here."""
@@ -101,7 +104,7 @@ class SimulatedServer:
 
     @property
     def leads(self) -> bool:
-        return self.role is Role.LEADER
+        return self.role is LEADER
 
     @property
     def configuration(self) -> Configuration | None:

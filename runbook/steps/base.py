@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from runbook.dataclass import dataclass
 
 if TYPE_CHECKING:
     from runbook.by_hand import HandView, Instruction

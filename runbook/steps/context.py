@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from runbook.changes import Key
 from runbook.clock import NO_DEADLINE, Clock, Deadline
 from runbook.cluster.port import Cluster
+from runbook.dataclass import dataclass
 from runbook.errors import ErrorKind, StepError
 from runbook.events import Emit
 from runbook.hosts.spec import HostSpec

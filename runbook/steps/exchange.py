@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from runbook.cluster.access import system_authorities
 from runbook.cluster.http import HttpClient, HttpSettings, Reply
+from runbook.dataclass import dataclass
 from runbook.doors import check_foreign
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError, StepError, unexpected
 

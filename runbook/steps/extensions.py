@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, InvalidValueError, RefusedError, StepError, unexpected
 from runbook.label import Label
 from runbook.playbook.expressions.model import UNKNOWN

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from runbook.cli.command_line import LAZY, SUMMARIES
+from runbook.cli.main import main
 from runbook.cli.reference import format_commands
 from tests.cli.test_completion import offered
 from tests.command_line import ROOT, runbook
@@ -77,3 +80,14 @@ def test_no_line_of_the_list_of_verbs_is_cut_at_80_columns() -> None:
     done = runbook({**os.environ, "COLUMNS": "80"}, "--help")
     assert [line for line in done.stdout.splitlines() if "..." in line and "[ARGS]" not in line] == []
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_the_list_of_verbs_says_what_each_says_of_itself_and_loads_none() -> None:
+    """A lazy verb is summed up where it is named. The sentence is its own, and may not grow old there."""
+    context = click.Context(main, info_name="runbook")
+    own = {name: main.get_command(context, name) for name in LAZY}
+    assert {name: verb and verb.get_short_help_str(200) for name, verb in own.items()} == SUMMARIES
+    code = "import sys; from runbook.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
+    command = [sys.executable, "-c", code, "--help"]
+    loaded = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    assert not {f"runbook.cli.{module}" for module in LAZY.values()} & set(loaded)

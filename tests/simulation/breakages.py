@@ -66,7 +66,7 @@ BREAKAGES = (
         ((removal, "_refusal_for_target", broken.leader_too), (verdicts, "judge", broken.leader_is_dead)),
         261,
     ),
-    Breakage("there is no fence", ((plan_basis, "refusal_if_plan_is_stale", lambda *_: None),), 126),
+    Breakage("there is no fence", ((plan_basis, "refusal_if_plan_is_stale", lambda *_: None),), 125),
     Breakage("a yes is believed without a look", ((settling, "settle", broken.done_at_once),)),
     Breakage("after a lost reply it sends again", ((settling, "_send_removal", broken.asked_twice),), 27),
     Breakage("it acts before it writes", ((settling, "remove_and_settle", broken.acts_before_it_writes),)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -20,15 +20,21 @@ class GreenletQuestion(Generic[T]):
         self.answer: T | None = None
         self.over = False
         self.waits_for: PendingResult = NotBegun()
-        self._greenlet = greenlet(lambda: self._run(ask))
+        self._ask = ask
+        self._greenlet: greenlet | None = None
 
     def go_on(self) -> None:
         """Until it is over or has to wait. Raises what the question raises."""
-        self._greenlet.switch()
+        if self._greenlet is None:
+            self._greenlet = IDLE.pop() if IDLE else greenlet(_answer_one_after_another)
+            self._greenlet.parent = getcurrent()
+            self._greenlet.switch(self)
+        else:
+            self._greenlet.switch()
 
     def drop(self) -> None:
         """Nobody waits for it any more: in the middle of it, it would keep its whole world in memory."""
-        if not self._greenlet.dead:
+        if self._greenlet is not None and not self.over:
             self._greenlet.throw()
 
     def wait_for(self, pending: PendingResult) -> None:
@@ -37,6 +43,18 @@ class GreenletQuestion(Generic[T]):
         while not pending.finished:
             getcurrent().parent.switch()
 
-    def _run(self, ask: Callable[[], T]) -> None:
-        self.answer = ask()
+    def find_answer(self) -> None:
+        """To be called in its greenlet."""
+        self.answer = self._ask()
         self.over = True
+
+
+IDLE: list[greenlet] = []  # whose questions are over: one that is used again needs no new stack
+
+
+def _answer_one_after_another(question: GreenletQuestion[Any]) -> None:
+    me = getcurrent()
+    while True:
+        question.find_answer()
+        IDLE.append(me)
+        question = me.parent.switch()

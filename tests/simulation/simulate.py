@@ -25,6 +25,7 @@ from tests.simulation.minimum import OddMinimum
 from tests.simulation.play import Result, play_in
 
 CHUNK = 20  # seeds that one process takes at a time
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 SHOWN = 3  # transcripts of violations; the seeds of the others are named
 
 
@@ -34,9 +35,9 @@ def play_seeds(seeds: Iterable[int]) -> Iterator[Result]:
     Without fsync, as nothing of them is to outlive it; and with commands that only the simulated world knows.
     """
     with ExitStack() as stack:
-        stack.enter_context(patch("os.fsync"))
+        stack.enter_context(patch("os.fsync", lambda _file: None))
         stack.enter_context(patch.object(process, "run_command", run_command))
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None))
         for number, seed in enumerate(seeds):
             own = Path(folder) / str(number)
             own.mkdir()

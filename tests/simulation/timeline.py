@@ -49,7 +49,9 @@ class ActorsTimeline(Timeline):
             for waiter in self._waiting:
                 if waiter.done():
                     return waiter
-            first = min(self._waiting, key=lambda waiter: waiter.when)
+            first = self._waiting[0]
+            for waiter in self._waiting[1:]:
+                first = waiter if waiter.when < first.when else first
             if self._is_idle_until(first.when):
                 self._advance(first.when)
                 return first

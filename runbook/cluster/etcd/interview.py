@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runbook.cluster.etcd import replies
 from runbook.cluster.etcd.client import EtcdClient
 from runbook.cluster.etcd.replies import PeerStreams
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach, Vantage
 

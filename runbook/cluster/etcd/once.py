@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import PlaybookError, unexpected
 from runbook.hosts.process_command import ProcessCommand
 from runbook.playbook.reader import read_yaml

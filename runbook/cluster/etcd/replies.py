@@ -7,10 +7,10 @@ In JSON a member's id is a decimal string, in the metrics and in ``etcdctl`` it 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import Configuration, Peer
 

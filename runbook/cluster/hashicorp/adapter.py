@@ -17,7 +17,7 @@ from runbook.cluster.hashicorp.autopilot import AUTOPILOT, Pulse, ask_for_proof,
 from runbook.cluster.hashicorp.client import Client
 from runbook.cluster.hashicorp.dialects import Dialect
 from runbook.cluster.hashicorp.interview import RAFT, Seen, interview, worth
-from runbook.cluster.hashicorp.opinions import opinions_in
+from runbook.cluster.hashicorp.opinions import opinions_in, with_pulse
 from runbook.cluster.hashicorp.permission import reason_not_permitted
 from runbook.cluster.hashicorp.pulse import HealthSample
 from runbook.cluster.http import HttpSettings, Reply
@@ -239,7 +239,7 @@ class HashiCorpCluster:
         samples = self.pulse.samples if view.configuration is not None else ()
         reigns = [sample.reign for sample in samples if sample.reign is not None]
         term = reigns[-1][1] if reigns and reigns[-1][0] == view.leader_id else None
-        return replace(view, opinions=opinions_in(view, samples), leader_term=term)
+        return replace(view, opinions=with_pulse(view, view.opinions, samples), leader_term=term)
 
     def _named_by(self, vantage: Vantage, met: set[str | None]) -> Iterable[str]:
         """HTTP addresses are published nowhere: gossip's IP and the port we used, believed if its id fits."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from runbook.cluster import http
 from runbook.cluster.hashicorp.dialects import Dialect, error_of
 from runbook.cluster.http import Reply
 from runbook.cluster.network import Network
+from runbook.dataclass import dataclass
 from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 

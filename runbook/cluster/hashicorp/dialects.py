@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runbook.cluster.http import Reply
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind
 
 

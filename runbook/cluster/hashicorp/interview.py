@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from runbook.cluster.hashicorp import replies
 from runbook.cluster.hashicorp.client import Client
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Member, Reach, Vantage
 
@@ -72,8 +73,9 @@ def _other_at(client: Client, vantage: Vantage, until: float) -> str | None:
 def _members(client: Client, vantage: Vantage, region: str | None, until: float) -> tuple[Member, ...]:
     """Its gossip; one that lacks the server itself was cut by an ACL, and absence from it would prove nothing."""
     told = client.get(vantage.url, "/v1/agent/members", until)
-    everywhere = replies.members(told, client.dialect.role, None, vantage.url)
-    if vantage.server_id and not any(member.raft_address == vantage.raft_address for member in everywhere):
+    everywhere = replies.regional_members(told, client.dialect.role, vantage.url)
+    if vantage.server_id and not any(member.raft_address == vantage.raft_address for _, member in everywhere):
         what = f"{vantage.url}/v1/agent/members does not list that server itself"
         raise ClusterError(ErrorKind.FORBIDDEN, what, f"This needs {client.dialect.reading}")
-    return replies.members(told, client.dialect.role, client.region or region, vantage.url)
+    wanted = client.region or region
+    return tuple(member for own, member in everywhere if wanted in (None, own))

@@ -26,10 +26,18 @@ def opinions_in(view: ClusterView, samples: Sequence[HealthSample] = ()) -> Opin
             by = _id_in_raft(vantage, peers)
             leads = by == view.leader_id
             held[by] = {p.id: gossip_opinion(vantage, p, leads=leads) for p in peers if view.vantage_of(p) != vantage}
-    leader = view.leader
+    return with_pulse(view, held, samples)
+
+
+def with_pulse(
+    view: ClusterView, held: Mapping[str, Mapping[str, Opinion]], samples: Sequence[HealthSample]
+) -> Opinions:
+    """The same where what the gossip of these servers says is ``held`` already."""
+    peers, leader = view.best_configuration.peers if view.best_configuration else (), view.leader
+    found = {by: dict(opinions) for by, opinions in held.items()}
     if leader is not None:
-        held[leader.id] = _through_any_door(leader, peers, samples, held.get(leader.id, {}))
-    return {by: opinions for by, opinions in held.items() if opinions}
+        found[leader.id] = _through_any_door(leader, peers, samples, held.get(leader.id, {}))
+    return {by: opinions for by, opinions in found.items() if opinions}
 
 
 def _id_in_raft(vantage: Vantage, peers: Sequence[Peer]) -> str:

@@ -8,10 +8,10 @@ the same to the nanosecond (docs/servers/raft.md#the-pulse). What does not chang
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from runbook.cluster.hashicorp.replies import SERVERS_LIMIT
+from runbook.dataclass import dataclass
 from runbook.decode import ODD, go_seconds, number, text_of
 
 BEAT = 2.5  # seconds that two samples are apart at least: the leader refreshes its numbers every 2 s

@@ -45,9 +45,15 @@ def _peer(entry: dict[str, Any]) -> Peer:
 
 def members(reply: Any, role: str, region: str | None, url: str) -> tuple[Member, ...]:
     """Servers of this region only: the list holds federated regions and client agents too."""
+    return tuple(each for own, each in regional_members(reply, role, url) if region in (None, own))
+
+
+def regional_members(reply: Any, role: str, url: str) -> tuple[tuple[Any, Member], ...]:
+    """Servers of all regions, each with its own."""
     try:
         entries = reply.get("Members") if isinstance(reply, dict) else reply
-        return tuple(member(entry) for entry in _few([e for e in entries or () if _belongs(e, role, region)]))
+        servers = _few([entry for entry in entries or () if entry["Tags"].get("role") == role])
+        return tuple((entry["Tags"].get("region", entry["Tags"].get("dc")), member(entry)) for entry in servers)
     except ODD as error:
         raise ClusterError(ErrorKind.BAD_REPLY, f"{url} sent no readable members ({error!r:.200})") from None
 
@@ -56,11 +62,6 @@ def _few(entries: list[Any] | None) -> list[Any]:
     if entries and len(entries) > SERVERS_LIMIT:
         raise ValueError(f"{len(entries)} servers, more than {SERVERS_LIMIT}")
     return entries or []
-
-
-def _belongs(entry: dict[str, Any], role: str, region: str | None) -> bool:
-    tags = entry["Tags"]
-    return tags.get("role") == role and region in (None, tags.get("region", tags.get("dc")))
 
 
 def member(entry: dict[str, Any]) -> Member:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from runbook.dataclass import dataclass
 from runbook.errors import Mark
 from runbook.playbook.approval_rule import ApprovalRule
 from runbook.playbook.model import Secret

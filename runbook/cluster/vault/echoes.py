@@ -8,9 +8,10 @@ never a guess (docs/servers/vault.md#signs-of-life-and-death-in-vault).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runbook.cluster.vault.replies import AutopilotPicture, EchoingServer
+from runbook.dataclass import dataclass
 from runbook.raft.model import ClusterView, Peer, Reach, same_place
 from runbook.raft.opinions import Opinion, OpinionKind
 

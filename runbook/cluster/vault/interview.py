@@ -5,11 +5,12 @@ It does not say which server it is, unless its response headers are set to: docs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runbook.cluster.vault import replies
 from runbook.cluster.vault.client import VaultClient
 from runbook.cluster.vault.products import VaultProduct
+from runbook.dataclass import dataclass
 from runbook.decode import decode
 from runbook.errors import ClusterError, ErrorKind, NoAnswerError
 from runbook.raft.model import Reach, Vantage

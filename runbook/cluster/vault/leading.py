@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from runbook.cluster.vault import replies
 from runbook.cluster.vault.client import VaultClient
 from runbook.cluster.vault.echoes import EchoSample
 from runbook.cluster.vault.interview import VaultWords
 from runbook.cluster.vault.whereabouts import peer_at
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, Configuration, Peer, Vantage, same_place
 from runbook.raft.quorum import quorum

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runbook.dataclass import dataclass
 
 API_PORT = 8200
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from runbook.cluster.access import split_address
+from runbook.dataclass import dataclass
 from runbook.decode import ODD, go_seconds, number, text_of
 from runbook.errors import ClusterError, ErrorKind
 from runbook.raft.model import AutopilotSettings, Configuration, Peer

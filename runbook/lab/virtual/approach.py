@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from runbook.dataclass import dataclass
 from runbook.simulation.settings import SimulationSettings
 
 TUNNEL, BALANCER = "127.0.0.1", "127.0.0.2"  # hosts that no server has

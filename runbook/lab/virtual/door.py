@@ -83,14 +83,15 @@ class VirtualNetwork:
         until: float,
     ) -> dict[Key, T | None]:
         questions |= {key: self.make_question(partial(ask, key)) for key in first}
-        ready = list(questions.values())
+        waiting = ready = list(questions.values())
         while True:
             while ready:
                 named = [key for question in ready for key in self._news(question, follow)]
-                fresh = [key for key in dict.fromkeys(named) if key not in questions]
-                questions |= {key: self.make_question(partial(ask, key)) for key in fresh}
-                ready = [questions[key] for key in fresh]
-            waiting = [question for question in questions.values() if not question.over]
+                fresh = {key: self.make_question(partial(ask, key)) for key in named if key not in questions}
+                questions |= fresh
+                ready = list(fresh.values())
+                waiting = [*waiting, *ready]
+            waiting = [question for question in waiting if not question.over]
             if not waiting or self._timeline.now >= until:
                 return {key: question.answer for key, question in questions.items()}
             errands = [question.waits_for for question in waiting]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from runbook.dataclass import dataclass
 from runbook.errors import Mark, NotStartedError
 from runbook.lab.virtual.approach import HTTP_PORT
 from runbook.lab.virtual.picture import PictureStage

@@ -87,7 +87,7 @@ class SimulatedNetwork:
         server = behind or self._behind_tunnel()
         asked = ApiRequest(method, where, query, headers)
         request = SentRequest(server, method, path, asked, fault, through, sent=through)
-        self._timeline.after(seconds, lambda: self._give_up(request))
+        self._timeline.after(seconds, lambda: self._give_up(request), request)
         if through:
             self._pass_on(request, somebody=behind is not None)
         elif self.links.rejects(server.name, HTTP_PORT):
@@ -124,7 +124,7 @@ class SimulatedNetwork:
 
     def probe(self, address: str, *, lost: bool = False) -> PortTry:
         probe, server = PortTry(), self.server_at(address)
-        self._timeline.after(PROBE_TIMEOUT, lambda: probe.end(Reach.SILENT))
+        self._timeline.after(PROBE_TIMEOUT, lambda: probe.end(Reach.SILENT), probe)
         port = int(address.rpartition(":")[2])
         if not lost and self.links.open(server.name) and not self._silent(server, port):
             rejects = self.links.rejects(server.name, port)

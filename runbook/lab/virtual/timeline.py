@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from runbook.errors import LabError
+from runbook.lab.virtual.messages import PendingResult
 
 FOREVER = float("inf")
 
@@ -27,16 +28,18 @@ class Timeline:
         self.pace: Callable[[float], None] = lambda _seconds: None  # told of so many seconds before they pass
         self._model = model
         self._moved = moved
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], None], PendingResult | None]] = []
         self._count = 0
 
-    def at(self, when: float, action: Callable[[], None]) -> None:
-        """Those of one moment happen in the order in which they were planned."""
+    def at(self, when: float, action: Callable[[], None], unless: PendingResult | None = None) -> None:
+        """Those of one moment happen in the order in which they were planned. A time-out says ``unless`` what is
+        finished: for one that nobody waits for any more no time passes in the model.
+        """
         self._count += 1
-        heapq.heappush(self._due, (max(when, self.now), self._count, action))
+        heapq.heappush(self._due, (max(when, self.now), self._count, action, unless))
 
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        self.at(self.now + seconds, action)
+    def after(self, seconds: float, action: Callable[[], None], unless: PendingResult | None = None) -> None:
+        self.at(self.now + seconds, action, unless)
 
     def wait(self, when: float, done: Callable[[], bool] = lambda: False) -> None:
         """Let time go on until ``when``, or until ``done``. Raises LabError where neither would ever be."""
@@ -47,10 +50,12 @@ class Timeline:
             self._do_next()
 
     def _is_idle_until(self, when: float) -> bool:
+        while self._due and (errand := self._due[0][3]) is not None and errand.finished:
+            heapq.heappop(self._due)
         return not self._due or self._due[0][0] > when
 
     def _do_next(self) -> None:
-        when, _, action = heapq.heappop(self._due)
+        when, _, action, _ = heapq.heappop(self._due)
         self._advance(when)
         action()
 
@@ -59,6 +64,6 @@ class Timeline:
             raise LabError("somebody waits for ever and nothing is due")
         if when > self.now:
             self.pace(when - self.now)
-        self.now = max(self.now, when)
+            self.now = when
         self._model.advance(self.now)
         self._moved()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from runbook.dataclass import dataclass
 from runbook.errors import ExpressionError, Mark
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
 
+from runbook.dataclass import dataclass
 from runbook.raft.diagnosis.observations import Appearance, PeerObservation, observe_peers
 from runbook.raft.left_out import NOBODY, LeftOutList, LeftOutServer, returned_in
 from runbook.raft.model import ClusterView, Configuration, Peer, Reach, Vantage

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
+from runbook.dataclass import dataclass
 from runbook.raft.model import Member, Peer, Vantage
 
 REMOVE_DEAD_PEERS = "remove-dead-peers"

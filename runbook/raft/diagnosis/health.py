@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from runbook.dataclass import dataclass
 from runbook.raft.diagnosis.context import DiagnosisContext
 from runbook.raft.diagnosis.diagnose import diagnose
 from runbook.raft.diagnosis.findings import Certainty, Finding, Severity, command_for

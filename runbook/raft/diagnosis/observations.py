@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from runbook.dataclass import dataclass
 from runbook.raft.diagnosis.findings import format_count
 from runbook.raft.listeners import reason_kept_out, unidentified_listener, waiting_server
 from runbook.raft.liveness import is_only_out_of_sight, words_of_life

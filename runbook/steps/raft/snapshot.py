@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from runbook.dataclass import dataclass
 from runbook.errors import ClusterError, ErrorKind
 from runbook.playbook.model import Effect, Field, StepDeclaration
 from runbook.steps.base import PEER_FIELDS, Step, StepResult
