@@ -62,7 +62,7 @@ def read_allowed_signers(path: str) -> bytes:
         folders = sorted(folder for folder in around if _is_open_to_others(folder))
     except OSError as error:
         what = f"the allowed signers {path} cannot be read: {error.strerror}"
-        raise SettingsError(what, "Name a regular file under approve: by") from None
+        raise SettingsError(what, "Name a regular file, under approve: by or with --signers") from None
     if mode & WRITABLE:
         raise SettingsError(f"others than its owner may write {path}, the allowed signers", advice)
     if folders:

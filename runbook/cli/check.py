@@ -124,10 +124,17 @@ def parse_request(
 
 
 def _check_urls(ping: str, notify: str) -> None:
-    """Raises click.UsageError."""
+    """Raises click.UsageError, and not first when there is something to tell. A URL may be a secret: none is shown."""
+    from runbook.cluster.access import split_address
+
     for name, url in (("--ping", ping), ("--notify", notify)):
         if url and not url.startswith(("https://", "http://")):
-            raise click.UsageError(f"{name} takes a URL that begins with https:// or http://")  # it may be a secret
+            raise click.UsageError(f"{name} takes a URL that begins with https:// or http://")
+        whole = url.isprintable() and " " not in url
+        if url and (not whole or split_address(url.partition("#")[0].partition("?")[0]) is None):
+            raise click.UsageError(
+                f"{name} takes a URL such as https://host:port/path, with no user, space or line break"
+            )
 
 
 def run_check(request: CheckRequest, form: str, textfile: Path | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runbook.decode import ODD
+from runbook.decode import ODD, number
 from runbook.errors import NoRunError, PlaybookError
 from runbook.files import RUNS, read_limited
 from runbook.fleet.record import FleetTold
@@ -105,12 +105,14 @@ def picture_of_check(path: Path) -> FleetPicture:
     except OSError as error:
         raise NoRunError(f"{path}: {error.strerror}") from None
     try:
-        whole, *rows = map(json.loads, data.decode("utf-8", "replace").split("\n")[:-1])
+        whole, *rows = map(json.loads, data.decode("utf-8", "replace").removesuffix("\n").split("\n"))
         told = f"{whole['status']}: {whole['clusters']} clusters checked in {format_seconds(float(whole['seconds']))}"
         interrupted = "It was interrupted, so not all were checked." if whole["interrupted"] else ""
-        tiles = tuple(_checked(row) for row in rows)
-    except (RecursionError, *ODD):
+        tiles, count = tuple(_checked(row) for row in rows), number(whole["clusters"])
+    except (RecursionError, OverflowError, *ODD):
         raise NoRunError(f"{path} is not what `runbook check --all --format json` prints") from None
+    if count != len(tiles):
+        raise NoRunError(f"{path} has {len(tiles)} of the {count} clusters that were checked: keep all that is printed")
     return FleetPicture("Fleet check", told, interrupted, (), CHECK_STATES, tiles, "Drawn from what the check printed.")
 
 

@@ -63,7 +63,11 @@ def verify_signature(folder: Path, record: Record, signers: str, name: str | Non
     if people is None:
         return Signed(BAD, f"{SIGNATURE} was changed: the key did not sign that text")
     if not people or (name is not None and name not in people):
-        who = f"{people[0]}, not {name}" if people else f"a key that {signers} does not know"
+        who = (
+            f"{people[0]}, not {name}"
+            if people
+            else f"a key that {signers} does not know, or does not allow now and for a journal"
+        )
         return Signed(STRANGER, f"signed by {who}")
     who, head = name or people[0], found[2].decode()
     if head not in record.hashes:

@@ -203,6 +203,11 @@ def test_a_fleet_with_a_dead_follower_and_a_cluster_that_nobody_reaches(tmp_path
         (("--all", "--cluster", "a"), 3, "leave --cluster"),
         (("--all", "--critical", "deaf=0"), 3, "write NAME=RANGE"),
         (("--all", "--notify", "x"), 3, "--notify takes a URL that begins with https:// or http://"),
+        *(
+            (("--all", word, f"http://{url}"), 3, f"{word} takes a URL such as https://host:port/path, with no user")
+            for word in ("--notify", "--ping")
+            for url in ("u:hunter2@h/x", "h:99999/x", "h:0/x", ":1/x", "h/a b", "h/x\n", "h/x?a=\x1b", "[::1/x")
+        ),
         (("--all", "--format", "text"), 3, "leave --format text"),
         (("--all", "--inventory", "/nowhere.yaml"), 3, "RAFT UNKNOWN - the inventory /nowhere.yaml cannot be read"),
     ],
@@ -213,6 +218,7 @@ def test_what_chooses_nothing_is_told(tmp_path: Path, words: tuple[str, ...], co
     done = runbook(environment, "check", *words)
     assert done.returncode == code
     assert sentence in " ".join((done.stdout + done.stderr).split())
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [("--all",), ("--cluster", "a")])

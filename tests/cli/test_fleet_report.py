@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -84,3 +86,29 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert (done.returncode, "needs -o FILE" in done.stderr) == (2, True)
     with pytest.raises(NoRunError, match="No such file"):
         write_fleet_page("last", str(tmp_path / "x"), str(tmp_path / "y"), {})
+
+
+WHOLE = {"status": "CRITICAL", "clusters": 2, "seconds": 0.5, "interrupted": False}
+ROWS = [{"status": name, "cluster": name.lower(), "sentence": "x"} for name in ("CRITICAL", "OK")]
+
+
+def checked(tmp_path: Path, whole: Mapping[str, object], *rows: Mapping[str, object], end: str = "\n") -> str:
+    path, page = tmp_path / "check.jsonl", tmp_path / "check.html"
+    path.write_text("\n".join(map(json.dumps, [whole, *rows])) + end, encoding="utf-8")
+    write_fleet_page("last", str(path), str(page), {})
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_no_cluster_of_a_check_is_missing_on_its_page(tmp_path: Path, end: str) -> None:
+    """Also where whoever kept the lines took the last line break away, as a shell does."""
+    html = checked(tmp_path, WHOLE, *ROWS, end=end)
+    assert "<h2>OK: 1</h2>" in html
+    with pytest.raises(NoRunError, match="has 1 of the 2 clusters that were checked"):
+        checked(tmp_path, WHOLE, *ROWS[:1], end=end)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 10**400, None, "x"])
+def test_no_check_lasts_so_long(tmp_path: Path, seconds: object) -> None:
+    with pytest.raises(NoRunError, match="is not what"):
+        checked(tmp_path, {**WHOLE, "seconds": seconds}, *ROWS)

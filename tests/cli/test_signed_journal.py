@@ -69,6 +69,15 @@ def test_a_stranger_and_somebody_else(folder: Path, tmp_path: Path, ann: Signer)
     assert (other.returncode, signature_row(other)) == (4, f"signed by {ann.name}, not {bob.name}")
 
 
+@pytest.mark.parametrize(
+    "option", ['valid-before="20200101"', 'valid-after="20990101"', 'namespaces="runbook-approval"']
+)
+def test_a_key_that_is_known_for_something_else(folder: Path, tmp_path: Path, ann: Signer, option: str) -> None:
+    """It is no stranger's: its time is over, or it signs plans."""
+    done = audit(allowed_signers(tmp_path, lines=f"{ann.name} {option} {ann.public}\n"))
+    assert (done.returncode, "or does not allow now and for a journal" in signature_row(done)) == (4, True), folder
+
+
 def test_no_signature(folder: Path, tmp_path: Path, ann: Signer) -> None:
     (folder / SIGNATURE).unlink()
     done = audit(allowed_signers(tmp_path, ann))
