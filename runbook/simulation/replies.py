@@ -111,20 +111,20 @@ def digest_header(data: bytes) -> str:
 def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> str:
     """The name is looked up by address in the answering server's own gossip, whatever its status."""
     other = state.server_at(peer.address)
-    node = serf_name(other.name) if other is not None and other.name in server.gossip else None
-    return _row(peer.address, peer.id, peer.voter, peer.address == server.leader, node, state.settings.raft_protocol)
+    name = serf_name(other.name) if other is not None and other.name in server.gossip else None
+    return _row(peer.address, peer.id, peer.voter, peer.address == server.leader, name, state.settings.raft_protocol)
 
 
 @lru_cache(maxsize=256)
-def _row(address: str, server_id: str, voter: bool, leads: bool, node: str | None, protocol: int) -> str:
-    """One peer of a configuration, as JSON; ``node`` where gossip knows it."""
+def _row(address: str, server_id: str, voter: bool, leads: bool, name: str | None, protocol: int) -> str:
+    """One peer of a configuration, as JSON; ``name`` where gossip knows it."""
     return compact(
         {
             "Address": address,
             "ID": server_id,
             "Leader": leads,
-            "Node": node or "(unknown)",
-            "RaftProtocol": str(protocol) if node else "unknown",
+            "Node": name or "(unknown)",
+            "RaftProtocol": str(protocol) if name else "unknown",
             "Voter": voter,
         }
     )
