@@ -134,8 +134,9 @@ def _check_health(state: ClusterState, leader: SimulatedServer) -> tuple[ServerH
     if any(silent) and not state.settings.at_least(1, 4) and state.random.random() < FLAP:
         silent[state.random.randrange(len(behind))] = True  # one deadline is shared by all the questions
     before = {row.id: row for row in leader.health or ()}
+    limits = go_seconds(state.autopilot["LastContactThreshold"]), int(state.autopilot["MaxTrailingLogs"])
     return tuple(
-        _health_of(state, leader, peer, server, before.get(peer.id), answers=not quiet)
+        _health_of(state, leader, peer, server, before.get(peer.id), limits, answers=not quiet)
         for (peer, server), quiet in zip(behind, silent, strict=True)
     )
 
@@ -146,10 +147,13 @@ def _health_of(
     peer: Peer,
     server: SimulatedServer | None,
     old: ServerHealth | None,
+    limits: tuple[float, int],
     *,
     answers: bool,
 ) -> ServerHealth:
-    """One row. From 1.4 on, a server that does not answer keeps the numbers it had."""
+    """One row, by the ``limits`` of contact and of missing entries. From 1.4 on, a server that does not answer keeps
+    the numbers it had.
+    """
     contact, term, index = None, 0, 0
     if server is not None and answers:
         contact = 0.0 if server is leader else state.random.uniform(0.001, 0.05)
@@ -162,9 +166,9 @@ def _health_of(
         contact is not None
         and entry is not None
         and entry.status is MemberStatus.ALIVE
-        and contact <= go_seconds(state.autopilot["LastContactThreshold"])
+        and contact <= limits[0]
         and term == last_term
-        and index + int(state.autopilot["MaxTrailingLogs"]) >= last_index
+        and index + limits[1] >= last_index
     )
     stable_since = None if contact is None else state.now
     if stable_since is not None and old is not None and old.healthy == healthy and old.stable_since is not None:

@@ -17,7 +17,7 @@ from runbook.simulation.agent_config import agent_config, compact, serf_port
 from runbook.simulation.gossip import serf_name
 from runbook.simulation.leader_tasks import failure_tolerance
 from runbook.simulation.settings import REGION, SimulationSettings
-from runbook.simulation.state import ClusterState, Role, ServerHealth, SimulatedServer
+from runbook.simulation.state import LEADER, ClusterState, ServerHealth, SimulatedServer
 
 Json = dict[str, Any]
 OTHER_STATS = compact(
@@ -62,9 +62,9 @@ def agent_self(state: ClusterState, server: SimulatedServer) -> str:
     """What it says of itself, as JSON."""
     own = server.gossip[server.name]
     member = _member(state.settings, server.name, own.uuid, own.status)
-    stats = compact({"nomad": _nomad_stats(server), "raft": _raft_stats(state, server), "serf": _serf_stats(server)})
-    config = agent_config(state.settings, server.name)
-    return f'{{"config":{config},"member":{member},"stats":{stats[:-1]},{OTHER_STATS[1:]}}}'
+    nomad, raft, serf = _nomad_stats(server.leads, server.leader), _raft_stats(state, server), _serf_stats(server)
+    stats = f'{{"nomad":{nomad},"raft":{raft},"serf":{serf},{OTHER_STATS[1:]}'
+    return f'{{"config":{agent_config(state.settings, server.name)},"member":{member},"stats":{stats}}}'
 
 
 def health(state: ClusterState, leader: SimulatedServer) -> Json:
@@ -87,8 +87,7 @@ def snapshot_archive(server: SimulatedServer) -> bytes:
 
 @lru_cache(maxsize=16)
 def _archive(committed: int, meta: str) -> bytes:
-    state = b"".join(hashlib.sha256(f"{committed} {block}".encode()).digest() for block in range(STATE_BLOCKS))
-    files = {"meta.json": meta.encode(), "state.bin": state}
+    files = {"meta.json": meta.encode(), "state.bin": _state_at(committed)}
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     packed = io.BytesIO()
     with tarfile.TarFile(fileobj=packed, mode="w") as tar:
@@ -99,6 +98,11 @@ def _archive(committed: int, meta: str) -> bytes:
     return gzip.compress(packed.getvalue(), mtime=0)
 
 
+@lru_cache(maxsize=256)
+def _state_at(committed: int) -> bytes:
+    return b"".join(hashlib.sha256(f"{committed} {block}".encode()).digest() for block in range(STATE_BLOCKS))
+
+
 def digest_header(data: bytes) -> str:
     """The value of the ``Digest`` header."""
     return "sha-256=" + base64.b64encode(hashlib.sha256(data).digest()).decode()
@@ -107,20 +111,20 @@ def digest_header(data: bytes) -> str:
 def _listed(state: ClusterState, server: SimulatedServer, peer: Peer) -> str:
     """The name is looked up by address in the answering server's own gossip, whatever its status."""
     other = state.server_at(peer.address)
-    node = serf_name(other.name) if other is not None and other.name in server.gossip else None
-    return _row(peer.address, peer.id, peer.voter, peer.address == server.leader, node, state.settings.raft_protocol)
+    name = serf_name(other.name) if other is not None and other.name in server.gossip else None
+    return _row(peer.address, peer.id, peer.voter, peer.address == server.leader, name, state.settings.raft_protocol)
 
 
 @lru_cache(maxsize=256)
-def _row(address: str, server_id: str, voter: bool, leads: bool, node: str | None, protocol: int) -> str:
-    """One peer of a configuration, as JSON; ``node`` where gossip knows it."""
+def _row(address: str, server_id: str, voter: bool, leads: bool, name: str | None, protocol: int) -> str:
+    """One peer of a configuration, as JSON; ``name`` where gossip knows it."""
     return compact(
         {
             "Address": address,
             "ID": server_id,
             "Leader": leads,
-            "Node": node or "(unknown)",
-            "RaftProtocol": str(protocol) if node else "unknown",
+            "Node": name or "(unknown)",
+            "RaftProtocol": str(protocol) if name else "unknown",
             "Voter": voter,
         }
     )
@@ -171,60 +175,61 @@ def _member(settings: SimulationSettings, name: str, uuid: str, status: MemberSt
     return compact({**where, "Status": status.value, "Tags": tags, **serf, **delegate})
 
 
-def _nomad_stats(server: SimulatedServer) -> Json:
-    return {
-        "server": "true",
-        "leader": "true" if server.leads else "false",
-        "leader_addr": server.leader or "",
-        "bootstrap": "false",
-        "known_regions": "1",
-    }
+@lru_cache(maxsize=64)
+def _nomad_stats(leads: bool, leader: str | None) -> str:
+    return compact(
+        {
+            "server": "true",
+            "leader": "true" if leads else "false",
+            "leader_addr": leader or "",
+            "bootstrap": "false",
+            "known_regions": "1",
+        }
+    )
 
 
-def _raft_stats(state: ClusterState, server: SimulatedServer) -> Json:
+def _raft_stats(state: ClusterState, server: SimulatedServer) -> str:
+    """As JSON, which is asked for at every look of every server."""
     listed = " ".join(
         f"{{Suffrage:{'Voter' if peer.voter else 'Nonvoter'} ID:{peer.id} Address:{peer.address}}}"
         for peer in server.peers
     )
     voters = {peer.id for peer in server.peers if peer.voter}
     last_contact = "0"
-    if server.role is not Role.LEADER:
+    if server.role is not LEADER:
         last_contact = _go_duration(max(state.now - server.heard_at, 0.0) + state.random.uniform(0.001, 0.05))
-    return {
-        "state": server.role.value,
-        "term": str(server.term),
-        "last_log_index": str(server.last[1]),
-        "last_log_term": str(server.last[0]),
-        "commit_index": str(server.committed),
-        "applied_index": str(server.committed),
-        "fsm_pending": "0",
-        "last_snapshot_index": "0",
-        "last_snapshot_term": "0",
-        "latest_configuration": f"[{listed}]",
-        "latest_configuration_index": "0",
-        "last_contact": last_contact,
-        "num_peers": str(len(voters) - 1 if server.raft_id in voters else 0),
-        "protocol_version": str(state.settings.raft_protocol),
-        "protocol_version_min": "0",
-        "protocol_version_max": "3",
-        "snapshot_version_min": "0",
-        "snapshot_version_max": "1",
-    }
+    term, index = server.last
+    return (
+        f'{{"state":"{server.role.value}","term":"{server.term}","last_log_index":"{index}","last_log_term":"{term}",'
+        f'"commit_index":"{server.committed}","applied_index":"{server.committed}","fsm_pending":"0",'
+        '"last_snapshot_index":"0","last_snapshot_term":"0",'
+        f'"latest_configuration":"[{listed}]","latest_configuration_index":"0","last_contact":"{last_contact}",'
+        f'"num_peers":"{len(voters) - 1 if server.raft_id in voters else 0}",'
+        f'"protocol_version":"{state.settings.raft_protocol}","protocol_version_min":"0","protocol_version_max":"3",'
+        '"snapshot_version_min":"0","snapshot_version_max":"1"}'
+    )
 
 
-def _serf_stats(server: SimulatedServer) -> Json:
+def _serf_stats(server: SimulatedServer) -> str:
     statuses = [entry.status for entry in server.gossip.values()]
+    return _serf(server.life, len(statuses), statuses.count(MemberStatus.FAILED), statuses.count(MemberStatus.LEFT))
+
+
+@lru_cache(maxsize=256)
+def _serf(life: int, members: int, failed: int, left: int) -> str:
     quiet = ("event_queue", "query_queue", "intent_queue", "health_score", "coordinate_resets")
-    return {
-        **dict.fromkeys(quiet, "0"),
-        "encrypted": "false",
-        "event_time": "1",
-        "query_time": "1",
-        "member_time": str(server.life + len(statuses) - 1),
-        "members": str(len(statuses)),
-        "failed": str(statuses.count(MemberStatus.FAILED)),
-        "left": str(statuses.count(MemberStatus.LEFT)),
-    }
+    return compact(
+        {
+            **dict.fromkeys(quiet, "0"),
+            "encrypted": "false",
+            "event_time": "1",
+            "query_time": "1",
+            "member_time": str(life + members - 1),
+            "members": str(members),
+            "failed": str(failed),
+            "left": str(left),
+        }
+    )
 
 
 def _go_duration(seconds: float) -> str:

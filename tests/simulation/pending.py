@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -26,15 +27,15 @@ class GreenletQuestion(Generic[T]):
     def go_on(self) -> None:
         """Until it is over or has to wait. Raises what the question raises."""
         if self._greenlet is None:
-            self._greenlet = IDLE.pop() if IDLE else greenlet(_answer_one_after_another)
-            self._greenlet.parent = getcurrent()
+            self._greenlet = IDLE.greenlets.pop() if IDLE.greenlets else greenlet(_answer_one_after_another)
+            self._greenlet.parent, self._greenlet.gr_context = getcurrent(), None  # it knows of no dry run before
             self._greenlet.switch(self)
         else:
             self._greenlet.switch()
 
     def drop(self) -> None:
         """Nobody waits for it any more: in the middle of it, it would keep its whole world in memory."""
-        if self._greenlet is not None and not self.over:
+        if self._greenlet is not None and not self.over and not self._greenlet.dead:
             self._greenlet.throw()
 
     def wait_for(self, pending: PendingResult) -> None:
@@ -49,12 +50,22 @@ class GreenletQuestion(Generic[T]):
         self.over = True
 
 
-IDLE: list[greenlet] = []  # whose questions are over: one that is used again needs no new stack
+class _Idle(threading.local):
+    """Of each thread, as none may switch to another's, those whose questions are over: used again, one needs no new
+    stack.
+    """
+
+    def __init__(self) -> None:
+        self.greenlets: list[greenlet] = []
+
+
+IDLE = _Idle()
 
 
 def _answer_one_after_another(question: GreenletQuestion[Any]) -> None:
     me = getcurrent()
     while True:
         question.find_answer()
-        IDLE.append(me)
+        del question  # and with it its world
+        IDLE.greenlets.append(me)
         question = me.parent.switch()
