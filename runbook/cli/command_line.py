@@ -25,6 +25,7 @@ LAZY = {  # verbs and groups of them, each by the module that has it
             "prove",
             "recover",
             "rehearse",
+            "worker",
         )
     },
     "install-timer": "install_timer",
