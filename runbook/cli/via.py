@@ -42,7 +42,7 @@ def via_options(function: F) -> F:
         click.option("--broker", metavar="URL", help="Theirs, else RUNBOOK_BROKER; one with a password belongs there."),
         click.option(
             "--signing-key",
-            type=click.Path(exists=True, dir_okay=False),
+            type=click.Path(dir_okay=False),
             envvar="RUNBOOK_SIGNING_KEY",
             metavar="KEY",
             help="Your SSH key, or the public half of one in an agent: sign what is ordered.",

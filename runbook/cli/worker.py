@@ -22,14 +22,14 @@ from runbook.cli.options import INVENTORY, parse_duration_option
 )
 @click.option(
     "--signers",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(dir_okay=False),
     envvar="RUNBOOK_SIGNERS",
     metavar="FILE",
     help="SSH allowed signers: only what one of them signed is done. Without it nothing is changed.",
 )
 @click.option(
     "--playbooks",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(file_okay=False),
     envvar="RUNBOOK_PLAYBOOKS",
     metavar="FOLDER",
     help="Your own playbooks, by their names; else those that are shipped.",

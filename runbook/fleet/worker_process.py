@@ -21,6 +21,7 @@ from runbook.fleet.shared_lock import release_ended
 from runbook.fleet.worker import WorkerPlace
 
 log = logging.getLogger(__name__)
+QUIET = ("celery.app.trace", "celery.worker.strategy", "urllib3")  # a line for each of thousands of checks
 TASKS_PER_PROCESS = 10_000  # then a fresh one takes its place
 
 
@@ -44,6 +45,8 @@ def work(settings: BrokerSettings, place: WorkerPlace, options: WorkerOptions, s
     if options.every:
         os.environ["RUNBOOK_CHECK_EVERY"] = str(options.every)
         app.conf.beat_schedule = schedule_of(place.region, os.environ)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
     allow_only_reading()
     say_that_it_is_there(SharedState(open_redis(settings.backend)), place, state)
     return _celery(app, place, options, state)

@@ -170,7 +170,7 @@ class RunningWorker:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], region: str, *words: str) -> None:
         self.folder = folder
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.environment = {**environment, "RUNBOOK_STATE_DIR": str(folder / "state")}
         command = [sys.executable, "-m", "runbook", "worker", "--region", region, *words]
         with self.log.open("wb") as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,13 +15,16 @@ from typing import Any
 import pytest
 
 from runbook.lab.simulated import SimulatedLab
-from tests.approvers import Signer, signer
-from tests.command_line import ROOT
+from tests.approvers import Signer, allowed_signers, signer
+from tests.command_line import ROOT, SHORT, changes, followers, start
 from tests.conftest import port_free_on
-from tests.contract.brokers import RABBITMQ, Broker, RabbitServer, RedisServer, RunningWorker, working
+from tests.contract.brokers import RABBITMQ, Broker, RabbitServer, RedisServer, RunningWorker, wait_until, working
 
-NEEDED = shutil.which("redis-server") and shutil.which("ssh-keygen")
-pytestmark = [pytest.mark.redis, pytest.mark.skipif(not NEEDED, reason="needs redis-server and ssh-keygen")]
+CLUSTERS = int(os.environ.get("WORKER_CLUSTERS", "40"))
+BOTH = pytest.mark.parametrize(
+    "brokers", [pytest.param("redis", marks=pytest.mark.smoke), "rabbitmq"], indirect=True
+)  # by day too
+pytestmark = [pytest.mark.redis, pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,8 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
         yield server
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
-def brokers(request: pytest.FixtureRequest, redis: RedisServer) -> Iterator[dict[str, str]]:
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.long)])
+def brokers(request: pytest.FixtureRequest, redis: RedisServer) -> dict[str, str]:
     """The settings of home and of workers. Each test has a Redis without anything in it."""
     with redis.client as client:
         client.flushall()
@@ -108,12 +112,11 @@ def fleet(tmp_path: Path) -> Iterator[Callable[[int], dict[str, dict[str, Any]]]
             process.terminate()
 
 
-@pytest.mark.smoke
-def test_two_hundred_clusters_are_checked_and_a_region_without_a_worker_is_unknown(
+def test_many_clusters_are_checked_and_a_region_without_a_worker_is_unknown(
     tmp_path: Path, brokers: dict[str, str], fleet: Callable[[int], dict[str, dict[str, Any]]]
 ) -> None:
     """The same rows, numbers and findings as of a check from here; and an end where nobody takes the task."""
-    clusters = fleet(200)
+    clusters = fleet(CLUSTERS)
     site = Site(tmp_path, brokers, clusters)
     with working(site.worker("one", "eu"), site.worker("two", "us")):
         near, far = (site.type("check", "--all", "--format", "json", *via) for via in ((), ("--via", "celery")))
@@ -126,7 +129,7 @@ def test_two_hundred_clusters_are_checked_and_a_region_without_a_worker_is_unkno
         done = site.type("check", "--all", "--via", "celery")
     assert done.returncode == 3, done.stdout[:2000] + done.stderr
     lines = done.stdout.splitlines()
-    assert "202 clusters: 2 unknown, 200 ok" in lines[0]
+    assert f"{CLUSTERS + 2} clusters: 2 unknown, {CLUSTERS} ok" in lines[0]
     assert "nobody took the task within 10 s: no worker of region ap is there" in lines[1]
     assert "runbook worker --region ap" in lines[1]
     assert "the inventory gives nowhere no region" in lines[2]
@@ -134,3 +137,113 @@ def test_two_hundred_clusters_are_checked_and_a_region_without_a_worker_is_unkno
 
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "seconds"}
+
+
+# -- changes
+
+
+def signed(folder: Path, ann: Signer) -> tuple[str, str]:
+    """For a worker."""
+    return "--signers", str(allowed_signers(folder, ann))
+
+
+def recover(ann: Signer, *words: str) -> tuple[str, ...]:
+    """For home."""
+    by = ("--via", "celery", "--signing-key", str(ann.key))
+    return ("fleet", "execute", "remove-dead-peers", "--all", *SHORT, "--yes", *by, *words)
+
+
+@pytest.fixture
+def lab() -> Iterator[SimulatedLab]:
+    """Five servers, one of them dead."""
+    with SimulatedLab(5) as lab:
+        lab.wait_for_leader()
+        lab.kill(followers(lab)[0])
+        yield lab
+
+
+@BOTH
+def test_a_recovery_is_ordered_done_and_brought_home(
+    tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
+) -> None:
+    """As if it were done here: the row, the exit code, the report with the run of the worker behind it."""
+    site = Site(tmp_path, brokers, rows_of([lab]))
+    with working(site.worker("one", "eu", *signed(tmp_path, ann))) as (worker,):
+        done = site.type(*recover(ann))
+    assert (done.returncode, "1 cluster: 1 completed" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert len(changes(lab)) == 1
+    (journal,) = (worker.folder / "state" / "runs").glob("*/journal.jsonl")
+    assert "in an order signed by ann@example.org" in journal.read_text(encoding="utf-8")
+    state = Path(site.environment["RUNBOOK_STATE_DIR"])
+    (brought,) = (state / "fleets").glob("*/*/journal.jsonl")
+    assert brought.read_bytes() == journal.read_bytes()
+    assert not list((state / "runs").glob("*"))
+    page = Path(site.type("fleet", "report").stdout.strip())
+    assert f"{brought.parent.parent.name}/{brought.parent.name}/report.html" in page.read_text(encoding="utf-8")
+    assert (brought.parent / "report.html").exists()
+
+
+def test_of_two_workers_that_are_told_to_recover_one_cluster_one_does(
+    tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
+) -> None:
+    """They have no folder in common. The other one is refused, and says who holds it."""
+    site = Site(tmp_path, brokers, rows_of([lab]))
+    with working(*(site.worker(name, "eu", *signed(tmp_path, ann), "--concurrency", "1") for name in "ab")) as both:
+        words = recover(ann, "--param", "watch_for=4s")
+        homes = [
+            start(
+                {**site.environment, "RUNBOOK_STATE_DIR": str(tmp_path / f"home{number}")},
+                *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+            for number in range(2)
+        ]  # fmt: skip
+        told = [home.communicate(timeout=100)[0] for home in homes]
+    assert [len(list((worker.folder / "state" / "runs").glob("*"))) for worker in both] == [1, 1], told
+    assert sorted(home.returncode for home in homes) == [0, 5], told
+    assert len(changes(lab)) == 1
+    refused = next(text for home, text in zip(homes, told, strict=True) if home.returncode == 5)
+    assert "another run holds this cluster: " in refused
+    assert "on worker eu-" in refused
+
+
+@pytest.mark.long
+def test_a_worker_that_is_killed_in_a_change_is_told_and_its_run_resumed(
+    tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
+) -> None:
+    """By no other worker, which is refused the cluster, until the run has its end."""
+    site = Site(tmp_path, brokers, rows_of([lab]))
+    with working(site.worker("one", "eu", *signed(tmp_path, ann))) as (first,):
+        home = start(site.environment, *recover(ann, "--param", "watch_for=40s"), stdout=subprocess.PIPE)
+        wait_until(lambda: changes(lab))
+        first.kill()
+        with working(site.worker("two", "eu", *signed(tmp_path, ann))) as (second,):
+            out, _ = home.communicate(timeout=100)
+            (run,) = (first.folder / "state" / "runs").glob("*")
+            assert home.returncode == 1, out
+            assert f"was not ended; take it over with `runbook resume {run.name}` there" in out
+            assert not list((second.folder / "state").glob("runs/*"))
+            again = site.type(*recover(ann))
+            assert again.returncode == 5, again.stdout
+            assert "a run that holds this cluster died" in again.stdout
+            assert f"There: runbook resume {run.name}" in again.stdout
+            resumed = site.type("resume", run.name, "--yes", RUNBOOK_STATE_DIR=str(first.folder / "state"))
+            assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        with working(site.worker("one", "eu", *signed(tmp_path, ann))):
+            wait_until(lambda: site.type(*recover(ann)).returncode == 0)  # it sees that its host's run has ended
+    assert len(changes(lab)) == 1
+
+
+def test_an_interruption_at_home_interrupts_the_run_there(
+    tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
+) -> None:
+    """Its record comes home, and it is resumed where it was."""
+    site = Site(tmp_path, brokers, rows_of([lab]))
+    with working(site.worker("one", "eu", *signed(tmp_path, ann))) as (worker,):
+        home = start(site.environment, *recover(ann, "--param", "watch_for=120s"), stdout=subprocess.PIPE)
+        wait_until(lambda: changes(lab))
+        home.send_signal(signal.SIGINT)
+        out, _ = home.communicate(timeout=60)
+        assert (home.returncode, "1 cluster: 1 interrupted" in out) == (130, True), out
+        (run,) = (worker.folder / "state" / "runs").glob("*")
+        assert "run.interrupted" in (run / "journal.jsonl").read_text(encoding="utf-8")
+        assert worker.process.poll() is None
