@@ -42,9 +42,10 @@ ALLOWED_REMOTELY = {  # of what anybody who reaches the broker may ask a worker:
 log = get_task_logger(__name__)
 
 
-def make_app(settings: BrokerSettings) -> Celery:
-    """Only JSON is read, from whomever it comes."""
-    app = Celery("runbook", broker=settings.broker, backend=settings.backend, set_as_current=False)
+def make_app(settings: BrokerSettings, *, sends_only: bool = False) -> Celery:
+    """Only JSON is read, from whomever it comes. Whoever ``sends_only`` reads what comes back by itself."""
+    backend = "disabled://" if sends_only else settings.backend
+    app = Celery("runbook", broker=settings.broker, backend=backend, set_as_current=False)
     is_redis = settings.broker.startswith("redis")
     patience = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0}
     app.conf.update(

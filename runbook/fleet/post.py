@@ -28,7 +28,7 @@ class Post:
     def __init__(self, settings: BrokerSettings, key: str = "") -> None:
         from runbook.fleet.celery_app import make_app
 
-        self._app: Celery = make_app(settings)
+        self._app: Celery = make_app(settings, sends_only=True)
         self._redis = open_redis(settings.backend)
         self.shared = SharedState(self._redis)
         self._key, self._where = key, settings.shown

@@ -7,10 +7,11 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from runbook.clock import Clock, wall_seconds
 from runbook.clock import seconds as now
@@ -35,6 +36,8 @@ from runbook.redaction import Redactor
 from runbook.session.run_folders import state_folder
 from runbook.shipped_playbooks import SUFFIX, shipped_path
 
+T = TypeVar("T")
+TRIES, TRY_AGAIN = 10, 0.5  # of a check, and the seconds between
 _PLAYBOOK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -81,11 +84,12 @@ class Worker:
         began, redactor, refused = now(), Redactor.of(self._place.environment), {}
         try:
             order, _ = self._accepted(message, CHECK)
-            if self._shared.is_done(order.id):
+            if patiently(lambda: self._shared.is_done(order.id)):
                 raise NotStartedError("the check was done already: the order was sent again; nothing was done")
             cluster = self._place.cluster(order.cluster)
             looked = self._look(cluster, redactor)
-            self._shared.done(order.id, order.expires - wall_seconds())
+            with contextlib.suppress(NotStartedError):  # then until it expires it is not known to be done
+                patiently(lambda: self._shared.done(order.id, order.expires - wall_seconds()))
             seen = FarCheck(looked.sentence, now() - began, looked.health, looked.remarks)
         except (RunbookError, OSError) as error:
             seen = FarCheck(one_line(error), now() - began)
@@ -189,6 +193,15 @@ def began_and_not_ended(cluster: str, holder: Mapping[str, str]) -> ClusterRunRe
         return ClusterRunResult(cluster, "failed", sentence, FAILED, run, holder.get("folder", ""))
     sentence = f"it began on worker {worker} and was not ended; take it over with `runbook resume {run}` there"
     return ClusterRunResult(cluster, "failed", sentence, FAILED, run, holder.get("folder", ""))
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Also of a Redis that is just being started anew. Raises NotStartedError where it does not come back soon."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(NotStartedError):
+            return ask()
+        time.sleep(TRY_AGAIN)
+    return ask()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ THEIR_CLUSTER = "http://10.0.0.11:4646"
 THEIR_TEXTFILES = "/var/lib/node_exporter"
 NOT_ALONE = (
     "lab",
-    "worker",
     "demo",
     "exporter",
     "worker",
