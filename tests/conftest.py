@@ -16,8 +16,13 @@ import pytest
 from runbook.lab.simulated import SimulatedLab
 from tests.clock import CLOCK
 
-AGENTS = ("bao", "consul", "etcd", "nomad")  # each a marker, and the name of the binary that lights it up
-MUST_RUN_IN_CI = ("consul", "etcd")  # .ci/run installs them, so a skip there would be a promise broken in silence
+AGENTS = ("bao", "consul", "etcd", "nomad", "redis")  # each a marker, and the name of the binary that lights it up
+PROGRAMS = {"redis": "redis-server"}  # where that has another name
+MUST_RUN_IN_CI = (
+    "consul",
+    "etcd",
+    "redis",
+)  # .ci/run installs them, so a skip there would be a promise broken in silence
 SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "VAULT_", "BAO_", "RUNBOOK_", "XDG_STATE_HOME", "NO_COLOR", "OTEL_")
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
@@ -126,8 +131,8 @@ def free_port() -> Callable[..., int]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for agent in AGENTS:
-        if item.get_closest_marker(agent) and not shutil.which(agent):
-            pytest.skip(f"no {agent} on PATH")
+        if item.get_closest_marker(agent) and not shutil.which(PROGRAMS.get(agent, agent)):
+            pytest.skip(f"no {PROGRAMS.get(agent, agent)} on PATH")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ import click
 
 from runbook.cli.command_line import UNKNOWN
 from runbook.cli.options import cluster_options, parse_choice, parse_duration_option, parse_labels, parse_thresholds
+from runbook.cli.via import parse_via, refuse_via, via_options
 
 if TYPE_CHECKING:
     from runbook.inspection.check import CheckRequest
@@ -86,6 +87,7 @@ def check_options(function: Any) -> Any:
     show_default=True,
     help="How many clusters are asked together, with --all or --label.",
 )
+@via_options
 def check(every: bool, labels: tuple[str, ...], at_once: int, form: str, textfile: str | None, **more: Any) -> None:
     """Look at the cluster once, for cron and monitoring. Exit: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
@@ -99,6 +101,7 @@ def check(every: bool, labels: tuple[str, ...], at_once: int, form: str, textfil
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given) or "--format text"
             raise click.UsageError(f"--all and --label are for several clusters: leave {words} out")
         sys.exit(_check_fleet(parse_labels(labels), at_once, form, path, **more))
+    refuse_via(more.pop("via"), more.pop("broker"), more.pop("signing_key"))
     sys.exit(run_check(parse_request(**more), form, path))
 
 
@@ -180,13 +183,14 @@ def _check_fleet(
 ) -> int:
     thresholds = parse_thresholds(more["warning"], more["critical"])
     _check_urls(more["ping"], more["notify"])
+    via = parse_via(more["via"], more["broker"], more["signing_key"], more["timeout"])
     from runbook.cli.check_all import run_fleet_check
     from runbook.cli.output import Output
     from runbook.fleet.watch import FleetCheckRequest
 
     output = Output()
     request = FleetCheckRequest("", labels, more["timeout"], at_once, thresholds, more["ping"], more["notify"])
-    lines, series, code = run_fleet_check(request, inventory, form, output)
+    lines, series, code = run_fleet_check(request, inventory, form, output, via=via)
     if textfile is not None and (failure := write_textfile(textfile, series)):
         lines, code, form = [failure], UNKNOWN, "nagios"
     was_read = output.text(series) if form == "prometheus" else output.lines(lines, is_json=form == "json")

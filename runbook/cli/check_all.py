@@ -11,11 +11,12 @@ from typing import Any
 from runbook.cli.command_line import UNKNOWN
 from runbook.cli.output import Output
 from runbook.cli.progress import progress_bar
+from runbook.cli.via import Via
 from runbook.clock import SystemClock
 from runbook.cluster.inventory.locate import find_inventory, read_inventory
 from runbook.errors import RunbookError
 from runbook.fleet.check import WORST_FIRST, CheckedCluster, select
-from runbook.fleet.watch import FleetChecked, FleetCheckRequest, check_fleet, look_from_here
+from runbook.fleet.watch import Checks, FleetChecked, FleetCheckRequest, check_fleet, checks_here, look_from_here
 from runbook.inspection.check_look import one_line
 from runbook.printable import printable_line
 from runbook.raft.diagnosis.check_result import LEVELS
@@ -24,15 +25,23 @@ from runbook.report.check import check_record, format_prometheus
 
 
 def run_fleet_check(
-    request: FleetCheckRequest, inventory: str | None, form: str, output: Output, *, draws: bool = True
+    request: FleetCheckRequest,
+    inventory: str | None,
+    form: str,
+    output: Output,
+    *,
+    draws: bool = True,
+    via: Via | None = None,
 ) -> tuple[list[str], str, int]:
     """The lines to print, the series of all clusters, and the exit code of a monitoring plugin, which is that of the
     worst cluster. The redactor of the ``output`` learns the credentials of all.
 
-    Interrupted, it gives what was seen by then. ``draws``: on a terminal, how far it is.
+    Interrupted, it gives what was seen by then. ``draws``: on a terminal, how far it is. ``via``: by whom, where it is
+    not this process.
     """
     try:
         found = read_inventory(find_inventory(inventory, os.environ))
+        checks = _checks(via, output)
     except RunbookError as error:
         return [f"RAFT UNKNOWN - {one_line(error).replace('|', '/')}"], "", UNKNOWN
     clusters = select(found.clusters, request.labels)
@@ -40,11 +49,19 @@ def run_fleet_check(
         asked = ", ".join(f"{name}={value}" for name, value in request.labels.items())
         return [f"RAFT UNKNOWN - no cluster of {found.path} has {asked}; `runbook clusters` lists them"], "", UNKNOWN
     request = replace(request, inventory=found.path)
-    look = look_from_here(os.environ, output.redactor)
     with progress_bar(output.err if draws else None, len(clusters), "check") as bar:
-        checked = check_fleet(request, clusters, look, os.environ, output.redactor, SystemClock(), tick=bar.advance)
+        checked = check_fleet(request, clusters, checks, os.environ, output.redactor, SystemClock(), tick=bar.advance)
     lines = (_format_json if form == "json" else _format_text)(checked)
     return lines, format_prometheus([each.result for each in checked.clusters]), checked.clusters[0].level
+
+
+def _checks(via: Via | None, output: Output) -> Checks:
+    """Raises RunbookError where the broker cannot be used."""
+    if via is None:
+        return checks_here(look_from_here(os.environ, output.redactor))
+    from runbook.fleet.far_checks import checks_via
+
+    return checks_via(via.post(os.environ, output.redactor))
 
 
 def _format_text(checked: FleetChecked) -> list[str]:

@@ -25,6 +25,7 @@ LAZY = {  # verbs and groups of them, each by the module that has it
             "prove",
             "recover",
             "rehearse",
+            "worker",
         )
     },
     "install-timer": "install_timer",
@@ -46,7 +47,7 @@ SUMMARIES = {  # of the lazy verbs, so that the help of all loads none of them
     "plan": "Decide beforehand what PLAYBOOK would do, by a dry run.",
     "playbooks": "List the playbooks that are shipped, or print one by NAME.",
     "prove": "Play PLAYBOOK on simulated clusters with every fault.",
-    "prune": "Remove the records of old runs, with their state snapshots.",
+    "prune": "Remove the records of old runs and fleets.",
     "recover": "When quorum is lost for good.",
     "rehearse": "Run PLAYBOOK for practice, on a simulated cluster.",
     "report": "Draw the report of a RUN anew from its journal.",
@@ -55,6 +56,7 @@ SUMMARIES = {  # of the lazy verbs, so that the help of all loads none of them
     "show": "Tell one RUN from its journal, or a plan from its file.",
     "steps": "List the steps that a playbook can use, or tell of a NAME.",
     "stop": "End a RUN that is at work in another terminal.",
+    "worker": "Do the checks and runs that are ordered for a region.",
 }
 HELP = {"-h", "--help", "--version"}
 UNKNOWN = 3  # of a monitoring plugin, whose exit codes are 0 to 3

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from runbook.cli.options import FORMAT, INVENTORY, completes, parse_labels, parse_params
+from runbook.cli.via import parse_via, via_options
 
 
 @click.group()
@@ -42,6 +43,7 @@ def fleet() -> None:
 @click.option("--unattended", is_flag=True, help="Nobody watches: in each run one removal at most, none that is final.")
 @click.option("--yes", is_flag=True, help="Agree to all of it beforehand; without a terminal it is needed.")
 @FORMAT
+@via_options
 def execute(playbook: str, every: bool, labels: tuple[str, ...], params: tuple[str, ...], **more: Any) -> None:
     """Run PLAYBOOK on many clusters, canaries first, and begin no more after the first surprise.
 
@@ -53,9 +55,10 @@ def execute(playbook: str, every: bool, labels: tuple[str, ...], params: tuple[s
 
     if not every and not labels:
         raise click.UsageError("which clusters? --all, or those with --label NAME=VALUE")
+    via = parse_via(more.pop("via"), more.pop("broker"), more.pop("signing_key"))
     from runbook.cli.fleet_execute import FleetOrder, run_fleet
 
-    order = FleetOrder(playbook, parse_params(params), parse_labels(labels), **more)
+    order = FleetOrder(playbook, parse_params(params), parse_labels(labels), via=via, **more)
     sys.exit(run_fleet(order, os.environ))
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook.cli.output import Output
 from runbook.cli.progress import ProgressBar, progress_bar
 from runbook.cli.terminal import Person, Terminal
+from runbook.cli.via import Via
 from runbook.clock import Clock, SystemClock
 from runbook.cluster.inventory.locate import find_inventory, read_inventory
 from runbook.dataclass import dataclass
 from runbook.engine.plan import Plan
 from runbook.errors import RefusedError, SettingsError
 from runbook.fleet.check import select
-from runbook.fleet.execute import FleetEnd, FleetPolicy, execute_fleet
+from runbook.fleet.execute import FleetEnd, FleetPolicy, Runner, execute_fleet
 from runbook.fleet.one_run import Begin, run_on_cluster
 from runbook.fleet.record import FLEETS, FleetRecord, fleet_name
 from runbook.fleet.requests import NOT_BEGUN, OUTCOMES, ClusterRunRequest, ClusterRunResult
@@ -28,6 +31,11 @@ from runbook.session.interrupts import RunInterrupts
 from runbook.session.open_run import RunRequest, plan_of, user_name
 from runbook.session.run_folders import state_folder
 from runbook.session.run_session import RunOptions
+from runbook.shipped_playbooks import PATHS
+
+if TYPE_CHECKING:
+    from runbook.cluster.inventory.model import InventoryCluster
+    from runbook.fleet.post import Post
 
 OUTCOME_WIDTH = max(map(len, OUTCOMES))
 
@@ -47,6 +55,7 @@ class FleetOrder:
     unattended: bool
     yes: bool
     form: str
+    via: Via | None = None
 
     @property
     def policy(self) -> FleetPolicy:
@@ -57,12 +66,14 @@ def run_fleet(order: FleetOrder, environment: Mapping[str, str], clock: Clock | 
     """From the list that is shown to the summary. Raises RunbookError where nothing was begun."""
     output, clock = Output(), clock or SystemClock()
     inventory = find_inventory(order.inventory, environment)
-    names = [cluster.name for cluster in select(read_inventory(inventory).clusters, order.labels)]
+    clusters = select(read_inventory(inventory).clusters, order.labels)
+    names = [cluster.name for cluster in clusters]
     if not names:
         asked = ", ".join(f"{name}={value}" for name, value in order.labels.items())
         raise SettingsError(f"no cluster of {inventory} has {asked}", "`runbook clusters` lists them")
     options = RunOptions(dry_run=order.dry_run, unattended=order.unattended)
     plan = plan_of(RunRequest(order.playbook, order.params, options=options), environment, clock, output.redactor)
+    post = _post(order, plan, environment, output)
     who, fleet = user_name(environment), fleet_name(plan.playbook.name, clock)
     for line in _announced(order, plan, names, str(inventory)):  # on stderr, also beside JSON: nobody agrees unseen
         output.note(printable_line(line), indent="")
@@ -71,7 +82,7 @@ def run_fleet(order: FleetOrder, environment: Mapping[str, str], clock: Clock | 
         ClusterRunRequest(
             fleet,
             name,
-            order.playbook,
+            _name_sent(order.playbook) if post else order.playbook,
             order.params,
             who,
             agreed,
@@ -83,12 +94,40 @@ def run_fleet(order: FleetOrder, environment: Mapping[str, str], clock: Clock | 
     ]
     record = FleetRecord.begin(state_folder(environment) / FLEETS, requests, order.policy, str(inventory), clock)
 
-    def run(request: ClusterRunRequest, begin: Begin, interrupts: RunInterrupts) -> ClusterRunResult:
+    def run_here(request: ClusterRunRequest, begin: Begin, interrupts: RunInterrupts) -> ClusterRunResult:
         return run_on_cluster(request, environment, clock, inventory=str(inventory), begin=begin, interrupts=interrupts)
 
+    by_name = {cluster.name: cluster for cluster in clusters}
+    run = run_here if post is None else _far_runner(post, by_name, state_folder(environment) / FLEETS)
     with progress_bar(output.err, len(names), plan.playbook.name) as bar:
-        end = execute_fleet(requests, order.policy, run, FleetShown(record, output, bar, order.form, names))
+        end = execute_fleet(
+            requests, order.policy, run, FleetShown(record, output, bar, order.form, names, "there: " if post else "")
+        )
     return _told(end, record, output, order.form)
+
+
+def _post(order: FleetOrder, plan: Plan, environment: Mapping[str, str], output: Output) -> Post | None:
+    """Where workers do it. Raises SettingsError where it cannot be sent, before anybody is asked."""
+    if order.via is None:
+        return None
+    if any(output.redactor.hide(value) != value for value in order.params.values()):
+        raise SettingsError("a param holds a secret, which is not sent to workers", "Have the playbook fetch it there")
+    if not order.via.key and plan.changes and not order.dry_run:
+        what = f"{plan.playbook.name} changes clusters, and workers change nothing for an order that nobody signed"
+        raise SettingsError(what, "Sign it: --signing-key KEY")
+    return order.via.post(environment, output.redactor)
+
+
+def _name_sent(playbook: str) -> str:
+    """How a worker finds it: by its name alone, with or without the suffix of a file."""
+    name = Path(playbook).name
+    return name.rpartition(".")[0] if name.endswith(PATHS) else name
+
+
+def _far_runner(post: Post, clusters: Mapping[str, InventoryCluster], fleets: Path) -> Runner:
+    from runbook.fleet.far_runs import FarRunner
+
+    return FarRunner(post, clusters, fleets)
 
 
 def _terminal(order: FleetOrder) -> Terminal:
@@ -123,13 +162,14 @@ def _agreed(order: FleetOrder, plan: Plan, names: list[str], person: Person) -> 
 
 @dataclass(frozen=True)
 class FleetShown:
-    """The record first, then what is printed: a row for each cluster as it ends."""
+    """The record first, then what is printed: a row for each cluster as it ends. ``where`` its run is, unless here."""
 
     record: FleetRecord
     output: Output
     bar: ProgressBar
     form: str
     names: list[str]
+    where: str = ""
 
     def begun(self, clusters: Sequence[str]) -> None:
         self.record.begun(clusters)
@@ -143,16 +183,16 @@ class FleetShown:
             self.record.ended(result)
         finally:
             with self.bar.away():
-                _print(self.output, result, self.form, max(map(len, self.names)))
+                _print(self.output, result, self.form, max(map(len, self.names)), self.where)
 
 
-def _print(output: Output, result: ClusterRunResult, form: str, width: int) -> None:
+def _print(output: Output, result: ClusterRunResult, form: str, width: int, where: str = "") -> None:
     if form == "json":
         output.json(result.to_dict())
         return
     took = format_seconds(result.seconds) if result.outcome != NOT_BEGUN else ""
     words = [f"{result.outcome:<{OUTCOME_WIDTH}}  {result.cluster:<{width}}  {took:>8}  {result.sentence}"]
-    output.lines([*words, *([f"{'':<{OUTCOME_WIDTH}}  runbook show {result.run}"] if _is_news(result) else [])])
+    output.lines([*words, *([f"{'':<{OUTCOME_WIDTH}}  {where}runbook show {result.run}"] if _is_news(result) else [])])
 
 
 def _is_news(result: ClusterRunResult) -> bool:

@@ -146,6 +146,7 @@ class ChangeGuards:
         if self.state.refusal:
             sentence = f"this run was refused before ({self.state.refusal}), so it changes nothing more"
             raise RefusedError(Refusal("AfterRefusal", sentence, "Do by hand what is left to do"))
+        self._services.check_held()
         if not self._cool:
             self._services.check_cooldown(self._held or frozenset())
             self._cool = True

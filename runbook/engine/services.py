@@ -53,7 +53,7 @@ class RunServices:
 
     ``check_free`` is asked at the first look, and holds nothing: it raises where another run has the cluster now;
     ``check_permission`` with it: whether the cluster says that it would accept a removal; and ``check_left_out``: that
-    nobody is back whom a recovery left out of it. All of them raise
+    nobody is back whom a recovery left out of it; ``check_held`` before each change. All of them raise
     :class:`runbook.steps.context.RefusedError`.
 
     ``approve`` is asked before the first change, and by the step of that name: who said yes to this sentence within so
@@ -80,6 +80,7 @@ class RunServices:
     step_by_step: bool = False
     check_free: Callable[[frozenset[str]], None] = lambda _peers: None
     acquire: Callable[[frozenset[str]], None] = lambda _peers: None
+    check_held: Callable[[], None] = lambda: None
     check_permission: Callable[[], bool] = lambda: False
     check_cooldown: Callable[[frozenset[str]], None] = lambda _peers: None
     check_left_out: Callable[[ClusterView], None] = lambda _view: None

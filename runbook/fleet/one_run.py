@@ -15,6 +15,7 @@ from runbook.fleet.requests import INTERRUPTION, NOT_STARTED, ClusterRunRequest,
 from runbook.inspection.check_look import one_line
 from runbook.redaction import Redactor
 from runbook.report.tracing import open_tracing
+from runbook.session.cluster_lock import FarLock
 from runbook.session.interrupts import RunInterrupts, SignalInterrupts
 from runbook.session.open_run import RunRequest, open_run, plan_of
 from runbook.session.run_session import EventWriter, RunOptions, RunSession
@@ -51,11 +52,13 @@ def run_on_cluster(
     begin: Begin = lambda _run, _folder: None,
     write: EventWriter = lambda _event: None,
     interrupts: RunInterrupts | None = None,
+    far_lock: FarLock | None = None,
 ) -> ClusterRunResult:
     """Do it here, with this machine's inventory, and tell how it ended; no secret is in what is told.
 
     Whatever kept it from its beginning or its end is a result too. ``interrupts`` are those of whoever does several;
-    without them the run heeds the signals of this process, and must be in its main thread.
+    without them the run heeds the signals of this process, and must be in its main thread. ``far_lock`` is shared with
+    other hosts.
     """
     redactor, began = Redactor.of(environment), clock.monotonic()
     signals, run, folder = interrupts or SignalInterrupts(), "", ""
@@ -68,7 +71,7 @@ def run_on_cluster(
                 session = stack.enter_context(open_run(own, environment, clock, redactor))
             begin(session.plan.run, str(session.folder))
             run, folder = session.plan.run, str(session.folder)
-            ending = _run(session, FleetOperator(request.who, request.agreed), write, signals)
+            ending = _run(session, FleetOperator(request.who, request.agreed), write, signals, far_lock)
             outcome, code = ending.kind.removeprefix("run."), exit_code_of_ending(ending)
             sentence = ending.message
     except (RunbookError, OSError, KeyboardInterrupt) as error:
@@ -86,6 +89,12 @@ def _own(request: ClusterRunRequest, inventory: str | None) -> RunRequest:
     return RunRequest(request.playbook, request.params, options=options)
 
 
-def _run(session: RunSession, operator: FleetOperator, write: EventWriter, signals: RunInterrupts) -> Ending:
+def _run(
+    session: RunSession,
+    operator: FleetOperator,
+    write: EventWriter,
+    signals: RunInterrupts,
+    far_lock: FarLock | None,
+) -> Ending:
     with open_tracing(session.environment, session.plan.run, session.plan.playbook.name, lambda _text: None) as traced:
-        return session.run(operator, traced(write), signals).ending
+        return session.run(operator, traced(write), signals, far_lock).ending

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from runbook.decode import ODD, number
 from runbook.errors import NoRunError, PlaybookError
 from runbook.files import RUNS, read_limited
-from runbook.fleet.record import FleetTold
+from runbook.fleet.brought_home import home_folder
+from runbook.fleet.record import FLEETS, FleetTold
 from runbook.fleet.requests import BEGUN, INTERRUPTION, NOT_BEGUN, NOT_STARTED, ClusterRunResult
 from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
@@ -50,8 +51,10 @@ def picture_of_fleet(told: FleetTold, state: Path, target: Path, environment: Ma
     """With a link from the page at ``target`` to the report of each run, which is written where there is none."""
     states = {each.name: each for each in RUN_STATES}
     tiles = tuple(
-        ClusterTile(row.cluster, states[row.outcome], row.sentence, _link(row.run, state, target, environment))
-        for row in (_as_it_is(row, state) for row in told.rows)
+        ClusterTile(
+            row.cluster, states[row.outcome], row.sentence, _link(row.run, told.fleet, state, target, environment)
+        )
+        for row in (_as_it_is(row, told.fleet, state) for row in told.rows)
     )
     done = sum(tile.state.mood == "good" for tile in tiles)
     took = f", {format_seconds(seconds_between(told.began, told.ended))}" if told.ended else "; it has no end on record"
@@ -69,24 +72,33 @@ def picture_of_fleet(told: FleetTold, state: Path, target: Path, environment: Ma
     return FleetPicture(told.playbook, word, stopped, facts, RUN_STATES, tiles, footer)
 
 
-def _as_it_is(row: ClusterRunResult, state: Path) -> ClusterRunResult:
+def _folder(run: str, fleet: str, state: Path) -> Path:
+    """Of the run here, else of the record of one that a worker did."""
+    here, brought = state / RUNS / run, home_folder(state / FLEETS, fleet, run)
+    return brought if brought.is_dir() and not here.is_dir() else here
+
+
+def _as_it_is(row: ClusterRunResult, fleet: str, state: Path) -> ClusterRunResult:
     """Of a run whose end is not on the fleet's record its own journal tells."""
     if row.outcome != BEGUN:
         return row
     if not began_at(row.run):
         return ClusterRunResult(row.cluster, BEGUN, "it has no record of a run here", 0)
-    run = past_run(state / RUNS / row.run)
+    folder = _folder(row.run, fleet, state)
+    if row.folder and not folder.is_dir():
+        return ClusterRunResult(row.cluster, BEGUN, f"its run {row.run} is on the host of its worker", 0)
+    run = past_run(folder)
     if run.outcome in ("completed", "refused", "failed", INTERRUPTION):
         return ClusterRunResult(row.cluster, run.outcome, run.result, 0, row.run)
     sentence = run.trouble or ("it is at work" if run.at_work else f"it has no end: runbook resume {row.run}")
     return ClusterRunResult(row.cluster, BEGUN, sentence, 0, row.run)
 
 
-def _link(run: str, state: Path, target: Path, environment: Mapping[str, str]) -> str:
+def _link(run: str, fleet: str, state: Path, target: Path, environment: Mapping[str, str]) -> str:
     """The address of its report, from the page; empty where there is none."""
     if not began_at(run):
         return ""
-    folder = state / RUNS / run
+    folder = _folder(run, fleet, state)
     if not (folder / REPORT).exists():
         store = SecretStore(environment, Redactor.of(environment))
         with contextlib.suppress(OSError, PlaybookError):  # then its text is not shown, or names no secret

@@ -33,6 +33,7 @@ from runbook.session.run_folders import state_folder
 NOTICES_WITHIN = 10.0  # seconds for all of them; what did not arrive comes again with the next check
 NOTICES_AT_ONCE = 16
 Look = Callable[[InventoryCluster, CheckMemory], LookedAt]
+Remembered = Callable[[InventoryCluster], CheckMemory]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,27 @@ class FleetChecked:
     remarks: tuple[str, ...] = ()
 
 
+Checks = Callable[[FleetCheckRequest, Sequence[InventoryCluster], Remembered], Iterator[CheckedCluster]]
+"""The checks of these clusters, each as soon as it is there: by this process, or by others."""
+
+
+def checks_here(look: Look) -> Checks:
+    """A few at a time, in threads of this process."""
+
+    def checks(
+        request: FleetCheckRequest, clusters: Sequence[InventoryCluster], remembered: Remembered
+    ) -> Iterator[CheckedCluster]:
+        return check_clusters(
+            clusters,
+            lambda cluster: look(cluster, remembered(cluster)),
+            timeout=request.timeout,
+            at_once=request.at_once,
+            thresholds=request.thresholds,
+        )
+
+    return checks
+
+
 def look_from_here(environment: Mapping[str, str], redactor: Redactor) -> Look:
     """With this machine's credentials, which the ``redactor`` learns."""
 
@@ -72,7 +94,7 @@ def look_from_here(environment: Mapping[str, str], redactor: Redactor) -> Look:
 def check_fleet(
     request: FleetCheckRequest,
     clusters: Sequence[InventoryCluster],
-    look: Look,
+    checks: Checks,
     environment: Mapping[str, str],
     redactor: Redactor,
     clock: Clock,
@@ -87,14 +109,8 @@ def check_fleet(
     started = Begun(lambda: post(ping_address(request.ping, None), b"", START)) if request.ping else None
     path = _memory(request, environment)
     kept = read_memories(path) if path else {}
-    checks = check_clusters(
-        clusters,
-        lambda cluster: look(cluster, kept.get(_key(cluster), NO_MEMORY)),
-        timeout=request.timeout,
-        at_once=request.at_once,
-        thresholds=request.thresholds,
-    )
-    checked, interrupted = gather_checks(_ticking(checks, tick), clusters)
+    begun = checks(request, clusters, lambda cluster: kept.get(_key(cluster), NO_MEMORY))
+    checked, interrupted = gather_checks(_ticking(begun, tick), clusters)
     whole = FleetChecked(checked, now() - began, interrupted)
     if interrupted:
         return whole

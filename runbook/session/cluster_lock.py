@@ -6,6 +6,7 @@ import contextlib
 import errno
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from runbook.clock import Clock
 from runbook.cluster_events import GuardOverridden, LockFreed, LockTakenOver
@@ -35,16 +36,42 @@ class Overrides:
     reason: str = ""
 
 
-class ClusterLock:
-    """The lock of one run on the cluster that it changes."""
+class FarLock(Protocol):
+    """The same lock, as far as it is shared with other hosts. Each method but ``release`` raises RefusedError."""
 
-    def __init__(self, run: str, state: Path, who: str, emit: Emit, overrides: Overrides, clock: Clock) -> None:
+    def check_free(self, peers: frozenset[str]) -> None:
+        """A question, which holds nothing."""
+
+    def acquire(self, peers: frozenset[str]) -> None:
+        """Hold the cluster from now on."""
+
+    def check_held(self) -> None:
+        """Before each change: whether it is held still, if it was."""
+
+    def release(self) -> None:
+        """The run has its ending."""
+
+
+class ClusterLock:
+    """The lock of one run on the cluster that it changes; with a ``far`` one, on all hosts that share that."""
+
+    def __init__(
+        self,
+        run: str,
+        state: Path,
+        who: str,
+        emit: Emit,
+        overrides: Overrides,
+        clock: Clock,
+        far: FarLock | None = None,
+    ) -> None:
         self._run = run
         self._state = state
         self._who = who
         self._emit = emit
         self._overrides = overrides
         self._clock = clock
+        self._far = far
         self._recorded: set[str] = set()
         self._lock = Lock(state / "locks", {"run": run, "who": who, "since": clock.now()})
 
@@ -55,6 +82,8 @@ class ClusterLock:
         holder = self._lock.find_holder(PEER, peers, may_take=partial(self._may_take, peers))
         if holder is not None:
             raise RefusedError(self._locked(holder, peers))
+        if self._far is not None:
+            self._far.check_free(peers)
 
     def acquire(self, peers: frozenset[str]) -> None:
         """Hold the cluster from now on. Raises :class:`RefusedError`, with code ``Locked``, where another run does."""
@@ -68,14 +97,27 @@ class ClusterLock:
             raise RefusedError(
                 Refusal("NoLock", sentence, f"{remedy}, or name a folder in RUNBOOK_STATE_DIR")
             ) from None
+        if self._far is not None:
+            try:
+                self._far.acquire(peers)
+            except RefusedError:
+                self._lock.release()
+                raise
         for run in left:
             if why := self._released(run, peers):
                 self._emit(LockFreed(run, why))
             else:
                 self._record_take_over(run)
 
+    def check_held(self) -> None:
+        """Before each change: what other hosts see of it may be lost. Raises RefusedError."""
+        if self._far is not None:
+            self._far.check_held()
+
     def release(self, claimed_before: frozenset[str]) -> None:
         """Everything: what an earlier process of this run claimed may be in no configuration any more."""
+        if self._far is not None:
+            self._far.release()
         self._lock.release()
         self._lock.remove_name(PEER, claimed_before)
 

@@ -32,7 +32,7 @@ from runbook.raft.model import ClusterView
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
 from runbook.session.by_hand import ByHandFile, kind_of
-from runbook.session.cluster_lock import ClusterLock, Overrides
+from runbook.session.cluster_lock import ClusterLock, FarLock, Overrides
 from runbook.session.cooldown import CooldownGuard
 from runbook.session.evidence import EvidenceKeeper
 from runbook.session.interrupts import RunInterrupts, SignalInterrupts, ThreadInterrupts, note_process
@@ -134,8 +134,15 @@ class RunSession:
     def folder(self) -> Path:
         return self.state_folder / RUNS / self.plan.run
 
-    def run(self, operator: Operator, write: EventWriter, interrupts: RunInterrupts | None = None) -> RunResult:
-        """To one of its endings. Whoever does several gives the ``interrupts``, and so hears of every signal.
+    def run(
+        self,
+        operator: Operator,
+        write: EventWriter,
+        interrupts: RunInterrupts | None = None,
+        far_lock: FarLock | None = None,
+    ) -> RunResult:
+        """To one of its endings. Whoever does several gives the ``interrupts``, and so hears of every signal; whoever
+        does it for other hosts too the lock that these share.
 
         Raises JournalError where no record can be kept any more.
         """
@@ -145,9 +152,8 @@ class RunSession:
         evidence = EvidenceKeeper(self.folder, self.secret_store.hide)
         with interrupts.caught(), note_process(self.folder), handing_replies_to(evidence.take):
             emit = self._emitting(interrupts, write, evidence)
-            lock = ClusterLock(
-                self.plan.run, self.state_folder, operator.name, emit, self.options.overrides, self.clock
-            )
+            name, overrides = operator.name, self.options.overrides
+            lock = ClusterLock(self.plan.run, self.state_folder, name, emit, overrides, self.clock, far_lock)
             with interrupts.allowed():
                 emit(self.first)
                 for name, because in self.options.confirmed_off.items():
@@ -175,6 +181,7 @@ class RunSession:
             step_by_step=self.options.step_by_step,
             check_free=lock.check_free,
             acquire=lock.acquire,
+            check_held=lock.check_held,
             check_permission=self._check_permission,
             check_left_out=self._check_left_out,
             check_cooldown=cooldown.check,

@@ -22,6 +22,7 @@ NOT_ALONE = (
     "lab",
     "demo",
     "exporter",
+    "worker",
     "show",
     "plan",
     "approve",
@@ -111,6 +112,7 @@ def alone() -> list[Command]:
     shown = {each.words: each for each in commands("runbook") if "example-ext" not in each.page}
     found = [each for each in shown.values() if each.words[0] not in NOT_ALONE and "--plan" not in each.words]
     found = [each for each in found if each.words[:2] != ("fleet", "report")]  # of what is begun, or printed, before
+    found = [each for each in found if "--via" not in each.words]  # a broker is started in the tests of workers
     return [each for each in found if is_whole(each)]
 
 

@@ -13,7 +13,7 @@ import pytest
 from runbook.cluster.inventory.model import InventoryAddress, InventoryCluster
 from runbook.errors import Mark
 from runbook.fleet import watch
-from runbook.fleet.watch import FleetChecked, FleetCheckRequest, check_fleet
+from runbook.fleet.watch import FleetChecked, FleetCheckRequest, check_fleet, checks_here
 from runbook.inspection.check_look import LookedAt
 from runbook.inspection.check_memory import CheckMemory
 from runbook.raft.diagnosis.health import CRITICAL, OK, UNKNOWN, WARNING, ClusterHealth
@@ -55,7 +55,7 @@ class Fleet:
             return "it answered 500" if url == NOTIFY and json.loads(body)["cluster"] in failing else ""
 
         request = FleetCheckRequest("clusters.yaml", **{"notify": NOTIFY, **more})
-        return check_fleet(request, CLUSTERS, look, self.environment, Redactor(), self.clock, post=post)
+        return check_fleet(request, CLUSTERS, checks_here(look), self.environment, Redactor(), self.clock, post=post)
 
     @property
     def notices(self) -> set[tuple[str, str, str]]:
@@ -124,7 +124,7 @@ def test_an_interrupted_check_tells_nobody_and_keeps_nothing(fleet: Fleet) -> No
         raise ValueError("x")
 
     checked = check_fleet(
-        request, CLUSTERS, look, fleet.environment, Redactor(), fleet.clock, tick=interrupt, post=post
+        request, CLUSTERS, checks_here(look), fleet.environment, Redactor(), fleet.clock, tick=interrupt, post=post
     )
     assert checked.interrupted
     assert posted in ([], [f"{PING}/start"])
