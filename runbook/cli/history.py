@@ -141,7 +141,7 @@ def export(run: str, output: str | None) -> None:
 @click.option("--keep", default=20, show_default=True, type=click.IntRange(min=1), help="The newest stay, so many.")
 @click.option("--yes", is_flag=True, help="Agree beforehand; without a terminal it is needed.")
 def prune(older_than: float, keep: int, yes: bool) -> None:
-    """Remove the records of old runs and fleets. Where nobody agrees, they are only listed. State snapshots go with them.
+    """Remove the records of old runs and fleets. Where nobody agrees, they are only listed. Snapshots go with them.
 
     The newest run stays, and each that is unfinished, cannot be read, or changed its cluster in the last 30 days and
     was not acknowledged. Exit: 0 removed, or nothing to remove; 1 some could not be; 3 nobody agreed.
