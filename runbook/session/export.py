@@ -42,17 +42,24 @@ def export_run(folder: Path, target: Path) -> Exported:
     """
     if target.exists():
         raise NotStartedError(f"{target} is there already. Name another file with --output")
-    names = sorted(name for name in os.listdir(folder) if not name.startswith(".") and name != EVIDENCE)
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     if (kept := folder / EVIDENCE).is_dir() and not kept.is_symlink():
+        names.remove(EVIDENCE)
         names += sorted(f"{EVIDENCE}/{name}" for name in os.listdir(kept) if not name.startswith("."))
     ours = (name for name in names if HANDED_ON.fullmatch(name) and not (folder / name).is_symlink())
-    files = {name: _content(folder / name) for name in ours}
+    read = ((name, _content(folder / name)) for name in ours)
+    files = {name: data for name, data in read if _is_as_written(name, data)}
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     whole = _tar(folder.name, {SUMS: sums.encode(), **files})
     with replacing(target) as file:
         file.write(whole)
     left_out = tuple(name for name in names if name not in files)
     return Exported(target, hashlib.sha256(whole).hexdigest(), (SUMS, *files), left_out)
+
+
+def _is_as_written(name: str, data: bytes) -> bool:
+    """Of a file of evidence, whose name is its digest: what somebody else put there may hold a secret."""
+    return not name.startswith(f"{EVIDENCE}/") or hashlib.sha256(data).hexdigest() in name
 
 
 def _content(path: Path) -> bytes:

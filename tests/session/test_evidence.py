@@ -20,6 +20,7 @@ from runbook.redaction import DEEP, Redactor
 from runbook.report.server_replies import server_replies
 from runbook.session import evidence
 from runbook.session.evidence import EVIDENCE, EvidenceKeeper
+from runbook.session.export import export_run
 from tests.command_line import PLAYBOOK, QUICK, environment, followers, runbook
 
 URL = "http://a:4646/v1/agent/self"
@@ -162,6 +163,22 @@ def test_only_a_digest_becomes_a_link() -> None:
     reply = {"method": "GET", "url": URL, "status": 200, "length": 1, "sha256": "a"}
     event = {"kind": Replied.kind, "at": "2026-01-01T00:00:00+00:00", "replies": [reply], "files": {"a": "../../x"}}
     assert [row["file"] for row in server_replies([event])] == [""]
+
+
+def test_no_evidence_is_handed_on_that_the_run_did_not_write(tmp_path: Path) -> None:
+    """Edited, put there, or behind a link: each is named as left behind."""
+    kept = tmp_path / "run" / EVIDENCE
+    kept.mkdir(parents=True)
+    mine, edited, foreign = (f"{hashlib.sha256(word).hexdigest()}.txt" for word in (b"mine", b"edited", b"foreign"))
+    (kept / mine).write_bytes(b"mine")
+    (kept / edited).write_bytes(b"a password")
+    (kept / foreign).symlink_to(kept / mine)
+    done = export_run(tmp_path / "run", tmp_path / "a.tgz")
+    assert done.files == ("SHA256SUMS", f"{EVIDENCE}/{mine}")
+    assert set(done.left_out) == {f"{EVIDENCE}/{edited}", f"{EVIDENCE}/{foreign}"}
+    kept.rename(kept.with_name("elsewhere"))
+    kept.symlink_to("elsewhere")
+    assert export_run(tmp_path / "run", tmp_path / "b.tgz").left_out == ("elsewhere", EVIDENCE)
 
 
 def test_a_run_keeps_what_was_answered_and_every_command_knows_of_it(state_dir: Path, tmp_path: Path) -> None:
