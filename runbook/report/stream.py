@@ -118,7 +118,7 @@ _WORDS = {
     "unknown": _YELLOW,
 }
 # Not inside remove-dead-peers, nor in a file's name, nor where a line names its step.
-_WORD = re.compile(rf"(?<![\w./-])(?<!\d\d:\d\d  )(?:{'|'.join(_WORDS)})(?![\w/-])")
+_WORD = rf"(?<![\w./-])(?<!\d\d:\d\d  )(?:{'|'.join(_WORDS)})(?![\w/-])"  # compiled where there is colour
 
 
 class MayBeTerminal(Protocol):
@@ -162,4 +162,4 @@ def size_of(stream: Stream) -> os.terminal_size:
 
 def paint(text: str) -> str:
     """The same text with its telling words in colour."""
-    return _WORD.sub(lambda word: f"{_WORDS[word[0]]}{word[0]}{_RESET}", text)
+    return re.sub(_WORD, lambda word: f"{_WORDS[word[0]]}{word[0]}{_RESET}", text)

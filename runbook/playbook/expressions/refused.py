@@ -19,7 +19,7 @@ _WORDS = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in"}
 _OTHER_LANGUAGES = {"&&": "and", "||": "or", "===": "==", "!==": "!=", "!": "not", "=": "==", "<>": "!="}
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _OPENS = {opening: closing for closing, opening in _CLOSES.items()}
-_TOKEN = re.compile(
+_LEXEME = (  # compiled where something is wrong
     r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<open_text>['"])|(?P<number>\d[\w.]*)|(?P<word>[^\W\d]\w*)"""
     r"""|(?P<sign>&&|\|\||[=!]==|[=!<>]=|<>|//|\*\*|:=|[-+*/%<>=!&|^~@,.:?()\[\]{}])|(?P<odd>\S)"""
 )
@@ -61,7 +61,7 @@ def not_in_the_language(symbol: str, ours: str | None) -> tuple[str, str | None]
 
 def explain_syntax_error(flat: str, offset: int) -> SyntaxProblem:
     """``flat`` is what Python's parser does not take; ``offset`` is where it gave up."""
-    tokens = [_Token(match.lastgroup or "", match[0], match.start()) for match in _TOKEN.finditer(flat)]
+    tokens = [_Token(match.lastgroup or "", match[0], match.start()) for match in re.finditer(_LEXEME, flat)]
     found = _foreign(tokens) or _unclosed(tokens) or (_incomplete(tokens) if tokens else None)
     return found or SyntaxProblem(min(max(offset, 0), len(flat) - 1), INVALID)
 
