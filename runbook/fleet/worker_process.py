@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.control import Panel
 
 from runbook.errors import NotStartedError, SettingsError
@@ -45,8 +47,9 @@ def work(settings: BrokerSettings, place: WorkerPlace, options: WorkerOptions, s
     if options.every:
         os.environ["RUNBOOK_CHECK_EVERY"] = str(options.every)
         app.conf.beat_schedule = schedule_of(place.region, os.environ)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    signals.after_setup_logger.connect(quieten)
+    signals.after_setup_task_logger.connect(quieten)
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     allow_only_reading()
     say_that_it_is_there(SharedState(open_redis(settings.backend)), place, state)
     return _celery(app, place, options, state)
@@ -69,6 +72,20 @@ def _celery(app: Celery, place: WorkerPlace, options: WorkerOptions, state: Path
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Of a broker that is away an operator reads one line."""
+    record.exc_info, record.exc_text = None, None
+    return True
+
+
+def quieten(logger: logging.Logger, **_more: Any) -> None:
+    """As Celery sets up its log."""
+    for handler in logger.handlers:
+        handler.addFilter(without_traceback)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def allow_only_reading() -> None:
@@ -113,5 +130,5 @@ def check_place(place: WorkerPlace) -> None:
 
 def options_told(place: WorkerPlace, settings: BrokerSettings, options: WorkerOptions) -> str:
     """One line of what it is."""
-    signers: Any = f"signed by one in {place.signers}" if place.signers else "checks and dry runs only: no --signers"
+    signers = f"signed by one in {place.signers}" if place.signers else "checks and dry runs only: no --signers"
     return f"worker {place.name}, {options.concurrency} at once, over {settings.shown}; orders: {signers}"
