@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.control import Panel
 
+from runbook.clock import seconds as now
 from runbook.errors import NotStartedError, SettingsError
 from runbook.files import make_folder
 from runbook.fleet.broker import BrokerSettings, open_redis
@@ -24,6 +26,7 @@ from runbook.fleet.worker import WorkerPlace
 
 log = logging.getLogger(__name__)
 QUIET = ("celery.app.trace", "celery.worker.strategy", "urllib3")  # a line for each of thousands of checks
+LIVED = 5.0  # seconds: what ends sooner would do so again
 TASKS_PER_PROCESS = 10_000  # then a fresh one takes its place
 
 
@@ -52,7 +55,22 @@ def work(settings: BrokerSettings, place: WorkerPlace, options: WorkerOptions, s
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     allow_only_reading()
     say_that_it_is_there(SharedState(open_redis(settings.backend)), place, state)
-    return _celery(app, place, options, state)
+    began = now()
+    code = _celery(app, place, options, state)
+    if code and now() - began > LIVED:
+        begin_anew()
+    return code
+
+
+def begin_anew() -> None:
+    """In this very process: Celery gives up for faults of its own where a broker goes away at a bad moment.
+
+    What its runs had begun has ended by then, and what it had taken and not begun its broker hands on.
+    """
+    log.warning("Celery ended by itself; the worker begins anew")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 -- there is no shell in it
 
 
 def _celery(app: Celery, place: WorkerPlace, options: WorkerOptions, state: Path) -> int:
