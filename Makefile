@@ -40,8 +40,9 @@ simulate: .venv/dev ## Play incidents against the safety invariants on every cor
 bench: .venv/dev ## Measure start-up, a whole recovery and one look, as ratios in one run
 	$(BIN)/python -m benchmarks.bench
 
-bench-fleet: .venv/dev ## Measure the check of 1,000 and 10,000 clusters against a bare pool of threads (7 minutes)
+bench-fleet: .venv/dev ## Measure checks of 1,000 and 10,000 clusters, here and by workers over Redis (12 minutes)
 	$(BIN)/python -m benchmarks.fleet
+	$(BIN)/python -m benchmarks.fleet_workers
 
 dist: .venv/dist ## Build into dist/ what is published: wheel, source archive, runbook.pyz, and the SBOM of that
 	$(BIN)/python -m release.dist

@@ -31,14 +31,14 @@ class Installation(NamedTuple):
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
-    """Made anew, and removed at the end."""
+def installation(extra: str = "") -> Iterator[Installation]:
+    """Made anew, and removed at the end. With what this ``extra`` needs too."""
     with tempfile.TemporaryDirectory(prefix="runbook-bench-") as name:
         folder = Path(name)
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"))
         python = str(folder / "venv" / "bin" / "python")
         (packages,) = (folder / "venv").glob("lib/python*/site-packages")
-        for needed in _needed():
+        for needed in _needed(extra):
             _copy(needed, packages)
         shutil.copytree(ROOT / "benchmarks", packages / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
         source = folder / "source"  # a build writes beside what it builds
@@ -51,15 +51,16 @@ def installation() -> Iterator[Installation]:
         yield Installation(python, str(folder / "venv" / "bin" / "runbook"), folder)
 
 
-def _needed() -> list[Distribution]:
-    """What the package depends on, and what that depends on, without extras. What this Python needs is installed."""
+def _needed(extra: str) -> list[Distribution]:
+    """What the package depends on, with this extra, and what that depends on, without any, as far as it is here."""
     found = {PACKAGE: distribution(PACKAGE)}
     names = [PACKAGE]
     while names:
         for line in found[names.pop()].requires or ():
             named, _, marker = line.partition(";")
             match = _NAME.match(named)
-            if match and "extra" not in marker and match[0] not in found:
+            wanted = "extra" not in marker or (extra != "" and f'extra == "{extra}"' in marker)
+            if match and wanted and match[0] not in found:
                 with suppress(PackageNotFoundError):
                     found[match[0]] = distribution(match[0])
                     names.append(match[0])

@@ -34,6 +34,7 @@ LONGEST_CHECK = 20.0  # seconds that one check may be given
 EVERY_MINUTE = 60.0  # seconds
 REDELIVERED = 30  # seconds after which Redis hands on what a worker took and did not end: longer than any check
 LOST_WITHIN = 2  # seconds between two looks for such orders
+PATIENT = "runbook.fleet.patient_request:PatientRequest"
 RESULTS_KEPT = 3600  # seconds
 ALLOWED_REMOTELY = {  # of what anybody who reaches the broker may ask a worker: what reads, and events for Flower
     *("active", "active_queues", "clock", "ping", "query_task", "registered", "reserved", "revoked", "scheduled"),
@@ -126,14 +127,10 @@ def add_tasks(app: Celery, place: WorkerPlace, settings: BrokerSettings) -> None
         return worker[0]
 
     def check(message: Any) -> dict[str, Any]:
-        return _told(own().check(message))
+        return _told(own().check(message), "the order of a check that was done came again")
 
     def run(message: Any) -> dict[str, Any]:
-        reply = own().run(message)
-        if reply is None:
-            log.warning("the order of a run that was begun before came again; it was not done again")
-            raise Ignore
-        return _told(reply)
+        return _told(own().run(message), "the order of a run that was begun before came again")
 
     def check_region() -> dict[str, Any]:
         from runbook.fleet.region_check import check_own_region
@@ -147,13 +144,19 @@ def add_tasks(app: Celery, place: WorkerPlace, settings: BrokerSettings) -> None
         reject_on_worker_lost=True,
         time_limit=LONGEST_CHECK + 5,
         shared=False,
+        Request=PATIENT,
     )
-    app.task(run, name=RUN_TASK, acks_late=False, reject_on_worker_lost=False, shared=False)  # never done twice
+    app.task(  # never done twice
+        run, name=RUN_TASK, acks_late=False, reject_on_worker_lost=False, shared=False, Request=PATIENT
+    )
     app.task(check_region, name=REGION_TASK, acks_late=False, ignore_result=True, shared=False)
 
 
-def _told(reply: dict[str, Any]) -> dict[str, Any]:
-    """What was refused is in this worker's log too."""
+def _told(reply: dict[str, Any] | None, again: str) -> dict[str, Any]:
+    """What was refused is in this worker's log too. Raises Ignore where another reply stands, or is to come."""
+    if reply is None:
+        log.warning("%s; it was not done again", again)
+        raise Ignore
     if reply.get("refused"):
         log.warning(reply["refused"])
     return reply

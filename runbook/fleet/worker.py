@@ -80,13 +80,13 @@ class Worker:
 
     # -- checks
 
-    def check(self, message: Any) -> dict[str, Any]:
-        """One look at one cluster, and the reply."""
+    def check(self, message: Any) -> dict[str, Any] | None:
+        """One look at one cluster, and the reply; None where it was done before, as its broker may not know it."""
         began, redactor, refused = now(), Redactor.of(self._place.environment), {}
         try:
             order, _ = self._accepted(message, CHECK)
             if patiently(lambda: self._shared.is_done(order.id)):
-                raise NotStartedError("the check was done already: the order was sent again; nothing was done")
+                return None
             cluster = self._place.cluster(order.cluster)
             looked = self._look(cluster, redactor)
             with contextlib.suppress(NotStartedError):  # then until it expires it is not known to be done

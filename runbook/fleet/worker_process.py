@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.control import Panel
 
+from runbook.clock import seconds as now
 from runbook.dataclass import dataclass
 from runbook.errors import NotStartedError, SettingsError
 from runbook.files import make_folder
@@ -22,6 +26,7 @@ from runbook.fleet.worker import WorkerPlace
 
 log = logging.getLogger(__name__)
 QUIET = ("celery.app.trace", "celery.worker.strategy", "urllib3")  # a line for each of thousands of checks
+LIVED = 5.0  # seconds: what ends sooner would do so again
 TASKS_PER_PROCESS = 10_000  # then a fresh one takes its place
 
 
@@ -45,11 +50,27 @@ def work(settings: BrokerSettings, place: WorkerPlace, options: WorkerOptions, s
     if options.every:
         os.environ["RUNBOOK_CHECK_EVERY"] = str(options.every)
         app.conf.beat_schedule = schedule_of(place.region, os.environ)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    signals.after_setup_logger.connect(quieten)
+    signals.after_setup_task_logger.connect(quieten)
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     allow_only_reading()
     say_that_it_is_there(SharedState(open_redis(settings.backend)), place, state)
-    return _celery(app, place, options, state)
+    began = now()
+    code = _celery(app, place, options, state)
+    if code and now() - began > LIVED:
+        begin_anew()
+    return code
+
+
+def begin_anew() -> None:
+    """In this very process: Celery gives up for faults of its own where a broker goes away at a bad moment.
+
+    What its runs had begun has ended by then, and what it had taken and not begun its broker hands on.
+    """
+    log.warning("Celery ended by itself; the worker begins anew")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 -- there is no shell in it
 
 
 def _celery(app: Celery, place: WorkerPlace, options: WorkerOptions, state: Path) -> int:
@@ -69,6 +90,20 @@ def _celery(app: Celery, place: WorkerPlace, options: WorkerOptions, state: Path
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Of a broker that is away an operator reads one line."""
+    record.exc_info, record.exc_text = None, None
+    return True
+
+
+def quieten(logger: logging.Logger, **_more: Any) -> None:
+    """As Celery sets up its log."""
+    for handler in logger.handlers:
+        handler.addFilter(without_traceback)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def allow_only_reading() -> None:
@@ -113,5 +148,5 @@ def check_place(place: WorkerPlace) -> None:
 
 def options_told(place: WorkerPlace, settings: BrokerSettings, options: WorkerOptions) -> str:
     """One line of what it is."""
-    signers: Any = f"signed by one in {place.signers}" if place.signers else "checks and dry runs only: no --signers"
+    signers = f"signed by one in {place.signers}" if place.signers else "checks and dry runs only: no --signers"
     return f"worker {place.name}, {options.concurrency} at once, over {settings.shown}; orders: {signers}"
