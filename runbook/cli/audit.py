@@ -24,8 +24,9 @@ The head was kept elsewhere, so nobody has changed, added or taken away anything
 of whether what the run wrote is true, this proves nothing."""
 
 SIGNED = """\
-The head was signed as the run ended, so nobody without that key has changed, added or taken away anything. Whoever \
-has the key can write all of it anew, and of whether what the run wrote is true, this proves nothing."""
+The head was signed as a process of the run ended, so nobody without that key has changed or added anything. What a \
+later process wrote and signed anew can be taken away with its signature: keep the head elsewhere, too. Whoever has \
+the key can write all of it anew, and of whether what the run wrote is true, this proves nothing."""
 SIGNATURE_CODES = {UNSIGNED: 3, STRANGER: 4, OLDER: 5}
 
 

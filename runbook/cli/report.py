@@ -13,7 +13,7 @@ from runbook.playbook.parser import parse_playbook
 from runbook.playbook.reader import MAX_BYTES
 from runbook.secrets import SecretStore
 from runbook.session.report_file import REPORT, draw_report, tell_run
-from runbook.session.run_folders import PLAYBOOK, UNREADABLE
+from runbook.session.run_folders import PLAYBOOK, UNREADABLE, why_unreadable
 from runbook.steps.registry import CATALOG
 
 
@@ -29,7 +29,7 @@ def print_report(folder: Path, target: str | None, form: str) -> None:
     try:
         page = draw_report(folder, store.hide) if form == "html" else tell_run(folder, form)
     except UNREADABLE as error:
-        raise NoRunError(f"{error}. Do not rely on what it says") from None
+        raise NoRunError(f"{why_unreadable(error)}. Do not rely on what it says") from None
     if form != "html" and not target:
         output.text(page)
         return

@@ -21,7 +21,7 @@ from runbook.run_state import RunState
 from runbook.session.audit import check_files
 from runbook.session.history import PastRun, RunFilter, past_runs
 from runbook.session.interrupts import is_at_work
-from runbook.session.run_folders import JOURNAL, PLAYBOOK, UNREADABLE, read_run
+from runbook.session.run_folders import JOURNAL, PLAYBOOK, UNREADABLE, read_run, why_unreadable
 
 HEADER = ("RUN", "OUTCOME", "BEGAN (UTC)", "TOOK", "CLUSTER", "RESULT")
 LOOK_EVERY = 0.5  # seconds between two looks at a record that grows
@@ -124,7 +124,7 @@ def _read(folder: Path) -> tuple[Record, RunState]:
     try:
         return read_run(folder)
     except UNREADABLE as error:
-        raise NoRunError(f"{error}. Do not rely on what it says") from None
+        raise NoRunError(f"{why_unreadable(error)}. Do not rely on what it says") from None
 
 
 def _as_json(events: Iterable[Mapping[str, Any]]) -> list[str]:

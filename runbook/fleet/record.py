@@ -52,6 +52,7 @@ class FleetRecord:
     def __init__(self, path: Path, told: FleetTold, clock: Clock) -> None:
         self.path, self.told = path, told
         self._rows = {row.cluster: row for row in told.rows}
+        self._texts = {row.cluster: _text(row) for row in told.rows}  # so that a row is encoded once: fleets are large
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -81,34 +82,39 @@ class FleetRecord:
 
     def begun(self, clusters: Sequence[str]) -> None:
         """Before anything is done to any of these."""
-        with self._lock:
-            self._rows.update({name: ClusterRunResult(name, BEGUN, "", 0) for name in clusters})
-            self.save()
+        self._save_with(*(ClusterRunResult(name, BEGUN, "", 0) for name in clusters))
 
     def has_record(self, cluster: str, run: str, folder: str) -> None:
         """Of the run on it, from whichever thread it is in."""
-        with self._lock:
-            self._rows[cluster] = ClusterRunResult(cluster, BEGUN, "", 0, run, folder)
-            self.save()
+        self._save_with(ClusterRunResult(cluster, BEGUN, "", 0, run, folder))
 
     def ended(self, result: ClusterRunResult) -> None:
         """With the run on it."""
+        self._save_with(result)
+
+    def _save_with(self, *rows: ClusterRunResult) -> None:
         with self._lock:
-            self._rows[result.cluster] = result
+            self._rows.update({row.cluster: row for row in rows})
+            self._texts.update({row.cluster: _text(row) for row in rows})
             self.save()
 
     def finish(self, end: FleetEnd) -> None:
         """With a row for every cluster, also for those that were not begun."""
-        with self._lock:
-            self._rows.update({result.cluster: result for result in end.results})
-            self.told = replace(self.told, ended=self._clock.now(), stopped=end.stopped, exit_code=end.exit_code)
-            self.save()
+        self.told = replace(self.told, ended=self._clock.now(), stopped=end.stopped, exit_code=end.exit_code)
+        self._save_with(*end.results)
 
     def save(self) -> None:
         """As it stands. Raises OSError."""
         self.told = replace(self.told, rows=tuple(self._rows.values()))
-        data = {"format": FORMAT, "version": __version__, **asdict(self.told)}
-        replace_file(self.path, f"{json.dumps(data, ensure_ascii=False)}\n".encode("utf-8", "backslashreplace"))
+        head = json.dumps(
+            {"format": FORMAT, "version": __version__, **asdict(replace(self.told, rows=()))}, ensure_ascii=False
+        )
+        whole = f'{head.removesuffix("[]}")}[{", ".join(self._texts.values())}]}}\n'  # the rows are last
+        replace_file(self.path, whole.encode("utf-8", "backslashreplace"))
+
+
+def _text(row: ClusterRunResult) -> str:
+    return json.dumps(row.to_dict(), ensure_ascii=False)
 
 
 def fleet_name(playbook: str, clock: Clock) -> str:

@@ -16,7 +16,7 @@ from runbook.playbook.reader import MAX_BYTES
 from runbook.report.summary import BY_HAND
 from runbook.run_state import RunState
 from runbook.secrets import SecretStore
-from runbook.session.run_folders import PLAYBOOK, UNREADABLE, read_run
+from runbook.session.run_folders import PLAYBOOK, UNREADABLE, read_run, why_unreadable
 from runbook.steps.registry import CATALOG
 
 SHARE = 50  # a step waits for its page for no more than one part in so many of the time
@@ -38,7 +38,7 @@ def by_hand_of_run(folder: Path, secret_store: SecretStore) -> str:
         record, state = read_run(folder)
         text = read_limited(folder / PLAYBOOK, MAX_BYTES)
     except UNREADABLE as error:
-        raise NoRunError(str(error)) from None
+        raise NoRunError(why_unreadable(error)) from None
     if state.started is None:
         raise NotStartedError(f"{folder.name} has no beginning: nothing was started")
     path = str(state.started.get("path") or folder / PLAYBOOK)

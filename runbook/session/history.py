@@ -11,7 +11,7 @@ from runbook.dataclass import dataclass
 from runbook.report.times import seconds_between, utc
 from runbook.run_state import RunState
 from runbook.session.interrupts import is_at_work
-from runbook.session.run_folders import UNREADABLE, began_at, read_run, run_folders
+from runbook.session.run_folders import UNREADABLE, began_at, read_run, run_folders, why_unreadable
 
 UNFINISHED = "it is unfinished: it is at work, or can be resumed"
 
@@ -79,7 +79,7 @@ def past_run(folder: Path) -> PastRun:
     try:
         _, state = read_run(folder)
     except UNREADABLE as error:
-        return PastRun(folder, "unreadable", trouble=str(error))
+        return PastRun(folder, "unreadable", trouble=why_unreadable(error))
     started, ended = state.started, state.ended
     if started is None:
         return PastRun(folder, "unfinished", at_work=is_at_work(folder), pending=UNFINISHED)

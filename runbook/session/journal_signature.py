@@ -75,7 +75,7 @@ def verify_signature(folder: Path, record: Record, signers: str, name: str | Non
     later = len(record.hashes) - 1 - record.hashes.index(head)
     if later:
         return Signed(OLDER, f"{who} signed event {len(record.hashes) - later}; the {later} that follow are not signed")
-    return Signed(GOOD, f"{who} signed the head: nobody without that key has changed, added or taken away an event")
+    return Signed(GOOD, f"{who} signed the head: nobody without that key has changed or added an event")
 
 
 def _text(run: str, head: str) -> bytes:

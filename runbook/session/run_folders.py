@@ -93,6 +93,11 @@ def read_run(folder: Path) -> tuple[Record, RunState]:
         raise TransitionError(f"{folder / JOURNAL}: {error}") from None
 
 
+def why_unreadable(error: Exception) -> str:
+    """One of ``UNREADABLE`` in words."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
 def folder_of(state: Path, name: str) -> Path:
     """The run with this name, or the only one that begins with it; ``last`` is the newest. Raises NoRunError."""
     folders = run_folders(state)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook.session.journal_signature import SIGNATURE
+from runbook.journal.store import read
+from runbook.session.journal_signature import SIGNATURE, sign_journal
 from tests.approvers import Signer, allowed_signers, signer
 from tests.cli.test_audit import anew, events_of
 from tests.command_line import Done, runbook
@@ -93,6 +94,21 @@ def test_events_after_the_signature(folder: Path, tmp_path: Path, ann: Signer) -
         5,
         f"{ann.name} signed event {len(events)}; the 1 that follow are not signed",
     )
+
+
+def test_an_earlier_signature_with_the_journal_of_that_time_is_good_and_no_more_is_claimed(
+    folder: Path, tmp_path: Path, ann: Signer
+) -> None:
+    """As of a run that was interrupted, signed, and resumed: only a head that was kept elsewhere shows the rest."""
+    journal = folder / "journal.jsonl"
+    journal.write_text("".join(journal.read_text(encoding="utf-8").splitlines(keepends=True)[:-2]), encoding="utf-8")
+    assert audit(allowed_signers(tmp_path, ann)).returncode == 1
+    assert sign_journal(folder, read(journal).head, str(ann.key)) == "", "as the process before the last one did"
+    done = audit(allowed_signers(tmp_path, ann))
+    assert done.returncode == 0
+    told = " ".join(done.stdout.split())
+    assert "can be taken away with its signature: keep the head elsewhere" in told
+    assert "taken away an" not in told
 
 
 def test_a_journal_that_was_written_anew(folder: Path, tmp_path: Path, ann: Signer) -> None:

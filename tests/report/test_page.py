@@ -247,6 +247,16 @@ def test_a_report_that_cannot_be_written_changes_nothing_of_the_run(
     assert (done.returncode, "say: done" in done.stdout, "no report" in done.stderr) == (0, True, False)
 
 
+@pytest.mark.parametrize("words", [("report",), ("show",)])
+def test_a_pipe_in_the_place_of_a_journal_is_named(state_dir: Path, words: tuple[str, ...]) -> None:
+    journal = lay(state_dir, NAMES[0], DONE) / "journal.jsonl"
+    journal.unlink()
+    os.mkfifo(journal)
+    done = runbook(dict(os.environ), *words, "last")
+    assert (done.returncode, "Errno" in done.stderr) == (2, False)
+    assert f"{journal}: not a regular file but a pipe" in done.stderr
+
+
 def test_a_playbook_that_is_not_what_the_run_began_with_is_not_shown(state_dir: Path) -> None:
     """Nor is a report drawn of a record that was changed."""
     folder = lay(state_dir, NAMES[0], DONE)
