@@ -27,7 +27,7 @@ SETTINGS = ("NOMAD_", "CONSUL_", "ETCDCTL_", "VAULT_", "BAO_", "RUNBOOK_", "XDG_
 SUMMARY = "summary"  # the property of a test's report whose text is told at the end of the run
 
 MOST_WORKERS = 10
-PER_CORE = 3  # workers: some tests wait for real servers or time-outs; but each worker loads every test, for 4 s
+PER_CORE = 4  # workers: tests wait for real servers and time-outs; but each worker loads every test, for 4 s
 FREE_PORTS = range(10_000, 20_000)  # below those of practice clusters, and of outgoing connections
 PLACES = range(32)  # for processes that run tests on this machine at once, of this run or of others
 DOOR = 9_999  # who listens here on the network of a place has that place

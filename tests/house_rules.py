@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import PurePosixPath
 
 Rule = Callable[[str, str], list[str]]
@@ -60,6 +61,12 @@ MACHINE_PATH = re.compile(r"(?<![\w.$}>-])/(work|tmp|root)/")
 REGISTRY = re.compile(r"\b(" + "|".join(("pypi", "pythonhosted", "debian", "npmjs", "golang")) + r")\.(org|net|com)\b")
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """Many rules look at each file, and none changes what it sees."""
+    return ast.parse(text)
+
+
 def unit_of(path: str) -> str:
     """``runbook/raft/model.py`` → ``raft``; ``runbook/clock.py`` → ``clock``."""
     return PurePosixPath(path).parts[1].removesuffix(".py")
@@ -67,7 +74,7 @@ def unit_of(path: str) -> str:
 
 def imports_of(path: str, text: str) -> Iterator[tuple[int, str]]:
     """Every import wherever it stands, as (line, absolute dotted name); also those by ``import_module("…")``."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -129,7 +136,7 @@ def floor_0_is_pure(path: str, text: str) -> list[str]:
         return []
     impure = [(line, name) for line, name in imports_of(path, text) if _is(name, IMPURE_MODULES) and name != SEEDED]
     faults = [f"{path}:{line}: imports {name}" for line, name in impure]
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Call)]
     return faults + [f"{path}:{call.lineno}: calls {_called(call)}" for call in calls if _touches_the_world(call)]
 
 
@@ -154,13 +161,13 @@ def one_door_to_http(path: str, text: str) -> list[str]:
 
 def one_door_to_the_terminal(path: str, text: str) -> list[str]:
     """Whatever is printed passes the redactor, and is escaped."""
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Call)]
     return [f"{path}:{call.lineno}: calls {_called(call)}" for call in calls if _called(call) in PRINTERS]
 
 
 def yaml_is_composed(path: str, text: str) -> list[str]:
     """Playbooks go through ``compose()`` for the marks; a loader would lose them, or build objects from tags."""
-    calls = [(node.lineno, ast.unparse(node.func)) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    calls = [(node.lineno, ast.unparse(node.func)) for node in ast.walk(parsed(text)) if isinstance(node, ast.Call)]
     used = calls + list(imports_of(path, text))
     return [f"{path}:{line}: {name}" for line, name in used if YAML_LOADERS.fullmatch(name)]
 
@@ -169,7 +176,7 @@ def files_have_one_door(path: str, text: str) -> list[str]:
     """In ``files.py`` a pipe in the place of a file is refused, and what is half written is never found."""
     if path in FILE_DOORS:
         return []
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _opens(node)]
+    calls = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Call) and _opens(node)]
     return [f"{path}:{call.lineno}: calls {ast.unparse(call.func)}" for call in calls]
 
 
@@ -187,7 +194,7 @@ def a_name_has_one_place(path: str, text: str) -> list[str]:
     """
     if path in {"runbook/extension.py", "runbook/dataclass.py"}:
         return []
-    imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
     again = [(node.lineno, a.name) for node in imported for a in node.names if a.asname == a.name]
     listed = [(number, "__all__") for number, line in enumerate(text.splitlines(), 1) if line.startswith("__all__")]
     return [f"{path}:{line}: exports {name} again" for line, name in again + listed]
@@ -195,17 +202,18 @@ def a_name_has_one_place(path: str, text: str) -> list[str]:
 
 def production_asserts_nothing(path: str, text: str) -> list[str]:
     """``python -O`` leaves them out, and to an operator one is a traceback without a word."""
-    return [f"{path}:{node.lineno}: assert" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
+    return [f"{path}:{node.lineno}: assert" for node in ast.walk(parsed(text)) if isinstance(node, ast.Assert)]
 
 
 def classes_of(text: str) -> list[str]:
     """The classes at the top level of a module."""
-    return [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in parsed(text).body if isinstance(node, ast.ClassDef)]
 
 
 def functions_are_short(path: str, text: str) -> list[str]:
-    coded = _lines_of_code(text)
-    functions = [item for item in ast.walk(ast.parse(text)) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+    every = [item for item in ast.walk(parsed(text)) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [item for item in every if (item.end_lineno or 0) - item.lineno >= FUNCTION_LINES]
+    coded = _lines_of_code(text) if functions else set()  # to find them takes as long as all the rest
     return [fault for function in functions if (fault := _too_long(path, function, coded))]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.simulate import format_result, play_seeds
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 BATCHES = 6
 KEPT = Path(__file__).with_name("seeds.txt")
 
