@@ -29,7 +29,9 @@ from tests.contract.brokers import wait_until, working
 from tests.contract.sites import Site, recover, rows_of, signed
 
 BOTH = pytest.mark.parametrize(
-    "brokers", [pytest.param("redis", marks=pytest.mark.smoke), "rabbitmq"], indirect=True
+    "brokers",
+    [pytest.param("redis", marks=pytest.mark.smoke), pytest.param("rabbitmq", marks=pytest.mark.long)],
+    indirect=True,
 )  # by day too
 pytestmark = [pytest.mark.redis, pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")]
 
@@ -105,6 +107,7 @@ def test_a_worker_that_is_killed_in_a_change_is_told_and_its_run_resumed(
     assert len(changes(lab)) == 1
 
 
+@pytest.mark.long
 def test_an_interruption_at_home_interrupts_the_run_there(
     tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
 ) -> None:

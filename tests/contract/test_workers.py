@@ -90,6 +90,7 @@ def test_a_broker_that_is_started_anew_in_the_middle_loses_no_check(
     assert (home.returncode, out.splitlines()[0].split(" |")[0]) == (0, "RAFT OK - 200 clusters: 200 ok"), out[:3000]
 
 
+@pytest.mark.long
 def test_a_region_is_checked_by_the_clock(tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab) -> None:
     """By one of its workers, which tells whoever that tells."""
     heard: list[bytes] = []
