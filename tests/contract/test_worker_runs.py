@@ -57,6 +57,7 @@ def test_a_recovery_is_ordered_done_and_brought_home(
     assert (brought.parent / "report.html").exists()
 
 
+@pytest.mark.long
 def test_of_two_workers_that_are_told_to_recover_one_cluster_one_does(
     tmp_path: Path, brokers: dict[str, str], lab: SimulatedLab, ann: Signer
 ) -> None:
